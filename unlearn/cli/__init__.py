@@ -1,0 +1,34 @@
+"""The command line: the same core as the app, without gradio. One file a subcommand."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from unlearn.cli import bench, erase, evaluate
+from unlearn.errors import UnlearnError
+
+COMMANDS = {"erase": erase, "evaluate": evaluate, "bench": bench}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all subcommands; each module brings ``HELP``, ``add_arguments`` and ``run``."""
+    parser = argparse.ArgumentParser(prog="python -m unlearn", description="Erase concepts from CLIP and measure it.")
+    subparsers = parser.add_subparsers(dest="command", required=True)
+    for name, module in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=module.HELP, description=module.HELP)
+        module.add_arguments(subparser)
+        subparser.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand; an unusable argument ends in one sentence on stderr and exit code 2."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except UnlearnError as error:
+        print(f"{arguments.command}: {error}", file=sys.stderr)
+        return 2
+    return 0

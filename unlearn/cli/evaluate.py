@@ -1,0 +1,53 @@
+"""``python -m unlearn evaluate``: measure a model, or an erasure of it, on a folder of pictures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+HELP = "Measure a model, or an erasure of it, on a folder with one subfolder of pictures a class."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
+    parser.add_argument("--erasure", type=Path, metavar="DIR", help="folder that `erase` wrote")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="ImageFolder (default: the bundled gallery)")
+    parser.add_argument("--forget", nargs="+", metavar="CONCEPT", help="classes that count as erased")
+    parser.add_argument("--json", action="store_true", help="print JSON, as fractions, and nothing else")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    # Imported here so that --help answers at once.
+    from unlearn.cli.metrics import retrieval_metrics, zero_shot_metrics
+    from unlearn.concepts import parse_names
+    from unlearn.encoders import TextImageEncoder, load_clip
+    from unlearn.evaluation.retrieval import evaluate_retrieval
+    from unlearn.evaluation.zero_shot import evaluate_zero_shot
+    from unlearn.export import load_erasure
+    from unlearn.gallery import bundled_gallery, folder_gallery, restore_features
+
+    gallery = folder_gallery(arguments.images) if arguments.images is not None else bundled_gallery().test
+    base = load_clip(arguments.model)
+    restore_features(base)
+    encoder: TextImageEncoder = base
+    forget: tuple[str, ...] = ()
+    if arguments.erasure is not None:
+        erasure = load_erasure(arguments.erasure, base)
+        encoder, forget = erasure.apply(base), erasure.selection.forget_names
+    if arguments.forget is not None:
+        forget = tuple(name for given in arguments.forget for name in parse_names(given))
+
+    report = evaluate_zero_shot(encoder, gallery, forget=forget, progress=True)
+    result = zero_shot_metrics(report) | {
+        "per_class": {name: accuracy.top1 for name, accuracy in report.per_class.items()},
+        "recall": retrieval_metrics(evaluate_retrieval(encoder, gallery, forget=forget)),
+    }
+    if arguments.json:
+        print(json.dumps(result))
+        return
+    print(f"{encoder.name} on {gallery.name}, {report.overall.n} pictures, {len(gallery.concepts)} labels offered")
+    for part in ("overall", "forget", "retain"):
+        accuracy = getattr(report, part)
+        if accuracy.n:
+            print(f"{part}: top-1 {accuracy.top1:.1%}, top-5 {accuracy.top5:.1%} (n = {accuracy.n})")

@@ -1,0 +1,36 @@
+"""Reports as plain values for JSON: fractions, and null where there was nothing to measure."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from unlearn.evaluation.retrieval import Recall, RetrievalReport
+from unlearn.evaluation.zero_shot import ZeroShotReport
+
+
+def zero_shot_metrics(report: ZeroShotReport) -> dict[str, Any]:
+    """``{"top1", "top5", "n", "forget": {"top1", "n"}, "retain": {"top1", "n"}}``"""
+    return {
+        "top1": _number(report.overall.top1),
+        "top5": _number(report.overall.top5),
+        "n": report.overall.n,
+        "forget": {"top1": _number(report.forget.top1), "n": report.forget.n},
+        "retain": {"top1": _number(report.retain.top1), "n": report.retain.n},
+    }
+
+
+def retrieval_metrics(report: RetrievalReport) -> dict[str, Any]:
+    """``{"text_to_image": {"forget": {"1", "5", "10", "n"}, "retain": …}, "image_to_text": …}``"""
+    return {
+        direction: {part: _recall(recall) for part, recall in parts.items()}
+        for direction, parts in (("text_to_image", report.text_to_image), ("image_to_text", report.image_to_text))
+    }
+
+
+def _recall(recall: Recall) -> dict[str, float | int | None]:
+    return {str(k): _number(value) for k, value in recall.at.items()} | {"n": recall.n}
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,0 +1,193 @@
+"""Words: the vocabulary, what is to be forgotten, what is to be retained, and how both are written as prompts."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from unlearn.config import ASSETS
+from unlearn.errors import ConceptError
+
+#: Sentences a class name is put into; a class is the mean of them (Radford et al. 2021, section 3.1.4).
+TEMPLATES = ("{}", "a {}", "a photo of a {}", "a drawing of a {}", "a picture of a {}", "an icon of a {}")
+MAX_CONCEPT_LENGTH = 80
+MAX_CONCEPTS = 128
+
+
+@dataclass(frozen=True)
+class Concept:
+    """A thing with one name, the other names it goes by, and the group it is listed under."""
+
+    name: str
+    synonyms: tuple[str, ...] = ()
+    group: str = ""
+    subgroup: str = ""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """An ordered list of concepts: the labels offered, and by default what an erasure retains."""
+
+    concepts: tuple[Concept, ...]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(concept.name for concept in self.concepts)
+
+    @cached_property
+    def by_name(self) -> dict[str, Concept]:
+        """Every name and synonym, casefolded, to its concept; a name wins over another concept's synonym."""
+        synonyms = {s.casefold(): concept for concept in reversed(self.concepts) for s in concept.synonyms}
+        return synonyms | {concept.name.casefold(): concept for concept in self.concepts}
+
+    def find(self, name: str) -> Concept | None:
+        """The concept that goes by ``name``, or None."""
+        return self.by_name.get(name.casefold())
+
+
+@lru_cache(maxsize=8)
+def load_vocabulary(path: Path = ASSETS / "vocabulary.json") -> Vocabulary:
+    """Read a vocabulary: a JSON list of ``{"name", "synonyms", "group", "subgroup"}``."""
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    return Vocabulary(tuple(Concept(e["name"], tuple(e["synonyms"]), e["group"], e["subgroup"]) for e in entries))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The forget and the retain set of one erasure, and what the visitor should know about them.
+
+    ``forget`` holds one :class:`Concept` a thing to erase, ``retain`` plain names.
+    """
+
+    forget: tuple[Concept, ...]
+    retain: tuple[str, ...]
+    notices: tuple[str, ...] = ()
+
+    @property
+    def forget_names(self) -> tuple[str, ...]:
+        return tuple(concept.name for concept in self.forget)
+
+
+def parse_names(names: str | Iterable[str], *, what: str = "concept", most: int = MAX_CONCEPTS) -> tuple[str, ...]:
+    """Clean a list of names: one string (commas or lines separate), or several. Duplicates are dropped.
+
+    Raises:
+        ConceptError: nothing is named, too much is named, or a name is too long or has no letters in it.
+    """
+    parts = re.split(r"[,;\n]", names) if isinstance(names, str) else list(names)
+    cleaned: dict[str, str] = {}
+    for part in parts:
+        if not isinstance(part, str):
+            raise ConceptError(f"A {what} must be text; {part!r} is not.")
+        name = clean_name(part, what=what)
+        if name:
+            cleaned.setdefault(name.casefold(), name)
+    if len(cleaned) > most:
+        raise ConceptError(f"{len(cleaned)} {what}s are too many at once; name at most {most}.")
+    return tuple(cleaned.values())
+
+
+def clean_name(text: str, *, what: str = "concept") -> str:
+    """One name with white space folded and invisible characters dropped; empty if nothing is left.
+
+    Raises:
+        ConceptError: longer than ``MAX_CONCEPT_LENGTH`` characters, or no letter in it (an emoji, say).
+    """
+    if len(text) > MAX_CONCEPT_LENGTH * 4:
+        raise ConceptError(
+            f"A {what} of {len(text):,} characters is too long; use a word or a short phrase, "
+            f"at most {MAX_CONCEPT_LENGTH} characters."
+        )
+    folded = unicodedata.normalize("NFKC", text)
+    # Format characters (bidi overrides, zero-width joiners) and controls would make two equal-looking names differ.
+    visible = "".join(" " if c.isspace() else c for c in folded if c.isspace() or unicodedata.category(c)[0] != "C")
+    name = " ".join(visible.split())
+    if not name:
+        return ""
+    if len(name) > MAX_CONCEPT_LENGTH:
+        raise ConceptError(
+            f"The {what} “{name[:24]}…” has {len(name)} characters; at most {MAX_CONCEPT_LENGTH} are allowed."
+        )
+    if not any(c.isalpha() for c in name):
+        raise ConceptError(f"The {what} “{name}” has no letters; CLIP reads words, so write it out, such as “cat”.")
+    return name
+
+
+def select(
+    forget: str | Iterable[str],
+    retain: str | Iterable[str] | None = None,
+    *,
+    vocabulary: Vocabulary,
+    most: int = MAX_CONCEPTS,
+) -> Selection:
+    """Settle what is forgotten and what is retained.
+
+    Args:
+        forget: names to erase; a synonym stands for its concept.
+        retain: names to keep; None keeps the rest of the vocabulary.
+        vocabulary: the labels in use.
+        most: how many concepts one erasure may name.
+
+    Raises:
+        ConceptError: nothing to forget, nothing left to retain, a concept on both lists, or an unusable name.
+    """
+    names = parse_names(forget, most=most)
+    if not names:
+        raise ConceptError("No concept to erase was given; name at least one, such as “cat”.")
+    notices: list[str] = []
+    concepts: dict[str, Concept] = {}
+    for name in names:
+        known = vocabulary.find(name)
+        if known is None:
+            known = Concept(name)
+            notices.append(
+                f"“{name}” is not in the vocabulary: it is erased by its words alone, and no picture measures it."
+            )
+        elif known.name.casefold() != name.casefold():
+            notices.append(f"“{name}” is another word for “{known.name}”; that concept is erased.")
+        concepts.setdefault(known.name.casefold(), known)
+    forgotten = tuple(concepts.values())
+
+    if retain is None:
+        kept = tuple(name for name in vocabulary.names if name.casefold() not in concepts)
+        if not kept:
+            raise ConceptError(
+                f"All {len(vocabulary.names)} concepts of the vocabulary are to be erased; leave at least one to retain."
+            )
+        return Selection(forgotten, kept, tuple(notices))
+
+    kept = parse_names(retain, what="retained concept", most=10_000)
+    if not kept:
+        raise ConceptError(
+            "The retain list is empty; name at least one concept to keep, or leave it to the vocabulary."
+        )
+    aliases = {word.casefold() for concept in forgotten for word in (concept.name, *concept.synonyms)}
+    both = [name for name in kept if name.casefold() in aliases]
+    if both:
+        raise ConceptError(f"“{both[0]}” is to be erased and to be retained; take it off one of the two lists.")
+    return Selection(forgotten, kept, tuple(notices))
+
+
+def plural(name: str) -> str:
+    """A regular English plural, good enough to widen a forget set: cat → cats, fox → foxes, berry → berries."""
+    if re.search(r"(s|x|z|ch|sh)$", name):
+        return name + "es"
+    if re.search(r"[^aeiou]y$", name):
+        return name[:-1] + "ies"
+    return name + "s"
+
+
+def surface_forms(concept: Concept, *, synonyms: bool = True) -> tuple[str, ...]:
+    """The ways ``concept`` is written: its name, and with ``synonyms`` its plural and other names."""
+    forms = (concept.name, *((plural(concept.name), *concept.synonyms) if synonyms else ()))
+    return tuple(dict.fromkeys(forms))
+
+
+def prompts(name: str, templates: Sequence[str] = TEMPLATES) -> list[str]:
+    """``name`` put into every template, with “an” before a vowel."""
+    return [re.sub(r"\b([Aa]) (?=[aeiouAEIOU])", r"\1n ", template.format(name)) for template in templates]

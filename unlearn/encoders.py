@@ -1,0 +1,243 @@
+"""Models that put pictures and texts into one space, and the same models with an edit applied.
+
+Everything above this file sees a :class:`TextImageEncoder`. :class:`OpenClipEncoder` is the original;
+:class:`EditedEncoder` is any encoder seen through a projection. Edits nest, so none asks which method made another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from unlearn.caching import PerEncoder
+from unlearn.concepts import TEMPLATES, prompts
+from unlearn.config import ASSETS
+from unlearn.errors import ModelError
+
+if TYPE_CHECKING:
+    from unlearn.erasers.ccup import Projection
+
+POCKET = ASSETS / "models" / "pocket-clip"
+#: An edited embedding shorter than this (it was unit length) has no direction left worth naming.
+NOTHING_LEFT = 0.1
+#: Similarity of an embedding with nothing left: the lowest cosine there is, so it never wins.
+NO_SIMILARITY = -1.0
+
+
+@runtime_checkable
+class TextImageEncoder(Protocol):
+    """What every model offers: unit-norm embeddings of texts and pictures in one joint space."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def embed_dim(self) -> int: ...
+    @property
+    def logit_scale(self) -> float: ...
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Embed texts: (n, embed_dim), unit norm, float32 on the CPU; a row of zeros has nothing left."""
+
+    def encode_image(self, images: Sequence[Image.Image]) -> Tensor:
+        """Embed RGB pictures: (n, embed_dim), unit norm, float32 on the CPU; a row of zeros has nothing left."""
+
+
+@dataclass(frozen=True, eq=False)
+class OpenClipEncoder:
+    """An open_clip model with its tokenizer and preprocessing. The weights are shared and never change."""
+
+    name: str
+    model: torch.nn.Module
+    preprocess: object
+    tokenizer: object
+    device: torch.device
+    weights_file: Path | None = None
+    batch_size: int = 32
+
+    @cached_property
+    def embed_dim(self) -> int:
+        return int(self.encode_text(["a"]).shape[1])
+
+    @cached_property
+    def logit_scale(self) -> float:
+        return float(self.model.logit_scale.detach().exp())  # type: ignore[operator]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the weights file, or of the weights themselves where there is no single file."""
+        digest = hashlib.sha256()
+        if self.weights_file is not None:
+            digest.update(self.weights_file.read_bytes())
+        else:
+            for key, tensor in sorted(self.model.state_dict().items()):
+                digest.update(key.encode())
+                digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    @torch.inference_mode()
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        rows = []
+        for start in range(0, len(texts), 8 * self.batch_size):
+            tokens = self.tokenizer(list(texts[start : start + 8 * self.batch_size]))  # type: ignore[operator]
+            features = self.model.encode_text(tokens.to(self.device))  # type: ignore[operator]
+            rows.append(F.normalize(features.float(), dim=-1).cpu())
+        return torch.cat(rows)
+
+    @torch.inference_mode()
+    def encode_image(self, images: Sequence[Image.Image]) -> Tensor:
+        dtype = next(self.model.parameters()).dtype
+        rows = []
+        for start in range(0, len(images), self.batch_size):
+            batch = torch.stack([self.preprocess(image) for image in images[start : start + self.batch_size]])  # type: ignore[operator]
+            features = self.model.encode_image(batch.to(self.device, dtype))  # type: ignore[operator]
+            rows.append(F.normalize(features.float(), dim=-1).cpu())
+        return torch.cat(rows)
+
+
+@dataclass(frozen=True, eq=False)
+class EditedEncoder:
+    """``base`` seen through ``projection`` P on the image side, the text side or both.
+
+    Image embeddings (rows) become ``f @ P``, text embeddings ``t @ Pᵀ``; both are brought back to unit length, except
+    where less than ``NOTHING_LEFT`` of the length remains: dividing by such a norm would give the old direction back.
+    """
+
+    base: TextImageEncoder
+    projection: Projection
+    side: str = "image"
+
+    @property
+    def name(self) -> str:
+        return f"{self.base.name}, edited"
+
+    @property
+    def embed_dim(self) -> int:
+        return self.base.embed_dim
+
+    @property
+    def logit_scale(self) -> float:
+        return self.base.logit_scale
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        return self.edit_text(self.base.encode_text(texts))
+
+    def encode_image(self, images: Sequence[Image.Image]) -> Tensor:
+        return self.edit_image(self.base.encode_image(images))
+
+    def edit_image(self, features: Tensor) -> Tensor:
+        """Carry the edit to image embeddings (n, embed_dim) of ``base``; no picture is encoded again."""
+        return unit_or_zero(self.projection.on_images(features)) if self.side in ("image", "both") else features
+
+    def edit_text(self, features: Tensor) -> Tensor:
+        """Carry the edit to text embeddings (n, embed_dim) of ``base``."""
+        return unit_or_zero(self.projection.on_texts(features)) if self.side in ("text", "both") else features
+
+
+def unit_or_zero(features: Tensor) -> Tensor:
+    """Rows of (n, d) at unit length; rows shorter than ``NOTHING_LEFT`` become zero."""
+    norms = features.norm(dim=-1, keepdim=True)
+    return torch.where(norms < NOTHING_LEFT, torch.zeros_like(features), features / norms.clamp_min(1e-12))
+
+
+def similarity(rows: Tensor, columns: Tensor) -> Tensor:
+    """Cosine of each of ``rows`` (n, d) with each of ``columns`` (m, d): (n, m).
+
+    An embedding of zeros, an edit that left nothing, gets ``NO_SIMILARITY`` with everything.
+    """
+    scores = rows @ columns.T
+    gone = ~rows.any(dim=-1, keepdim=True) | ~columns.any(dim=-1)
+    return scores.masked_fill(gone, NO_SIMILARITY)
+
+
+_classes: PerEncoder[Tensor] = PerEncoder(most=512)
+
+
+def class_embeddings(
+    encoder: TextImageEncoder, classnames: Sequence[str], templates: Sequence[str] = TEMPLATES
+) -> Tensor:
+    """The zero-shot classifier: each class the normalised mean of its prompts' embeddings, (num_classes, embed_dim).
+
+    An edit is carried to the mean rather than to each prompt, so that it acts on the base model's remembered classes.
+    """
+    if isinstance(encoder, EditedEncoder):
+        return encoder.edit_text(class_embeddings(encoder.base, classnames, templates))
+
+    def compute() -> Tensor:
+        texts = [prompt for name in classnames for prompt in prompts(name, templates)]
+        features = encoder.encode_text(texts).view(len(classnames), len(templates), -1)
+        return F.normalize(features.mean(dim=1), dim=-1)
+
+    return _classes.get(encoder, (tuple(classnames), tuple(templates)), compute)
+
+
+def remember_classes(
+    encoder: TextImageEncoder, classnames: Sequence[str], embeddings: Tensor, templates: Sequence[str] = TEMPLATES
+) -> None:
+    """Put a classifier computed earlier by the same weights, (num_classes, embed_dim), where it will be looked up."""
+    _classes.get(encoder, (tuple(classnames), tuple(templates)), lambda: embeddings)
+
+
+def pick_device() -> torch.device:
+    """The best device this machine has: CUDA, then Apple MPS, then the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def load_clip(name: str = "pocket", *, device: str | torch.device | None = None) -> OpenClipEncoder:
+    """Load a CLIP model, frozen and in evaluation mode.
+
+    Args:
+        name: ``"pocket"`` for the embedded model; ``"ARCHITECTURE/PRETRAINED"`` as open_clip names them, such as
+            ``"ViT-B-32/laion2b_s34b_b79k"``, where what stands behind the first slash is a tag or a weights file;
+            or ``"hf-hub:ORG/REPO"``.
+        device: where to run; the best there is by default.
+
+    Raises:
+        ModelError: no such model, or its weights cannot be had.
+    """
+    import open_clip  # takes seconds: only when a model is wanted
+
+    device = torch.device(device) if device is not None else pick_device()
+    weights_file: Path | None = None
+    tokenizer_options: dict[str, str] = {}
+    pretrained: str | None = None
+    if name == "pocket":
+        spec = f"local-dir:{POCKET}"
+        weights_file = POCKET / "open_clip_model.safetensors"
+        tokenizer_options = {"bpe_path": str(POCKET / "bpe_simple_vocab_8k.txt.gz")}
+    elif name.startswith("hf-hub:"):
+        spec = name
+    else:
+        spec, _, pretrained = name.partition("/")
+        if spec not in open_clip.list_models() or not pretrained:
+            raise ModelError(
+                f"There is no model “{name}”. Use “pocket”, ARCHITECTURE/PRETRAINED such as "
+                "“ViT-B-32/laion2b_s34b_b79k”, or hf-hub:ORG/REPO."
+            )
+        if Path(pretrained).is_file():
+            weights_file = Path(pretrained)
+        elif pretrained not in open_clip.list_pretrained_tags_by_model(spec):
+            known = ", ".join(open_clip.list_pretrained_tags_by_model(spec)) or "none"
+            raise ModelError(f"“{pretrained}” is neither a file nor pretrained weights of {spec}; known: {known}.")
+    try:
+        model, _, preprocess = open_clip.create_model_and_transforms(spec, pretrained=pretrained, device=device)
+        tokenizer = open_clip.get_tokenizer(spec, **tokenizer_options)
+    # open_clip, huggingface_hub and safetensors each raise their own kinds for a hub out of reach or a damaged file.
+    except Exception as error:
+        raise ModelError(
+            f"The model “{name}” could not be loaded ({type(error).__name__}: {str(error)[:200]}). "
+            "“pocket” needs no download and stays usable."
+        ) from error
+    return OpenClipEncoder(name, model.eval().requires_grad_(False), preprocess, tokenizer, device, weights_file)

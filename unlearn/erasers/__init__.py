@@ -1,0 +1,1 @@
+"""Erasing methods, one a file. Each ends in an edited encoder; none knows of threads or screens."""

@@ -1,0 +1,80 @@
+"""What can go wrong, as one tree.
+
+UnlearnError
+├── InvalidInputError (ValueError)  what the visitor gave cannot be used; the message says what is allowed
+│   ├── ConceptError            a concept, label or retain list
+│   ├── ParameterError          a number or a choice: strength, λ, μ, steps, side
+│   ├── PictureError            an upload or a folder of pictures
+│   └── ErasureFileError        a saved erasure that does not fit
+├── ModelError                  a model cannot be loaded, or cannot carry the edit asked for
+└── JobError                    a background run ended early
+
+Messages are whole sentences written for the visitor: the screen shows them as they are.
+"""
+
+
+class UnlearnError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class InvalidInputError(UnlearnError, ValueError):
+    """An argument that cannot be used."""
+
+
+class ConceptError(InvalidInputError):
+    """A concept, a label or a retain list that cannot be used."""
+
+
+class ParameterError(InvalidInputError):
+    """A number or a choice outside of what is allowed."""
+
+
+class PictureError(InvalidInputError):
+    """A picture, or a folder of pictures, that cannot be read."""
+
+
+class ErasureFileError(InvalidInputError):
+    """A saved erasure that is damaged or belongs to another model."""
+
+
+class ModelError(UnlearnError):
+    """A model that cannot be loaded, or that cannot carry an edit."""
+
+
+class JobError(UnlearnError):
+    """A background run that ended before its result."""
+
+
+def require_fraction(name: str, value: float) -> float:
+    """Return ``value`` if it lies in [0, 1], else raise.
+
+    Raises:
+        ParameterError: ``value`` is not a number from 0 to 1 (NaN included).
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+        raise ParameterError(f"{name} is {value!r}; it must be a number from 0 to 1.")
+    return float(value)
+
+
+def require_positive(name: str, value: float, *, largest: float, zero_allowed: bool = False) -> float:
+    """Return ``value`` if it is a finite number in (0, largest], or [0, largest] with ``zero_allowed``.
+
+    Raises:
+        ParameterError: ``value`` is not such a number (NaN and infinity included).
+    """
+    number = not isinstance(value, bool) and isinstance(value, int | float)
+    if not number or not (0.0 <= value <= largest) or (value == 0 and not zero_allowed):
+        lowest = "from 0" if zero_allowed else "above 0 and"
+        raise ParameterError(f"{name} is {value!r}; it must be a number {lowest} up to {largest:g}.")
+    return float(value)
+
+
+def require_choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """Return ``value`` if it is one of ``allowed``.
+
+    Raises:
+        ParameterError: it is not.
+    """
+    if value not in allowed:
+        raise ParameterError(f"{name} is {value!r}; choose one of {', '.join(allowed)}.")
+    return value

@@ -1,0 +1,36 @@
+"""Which retained concepts stand closest to what is erased, and so are most at risk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from unlearn.encoders import TextImageEncoder, class_embeddings
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A retained concept, the erased concept it is close to, and their cosine about the vocabulary's mean."""
+
+    name: str
+    of: str
+    similarity: float
+
+
+def nearest_neighbours(
+    encoder: TextImageEncoder, forget: Sequence[str], candidates: Sequence[str], k: int = 6
+) -> list[Neighbour]:
+    """The ``k`` candidates closest to any of ``forget``, closest first.
+
+    Text embeddings share a large mean; about that mean the cosine tells relatives from strangers.
+    """
+    texts = class_embeddings(encoder, tuple(candidates))
+    mean = texts.mean(dim=0)
+    centred = F.normalize(texts - mean, dim=-1)
+    erased = F.normalize(class_embeddings(encoder, tuple(forget)) - mean, dim=-1)
+    score, closest = (centred @ erased.T).max(dim=1)
+    order = torch.argsort(score, descending=True)[:k].tolist()
+    return [Neighbour(candidates[i], forget[int(closest[i])], float(score[i])) for i in order]

@@ -1,0 +1,102 @@
+"""Zero-shot classification: which of these labels does the model see?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from unlearn.concepts import TEMPLATES
+from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
+from unlearn.gallery import Gallery, image_features
+
+
+def classify(
+    encoder: TextImageEncoder, image: Image.Image, labels: Sequence[str], templates: Sequence[str] = TEMPLATES
+) -> dict[str, float]:
+    """Probability of every label for one picture: softmax of scaled cosines, most probable first."""
+    probabilities = label_probabilities(encoder, encoder.encode_image([image]), labels, templates)[0]
+    ranked = sorted(zip(labels, probabilities.tolist(), strict=True), key=lambda pair: -pair[1])
+    return dict(ranked)
+
+
+def label_probabilities(
+    encoder: TextImageEncoder, features: Tensor, labels: Sequence[str], templates: Sequence[str] = TEMPLATES
+) -> Tensor:
+    """Softmax over ``labels`` of scaled cosines with image embeddings ``features`` (n, embed_dim): (n, num_labels)."""
+    scores = similarity(features, class_embeddings(encoder, labels, templates))
+    return (encoder.logit_scale * scores).softmax(dim=-1)
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Share of ``n`` pictures whose concept came first (``top1``) or among the first five; NaN where n is 0."""
+
+    top1: float
+    top5: float
+    n: int
+
+
+@dataclass(frozen=True)
+class ZeroShotReport:
+    """Zero-shot accuracy on a gallery with every label offered, erased ones included."""
+
+    overall: Accuracy
+    forget: Accuracy
+    retain: Accuracy
+    per_class: dict[str, Accuracy]
+
+
+def true_label_ranks(image: Tensor, classes: Tensor, targets: Tensor) -> Tensor:
+    """Rank, from 0, of each picture's own label: the number of other labels that score at least as high, (n,).
+
+    A tie counts against the label, so a model that scores everything alike knows nothing.
+
+    Args:
+        image: image embeddings (n, d).
+        classes: class embeddings (c, d).
+        targets: index of the own label, (n,).
+    """
+    scores = similarity(image, classes)
+    own = scores.gather(1, targets[:, None])
+    return (scores >= own).sum(dim=1) - 1
+
+
+def accuracy_of(ranks: Tensor) -> Accuracy:
+    """Top-1 and top-5 of ranks (n,)."""
+    n = int(ranks.numel())
+    if n == 0:
+        return Accuracy(float("nan"), float("nan"), 0)
+    return Accuracy(float((ranks < 1).float().mean()), float((ranks < 5).float().mean()), n)
+
+
+def evaluate_zero_shot(
+    encoder: TextImageEncoder,
+    gallery: Gallery,
+    *,
+    forget: Collection[str] = (),
+    classnames: Sequence[str] | None = None,
+    templates: Sequence[str] = TEMPLATES,
+    progress: bool = False,
+) -> ZeroShotReport:
+    """Classify every picture of ``gallery`` among ``classnames`` (default: the gallery's concepts).
+
+    Pictures whose concept is not among ``classnames`` are left out. ``forget`` splits the result.
+    """
+    names = tuple(classnames if classnames is not None else gallery.concepts)
+    targets = gallery.targets(names)
+    known = targets >= 0
+    targets = targets[known]
+    features = image_features(encoder, gallery, progress=progress)[known]
+    ranks = true_label_ranks(features, class_embeddings(encoder, names, templates), targets)
+    forgotten_names = {name.casefold() for name in forget}
+    forgotten = torch.tensor([name.casefold() in forgotten_names for name in names], dtype=torch.bool)[targets]
+    return ZeroShotReport(
+        overall=accuracy_of(ranks),
+        forget=accuracy_of(ranks[forgotten]),
+        retain=accuracy_of(ranks[~forgotten]),
+        per_class={names[i]: accuracy_of(ranks[targets == i]) for i in sorted(set(targets.tolist()))},
+    )

@@ -1,0 +1,206 @@
+"""Collections of labelled pictures: the bundled gallery, any folder with one subfolder a class, a visitor's uploads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from unlearn.caching import PerEncoder
+from unlearn.concepts import TEMPLATES, load_vocabulary
+from unlearn.config import ASSETS
+from unlearn.encoders import (
+    EditedEncoder,
+    OpenClipEncoder,
+    TextImageEncoder,
+    class_embeddings,
+    remember_classes,
+)
+from unlearn.errors import PictureError
+from unlearn.pictures import FORMATS, open_picture
+
+BUNDLED = ASSETS / "gallery" / "gallery.zip"
+SHIPPED_FEATURES = ASSETS / "gallery" / "features.safetensors"
+SUFFIXES = frozenset(f".{suffix.lower()}" for suffix in (*FORMATS, "jpg", "tif"))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One labelled picture; ``load`` decodes it to RGB when it is wanted."""
+
+    concept: str
+    caption: str
+    load: Callable[[], Image.Image]
+    split: str = "test"
+    style: str = ""
+    licence: str = ""
+    source: str = ""
+    author: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """An ordered collection of pictures."""
+
+    name: str
+    pictures: tuple[Picture, ...]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __iter__(self) -> Iterator[Picture]:
+        return iter(self.pictures)
+
+    @cached_property
+    def concepts(self) -> tuple[str, ...]:
+        """The class names, each once, in order of appearance."""
+        return tuple(dict.fromkeys(picture.concept for picture in self.pictures))
+
+    @cached_property
+    def captions(self) -> tuple[str, ...]:
+        return tuple(picture.caption for picture in self.pictures)
+
+    @cached_property
+    def test(self) -> Gallery:
+        """The pictures that no model and no eraser was trained on."""
+        return self.where(lambda picture: picture.split == "test")
+
+    @cached_property
+    def train(self) -> Gallery:
+        """The pictures that erasers may be fine-tuned on."""
+        return self.where(lambda picture: picture.split == "train")
+
+    def where(self, wanted: Callable[[Picture], bool]) -> Gallery:
+        """The pictures for which ``wanted`` holds."""
+        return Gallery(self.name, tuple(picture for picture in self.pictures if wanted(picture)))
+
+    def targets(self, classnames: Sequence[str]) -> Tensor:
+        """Index into ``classnames`` of every picture's concept, (n,), int64; −1 where it is not among them."""
+        index = {name.casefold(): i for i, name in enumerate(classnames)}
+        return torch.tensor([index.get(picture.concept.casefold(), -1) for picture in self.pictures], dtype=torch.long)
+
+
+@lru_cache(maxsize=4)
+def bundled_gallery(path: Path = BUNDLED) -> Gallery:
+    """The gallery that ships with the app: a zip with ``metadata.jsonl``, as Hugging Face's imagefolder reads it."""
+    with zipfile.ZipFile(path) as archive:
+        entries = [json.loads(line) for line in archive.read("metadata.jsonl").decode().splitlines() if line]
+    return Gallery(
+        "bundled",
+        tuple(
+            Picture(
+                concept=e["concept"],
+                caption=e["caption"],
+                load=_zip_loader(path, e["file_name"]),
+                split=e["split"],
+                style=e["style"],
+                licence=e["licence"],
+                source=e["source"],
+                author=e["author"],
+            )
+            for e in entries
+        ),
+    )
+
+
+def _zip_loader(path: Path, member: str) -> Callable[[], Image.Image]:
+    def load() -> Image.Image:
+        with zipfile.ZipFile(path) as archive:
+            return open_picture(archive.read(member), name=member)
+
+    return load
+
+
+def folder_gallery(folder: str | Path) -> Gallery:
+    """Pictures of an ImageFolder: one subfolder a class, ``_`` and ``-`` in its name read as spaces.
+
+    Raises:
+        PictureError: there is no such folder, or no picture in any subfolder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise PictureError(f"“{folder}” is not a folder; give one with a subfolder of pictures for every class.")
+    pictures = []
+    for sub in sorted(path for path in root.iterdir() if path.is_dir()):
+        concept = " ".join(sub.name.replace("_", " ").replace("-", " ").split())
+        for path in sorted(sub.rglob("*")):
+            if path.suffix.lower() in SUFFIXES:
+                pictures.append(Picture(concept, f"a picture of a {concept}", lambda path=path: open_picture(path)))  # type: ignore[misc]
+    if not pictures:
+        raise PictureError(
+            f"No pictures in “{folder}”: it needs one subfolder a class, with pictures "
+            f"({', '.join(sorted(SUFFIXES))}) in it."
+        )
+    return Gallery(root.name, tuple(pictures))
+
+
+_features: PerEncoder[Tensor] = PerEncoder(most=8)
+
+
+def image_features(encoder: TextImageEncoder, gallery: Gallery, *, progress: bool = False) -> Tensor:
+    """Embeddings of all pictures of ``gallery``, (n, embed_dim).
+
+    Pictures are encoded once for every set of weights; a projection acts on the remembered embeddings.
+    """
+    if isinstance(encoder, EditedEncoder):
+        return encoder.edit_image(image_features(encoder.base, gallery, progress=progress))
+
+    def compute() -> Tensor:
+        rows = []
+        with tqdm(total=len(gallery), desc="encoding pictures", unit="picture", disable=not progress) as bar:
+            for start in range(0, len(gallery), 32):
+                batch = gallery.pictures[start : start + 32]
+                rows.append(encoder.encode_image([picture.load() for picture in batch]))
+                bar.update(len(batch))
+        return torch.cat(rows)
+
+    return _features.get(encoder, gallery, compute)
+
+
+def save_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) -> None:
+    """Write what a fresh app would otherwise compute first: embeddings of the bundled gallery and vocabulary."""
+    gallery, vocabulary = bundled_gallery(), load_vocabulary()
+    tensors = {
+        "test": image_features(encoder, gallery.test, progress=True),
+        "train": image_features(encoder, gallery.train, progress=True),
+        "classes": class_embeddings(encoder, vocabulary.names),
+    }
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, _fingerprint(encoder))
+
+
+def restore_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) -> bool:
+    """Remember the embeddings of ``path`` for ``encoder``; False, and nothing done, if they are of other weights.
+
+    Only the embedded model ships embeddings: the weights of others are not hashed for nothing.
+    """
+    if encoder.name != "pocket" or not path.is_file():
+        return False
+    with safe_open(path, framework="pt") as file:
+        if file.metadata() != _fingerprint(encoder):
+            return False
+        gallery, vocabulary = bundled_gallery(), load_vocabulary()
+        for part in (gallery.test, gallery.train):
+            name = "test" if part is gallery.test else "train"
+            _features.get(encoder, part, lambda name=name: file.get_tensor(name))  # type: ignore[misc]
+        remember_classes(encoder, vocabulary.names, file.get_tensor("classes"))
+    return True
+
+
+def _fingerprint(encoder: OpenClipEncoder) -> dict[str, str]:
+    """What the shipped embeddings depend on: weights, pictures, words."""
+    return {
+        "weights": encoder.sha256,
+        "gallery": hashlib.sha256(BUNDLED.read_bytes()).hexdigest(),
+        "vocabulary": hashlib.sha256(json.dumps([load_vocabulary().names, TEMPLATES]).encode()).hexdigest(),
+    }

@@ -1,0 +1,82 @@
+"""The last linear map of a CLIP tower, where an edit of the joint space can be baked into the weights.
+
+A tower ends in ``features = hidden @ W`` (a parameter, as in open_clip's transformers) or ``W hidden + b`` (an
+``nn.Linear``, as in its other towers). Multiplying ``W`` by the edit gives every feature the edit, for good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from unlearn.errors import ModelError
+
+
+@dataclass(frozen=True)
+class FinalProjection:
+    """Where a tower's last map sits in the model's state dict."""
+
+    weight: str
+    bias: str | None
+    rows_are_inputs: bool
+
+    def bake(self, state: dict[str, Tensor], edit: Tensor) -> dict[str, Tensor]:
+        """The tensors of ``state`` that change so that features become ``features @ edit``; ``edit`` is (d, d).
+
+        Computed in float64, returned in float32: a cast to half precision is the caller's choice.
+        """
+        wide = edit.double()
+        weight = state[self.weight].detach().cpu().double()
+        baked = {self.weight: (weight @ wide if self.rows_are_inputs else wide.T @ weight).float()}
+        if self.bias is not None:
+            baked[self.bias] = (state[self.bias].detach().cpu().double() @ wide).float()
+        return baked
+
+
+def final_projection(model: nn.Module, tower: str) -> FinalProjection:
+    """Find the last linear map of ``model``'s ``tower``, "image" or "text".
+
+    Knows open_clip's vision transformers, ResNets, timm towers, text transformers and Hugging Face text towers.
+
+    Raises:
+        ModelError: the tower does not end in a linear map; its edit can only be applied live.
+    """
+    if tower == "image":
+        prefix, root = "visual", model.visual
+    elif isinstance(getattr(model, "text", None), nn.Module):
+        prefix, root = "text", model.text
+    else:
+        prefix, root = "", model
+    assert isinstance(root, nn.Module)  # noqa: S101  for the type checker: open_clip's towers are modules
+    names = ("proj", "attnpool.c_proj", "head") if tower == "image" else ("text_projection", "proj")
+    for name in names:
+        found = _resolve(root, name)
+        path = f"{prefix}.{name}".lstrip(".")
+        if isinstance(found, nn.Parameter):
+            return FinalProjection(path, None, rows_are_inputs=True)
+        if isinstance(found, nn.Module):
+            linears = [(key, layer) for key, layer in found.named_modules() if isinstance(layer, nn.Linear)]
+            if linears:
+                key, layer = linears[-1]
+                return _of_linear(f"{path}.{key}".rstrip("."), layer)
+    trunk = getattr(root, "trunk", None)  # a timm tower whose own classifier is the projection
+    if trunk is not None and isinstance(classifier := trunk.get_classifier(), nn.Linear):
+        key = next(key for key, layer in trunk.named_modules() if layer is classifier)
+        return _of_linear(f"{prefix}.trunk.{key}", classifier)
+    raise ModelError(
+        f"The {tower} tower of this model does not end in a linear projection, so the edit cannot be baked into its "
+        "weights; it can be applied live."
+    )
+
+
+def _resolve(root: nn.Module, path: str) -> object | None:
+    found: object | None = root
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def _of_linear(path: str, layer: nn.Linear) -> FinalProjection:
+    bias = f"{path}.bias" if layer.bias is not None else None
+    return FinalProjection(f"{path}.weight", bias, rows_are_inputs=False)

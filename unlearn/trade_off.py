@@ -1,0 +1,94 @@
+"""What erasing costs: accuracy on forget and retain set against strength, and against how much is erased."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from unlearn.concepts import Selection, Vocabulary, select
+from unlearn.encoders import TextImageEncoder, class_embeddings
+from unlearn.erasers import ccup
+from unlearn.evaluation.zero_shot import evaluate_zero_shot
+from unlearn.gallery import Gallery
+
+STRENGTHS = tuple(i / 10 for i in range(11))
+
+
+@dataclass(frozen=True)
+class TradeOffPoint:
+    """One measured edit: top-1 on forget and retain pictures (fractions), and how it was made."""
+
+    mode: str
+    strength: float
+    num_erased: int
+    forget: float
+    retain: float
+
+
+def measure(
+    encoder: TextImageEncoder, gallery: Gallery, erasure: ccup.Erasure, classnames: Sequence[str]
+) -> TradeOffPoint:
+    """Forget and retain accuracy of ``erasure`` on ``gallery`` with ``classnames`` offered."""
+    names = erasure.selection.forget_names
+    report = evaluate_zero_shot(erasure.apply(encoder), gallery, forget=names, classnames=classnames)
+    settings = erasure.settings
+    return TradeOffPoint(settings.mode, settings.strength, len(names), report.forget.top1, report.retain.top1)
+
+
+def sweep_strength(
+    encoder: TextImageEncoder,
+    gallery: Gallery,
+    selection: Selection,
+    settings: ccup.Settings,
+    *,
+    vocabulary: Vocabulary,
+    strengths: Sequence[float] = STRENGTHS,
+) -> Iterator[TradeOffPoint]:
+    """Measure ``selection`` at every strength, in both modes."""
+    for mode in ccup.MODES:
+        fitted = ccup.erase(encoder, selection, replace(settings, mode=mode, strength=1.0), vocabulary=vocabulary)
+        for strength in strengths:
+            yield measure(encoder, gallery, fitted.at(strength), vocabulary.names)
+
+
+def sweep_count(
+    encoder: TextImageEncoder,
+    gallery: Gallery,
+    selection: Selection,
+    settings: ccup.Settings,
+    *,
+    vocabulary: Vocabulary,
+    counts: Sequence[int] = (1, 2, 5, 10, 20, 50, 100),
+    seed: int = 0,
+) -> Iterator[TradeOffPoint]:
+    """Measure growing forget sets in both modes: the visitor's concepts first, then others drawn with ``seed``."""
+    own = [name for name in selection.forget_names if name in set(vocabulary.names)]
+    order = torch.randperm(len(vocabulary.names), generator=torch.Generator().manual_seed(seed)).tolist()
+    names = [*own, *(vocabulary.names[i] for i in order if vocabulary.names[i] not in set(own))]
+    for mode in ccup.MODES:
+        for count in counts:
+            if count < len(vocabulary.names):
+                chosen = select(names[:count], vocabulary=vocabulary)
+                erasure = ccup.erase(encoder, chosen, replace(settings, mode=mode), vocabulary=vocabulary)
+                yield measure(encoder, gallery, erasure, vocabulary.names)
+
+
+def image_text_similarity(
+    encoder: TextImageEncoder, features: Tensor, targets: Tensor, names: Sequence[str], classnames: Sequence[str]
+) -> Tensor:
+    """Mean cosine of the pictures of each of ``names`` with the text of each of ``names``: (names, names).
+
+    Args:
+        encoder: gives the texts.
+        features: embeddings of a gallery's pictures under ``encoder``, (n, d).
+        targets: index into ``classnames`` of each picture's concept, (n,).
+        names: rows and columns; NaN where a name has no picture.
+        classnames: what ``targets`` counts in.
+    """
+    texts = class_embeddings(encoder, tuple(names))
+    rows = [features[targets == classnames.index(name)].mean(dim=0) if name in classnames else None for name in names]
+    missing = torch.full((features.shape[1],), torch.nan)
+    return torch.stack([row if row is not None else missing for row in rows]) @ texts.T
