@@ -21,7 +21,7 @@ MAX_CONCEPTS = 128
 
 @dataclass(frozen=True)
 class Concept:
-    """A thing with one name, the other names it goes by, and the group it is listed under."""
+    """A thing with one name, the other names it goes by (its plural among them), and the group it is listed under."""
 
     name: str
     synonyms: tuple[str, ...] = ()
@@ -144,7 +144,7 @@ def select(
     for name in names:
         known = vocabulary.find(name)
         if known is None:
-            known = Concept(name)
+            known = Concept(name, (plural(name),))
             notices.append(
                 f"“{name}” is not in the vocabulary: it is erased by its words alone, and no picture measures it."
             )
@@ -157,7 +157,8 @@ def select(
         kept = tuple(name for name in vocabulary.names if name.casefold() not in concepts)
         if not kept:
             raise ConceptError(
-                f"All {len(vocabulary.names)} concepts of the vocabulary are to be erased; leave at least one to retain."
+                f"All {len(vocabulary.names)} concepts of the vocabulary are to be erased; "
+                "leave at least one to retain."
             )
         return Selection(forgotten, kept, tuple(notices))
 
@@ -174,7 +175,7 @@ def select(
 
 
 def plural(name: str) -> str:
-    """A regular English plural, good enough to widen a forget set: cat → cats, fox → foxes, berry → berries."""
+    """A regular English plural, to widen a word that the vocabulary lacks: cat → cats, fox → foxes, berry → berries."""
     if re.search(r"(s|x|z|ch|sh)$", name):
         return name + "es"
     if re.search(r"[^aeiou]y$", name):
@@ -184,8 +185,7 @@ def plural(name: str) -> str:
 
 def surface_forms(concept: Concept, *, synonyms: bool = True) -> tuple[str, ...]:
     """The ways ``concept`` is written: its name, and with ``synonyms`` its plural and other names."""
-    forms = (concept.name, *((plural(concept.name), *concept.synonyms) if synonyms else ()))
-    return tuple(dict.fromkeys(forms))
+    return (concept.name, *concept.synonyms) if synonyms else (concept.name,)
 
 
 def prompts(name: str, templates: Sequence[str] = TEMPLATES) -> list[str]:

@@ -1,0 +1,64 @@
+"""Shared fixtures. The embedded model is loaded once; tests that need no meaning use :class:`WordEncoder`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from unlearn import load_clip
+from unlearn.concepts import load_vocabulary
+from unlearn.encoders import OpenClipEncoder
+from unlearn.gallery import bundled_gallery, restore_features
+
+
+def unit_columns(generator: torch.Generator, d: int, m: int, *, cone: float = 0.0) -> Tensor:
+    """m random unit columns in d dimensions; ``cone`` adds a shared mean, as CLIP's text embeddings have."""
+    columns = torch.randn(d, m, generator=generator, dtype=torch.float64)
+    shared = torch.randn(d, 1, generator=generator, dtype=torch.float64)
+    return F.normalize(F.normalize(columns, dim=0) + cone * F.normalize(shared, dim=0), dim=0)
+
+
+class WordEncoder:
+    """A fake encoder: words hash to fixed directions, a picture's directions come from its mean colour."""
+
+    name = "words"
+    embed_dim = 32
+    logit_scale = 20.0
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        return torch.stack([self._direction(text) for text in texts])
+
+    def encode_image(self, images: Sequence[Image.Image]) -> Tensor:
+        return torch.stack([self._direction(str(image.resize((1, 1)).getpixel((0, 0)))) for image in images])
+
+    def _direction(self, key: str) -> Tensor:
+        seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
+        return F.normalize(torch.randn(self.embed_dim, generator=torch.Generator().manual_seed(seed)), dim=0)
+
+
+@pytest.fixture
+def words() -> WordEncoder:
+    return WordEncoder()
+
+
+@pytest.fixture(scope="session")
+def pocket() -> OpenClipEncoder:
+    encoder = load_clip("pocket", device="cpu")
+    assert restore_features(encoder), "the shipped embeddings do not belong to the shipped weights"
+    return encoder
+
+
+@pytest.fixture(scope="session")
+def vocabulary():
+    return load_vocabulary()
+
+
+@pytest.fixture(scope="session")
+def gallery():
+    return bundled_gallery().test

@@ -1,0 +1,206 @@
+"""CCUP's theorems, each as a property."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import unit_columns
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unlearn import ccup as ccup_by_name
+from unlearn.concepts import Concept, Selection, Vocabulary, select
+from unlearn.encoders import NOTHING_LEFT, class_embeddings, similarity
+from unlearn.erasers import ccup
+from unlearn.erasers.ccup import Projection, RetainFactor, fit
+from unlearn.errors import ConceptError, ErasureFileError, ParameterError
+
+seeds = st.integers(0, 2**31 - 1)
+fast = settings(max_examples=25, deadline=None)
+
+
+def problem(seed: int, d: int = 24, m_f: int = 3, m_r: int = 10, cone: float = 0.8):
+    generator = torch.Generator().manual_seed(seed)
+    both = unit_columns(generator, d, m_f + m_r, cone=cone)
+    return both[:, :m_f], both[:, m_f:]
+
+
+def objective(p, t_f, t_r, lam, mu, strength):
+    identity = torch.eye(len(p), dtype=p.dtype)
+    forget = lam * (p @ t_f - (1 - strength) * t_f).pow(2).sum()
+    return (p - identity).pow(2).sum() + forget + mu * (p @ t_r - t_r).pow(2).sum()
+
+
+def solve_directly(t_f, t_r, lam, mu, strength):
+    """The closed form as algorithms textbooks would write it: one dense system, no low rank, no cache."""
+    a = torch.eye(len(t_f), dtype=t_f.dtype) + mu * t_r @ t_r.T
+    target = a + (1 - strength) * lam * t_f @ t_f.T
+    return torch.linalg.solve(a + lam * t_f @ t_f.T, target.T).T
+
+
+@given(seeds, st.floats(0.1, 1e3), st.floats(0, 1e3), st.floats(0, 1))
+@fast
+def test_low_rank_solution_equals_the_dense_system(seed, lam, mu, strength):
+    t_f, t_r = problem(seed)
+    p = fit(t_f, RetainFactor.fit(t_r, mu), lam=lam, strength=strength).matrix.double()
+    torch.testing.assert_close(p, solve_directly(t_f, t_r, lam, mu, strength), atol=2e-5, rtol=1e-4)
+
+
+@given(seeds, st.floats(0.1, 100), st.floats(0, 100), st.floats(0, 1))
+@fast
+def test_gradient_vanishes_at_the_closed_form(seed, lam, mu, strength):
+    t_f, t_r = problem(seed)
+    p = solve_directly(t_f, t_r, lam, mu, strength).requires_grad_()
+    objective(p, t_f, t_r, lam, mu, strength).backward()
+    assert p.grad.abs().max() < 1e-7 * max(lam, mu, 1)
+
+
+@given(seeds)
+@fast
+def test_nullspace_is_an_orthogonal_projection(seed):
+    t_f, _ = problem(seed)
+    projection = fit(t_f)
+    p = projection.matrix.double()
+    torch.testing.assert_close(p @ p, p, atol=1e-6, rtol=0)
+    torch.testing.assert_close(p, p.T, atol=1e-6, rtol=0)
+    assert (p @ t_f).abs().max() < 1e-6
+    assert projection.rank == t_f.shape[1]
+
+
+@given(seeds)
+@fast
+def test_consistent_tends_to_nullspace(seed):
+    t_f, t_r = problem(seed)
+    limit = fit(t_f, RetainFactor.fit(t_r, 0.0), lam=1e6).matrix
+    torch.testing.assert_close(limit, fit(t_f).matrix, atol=1e-4, rtol=0)
+
+
+@given(seeds, st.floats(0, 1))
+@fast
+def test_strength_interpolates_linearly_from_the_identity(seed, strength):
+    t_f, t_r = problem(seed)
+    full = fit(t_f, RetainFactor.fit(t_r, 100.0))
+    identity = torch.eye(len(t_f))
+    expected = identity + strength * (full.matrix - identity)
+    torch.testing.assert_close(full.at(strength).matrix, expected, atol=1e-6, rtol=0)
+
+
+def test_strength_zero_returns_the_very_same_features():
+    t_f, t_r = problem(0)
+    projection = fit(t_f, RetainFactor.fit(t_r, 100.0), strength=0.0)
+    features = torch.randn(5, 24)
+    assert torch.equal(projection.on_images(features), features)
+    assert torch.equal(projection.on_texts(features), features)
+
+
+def test_projection_is_not_symmetric_and_pictures_take_p():
+    """Texts are nulled by P, not by Pᵀ: pictures need ``f @ P`` for unedited texts to lose them."""
+    t_f, t_r = problem(3, m_f=1, cone=2.0)
+    projection = fit(t_f, RetainFactor.fit(t_r, 100.0), lam=100.0)
+    p = projection.matrix.double()
+    assert (p @ t_f).norm() < 0.1
+    assert (p.T @ t_f).norm() > 0.5
+    image = torch.randn(4, 24, dtype=torch.float64)
+    torch.testing.assert_close(projection.on_images(image.float()).double(), image @ p, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(projection.on_texts(image.float()).double(), image @ p.T, atol=1e-5, rtol=1e-5)
+
+
+@given(seeds)
+@fast
+def test_a_repeated_concept_changes_nothing(seed):
+    t_f, t_r = problem(seed)
+    factor = RetainFactor.fit(t_r, 100.0)
+    repeated = torch.cat([t_f, t_f[:, :2]], dim=1)
+    torch.testing.assert_close(fit(repeated, factor).matrix, fit(t_f, factor).matrix, atol=1e-5, rtol=0)
+    assert fit(repeated).rank == t_f.shape[1]
+
+
+@given(seeds, st.integers(1, 6))
+@fast
+def test_taking_texts_out_of_the_factor_equals_factoring_anew(seed, k):
+    t_f, t_r = problem(seed)
+    downdated = RetainFactor.fit(t_r, 100.0).without(t_r[:, :k]).solve(t_f)
+    torch.testing.assert_close(downdated, RetainFactor.fit(t_r[:, k:], 100.0).solve(t_f), atol=1e-8, rtol=1e-6)
+
+
+def test_dropping_minor_directions_lowers_the_rank():
+    t_f, _ = problem(1, m_f=8, cone=3.0)
+    assert fit(t_f, energy=0.9).rank < fit(t_f).rank == 8
+
+
+def test_retained_texts_move_less_than_under_the_nullspace():
+    t_f, t_r = problem(5, d=64, cone=1.5)
+    moved = {
+        "nullspace": fit(t_f).matrix.double() @ t_r - t_r,
+        "consistent": fit(t_f, RetainFactor.fit(t_r, 100.0)).matrix.double() @ t_r - t_r,
+    }
+    assert moved["consistent"].norm() < 0.5 * moved["nullspace"].norm()
+
+
+def test_edited_text_with_nothing_left_scores_lowest(words):
+    """Dividing by the norm would undo a text-side edit: ‖P t‖ is tiny, its direction is the old one."""
+    vocabulary = Vocabulary(tuple(Concept(name) for name in ("cat", "dog", "car", "pizza")))
+    erasure = ccup.erase(
+        words,
+        select("cat", vocabulary=vocabulary),
+        ccup.Settings(mode="nullspace", side="text", synonyms=False),
+        vocabulary=vocabulary,
+    )
+    cat = class_embeddings(words, ["cat"])
+    assert erasure.projection.on_texts(cat).norm() < NOTHING_LEFT
+    edited = class_embeddings(erasure.apply(words), ["cat", "dog"])
+    assert not edited[0].any()
+    assert edited[1].norm() == pytest.approx(1.0, abs=1e-5)
+    assert similarity(cat, edited)[0].tolist()[0] == -1.0
+
+
+def test_the_encoder_is_left_alone_and_other_classes_keep_their_order(words):
+    before = class_embeddings(words, ["cat", "dog"]).clone()
+    vocabulary = Vocabulary(tuple(Concept(name) for name in ("cat", "dog", "car")))
+    ccup.erase(words, select("cat", vocabulary=vocabulary), vocabulary=vocabulary)
+    assert torch.equal(class_embeddings(words, ["cat", "dog"]), before)
+
+
+def test_saved_factors_come_back(tmp_path):
+    t_f, t_r = problem(2)
+    selection = Selection((Concept("cat"),), ("dog",))
+    erasure = ccup.Erasure(selection, ccup.Settings(strength=0.5), fit(t_f, RetainFactor.fit(t_r, 1.0), strength=0.5))
+    erasure.save(tmp_path / "edit.safetensors")
+    loaded = ccup.Erasure.load(tmp_path / "edit.safetensors", selection, {"strength": 0.5})
+    assert torch.equal(loaded.projection.matrix, erasure.projection.matrix)
+
+
+def test_a_damaged_factor_file_is_refused(tmp_path):
+    path = tmp_path / "edit.safetensors"
+    path.write_bytes(b"not safetensors")
+    with pytest.raises(ErasureFileError, match="not a saved CCUP erasure"):
+        ccup.Erasure.load(path, Selection((), ()), {})
+    erasure = ccup.Erasure(
+        Selection((), ()), ccup.Settings(), Projection(torch.full((4, 1), torch.nan), torch.ones(4, 1))
+    )
+    erasure.save(path)
+    with pytest.raises(ErasureFileError, match="finite"):
+        ccup.Erasure.load(path, Selection((), ()), {})
+
+
+@pytest.mark.parametrize("value", [float("nan"), 7, -0.1, True, "1"])
+def test_strength_outside_of_zero_to_one_is_refused(value):
+    with pytest.raises(ParameterError, match="from 0 to 1"):
+        ccup.Settings(strength=value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("mode", "soft"), ("side", "left"), ("lam", 0), ("lam", float("inf")), ("mu", -1)]
+)
+def test_other_settings_name_what_is_allowed(name, value):
+    with pytest.raises(ParameterError, match="must be|choose one of"):
+        ccup.Settings(**{name: value})
+
+
+def test_by_name_on_the_embedded_model(pocket):
+    edited = ccup_by_name(pocket, ["cat", "cat"], strength=1.0)
+    assert edited.projection.rank >= 1
+    with pytest.raises(ConceptError, match="No concept"):
+        ccup_by_name(pocket, [])
+    with pytest.raises(ParameterError, match="strength"):
+        ccup_by_name(pocket, "cat", strength=float("nan"))

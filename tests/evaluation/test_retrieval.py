@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from unlearn.concepts import select
+from unlearn.erasers import ccup
+from unlearn.evaluation.neighbours import nearest_neighbours
+from unlearn.evaluation.retrieval import (
+    KS,
+    evaluate_retrieval,
+    find_captions,
+    find_pictures,
+    rank,
+    recall_at,
+)
+from unlearn.gallery import Gallery, Picture, image_features
+
+
+@given(st.integers(0, 10_000), st.integers(1, 8), st.integers(1, 20))
+@settings(max_examples=30, deadline=None)
+def test_recall_equals_sorting_by_hand(seed, queries, items):
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.randn(queries, items, generator=generator)
+    relevant = torch.rand(queries, items, generator=generator) < 0.3
+    recall = recall_at(scores, relevant)
+    for k in KS:
+        hits = 0
+        for q in range(queries):
+            best = sorted(range(items), key=lambda i, q=q: -float(scores[q, i]))[:k]
+            hits += any(bool(relevant[q, i]) for i in best)
+        assert recall.at[k] == pytest.approx(hits / queries)
+
+
+def test_ties_do_not_help():
+    assert recall_at(torch.zeros(1, 3), torch.tensor([[True, False, False]])).at[1] == 0.0
+
+
+def test_rank_is_best_first_and_no_longer_than_the_collection():
+    collection = torch.eye(3)
+    hits = rank(torch.tensor([0.1, 0.9, 0.4]), collection, 10)
+    assert [hit.index for hit in hits] == [1, 2, 0]
+
+
+def test_both_directions_on_a_small_gallery(words):
+    pictures = tuple(
+        Picture(c, f"a {c}", lambda colour=colour: Image.new("RGB", (4, 4), colour))
+        for c, colour in (("cat", "red"), ("cat", "pink"), ("dog", "blue"))
+    )
+    report = evaluate_retrieval(words, Gallery("test", pictures), forget=["cat"])
+    assert (report.text_to_image["forget"].n, report.text_to_image["retain"].n) == (1, 1)
+    assert (report.image_to_text["forget"].n, report.image_to_text["retain"].n) == (2, 1)
+    assert report.image_to_text["retain"].at[5] == 1.0
+
+
+def test_erasing_takes_the_concept_out_of_the_results(pocket, gallery, vocabulary):
+    edited = ccup.erase(pocket, select("dog", vocabulary=vocabulary), vocabulary=vocabulary).apply(pocket)
+    before = find_pictures(pocket, "dog", gallery, 3)
+    after = find_pictures(edited, "dog", gallery, 3)
+    assert "dog" in [gallery.pictures[hit.index].concept for hit in before]
+    assert "dog" not in [gallery.pictures[hit.index].concept for hit in after]
+    dog = next(i for i, p in enumerate(gallery) if p.concept == "dog" and p.style != "photo")
+    captions = tuple(dict.fromkeys(gallery.captions))
+    found = {
+        name: captions[find_captions(model, image_features(model, gallery)[dog], captions, 1)[0].index]
+        for name, model in (("before", pocket), ("after", edited))
+    }
+    assert "dog" in found["before"]
+    assert "dog" not in found["after"]
+
+
+def test_neighbours_of_a_dog_are_animals(pocket, vocabulary):
+    groups = {concept.name: concept.group for concept in vocabulary.concepts}
+    others = [name for name in vocabulary.names if name != "dog"]
+    found = nearest_neighbours(pocket, ["dog"], others, k=5)
+    assert sum(groups[n.name] == groups["dog"] for n in found) >= 4
+    assert [n.similarity for n in found] == sorted((n.similarity for n in found), reverse=True)
+    assert {n.of for n in found} == {"dog"}

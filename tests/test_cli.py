@@ -1,0 +1,139 @@
+"""The command line on the embedded model, end to end, and what stock open_clip makes of its output."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import open_clip
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from unlearn.cli import main
+from unlearn.encoders import POCKET
+from unlearn.erasers import ccup
+from unlearn.errors import ErasureFileError
+from unlearn.export import load_erasure
+from unlearn.gallery import image_features
+
+
+@pytest.fixture(scope="module")
+def erased(tmp_path_factory):
+    out = tmp_path_factory.mktemp("erased")
+    assert main(["erase", "--forget", "cat", "dog", "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, gallery):
+    root = tmp_path_factory.mktemp("pictures")
+    for name in ("cat", "hot dog", "dog", "pizza", "car"):
+        (root / name.replace(" ", "_")).mkdir()
+        for i, picture in enumerate(p for p in gallery if p.concept == name):
+            picture.load().save(root / name.replace(" ", "_") / f"{i}.png")
+    return root
+
+
+def test_erase_writes_model_edit_and_record(erased):
+    record = json.loads((erased / "erasure.json").read_text())
+    assert record["method"] == "ccup"
+    assert [c["name"] for c in record["concepts"]["forget"]] == ["cat", "dog"]
+    assert {"mode", "strength", "lam", "mu", "side"} <= set(record["parameters"])
+    assert set(record["sha256"]) == {"input", "output", "edit"}
+    metrics = record["metrics"]
+    assert metrics["after"]["forget"]["top1"] == 0.0 < metrics["before"]["forget"]["top1"]
+    assert metrics["after"]["retain"]["top1"] > metrics["before"]["retain"]["top1"] - 0.02
+    assert set(metrics["before"]) == {"top1", "top5", "n", "forget", "retain"}
+
+
+def test_only_the_projection_changes_and_stock_open_clip_agrees(erased, pocket, gallery):
+    base, edited = load_file(POCKET / "open_clip_model.safetensors"), load_file(erased / "model.safetensors")
+    assert set(base) == set(edited)
+    differing = {key for key in base if not torch.equal(base[key].float(), edited[key].float())}
+    assert differing == {"visual.head.proj.weight"}
+    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{POCKET}")
+    model.load_state_dict(edited)
+    pictures = [picture.load() for picture in gallery.pictures[:4]]
+    with torch.inference_mode():
+        stock = model.eval().encode_image(torch.stack([preprocess(p) for p in pictures]), normalize=True)
+    live = load_erasure(erased, pocket).apply(pocket)
+    torch.testing.assert_close(stock, live.encode_image(pictures), atol=1e-5, rtol=0)
+    torch.testing.assert_close(image_features(live, gallery)[:4], stock, atol=1e-5, rtol=0)
+
+
+def test_evaluate_prints_fractions_as_json(erased, folder, capsys):
+    assert main(["evaluate", "--images", str(folder), "--json"]) == 0
+    before = json.loads(capsys.readouterr().out)
+    assert main(["evaluate", "--images", str(folder), "--erasure", str(erased), "--json"]) == 0
+    after = json.loads(capsys.readouterr().out)
+    assert set(before) == {"top1", "top5", "n", "forget", "retain", "per_class", "recall"}
+    assert set(before["per_class"]) == {"cat", "hot dog", "dog", "pizza", "car"}
+    assert before["forget"] == {"top1": None, "n": 0}
+    assert after["forget"]["n"] >= 2
+    assert after["forget"]["top1"] < before["top1"]
+    assert after["retain"]["top1"] >= 0.5
+    assert all(0 <= value <= 1 for value in after["per_class"].values())
+    assert 0 <= after["recall"]["text_to_image"]["retain"]["1"] <= 1
+
+
+def test_forget_of_evaluate_overrides_the_erasures(folder, capsys):
+    assert main(["evaluate", "--images", str(folder), "--forget", "hot dog", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["forget"]["n"] == 1
+    assert not math.isnan(result["retain"]["top1"])
+
+
+def test_a_retain_file_is_read(tmp_path, capsys):
+    (tmp_path / "keep.txt").write_text("dog\nfox\npizza\n")
+    out = tmp_path / "out"
+    assert main(["erase", "--forget", "cat", "--retain-file", str(tmp_path / "keep.txt"), "--out", str(out)]) == 0
+    assert json.loads((out / "erasure.json").read_text())["concepts"]["retain"] == ["dog", "fox", "pizza"]
+    assert "forget: top-1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["erase", "--forget", "", "--out", "x"], "No concept to erase"),
+        (["erase", "--forget", "cat", "--strength", "nan", "--out", "x"], "strength is nan; it must be"),
+        (["erase", "--forget", "cat", "--strength", "7", "--out", "x"], "strength is 7.0; it must be"),
+        (["erase", "--forget", "cat", "--retain", "cat", "--out", "x"], "to be erased and to be retained"),
+        (["erase", "--forget", "cat", "--retain-file", "none.txt", "--out", "x"], "is not a file"),
+        (["erase", "--forget", "cat", "--model", "no-such-model", "--out", "x"], "There is no model"),
+        (["evaluate", "--images", "no-such-folder"], "is not a folder"),
+        (["evaluate", "--erasure", "no-such-folder"], "holds no readable erasure.json"),
+    ],
+)
+def test_bad_arguments_end_in_a_sentence(arguments, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert "Traceback" not in printed
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_changed_checkpoint_is_refused(erased, pocket, tmp_path):
+    for name in ("model.safetensors", "edit.safetensors", "erasure.json"):
+        (tmp_path / name).write_bytes((erased / name).read_bytes())
+    (tmp_path / "model.safetensors").write_bytes(b"something else")
+    with pytest.raises(ErasureFileError, match="changed after"):
+        load_erasure(tmp_path, pocket)
+
+
+def test_an_erasure_of_other_weights_is_refused(erased, pocket, tmp_path):
+    record = json.loads((erased / "erasure.json").read_text())
+    record["sha256"]["input"] = "0" * 64
+    (tmp_path / "erasure.json").write_text(json.dumps(record))
+    with pytest.raises(ErasureFileError, match="made for other weights"):
+        load_erasure(tmp_path, pocket)
+
+
+def test_an_edit_of_both_sides_is_baked_into_both(pocket, vocabulary):
+    from unlearn.concepts import select
+
+    erasure = ccup.erase(
+        pocket, select("cat", vocabulary=vocabulary), ccup.Settings(side="both"), vocabulary=vocabulary
+    )
+    assert set(erasure.changed_weights(pocket)) == {"visual.head.proj.weight", "text_projection"}

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from PIL import Image
+
+from unlearn.concepts import select
+from unlearn.erasers import ccup
+from unlearn.errors import PictureError
+from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features
+
+
+def test_bundled_gallery_covers_the_vocabulary_with_licences(vocabulary):
+    gallery = bundled_gallery()
+    assert set(gallery.test.concepts) >= set(vocabulary.names)
+    assert all(picture.licence and picture.source for picture in gallery)
+    assert sum(picture.style == "photo" for picture in gallery.test) >= 12
+    assert not {p.style for p in gallery.train} & {p.style for p in gallery.test}, "the test style was trained on"
+
+
+def test_shipped_embeddings_are_those_of_the_pictures(pocket, gallery):
+    chosen = [0, len(gallery) // 2, len(gallery) - 1]
+    fresh = pocket.encode_image([gallery.pictures[i].load() for i in chosen])
+    torch.testing.assert_close(image_features(pocket, gallery)[chosen], fresh, atol=1e-4, rtol=0)
+
+
+def test_an_edit_encodes_no_picture_again(words, vocabulary):
+    loads = []
+
+    def load() -> Image.Image:
+        loads.append(1)
+        return Image.new("RGB", (4, 4), "red")
+
+    gallery = Gallery("test", (Picture("cat", "a cat", load),))
+    image_features(words, gallery)
+    for strength in (0.2, 0.8):
+        selection = select("cat", ["dog"], vocabulary=vocabulary)
+        settings = ccup.Settings(strength=strength)
+        image_features(ccup.erase(words, selection, settings, vocabulary=vocabulary).apply(words), gallery)
+    assert len(loads) == 1
+
+
+def test_a_folder_is_read_as_one_subfolder_a_class(tmp_path):
+    for name in ("polar_bear", "hot-dog"):
+        (tmp_path / name / "more").mkdir(parents=True)
+        Image.new("RGB", (4, 4)).save(tmp_path / name / "more" / "1.PNG")
+        (tmp_path / name / "notes.txt").write_text("not a picture")
+    gallery = folder_gallery(tmp_path)
+    assert gallery.concepts == ("hot dog", "polar bear")
+    assert [picture.load().size for picture in gallery] == [(4, 4), (4, 4)]
+    assert gallery.targets(["Polar Bear"]).tolist() == [-1, 0]
+
+
+def test_unusable_folders_are_refused(tmp_path):
+    with pytest.raises(PictureError, match="not a folder"):
+        folder_gallery(tmp_path / "none")
+    with pytest.raises(PictureError, match="No pictures"):
+        folder_gallery(tmp_path)

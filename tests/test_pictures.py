@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unlearn.errors import PictureError
+from unlearn.pictures import open_picture
+
+
+def encoded(image: Image.Image, fmt: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, fmt, **options)
+    return buffer.getvalue()
+
+
+RED = Image.new("RGB", (8, 6), "red")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded(RED, "PNG"),
+        encoded(RED.convert("CMYK"), "JPEG"),
+        encoded(RED.convert("P"), "GIF", save_all=True, append_images=[Image.new("P", (8, 6))]),
+        encoded(RED.convert("RGBA"), "WEBP", lossless=True),
+        encoded(RED, "BMP"),
+    ],
+    ids=["png", "cmyk", "animated gif", "webp", "bmp"],
+)
+def test_every_kind_becomes_rgb(data):
+    picture = open_picture(data)
+    assert picture.mode == "RGB"
+    assert picture.size == (8, 6)
+    r, g, b = picture.getpixel((2, 2))
+    assert r > 230
+    assert max(g, b) < 30
+
+
+def test_sixteen_bit_keeps_its_shades():
+    ramp = np.linspace(0, 65535, 256, dtype=np.uint16).reshape(16, 16)
+    grey = np.asarray(open_picture(encoded(Image.fromarray(ramp), "PNG")).convert("L"))
+    assert grey.min() == 0
+    assert grey.max() == 255
+    assert len(np.unique(grey)) > 200
+
+
+def test_transparency_becomes_white():
+    assert open_picture(encoded(Image.new("RGBA", (2, 2), (0, 0, 0, 0)), "PNG")).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_one_pixel_is_a_picture():
+    assert open_picture(encoded(Image.new("RGB", (1, 1), "blue"), "PNG")).size == (1, 1)
+
+
+def test_exif_orientation_is_applied():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert open_picture(encoded(RED, "JPEG", exif=exif)).size == (6, 8)
+
+
+def test_a_text_file_named_png_is_refused(tmp_path):
+    path = tmp_path / "cat.png"
+    path.write_text("I am not a picture")
+    with pytest.raises(PictureError, match="“cat.png” is not a picture.*Use PNG"):
+        open_picture(path)
+
+
+def test_a_truncated_jpeg_is_refused():
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
+    with pytest.raises(PictureError, match="damaged or cut off"):
+        open_picture(encoded(noise, "JPEG")[:900])
+
+
+def test_a_gigantic_png_is_refused_before_it_is_decoded():
+    # 20,000 × 20,000 of one bit compresses to a few kilobytes; decoded as RGB it would take 1.2 GB.
+    data = encoded(Image.new("1", (20_000, 20_000)), "PNG", compress_level=1)
+    with pytest.raises(PictureError, match="too many pixels. Use .* at most 40 megapixels"):
+        open_picture(data)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(PictureError, match="not a file"):
+        open_picture(tmp_path / "none.png")

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import math
+
+import torch
+
+from unlearn.concepts import select
+from unlearn.erasers import ccup
+from unlearn.gallery import image_features
+from unlearn.trade_off import image_text_similarity, sweep_count, sweep_strength
+
+
+def test_strength_sweep_starts_at_the_original_and_ends_at_the_erasure(pocket, gallery, vocabulary):
+    selection = select(["dog", "pizza"], vocabulary=vocabulary)
+    points = list(
+        sweep_strength(pocket, gallery, selection, ccup.Settings(), vocabulary=vocabulary, strengths=(0.0, 0.5, 1.0))
+    )
+    assert [(p.mode, p.strength) for p in points] == [(m, s) for m in ccup.MODES for s in (0.0, 0.5, 1.0)]
+    for start, _, end in (points[:3], points[3:]):
+        assert (start.forget, start.retain) == (points[0].forget, points[0].retain)
+        assert end.forget == 0.0 < start.forget
+    assert points[2].retain >= points[5].retain - 0.01, "consistent keeps no less than nullspace"
+
+
+def test_count_sweep_erases_the_visitors_concepts_first(pocket, gallery, vocabulary):
+    selection = select(["dog"], vocabulary=vocabulary)
+    points = list(sweep_count(pocket, gallery, selection, ccup.Settings(), vocabulary=vocabulary, counts=(1, 20)))
+    assert [p.num_erased for p in points] == [1, 20, 1, 20]
+    one, twenty = points[2], points[3]
+    assert twenty.retain < one.retain, "the plain nullspace decays with the number of erased concepts"
+
+
+def test_similarity_matrix_has_its_maximum_on_the_diagonal_before_and_not_after(pocket, gallery, vocabulary):
+    names = ("dog", "pizza", "not a class")
+    targets = gallery.targets(vocabulary.names)
+    edited = ccup.erase(pocket, select("dog", vocabulary=vocabulary), vocabulary=vocabulary).apply(pocket)
+    before, after = (
+        image_text_similarity(encoder, image_features(encoder, gallery), targets, names, vocabulary.names)
+        for encoder in (pocket, edited)
+    )
+    assert before[0].argmax() == 0
+    assert after[0, 0] < before[0, 0] - 0.1
+    assert torch.allclose(before[1, 1], after[1, 1], atol=0.05)
+    assert math.isnan(before[2, 0])

@@ -1,0 +1,77 @@
+"""How long a change of concept takes with the retain factor cached, beside the plain library calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from torch.nn import functional as F
+
+from unlearn.bench.table import Table, machine
+from unlearn.erasers.ccup import RetainFactor, fit
+
+DIMENSION, RETAINED, FORGOTTEN = 768, 1_000, 6
+LAM = MU = 100.0
+
+
+def run(quick: bool = False) -> Table:
+    """Time CCUP at d = 768 with 1,000 retained texts on one core; ratios come from this one run."""
+    from concept_erasure import LeaceFitter
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        generator = torch.Generator().manual_seed(0)
+        texts = F.normalize(
+            torch.randn(DIMENSION, RETAINED + FORGOTTEN, generator=generator)
+            + 4 * torch.randn(DIMENSION, 1, generator=generator),
+            dim=0,
+        )
+        t_f, t_r = texts[:, :FORGOTTEN], texts[:, FORGOTTEN:]
+        factor = RetainFactor.fit(t_r, MU)
+        downdated = RetainFactor.fit(texts, MU).without(t_f)
+        a = torch.eye(DIMENSION, dtype=torch.float64) + MU * t_r.double() @ t_r.T.double()
+        full = a + LAM * t_f.double() @ t_f.T.double()
+        labels = torch.zeros(RETAINED + FORGOTTEN, dtype=torch.long)
+        labels[:FORGOTTEN] = 1
+        projection = fit(t_f, factor, lam=LAM)
+        rows = texts.T.contiguous()
+        repeats = 5 if quick else 31
+        timed = {
+            "CCUP, new strength": _milliseconds(lambda: projection.at(0.5), repeats),
+            "CCUP, new concept, factor cached": _milliseconds(lambda: fit(t_f, factor, lam=LAM), repeats),
+            "CCUP, new concept taken out of the vocabulary's factor": _milliseconds(
+                lambda: fit(t_f, downdated, lam=LAM), repeats
+            ),
+            "CCUP, factor and solve": _milliseconds(
+                lambda: fit(t_f, RetainFactor.fit(t_r, MU), lam=LAM), max(3, repeats // 4)
+            ),
+            "`torch.linalg.solve`, same system": _milliseconds(
+                lambda: torch.linalg.solve(full, a), max(3, repeats // 4)
+            ),
+            "LEACE (`concept-erasure`), fit on as many vectors": _milliseconds(
+                lambda: LeaceFitter.fit(rows, labels).eraser, max(3, repeats // 4)
+            ),
+        }
+    finally:
+        torch.set_num_threads(threads)
+    reference = timed["CCUP, new concept, factor cached"]
+    return Table(
+        name="speed",
+        columns=("step", "median ms", "× CCUP with its factor cached"),
+        rows=tuple((name, f"{ms:.3g}", f"{ms / reference:.3g}") for name, ms in timed.items()),
+        note=f"d = {DIMENSION}, {RETAINED:,} retained and {FORGOTTEN} forget texts, one thread, seed 0, "
+        f"median of {repeats} (the slow ones of fewer); {machine()}.",
+    )
+
+
+def _milliseconds(step: Callable[[], object], repeats: int) -> float:
+    step()  # warm up allocations and lazy imports
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return 1e3 * median(times)

@@ -1,0 +1,62 @@
+"""Models that share their weights: a fine-tuned model is the base model plus the few tensors that differ."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from unlearn.encoders import OpenClipEncoder
+from unlearn.errors import ModelError
+
+
+def sharing_copy(model: nn.Module, replaced: Mapping[str, Tensor]) -> nn.Module:
+    """A new module tree over the same tensors, except for those in ``replaced``; ``model`` is not touched.
+
+    Modules are copied, tensors are not, so two models cost little more than one and neither sees the other's hooks.
+    A replacement is used as it is, so a shape other than the original's is the caller's responsibility.
+
+    Raises:
+        ModelError: ``replaced`` names a tensor that the model does not have.
+    """
+    tensors = dict(model.named_parameters()) | dict(model.named_buffers())
+    if unknown := sorted(set(replaced) - set(tensors)):
+        raise ModelError(f"The model has no weights called {unknown[0]}; the edit belongs to another architecture.")
+    # deepcopy asks its memo before it copies anything: what stands there is shared.
+    memo = {
+        id(tensor): _like(tensor, replaced[name]) if name in replaced else tensor for name, tensor in tensors.items()
+    }
+    return copy.deepcopy(model, memo)
+
+
+def _like(original: Tensor, values: Tensor) -> Tensor:
+    values = values.to(original.device)
+    return nn.Parameter(values, requires_grad=False) if isinstance(original, nn.Parameter) else values
+
+
+def with_weights(encoder: OpenClipEncoder, delta: Mapping[str, Tensor], *, name: str) -> OpenClipEncoder:
+    """``encoder`` with the tensors of ``delta`` in place of its own; every other tensor is shared with it.
+
+    Raises:
+        ModelError: a tensor is not the model's, or of another shape.
+    """
+    shapes = {key: tensor.shape for key, tensor in encoder.model.state_dict().items()}
+    for key, tensor in delta.items():
+        if key in shapes and shapes[key] != tensor.shape:
+            raise ModelError(f"{key} is {tuple(shapes[key])} in this model and {tuple(tensor.shape)} in the edit.")
+    dtype = next(encoder.model.parameters()).dtype
+    model = sharing_copy(encoder.model, {key: tensor.to(dtype) for key, tensor in delta.items()})
+    return replace(encoder, name=name, model=model, weights_file=None)
+
+
+def weights_checksum(model: nn.Module) -> str:
+    """SHA-256 over names and bytes of every weight: equal before and after means that nothing was changed."""
+    digest = hashlib.sha256()
+    for key, tensor in sorted(model.state_dict().items()):
+        digest.update(key.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
