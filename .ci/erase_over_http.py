@@ -19,9 +19,9 @@ def main(url: str) -> None:
                 raise
             time.sleep(0.5)
     result = client.predict(["cat"], api_name="/erase")
-    print(result)  # noqa: T201
-    forget = result["accuracy"]["forget"]
-    if not forget["after"] < forget["before"]:
+    before, after = (result["accuracy"][variant]["forget"]["top1"] for variant in ("Original", "CCUP"))
+    print(f"cat: top-1 {before:.0%} → {after:.0%}")  # noqa: T201
+    if not after < before:
         sys.exit("The erased concept is still recognised.")
 
 

@@ -7,10 +7,10 @@ import copy
 import open_clip
 import pytest
 import torch
-from conftest import unit_columns
+from random_texts import unit_columns
 from torch import nn
 
-from unlearn.erasers.ccup import RetainFactor, fit
+from unlearn.erasers.closed_form import RetainFactor, fit
 from unlearn.errors import ModelError
 from unlearn.projections import final_projection
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import unit_columns
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_texts import unit_columns
 
 from unlearn import ccup as ccup_by_name
 from unlearn.concepts import Concept, Selection, Vocabulary, select
 from unlearn.encoders import NOTHING_LEFT, class_embeddings, similarity
 from unlearn.erasers import ccup
-from unlearn.erasers.ccup import Projection, RetainFactor, fit
+from unlearn.erasers.closed_form import Projection, RetainFactor, fit
 from unlearn.errors import ConceptError, ErasureFileError, ParameterError
 
 seeds = st.integers(0, 2**31 - 1)

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from unlearn.bench.table import Table, machine
-from unlearn.erasers.ccup import RetainFactor, fit
+from unlearn.erasers.closed_form import RetainFactor, fit
 
 DIMENSION, RETAINED, FORGOTTEN = 768, 1_000, 6
 LAM = MU = 100.0

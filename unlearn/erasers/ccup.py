@@ -1,17 +1,7 @@
-"""CCUP, Consistent Class Unlearning Projection (arXiv 2512.14137): a closed-form edit of CLIP's joint space.
+"""CCUP, Consistent Class Unlearning Projection (arXiv 2512.14137): erase concepts by name, without data.
 
-With the forget texts as columns of ``T_f`` and the retain texts as columns of ``T_r``, the projection minimises
-
-    ‖P − I‖² + λ‖P T_f − (1−α) T_f‖² + μ‖P T_r − T_r‖²                                              (consistent)
-
-whose solution, with A = I + μ T_r T_rᵀ, is a rank-m_f change of the identity
-
-    P = I − α T_f (I/λ + T_fᵀ A⁻¹ T_f)⁻¹ T_fᵀ A⁻¹.
-
-Its limit λ→∞, μ=0 is the orthogonal projection off the span of the forget texts, P = I − α U Uᵀ     (nullspace).
-
-A depends on the retain set alone, so :class:`RetainFactor` factors it once; a new concept or strength then costs
-O(d² m_f) or nothing. P is not symmetric: pictures take ``f @ P``, texts ``t @ Pᵀ``.
+The joint space of CLIP is multiplied by one matrix that sends the texts of the erased concepts towards nothing and
+leaves those of the retained ones where they are. :mod:`unlearn.erasers.closed_form` has the mathematics.
 """
 
 from __future__ import annotations
@@ -37,6 +27,7 @@ from unlearn.concepts import (
     surface_forms,
 )
 from unlearn.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder, class_embeddings
+from unlearn.erasers.closed_form import Projection, RetainFactor, fit
 from unlearn.errors import ErasureFileError, require_choice, require_fraction, require_positive
 from unlearn.projections import final_projection
 
@@ -70,115 +61,6 @@ class Settings:
         require_fraction("strength", self.strength)
         require_positive("lambda", self.lam, largest=1e6)
         require_positive("mu", self.mu, largest=1e6, zero_allowed=True)
-
-
-@dataclass(frozen=True)
-class Projection:
-    """P = I − strength · left @ rightᵀ, kept as its factors: ``left`` and ``right`` are (d, rank)."""
-
-    left: Tensor
-    right: Tensor
-    strength: float = 1.0
-
-    @property
-    def rank(self) -> int:
-        return int(self.left.shape[1])
-
-    @property
-    def matrix(self) -> Tensor:
-        """P itself, (d, d)."""
-        identity = torch.eye(self.left.shape[0], dtype=self.left.dtype)
-        return identity - self.strength * self.left @ self.right.T
-
-    def on_images(self, features: Tensor) -> Tensor:
-        """``features @ P`` for image embeddings (n, d)."""
-        # Exactly the features at strength 0, whatever the factors hold.
-        return features - self.strength * (features @ self.left) @ self.right.T if self.strength else features
-
-    def on_texts(self, features: Tensor) -> Tensor:
-        """``features @ Pᵀ`` for text embeddings (n, d)."""
-        return features - self.strength * (features @ self.right) @ self.left.T if self.strength else features
-
-    def at(self, strength: float) -> Projection:
-        """The same edit at another strength: only the number changes."""
-        return replace(self, strength=require_fraction("strength", strength))
-
-
-@dataclass(frozen=True)
-class RetainFactor:
-    """A = I + μ T_r T_rᵀ, (d, d), as its Cholesky factor: all that the retain set contributes.
-
-    ``removed`` (d, k) are retain texts taken out again without factoring anew (Woodbury's identity), so that the
-    factor of a whole vocabulary serves every "rest of the vocabulary".
-    """
-
-    cholesky: Tensor
-    mu: float
-    removed: Tensor | None = None
-
-    @classmethod
-    def fit(cls, retain: Tensor, mu: float) -> RetainFactor:
-        """Factor A for ``retain`` (d, m_r), the retain texts as columns."""
-        wide = retain.double()
-        a = torch.eye(wide.shape[0], dtype=torch.float64) + mu * wide @ wide.T
-        return cls(torch.linalg.cholesky(a), mu)
-
-    def without(self, columns: Tensor) -> RetainFactor:
-        """The factor of the retain set less ``columns`` (d, k), which must be among its texts."""
-        return replace(self, removed=columns.double() if columns.shape[1] else None)
-
-    def solve(self, columns: Tensor) -> Tensor:
-        """A⁻¹ @ ``columns``, (d, m)."""
-        solved = torch.cholesky_solve(columns, self.cholesky)
-        if self.removed is None or not self.mu:
-            return solved
-        # (A − μ R Rᵀ)⁻¹ = A⁻¹ + W (I/μ − Rᵀ W)⁻¹ Wᵀ  with  W = A⁻¹ R
-        w = torch.cholesky_solve(self.removed, self.cholesky)
-        inner = torch.eye(w.shape[1], dtype=torch.float64) / self.mu - self.removed.T @ w
-        correction: Tensor = w @ torch.linalg.solve(inner, w.T @ columns)
-        return solved + correction
-
-
-def fit(
-    forget: Tensor,
-    retain: RetainFactor | None = None,
-    *,
-    lam: float = Settings.lam,
-    strength: float = 1.0,
-    energy: float = 1.0,
-) -> Projection:
-    """Solve for P.
-
-    Args:
-        forget: T_f (d, m_f), unit-norm texts as columns; dependent columns are allowed and change nothing.
-        retain: factor of the retain set, or None for the nullspace projection.
-        lam: λ; unused without ``retain``.
-        strength: α.
-        energy: share of the forget texts' squared norm whose directions are kept; the rest of them are dropped.
-
-    Returns:
-        The projection, float32. Computed in float64: with λ = μ = 100 the system's condition reaches 1e5.
-    """
-    unique = torch.unique(forget.double(), dim=1)  # a concept named twice is not twice as important
-    basis, singular = _leading_directions(unique, energy)
-    if retain is None:
-        return Projection(basis.float(), basis.float(), strength)
-    texts = basis * singular
-    solved = retain.solve(texts)
-    gram = torch.eye(texts.shape[1], dtype=torch.float64) / lam + texts.T @ solved
-    # right = A⁻¹ T_f G⁻¹ with G = I/λ + T_fᵀ A⁻¹ T_f, which is symmetric positive definite.
-    right = torch.cholesky_solve(solved.T, torch.linalg.cholesky(gram)).T
-    # Balanced scaling keeps both factors near unit size in float32.
-    return Projection((texts / singular).float(), (right * singular).float(), strength)
-
-
-def _leading_directions(columns: Tensor, energy: float) -> tuple[Tensor, Tensor]:
-    """Left singular vectors (d, r) and values (r,) of ``columns``, without the numerically null and the last ones."""
-    u, s, _ = torch.linalg.svd(columns, full_matrices=False)
-    share = (s**2).cumsum(0) / (s**2).sum()
-    # Keep every direction up to the one that reaches the wanted energy.
-    keep = (s > s[0] * 1e-5) & (torch.cat([share.new_zeros(1), share[:-1]]) < energy)
-    return u[:, keep], s[keep]
 
 
 @dataclass(frozen=True)
