@@ -24,7 +24,7 @@ from unlearn.config import ASSETS
 from unlearn.errors import ModelError
 
 if TYPE_CHECKING:
-    from unlearn.erasers.ccup import Projection
+    from unlearn.erasers.closed_form import Projection
 
 POCKET = ASSETS / "models" / "pocket-clip"
 #: An edited embedding shorter than this (it was unit length) has no direction left worth naming.
@@ -74,14 +74,9 @@ class OpenClipEncoder:
     @cached_property
     def sha256(self) -> str:
         """Hash of the weights file, or of the weights themselves where there is no single file."""
-        digest = hashlib.sha256()
         if self.weights_file is not None:
-            digest.update(self.weights_file.read_bytes())
-        else:
-            for key, tensor in sorted(self.model.state_dict().items()):
-                digest.update(key.encode())
-                digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+            return hashlib.sha256(self.weights_file.read_bytes()).hexdigest()
+        return weights_checksum(self.model)
 
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> Tensor:
@@ -156,6 +151,16 @@ def similarity(rows: Tensor, columns: Tensor) -> Tensor:
     scores = rows @ columns.T
     gone = ~rows.any(dim=-1, keepdim=True) | ~columns.any(dim=-1)
     return scores.masked_fill(gone, NO_SIMILARITY)
+
+
+def weights_checksum(model: torch.nn.Module) -> str:
+    """SHA-256 over names and bytes of every weight: equal before and after means that nothing was changed."""
+    digest = hashlib.sha256()
+    for key, tensor in sorted(model.state_dict().items()):
+        digest.update(key.encode())
+        # A single number has no dimension to be viewed as bytes along.
+        digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 _classes: PerEncoder[Tensor] = PerEncoder(most=512)

@@ -69,6 +69,17 @@ def require_positive(name: str, value: float, *, largest: float, zero_allowed: b
     return float(value)
 
 
+def require_whole(name: str, value: int, *, lowest: int = 1, largest: int) -> int:
+    """Return ``value`` if it is a whole number from ``lowest`` to ``largest``.
+
+    Raises:
+        ParameterError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= largest:
+        raise ParameterError(f"{name} is {value!r}; it must be a whole number from {lowest} to {largest:,}.")
+    return value
+
+
 def require_choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
     """Return ``value`` if it is one of ``allowed``.
 

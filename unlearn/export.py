@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from unlearn.concepts import Concept, Selection
 from unlearn.encoders import OpenClipEncoder, TextImageEncoder
-from unlearn.erasers import ccup
+from unlearn.erasers import ccup, cliperase
 from unlearn.errors import ErasureFileError
 
 MODEL, EDIT, RECORD = "model.safetensors", "edit.safetensors", "erasure.json"
@@ -107,7 +107,9 @@ def load_erasure(folder: str | Path, encoder: OpenClipEncoder) -> Erasure:
     for name, key in ((MODEL, "output"), (EDIT, "edit")):
         if not (source / name).is_file() or _sha256(source / name) != hashes[key]:
             raise ErasureFileError(f"“{source / name}” is missing or was changed after {RECORD} was written.")
-    loaders = {ccup.Erasure.method: ccup.Erasure.load}
+    loaders: dict[str, Callable[[Path, Selection, Mapping[str, Any]], Erasure]] = {
+        kind.method: kind.load for kind in (ccup.Erasure, cliperase.Erasure)
+    }
     if method not in loaders:
         raise ErasureFileError(f"The method “{method}” is not known; known: {', '.join(loaders)}.")
     return loaders[method](source / EDIT, selection, parameters)

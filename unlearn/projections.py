@@ -42,17 +42,11 @@ def final_projection(model: nn.Module, tower: str) -> FinalProjection:
     Raises:
         ModelError: the tower does not end in a linear map; its edit can only be applied live.
     """
-    if tower == "image":
-        prefix, root = "visual", model.visual
-    elif isinstance(getattr(model, "text", None), nn.Module):
-        prefix, root = "text", model.text
-    else:
-        prefix, root = "", model
-    assert isinstance(root, nn.Module)  # noqa: S101  for the type checker: open_clip's towers are modules
+    prefix, root = tower_root(model, tower)
     names = ("proj", "attnpool.c_proj", "head") if tower == "image" else ("text_projection", "proj")
     for name in names:
         found = _resolve(root, name)
-        path = f"{prefix}.{name}".lstrip(".")
+        path = f"{prefix}{name}"
         if isinstance(found, nn.Parameter):
             return FinalProjection(path, None, rows_are_inputs=True)
         if isinstance(found, nn.Module):
@@ -63,11 +57,21 @@ def final_projection(model: nn.Module, tower: str) -> FinalProjection:
     trunk = getattr(root, "trunk", None)  # a timm tower whose own classifier is the projection
     if trunk is not None and isinstance(classifier := trunk.get_classifier(), nn.Linear):
         key = next(key for key, layer in trunk.named_modules() if layer is classifier)
-        return _of_linear(f"{prefix}.trunk.{key}", classifier)
+        return _of_linear(f"{prefix}trunk.{key}", classifier)
     raise ModelError(
         f"The {tower} tower of this model does not end in a linear projection, so the edit cannot be baked into its "
         "weights; it can be applied live."
     )
+
+
+def tower_root(model: nn.Module, tower: str) -> tuple[str, nn.Module]:
+    """The module that holds ``model``'s ``tower``, and the prefix of its names in the model's state dict.
+
+    open_clip's first CLIP class keeps the text tower's parts at its root: there the prefix is empty.
+    """
+    attribute = "visual" if tower == "image" else "text"
+    root = getattr(model, attribute, None)
+    return (f"{attribute}.", root) if isinstance(root, nn.Module) else ("", model)
 
 
 def _resolve(root: nn.Module, path: str) -> object | None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
 
 from unlearn.encoders import OpenClipEncoder
@@ -51,12 +49,3 @@ def with_weights(encoder: OpenClipEncoder, delta: Mapping[str, Tensor], *, name:
     dtype = next(encoder.model.parameters()).dtype
     model = sharing_copy(encoder.model, {key: tensor.to(dtype) for key, tensor in delta.items()})
     return replace(encoder, name=name, model=model, weights_file=None)
-
-
-def weights_checksum(model: nn.Module) -> str:
-    """SHA-256 over names and bytes of every weight: equal before and after means that nothing was changed."""
-    digest = hashlib.sha256()
-    for key, tensor in sorted(model.state_dict().items()):
-        digest.update(key.encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

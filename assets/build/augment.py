@@ -47,29 +47,28 @@ def place(rgba: Tensor, size: int, scale: Tensor, angle: Tensor, shift: Tensor, 
 
 def backgrounds(n: int, size: int, white: float, textures: Tensor, device: torch.device) -> Tensor:
     """White, plain colours, gradients, soft blobs, rough noise and tinted photographic textures: (n, 3, size, size)."""
-    kind = torch.rand(n, device=device)
-    first, second = torch.rand(2, n, 3, 1, 1, device=device)
-    axis = torch.linspace(0, 1, size, device=device)
-    turn = _uniform(n, 0, 2 * math.pi, device).view(n, 1, 1, 1)
-    ramp = ((axis.view(1, 1, 1, -1) - 0.5) * torch.cos(turn) + (axis.view(1, 1, -1, 1) - 0.5) * torch.sin(turn) + 0.7) / 1.4
-    blobs = F.interpolate(torch.rand(n, 3, 5, 5, device=device), size=size, mode="bicubic").clamp(0, 1)
-    rough = F.interpolate(torch.rand(n, 1, size // 4, size // 4, device=device), size=size, mode="bilinear") - 0.5
-    crops = textures[torch.randint(len(textures), (n,), device=device)]
-    top, left = (int(torch.randint(crops.shape[-1] - size + 1, ())) for _ in range(2))
-    crops = crops[..., top : top + size, left : left + size]
-    share = (1 - white) / 5
     out = torch.ones(n, 3, size, size, device=device)
-    for index, fill in enumerate(
-        (
-            first.expand(-1, -1, size, size),
-            first * ramp + second * (1 - ramp),
-            blobs,
-            (blobs * 0.6 + 0.2 + rough * 0.6).clamp(0, 1),
-            (crops * (0.4 + 1.2 * first)).clamp(0, 1),
-        )
-    ):
-        chosen = (kind >= white + index * share) & (kind < white + (index + 1) * share)
-        out = torch.where(chosen.view(n, 1, 1, 1), fill, out)
+    kinds = torch.multinomial(torch.tensor([white, *[(1 - white) / 5] * 5]), n, replacement=True).to(device)
+    axis = torch.linspace(-0.5, 0.5, size, device=device)
+    for kind in range(1, 6):
+        chosen = (kinds == kind).nonzero().squeeze(1)
+        count = len(chosen)
+        first, second = torch.rand(2, count, 3, 1, 1, device=device)
+        if kind == 1:
+            fill = first.expand(-1, -1, size, size)
+        elif kind == 2:
+            turn = _uniform(count, 0, 2 * math.pi, device).view(count, 1, 1, 1)
+            ramp = (axis.view(1, 1, 1, -1) * torch.cos(turn) + axis.view(1, 1, -1, 1) * torch.sin(turn)) / 1.4 + 0.5
+            fill = first * ramp + second * (1 - ramp)
+        elif kind in (3, 4) and count:
+            cells = 5 if kind == 3 else size // 4
+            fill = F.interpolate(torch.rand(count, 3, cells, cells, device=device), size=size, mode="bilinear")
+            fill = fill if kind == 3 else (first + (fill - 0.5) * second).clamp(0, 1)
+        else:
+            top, left = (int(torch.randint(textures.shape[-1] - size + 1, ())) for _ in range(2))
+            crops = textures[torch.randint(len(textures), (count,)), :, top : top + size, left : left + size]
+            fill = (crops * (0.4 + 1.2 * first)).clamp(0, 1)
+        out[chosen] = fill
     return out
 
 
@@ -96,19 +95,20 @@ def recolour(rgb: Tensor, how: Augmentation) -> Tensor:
 
 
 def degrade(rgb: Tensor, how: Augmentation) -> Tensor:
-    """Blur some, add noise to some, cover a patch of some."""
+    """Blur some, add noise to some, cover a patch of some; changes ``rgb`` in place."""
     n, device, size = len(rgb), rgb.device, rgb.shape[-1]
-    small = F.interpolate(F.avg_pool2d(rgb, 3, ceil_mode=True), size=size, mode="bilinear")
-    rgb = torch.where(torch.rand(n, 1, 1, 1, device=device) < how.blur, small, rgb)
-    strength = torch.rand(n, 1, 1, 1, device=device) * (torch.rand(n, 1, 1, 1, device=device) < how.noise) * 0.1
-    rgb = (rgb + torch.randn_like(rgb) * strength).clamp(0, 1)
-    axis = torch.arange(size, device=device)
-    width = _uniform(n, 0.1, 0.3, device) * size * (torch.rand(n, device=device) < how.cutout)
-    left, top = torch.rand(2, n, 1, device=device) * size
-    across = (axis >= left) & (axis < left + width[:, None])
-    down = (axis >= top) & (axis < top + width[:, None])
-    patch = (down[:, None, :, None] & across[:, None, None, :]).expand(-1, 3, -1, -1)
-    return torch.where(patch, torch.rand(n, 3, 1, 1, device=device), rgb)
+    blurred, noisy, covered = (
+        (torch.rand(n, device=device) < share).nonzero().squeeze(1) for share in (how.blur, how.noise, how.cutout)
+    )
+    if len(blurred):
+        rgb[blurred] = F.interpolate(F.avg_pool2d(rgb[blurred], 3, ceil_mode=True), size=size, mode="bilinear")
+    strength = torch.rand(len(noisy), 1, 1, 1, device=device) * 0.1
+    rgb[noisy] = (rgb[noisy] + torch.randn_like(rgb[noisy]) * strength).clamp(0, 1)
+    for index in covered.tolist():
+        width = int(_uniform(1, 0.1, 0.3, device) * size)
+        top, left = torch.randint(size - width, (2,)).tolist()
+        rgb[index, :, top : top + width, left : left + width] = torch.rand(3, 1, 1, device=device)
+    return rgb
 
 
 def scenes(rgba: Tensor, tinted: Tensor, textures: Tensor, how: Augmentation, second: Tensor | None = None) -> Tensor:

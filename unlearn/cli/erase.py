@@ -4,61 +4,77 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unlearn.cli import finetuning
+
+if TYPE_CHECKING:
+    from unlearn.concepts import Selection, Vocabulary
+    from unlearn.encoders import OpenClipEncoder
+    from unlearn.erasers import ccup
 
 HELP = "Erase concepts from a CLIP model and write the edited checkpoint and a record of it."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
-    parser.add_argument("--method", choices=("ccup",), default="ccup", help="how to erase (default: ccup)")
+    parser.add_argument("--method", choices=("ccup", "cliperase"), default="ccup", help="how to erase (default: ccup)")
     parser.add_argument("--forget", nargs="+", required=True, metavar="CONCEPT", help="concepts to erase")
     retain = parser.add_mutually_exclusive_group()
     retain.add_argument("--retain", nargs="+", metavar="CONCEPT", help="concepts to protect (default: the vocabulary)")
     retain.add_argument("--retain-file", type=Path, metavar="FILE", help="the same, one a line")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
-    parser.add_argument("--mode", choices=("consistent", "nullspace"), default="consistent", help="form of CCUP")
-    parser.add_argument("--strength", type=float, default=1.0, help="from 0 to 1 (default: 1)")
-    parser.add_argument("--side", choices=("image", "text", "both"), default="image", help="embeddings to edit")
-    parser.add_argument("--lambda", dest="lam", type=float, default=None, metavar="λ", help="weight of forgetting")
-    parser.add_argument("--mu", type=float, default=None, metavar="μ", help="weight of retaining")
-    parser.add_argument("--seed", type=int, default=0, help="written to the record; CCUP itself draws nothing")
+    parser.add_argument("--seed", type=int, default=0, help="of CLIPErase's batches; CCUP itself draws nothing")
+    closed_form = parser.add_argument_group("CCUP")
+    closed_form.add_argument("--mode", choices=("consistent", "nullspace"), default="consistent", help="form of CCUP")
+    closed_form.add_argument("--strength", type=float, default=1.0, help="from 0 to 1 (default: 1)")
+    closed_form.add_argument("--side", choices=("image", "text", "both"), default="image", help="embeddings to edit")
+    closed_form.add_argument("--lambda", dest="lam", type=float, default=None, metavar="λ", help="weight of forgetting")
+    closed_form.add_argument("--mu", type=float, default=None, metavar="μ", help="weight of retaining")
+    finetuning.add_arguments(parser.add_argument_group("CLIPErase"))
 
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from unlearn.cli.metrics import zero_shot_metrics
-    from unlearn.concepts import load_vocabulary, parse_names, select
-    from unlearn.encoders import load_clip
-    from unlearn.erasers import ccup
+    from unlearn.concepts import parse_names, select
+    from unlearn.encoders import load_clip, pick_device
     from unlearn.errors import ConceptError
     from unlearn.evaluation.zero_shot import evaluate_zero_shot
-    from unlearn.export import RECORD, save_erasure
-    from unlearn.gallery import bundled_gallery, restore_features
+    from unlearn.export import RECORD, Erasure, save_erasure
+    from unlearn.finetuning.processes import Processes
+    from unlearn.finetuning.sources import training_data
+    from unlearn.gallery import restore_features
 
     retain = arguments.retain
     if arguments.retain_file is not None:
         if not arguments.retain_file.is_file():
             raise ConceptError(f"The retain file “{arguments.retain_file}” is not a file.")
         retain = arguments.retain_file.read_text(encoding="utf-8")
-    vocabulary, gallery = load_vocabulary(), bundled_gallery().test
-    selection = select(
-        [name for given in arguments.forget for name in parse_names(given)], retain, vocabulary=vocabulary
-    )
-    weights = {name: value for name in ("lam", "mu") if (value := getattr(arguments, name)) is not None}
-    settings = ccup.Settings(mode=arguments.mode, strength=arguments.strength, side=arguments.side, **weights)
-    for notice in selection.notices:
-        print(notice)
+    forget = [name for given in arguments.forget for name in parse_names(given)]
+    data = training_data(arguments.pictures, forget)
+    selection = select(forget, retain, vocabulary=data.vocabulary)
+    processes = Processes.current(pick_device())  # before the model is loaded: each process has its own GPU
+    if processes.first:
+        for notice in selection.notices:
+            print(notice)
 
     encoder = load_clip(arguments.model)
     restore_features(encoder)
-    erasure = ccup.erase(encoder, selection, settings, vocabulary=vocabulary)
+    erasure: Erasure
+    if arguments.method == "ccup":
+        erasure = _fit_ccup(arguments, encoder, selection, data.vocabulary)
+    else:
+        erasure = finetuning.train(arguments, encoder, selection, data, quiet=not processes.first)
+    if not processes.first:
+        return
     reports = {
         label: evaluate_zero_shot(
-            variant, gallery, forget=selection.forget_names, classnames=vocabulary.names, progress=True
+            variant, data.test, forget=selection.forget_names, classnames=data.vocabulary.names, progress=True
         )
         for label, variant in (("before", encoder), ("after", erasure.apply(encoder)))
     }
-    metrics = {"images": gallery.name, **{label: zero_shot_metrics(report) for label, report in reports.items()}}
+    metrics = {"images": data.test.name, **{label: zero_shot_metrics(report) for label, report in reports.items()}}
     save_erasure(arguments.out, encoder, erasure, metrics=metrics, seed=arguments.seed)
 
     for part in ("forget", "retain"):
@@ -66,3 +82,13 @@ def run(arguments: argparse.Namespace) -> None:
         shown = f"{before.top1:.1%} → {after.top1:.1%}" if before.n else "no pictures to measure it"
         print(f"{part}: top-1 {shown} (n = {before.n})")
     print(f"Wrote {arguments.out / RECORD}")
+
+
+def _fit_ccup(
+    arguments: argparse.Namespace, encoder: OpenClipEncoder, selection: Selection, vocabulary: Vocabulary
+) -> ccup.Erasure:
+    from unlearn.erasers import ccup
+
+    weights = {name: value for name in ("lam", "mu") if (value := getattr(arguments, name)) is not None}
+    settings = ccup.Settings(mode=arguments.mode, strength=arguments.strength, side=arguments.side, **weights)
+    return ccup.erase(encoder, selection, settings, vocabulary=vocabulary)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from unlearn.config import Settings
+    from unlearn.ui.services import Services
 
 Value = TypeVar("Value")
+#: How the screen holds its services: importing torch and loading a model must not keep the page waiting.
+Provider = Callable[[], "Services"]
 
 
 class Lazily(Generic[Value]):
@@ -22,3 +28,14 @@ class Lazily(Generic[Value]):
             if not self._made:
                 self._made.append(self._make())
             return self._made[0]
+
+
+def lazy_services(settings: Settings) -> Lazily[Services]:
+    """The services of ``settings``, loaded when they are first called for."""
+
+    def load() -> Services:
+        from unlearn.ui.services import load_services
+
+        return load_services(settings)
+
+    return Lazily(load)

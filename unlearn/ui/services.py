@@ -1,30 +1,24 @@
-"""What the screen asks of the core: a visitor's session in, numbers and pictures out. No gradio here."""
+"""What the screen asks of the core: a visitor's session in, results out. No gradio here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import cast
 
-from PIL import Image
-from torch import Tensor
-
-from unlearn.concepts import Vocabulary, parse_names, select
+from unlearn.concepts import Concept, Vocabulary, load_vocabulary, parse_names, select
 from unlearn.config import Settings
-from unlearn.encoders import TextImageEncoder, class_embeddings
+from unlearn.encoders import TextImageEncoder, class_embeddings, load_clip
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError, require_choice
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, find_captions, find_pictures
 from unlearn.evaluation.zero_shot import ZeroShotReport, evaluate_zero_shot, label_probabilities
-from unlearn.gallery import Gallery, Picture, image_features
+from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
 from unlearn.trade_off import STRENGTHS, TradeOffPoint, image_text_similarity, sweep_count, sweep_strength
-from unlearn.ui.session import (
-    RETAIN_CHOICES,
-    RETAIN_NEIGHBOURS,
-    RETAIN_OWN,
-    ErasureRequest,
-    Session,
-)
+from unlearn.ui.results import FoundCaption, FoundPicture, Geometry, LabelView, Summary, TradeOff
+from unlearn.ui.session import RETAIN_CHOICES, RETAIN_NEIGHBOURS, RETAIN_OWN, ErasureRequest, Session
+from unlearn.ui.sources import vocabulary_of
 
 ORIGINAL, CCUP = "Original", "CCUP"
 #: "Nearest neighbours" as a retain set: as many as stand close to a concept, and a margin.
@@ -36,56 +30,23 @@ MAX_QUERY_LENGTH = 300
 ERASED_COUNTS = (1, 2, 5, 10, 20, 50, 100)
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What the current edit costs, by variant, and which retained concepts stand closest to the erased ones."""
+def load_services(settings: Settings) -> Services:
+    """Load what every visitor shares; seconds of work, so off the main thread.
 
-    notices: tuple[str, ...]
-    at_risk: tuple[Neighbour, ...]
-    accuracy: dict[str, ZeroShotReport]
-
-
-@dataclass(frozen=True)
-class LabelView:
-    """Probabilities of the shown labels for one picture, {variant: {label: probability}}; ``offered`` labels competed."""
-
-    probabilities: dict[str, dict[str, float]]
-    offered: int
-
-
-@dataclass(frozen=True)
-class FoundPicture:
-    """A picture that answered a query, and its cosine with it."""
-
-    picture: Picture
-    score: float
-
-
-@dataclass(frozen=True)
-class FoundCaption:
-    """A caption that answered a picture, the concept it speaks of, and its cosine with the picture."""
-
-    caption: str
-    concept: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """How far the edit moved what: ‖P t‖ of texts that had length 1, and picture–text cosines by variant."""
-
-    names: tuple[str, ...]
-    norms: dict[str, float]
-    similarity: dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class TradeOff:
-    """The measured curves, and the erasure (at full strength) they belong to."""
-
-    of: ccup.Erasure
-    by_strength: tuple[TradeOffPoint, ...]
-    by_count: tuple[TradeOffPoint, ...]
+    Raises:
+        ModelError, PictureError: the model or the folder of the settings cannot be used.
+    """
+    encoder = load_clip(settings.model)
+    if settings.gallery:
+        gallery = folder_gallery(settings.gallery)
+        vocabulary = vocabulary_of(gallery)
+    else:
+        gallery, vocabulary = bundled_gallery().test, load_vocabulary()
+        restore_features(encoder)
+    # Nothing to do where embeddings are shipped; otherwise better now than under the first visitor's hand.
+    image_features(encoder, gallery, progress=True)
+    class_embeddings(encoder, vocabulary.names)
+    return Services(encoder, gallery, vocabulary, settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +56,23 @@ class Services:
     encoder: TextImageEncoder
     gallery: Gallery
     vocabulary: Vocabulary
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
-    # ------------------------------------------------------------------ erasing
+    def variants(self, session: Session) -> dict[str, TextImageEncoder]:
+        """The models that the views compare, the original first."""
+        edited = {CCUP: session.erasure.apply(self.encoder)} if session.erasure else {}
+        return {ORIGINAL: self.encoder, **edited}
 
-    def erase(self, request: ErasureRequest) -> ccup.Erasure:
+    def collection(self, session: Session) -> Gallery:
+        """The labelled pictures that accuracy and retrieval are measured on."""
+        return session.uploads if session.measures_uploads and session.uploads else self.gallery
+
+    def vocabulary_of(self, session: Session) -> Vocabulary:
+        """The words in use: the app's vocabulary, and what else the visitor's own pictures show."""
+        own = [name for name in self.collection(session).concepts if self.vocabulary.find(name) is None]
+        return Vocabulary((*self.vocabulary.concepts, *map(Concept, own))) if own else self.vocabulary
+
+    def erase(self, session: Session, request: ErasureRequest) -> ccup.Erasure:
         """Fit CCUP for ``request``.
 
         Raises:
@@ -109,31 +82,22 @@ class Services:
             request.mode, request.strength, request.lam, request.mu, request.side, request.synonyms
         )
         require_choice("retain set", request.retain, RETAIN_CHOICES)
-        own = request.own_retain if request.retain == RETAIN_OWN else None
-        selection = select(request.forget, own, vocabulary=self.vocabulary, most=self.settings.max_concepts)
+        own = request.own_retain or () if request.retain == RETAIN_OWN else None
+        vocabulary = self.vocabulary_of(session)
+        selection = select(request.forget or (), own, vocabulary=vocabulary, most=self.settings.max_concepts)
         if request.retain == RETAIN_NEIGHBOURS:
             near = nearest_neighbours(self.encoder, selection.forget_names, selection.retain, NEIGHBOURS_RETAINED)
             selection = replace(selection, retain=tuple(neighbour.name for neighbour in near))
-        return ccup.erase(self.encoder, selection, settings, vocabulary=self.vocabulary)
+        return ccup.erase(self.encoder, selection, settings, vocabulary=vocabulary)
 
-    def variants(self, session: Session) -> dict[str, TextImageEncoder]:
-        """The models the views compare, the original first."""
-        edited = {CCUP: session.erasure.apply(self.encoder)} if session.erasure else {}
-        return {ORIGINAL: self.encoder, **edited}
-
-    def collection(self, session: Session) -> Gallery:
-        """The labelled pictures that accuracy and retrieval are measured on."""
-        return session.uploads if session.measured_on_uploads and session.uploads else self.gallery
-
-    def labels(self, session: Session) -> tuple[str, ...]:
-        """The labels that compete where none are named: the vocabulary, and what else the collection shows."""
-        known = {name.casefold() for name in self.vocabulary.names}
-        own = (name for name in self.collection(session).concepts if name.casefold() not in known)
-        return (*self.vocabulary.names, *own)
+    def at_risk(self, session: Session) -> list[Neighbour]:
+        """The concepts closest to the erased ones."""
+        others = [name for name in self.vocabulary_of(session).names if name not in session.erased]
+        return nearest_neighbours(self.encoder, session.erased, others, AT_RISK) if session.erased and others else []
 
     def accuracy(self, session: Session) -> dict[str, ZeroShotReport]:
         """Zero-shot accuracy of every variant on the collection, every label offered."""
-        collection, labels = self.collection(session), self.labels(session)
+        collection, labels = self.collection(session), self.vocabulary_of(session).names
         return {
             variant: evaluate_zero_shot(encoder, collection, forget=session.erased, classnames=labels)
             for variant, encoder in self.variants(session).items()
@@ -144,15 +108,6 @@ class Services:
         notices = session.erasure.selection.notices if session.erasure else ()
         return Summary(notices, tuple(self.at_risk(session)), self.accuracy(session))
 
-    def at_risk(self, session: Session) -> list[Neighbour]:
-        """The concepts closest to the erased ones."""
-        if session.erasure is None:
-            return []
-        others = [name for name in self.vocabulary.names if name not in session.erased]
-        return nearest_neighbours(self.encoder, session.erased, others, AT_RISK) if others else []
-
-    # ------------------------------------------------------------------ zero-shot
-
     def zero_shot(self, session: Session, labels: Sequence[str] = ()) -> LabelView:
         """What each variant sees in the visitor's picture, among ``labels`` or, without any, all that are known.
 
@@ -160,17 +115,19 @@ class Services:
             ConceptError: a label cannot be used, or no picture was chosen.
         """
         picture = _chosen(session)
-        offered = parse_names(labels, what="label") or self.labels(session)
-        probabilities = {
-            variant: dict(
-                zip(offered, label_probabilities(e, image_features(e, picture), offered)[0].tolist(), strict=True)
-            )
-            for variant, e in self.variants(session).items()
-        }
+        offered = parse_names(labels, what="label") or self.vocabulary_of(session).names
+        probabilities = {}
+        for variant, encoder in self.variants(session).items():
+            row = label_probabilities(encoder, image_features(encoder, picture), offered)[0]
+            probabilities[variant] = dict(zip(offered, row.tolist(), strict=True))
         shown = _most_telling(probabilities, session.erased)
         return LabelView({v: {label: p[label] for label in shown} for v, p in probabilities.items()}, len(offered))
 
-    # ------------------------------------------------------------------ retrieval
+    def clearest_picture(self, concept: str) -> Picture:
+        """The gallery's picture of ``concept`` that the original recognises best, to open with."""
+        own = [i for i, picture in enumerate(self.gallery) if picture.concept == concept]
+        scores = image_features(self.encoder, self.gallery)[own] @ class_embeddings(self.encoder, [concept])[0]
+        return self.gallery.pictures[own[int(scores.argmax())]]
 
     def find_pictures(self, session: Session, query: str) -> dict[str, list[FoundPicture]]:
         """The collection's pictures for a text, by variant.
@@ -217,31 +174,40 @@ class Services:
             for variant, encoder in self.variants(session).items()
         }
 
-    # ------------------------------------------------------------------ trade-off
+    def trade_off(self, session: Session, watch: Callable[[int, int], None] | None = None) -> TradeOff:
+        """The curves of the visitor's erasure; those measured before, while they still hold.
 
-    def trade_off(self, session: Session, watch: Callable[[int, int], None] = lambda done, total: None) -> TradeOff:
-        """Measure the curves of the visitor's erasure; ``watch`` hears how many points are done, of how many.
+        Args:
+            session: whose erasure and collection.
+            watch: hears how many points are done, of how many.
 
         Raises:
             ConceptError: nothing is erased.
         """
-        erasure = _erased(session)
-        collection = self.collection(session)
-        common = (self.encoder, collection, erasure.selection, erasure.settings, self.vocabulary)
-        counts = [count for count in ERASED_COUNTS if count < len(self.vocabulary.names)]
+        erasure, collection = _erased(session), self.collection(session)
+        if self.trade_off_holds(session):
+            return cast(TradeOff, session.trade_off)
+        vocabulary = self.vocabulary_of(session)
+        sweep = (self.encoder, collection, erasure.selection, erasure.settings)
+        counts = [count for count in ERASED_COUNTS if count < len(vocabulary.names)]
         total = len(ccup.MODES) * (len(STRENGTHS) + len(counts))
-        done = 0
 
-        def counted(points: Iterator[TradeOffPoint]) -> Iterator[TradeOffPoint]:
-            nonlocal done
+        def counted(points: Iterator[TradeOffPoint], before: int) -> tuple[TradeOffPoint, ...]:
+            measured = []
             for point in points:
-                done += 1
-                watch(done, total)
-                yield point
+                measured.append(point)
+                if watch:
+                    watch(before + len(measured), total)
+            return tuple(measured)
 
-        by_strength = tuple(counted(sweep_strength(*common)))
-        by_count = tuple(counted(sweep_count(*common, counts=counts)))
-        return TradeOff(erasure.at(1.0), by_strength, by_count)
+        by_strength = counted(sweep_strength(*sweep, vocabulary=vocabulary), 0)
+        by_count = counted(sweep_count(*sweep, vocabulary=vocabulary, counts=counts), len(by_strength))
+        return TradeOff(erasure, collection, by_strength, by_count)
+
+    def trade_off_holds(self, session: Session) -> bool:
+        """Whether the curves measured last are those of the current erasure and collection."""
+        known, erasure = session.trade_off, session.erasure
+        return known is not None and erasure is not None and known.belongs_to(erasure, self.collection(session))
 
     def geometry(self, session: Session) -> Geometry:
         """Norms and similarities of the erased concepts and their neighbours.
@@ -252,21 +218,13 @@ class Services:
         erasure = _erased(session)
         names = tuple(dict.fromkeys((*session.erased[:AT_RISK], *(near.name for near in self.at_risk(session)))))
         norms = erasure.projection.on_texts(class_embeddings(self.encoder, names)).norm(dim=-1)
-        collection, labels = self.collection(session), self.labels(session)
+        collection, labels = self.collection(session), self.vocabulary_of(session).names
         targets = collection.targets(labels)
-        return Geometry(
-            names,
-            dict(zip(names, norms.tolist(), strict=True)),
-            {
-                variant: image_text_similarity(encoder, image_features(encoder, collection), targets, names, labels)
-                for variant, encoder in self.variants(session).items()
-            },
-        )
-
-
-def one_picture(image: Image.Image, concept: str = "") -> Gallery:
-    """``image`` as a collection of one."""
-    return Gallery("picture", (Picture(concept, concept, lambda: image),))
+        similarity = {
+            variant: image_text_similarity(encoder, image_features(encoder, collection), targets, names, labels)
+            for variant, encoder in self.variants(session).items()
+        }
+        return Geometry(names, dict(zip(names, norms.tolist(), strict=True)), similarity)
 
 
 def _chosen(session: Session) -> Gallery:

@@ -1,0 +1,31 @@
+"""The demo: settings → services → page → server."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+
+from unlearn.config import Settings
+from unlearn.errors import UnlearnError
+from unlearn.ui.loading import lazy_services
+from unlearn.ui.page import build_demo
+from unlearn.ui.server import launch
+
+
+def main() -> int:
+    """Serve until interrupted; 1 if the server cannot start."""
+    try:
+        settings = Settings.from_env()
+        services = lazy_services(settings)
+        launch(build_demo(services), settings, once_up=threading.Thread(target=services, daemon=True).start)
+    except UnlearnError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""The pictures of one or more drawing styles as tensors, and batches of augmented scenes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from PIL import Image
+from skimage import data_dir
+from torch import Tensor
+
+from augment import Augmentation, scenes
+from drawings import Drawing, drawings, rasterise_all
+from fetch import ICON_SETS, IconSet
+from texts import labels
+
+CANVAS = 192
+TEXTURES = ("grass.png", "gravel.png", "brick.png")
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Drawings (n, CANVAS, CANVAS, 4) uint8, their labels (n,), and which of them come in one colour (n,)."""
+
+    rgba: Tensor
+    labels: Tensor
+    tinted: Tensor
+    drawings: tuple[Drawing, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@cache
+def load_pictures(icon_sets: Sequence[IconSet] = ICON_SETS) -> Pictures:
+    """Every drawing of a concept in ``icon_sets``."""
+    found = [(drawing, icon_set.monochrome) for icon_set in icon_sets for drawing in drawings(icon_set)]
+    names = labels().names[: labels().concepts]
+    return Pictures(
+        torch.from_numpy(rasterise_all((drawing for drawing, _ in found), CANVAS)),
+        torch.tensor([names.index(drawing.concept) for drawing, _ in found]),
+        torch.tensor([monochrome for _, monochrome in found]),
+        tuple(drawing for drawing, _ in found),
+    )
+
+
+@cache
+def textures() -> Tensor:
+    """scikit-image's photographs of grass, gravel and brick, as backgrounds: (3, 3, 288, 288)."""
+    photos = [Image.open(f"{data_dir}/{name}").convert("RGB").resize((288, 288)) for name in TEXTURES]
+    return torch.from_numpy(np.stack([np.asarray(photo) for photo in photos])).permute(0, 3, 1, 2).float() / 255
+
+
+def batch(pictures: Pictures, indices: Tensor, how: Augmentation, pairs: float = 0.1) -> tuple[Tensor, Tensor]:
+    """Augmented pictures normalised for the model, and their labels; a share ``pairs`` shows a second thing.
+
+    Returns:
+        pictures (n, 3, size, size) in -1..1 and labels (n, 2), both columns the same where there is one thing.
+    """
+    count = int(len(indices) * pairs)
+    other = indices[torch.randperm(len(indices))[:count]]
+    two, one = indices[:count], indices[count:]
+    parts = [scenes(pictures.rgba[one], pictures.tinted[one], textures(), how)]
+    if count:
+        parts.insert(0, scenes(pictures.rgba[two], pictures.tinted[two], textures(), how, pictures.rgba[other]))
+    shown = torch.cat([two, one])
+    beside = torch.cat([other, one])
+    return torch.cat(parts) * 2 - 1, torch.stack([pictures.labels[shown], pictures.labels[beside]], 1)
+
+
+def plain(pictures: Pictures, indices: Tensor, size: int) -> Tensor:
+    """Drawings on white, normalised, as the gallery shows them: (n, 3, size, size)."""
+    rgba = pictures.rgba[indices].permute(0, 3, 1, 2).float() / 255
+    white = rgba[:, :3] * rgba[:, 3:] + 1 - rgba[:, 3:]
+    return torch.nn.functional.interpolate(white, size=size, mode="bicubic", antialias=True).clamp(0, 1) * 2 - 1

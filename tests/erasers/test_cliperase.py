@@ -1,0 +1,271 @@
+"""CLIPErase on a toy model that really learns: what it reaches, what it leaves alone, how it ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from two_processes import train_toy
+
+from unlearn.concepts import select
+from unlearn.encoders import weights_checksum
+from unlearn.erasers import ccup, cliperase
+from unlearn.errors import ConceptError, ErasureFileError, JobError, ModelError, ParameterError, PictureError
+from unlearn.evaluation.zero_shot import evaluate_zero_shot
+from unlearn.finetuning.pairs import forget_and_retain, hold_out
+from unlearn.finetuning.prepared import Preparation
+from unlearn.gallery import Gallery, Picture, image_features
+
+SETTINGS = cliperase.Settings(steps=40, batch_size=6, learning_rate=1e-3, precision="float32")
+
+
+@pytest.fixture
+def start(toy, toy_gallery, toy_vocabulary):
+    """Begin a run that erases “apple” from the toy model; anything can be replaced."""
+
+    def start(settings=SETTINGS, *, encoder=toy, forget="apple", retain=None, galleries=None, **others):
+        return cliperase.train(
+            encoder,
+            select(forget, retain, vocabulary=toy_vocabulary),
+            settings,
+            **{"galleries": galleries or [toy_gallery.train], "probe": toy_gallery.test, **others},
+            classnames=toy_vocabulary.names,
+        )
+
+    return start
+
+
+def finish(run):
+    """All that a run yields, and what it returns."""
+    seen = []
+    while True:
+        try:
+            seen.append(next(run))
+        except StopIteration as stop:
+            return seen, stop.value
+
+
+@pytest.mark.parametrize("trainable", cliperase.TRAINABLE)
+def test_forgets_and_retains_on_pictures_never_trained_on(toy, toy_gallery, start, trainable):
+    before = evaluate_zero_shot(toy, toy_gallery.test, forget=["apple"])
+    assert before.forget.top1 == before.retain.top1 == 1.0
+    _, erasure = finish(start(replace(SETTINGS, trainable=trainable)))
+    after = evaluate_zero_shot(erasure.apply(toy), toy_gallery.test, forget=["apple"])
+    assert after.forget.top1 == 0.0
+    assert after.retain.top1 >= 0.85
+
+
+def test_without_retention_and_consistency_the_rest_suffers(toy, toy_gallery, start):
+    alone = replace(SETTINGS, retention_weight=0.0, consistency_weight=0.0, learning_rate=3e-3)
+    retained = [
+        evaluate_zero_shot(finish(start(s))[1].apply(toy), toy_gallery.test, forget=["apple"]).retain.top1
+        for s in (alone, replace(SETTINGS, learning_rate=3e-3))
+    ]
+    assert retained[0] < retained[1]
+
+
+def test_gradient_ascent_forgets_too(toy, toy_gallery, start):
+    _, erasure = finish(start(replace(SETTINGS, forgetting="gradient_ascent")))
+    assert evaluate_zero_shot(erasure.apply(toy), toy_gallery.test, forget=["apple"]).forget.top1 == 0.0
+
+
+def test_records_tell_of_every_step(toy, toy_gallery, start):
+    seen, _ = finish(start(replace(SETTINGS, probe_every=15)))
+    records = [r for r in seen if isinstance(r, cliperase.Record)]
+    assert [r.step for r in records] == list(range(41))
+    assert (records[0].forget_accuracy, records[0].retain_accuracy) == (1.0, 1.0)
+    assert records[-1].forget_accuracy == 0.0
+    assert records[14].forget_accuracy == records[0].forget_accuracy  # no probe in between
+    assert records[-1].forgetting < records[1].forgetting
+    assert records[-1].eta == 0.0 < records[1].eta
+    for r in records[1:]:
+        assert r.loss == pytest.approx(r.retention + 3 * r.forgetting + 3 * r.consistency, rel=1e-4)
+
+
+def test_preparation_is_reported_once_and_then_reused(toy_gallery, start, toy):
+    fresh = replace(toy)
+    parts = [Gallery(g.name, g.pictures) for g in (toy_gallery.train, toy_gallery.test)]
+    first, again = (finish(start(encoder=fresh, galleries=[parts[0]], probe=parts[1]))[0] for _ in range(2))
+    preparations = [p for p in first if isinstance(p, Preparation)]
+    assert preparations[-1] == Preparation(72, 72)
+    assert not [p for p in again if isinstance(p, Preparation)]
+
+
+def test_the_base_model_stays_whatever_happens(toy, start):
+    before = weights_checksum(toy.model)
+    finish(start())
+    cancelled = start()
+    for _ in range(10):
+        next(cancelled)
+    cancelled.close()
+    start().close()  # cancelled before it began
+    assert weights_checksum(toy.model) == before
+    assert not any(p.requires_grad for p in toy.model.parameters())
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(start):
+    short = replace(SETTINGS, steps=3)
+    one, same, other = (finish(start(s))[1].delta for s in (short, short, replace(short, seed=1)))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_bfloat16_goes_the_same_way(toy, toy_gallery, start):
+    _, erasure = finish(start(replace(SETTINGS, precision="bfloat16")))
+    assert all(tensor.dtype == torch.float32 for tensor in erasure.delta.values())
+    after = evaluate_zero_shot(erasure.apply(toy), toy_gallery.test, forget=["apple"])
+    assert (after.forget.top1, after.retain.top1) == (0.0, 1.0)
+
+
+def test_ccup_stacks_on_it_and_comes_off_again(toy, toy_gallery, toy_vocabulary, start):
+    finetuned = finish(start())[1].apply(toy)
+    alone = image_features(finetuned, toy_gallery.test)
+    selection = select("frog", vocabulary=toy_vocabulary)
+    stacked = ccup.erase(finetuned, selection, vocabulary=toy_vocabulary).apply(finetuned)
+    report = evaluate_zero_shot(stacked, toy_gallery.test, forget=["frog", "apple"])
+    assert report.forget.top1 == 0.0
+    assert report.retain.top1 >= 0.9
+    assert torch.equal(image_features(finetuned, toy_gallery.test), alone)
+
+
+def test_saved_and_loaded_it_is_the_same(toy, start, tmp_path):
+    _, erasure = finish(start(replace(SETTINGS, steps=2)))
+    erasure.save(tmp_path / "edit.safetensors")
+    parameters = {name: getattr(erasure.settings, name) for name in cliperase.Settings.__dataclass_fields__}
+    loaded = cliperase.Erasure.load(tmp_path / "edit.safetensors", erasure.selection, parameters)
+    assert loaded.settings == erasure.settings
+    assert torch.equal(loaded.apply(toy).encode_text(["apple"]), erasure.apply(toy).encode_text(["apple"]))
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights"])
+def test_a_damaged_file_is_refused(content, start, tmp_path):
+    (tmp_path / "edit.safetensors").write_bytes(content)
+    with pytest.raises(ErasureFileError, match=r"edit\.safetensors"):
+        cliperase.Erasure.load(tmp_path / "edit.safetensors", None, {})
+
+
+# Resuming, and several processes
+
+
+def test_a_resumed_run_ends_in_the_same_weights(start, tmp_path):
+    settings = replace(SETTINGS, steps=8, probe_every=2)
+    _, straight = finish(start(settings))
+    path = tmp_path / "run.safetensors"
+    interrupted = start(settings, checkpoint=path)
+    for record in interrupted:
+        if isinstance(record, cliperase.Record) and record.step == 5:
+            break
+    interrupted.close()
+    seen, resumed = finish(start(settings, checkpoint=path))
+    assert next(r for r in seen if isinstance(r, cliperase.Record)).step == 4
+    for name, tensor in straight.delta.items():
+        torch.testing.assert_close(resumed.delta[name], tensor, atol=1e-7, rtol=0)
+
+
+def test_a_checkpoint_of_another_run_is_refused(start, tmp_path):
+    path = tmp_path / "run.safetensors"
+    finish(start(replace(SETTINGS, steps=2), checkpoint=path))
+    with pytest.raises(ErasureFileError, match="another file"):
+        finish(start(replace(SETTINGS, steps=3), checkpoint=path))
+    path.write_bytes(b"cut off")
+    with pytest.raises(ErasureFileError, match="cannot be read"):
+        finish(start(replace(SETTINGS, steps=2), checkpoint=path))
+
+
+def test_two_processes_train_what_one_does(tmp_path):
+    root = Path(__file__).parents[2]
+    command = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --main_process_port 0"
+    subprocess.run(
+        [
+            *(sys.executable, *command.split(), "--mixed_precision", "no", "--dynamo_backend", "no"),
+            *(str(Path(__file__).with_name("two_processes.py")), str(tmp_path)),
+        ],
+        check=True,
+        timeout=120,
+        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)},
+    )
+    alone = train_toy()
+    for rank in range(2):
+        together = load_file(tmp_path / f"{rank}-of-2.safetensors")
+        for name, tensor in alone.items():
+            torch.testing.assert_close(together[name], tensor, atol=1e-6, rtol=0)
+
+
+# Data
+
+
+def test_ten_uploads_of_a_new_concept_are_enough(toy, toy_gallery, start):
+    pictures = [Picture("my mug", "mine", lambda i=i: Image.new("RGB", (32, 32), (90, 20 * i, 90))) for i in range(10)]
+    uploads = hold_out(Gallery("uploads", tuple(pictures)))
+    assert (len(uploads.train), len(uploads.test)) == (8, 2)
+    seen, erasure = finish(start(forget="my mug", galleries=[uploads.train, toy_gallery.train], probe=uploads.test))
+    assert seen[-1].forgetting < -0.5
+    assert seen[-1].forget_accuracy == 0.0
+    assert evaluate_zero_shot(erasure.apply(toy), toy_gallery.test).overall.top1 >= 0.9
+
+
+def test_one_picture_is_enough_to_start(toy_gallery, start):
+    apple = next(p for p in toy_gallery.train if p.concept == "apple")
+    rest = toy_gallery.train.where(lambda p: p.concept != "apple")
+    seen, _ = finish(start(galleries=[Gallery("one", (apple,)), rest]))
+    assert seen[-1].forgetting < 0
+
+
+def test_retain_batches_show_a_concept_once(toy_gallery, toy_vocabulary):
+    _, retain = forget_and_retain(select("apple", vocabulary=toy_vocabulary), [toy_gallery.train])
+    drawn = retain.draw(32, torch.Generator().manual_seed(0), distinct=True)
+    assert len({retain.concepts[picture] for picture, _ in drawn}) == len(drawn) == 5
+    assert all("frog" not in retain.texts[text] for p, text in drawn if retain.concepts[p] != 0)
+
+
+def test_no_picture_of_the_concept(toy_gallery, start):
+    with pytest.raises(PictureError, match="no picture of “dragon”"):
+        start(forget="dragon")
+    with pytest.raises(PictureError, match="retained"):
+        start(retain=["dragon"])
+
+
+def test_forget_and_retain_overlap(start):
+    with pytest.raises(ConceptError, match="to be erased and to be retained"):
+        start(forget="apple", retain=["apple", "frog"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"learning_rate": value} for value in (0, -1, 10, float("nan"))),
+        *({"steps": value} for value in (0, -1, 2.5, 10**9)),
+        *({"batch_size": value} for value in (0, 10**6)),
+        {"forgetting_weight": -1.0},
+        {"trainable": "everything"},
+        {"forgetting": "magic"},
+        {"precision": "int8"},
+        {"seed": -1},
+    ],
+)
+def test_settings_that_cannot_be_used(wrong):
+    name = next(iter(wrong)).replace("_", " ")
+    with pytest.raises(ParameterError, match=f"^{name} is"):
+        cliperase.Settings(**wrong)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(toy, start, monkeypatch):
+    before = weights_checksum(toy.model)
+    monkeypatch.setattr(cliperase, "forgetting_loss", lambda images, texts: images.sum() * float("nan"))
+    with pytest.raises(JobError, match="nan at step 1"):
+        finish(start())
+    assert weights_checksum(toy.model) == before
+
+
+def test_an_edit_of_another_architecture_does_not_apply(toy, start):
+    _, erasure = finish(start(replace(SETTINGS, steps=1)))
+    stranger = replace(erasure, delta={"visual.proj": torch.zeros(3, 3)})
+    with pytest.raises(ModelError, match=r"visual\.proj"):
+        stranger.apply(toy)

@@ -1,0 +1,84 @@
+"""The split of a tower is exact, and what trains is a copy that shares everything else."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+from toy import toy_model
+
+from unlearn.encoders import weights_checksum
+from unlearn.finetuning.trainable import TRAINABLE, make_trainable
+from unlearn.weights import with_weights
+
+VIT = {"image_size": 32, "patch_size": 8, "width": 64, "layers": 3, "head_width": 32}
+RESNET = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 16}
+TIMM = {
+    "timm_model_name": "tf_efficientnet_lite0",
+    "timm_model_pretrained": False,
+    "timm_pool": "avg",
+    "timm_proj": "linear",
+    "image_size": 32,
+}
+CONVNEXT = {**TIMM, "timm_model_name": "convnext_atto"}
+
+
+@pytest.fixture(scope="module", params=[VIT, RESNET, TIMM, CONVNEXT], ids=["vit", "resnet", "efficientnet", "convnext"])
+def encoder(request):
+    return toy_model(request.param)
+
+
+@pytest.fixture
+def pixels():
+    return torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("what", TRAINABLE)
+def test_before_training_both_parts_together_are_the_model(encoder, pixels, what):
+    trainable = make_trainable(encoder, what)
+    tokens = encoder.tokenizer(["a cat", "a dog", "seven purple elephants"])
+    with torch.no_grad():
+        images = trainable.image_features(trainable.prepare_images(pixels))
+        texts = trainable.text_features(trainable.prepare_texts(tokens))
+        torch.testing.assert_close(images, F.normalize(encoder.model.encode_image(pixels), dim=-1), atol=1e-5, rtol=0)
+        torch.testing.assert_close(texts, F.normalize(encoder.model.encode_text(tokens), dim=-1), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("what", TRAINABLE)
+def test_gradients_are_those_of_the_whole_model_and_the_base_stays(encoder, pixels, what):
+    before = weights_checksum(encoder.model)
+    trainable = make_trainable(encoder, what)
+    with torch.no_grad():
+        prepared = trainable.prepare_images(pixels)
+    optimizer = torch.optim.SGD(trainable.parameters.values(), lr=1.0)
+    trainable.image_features(prepared)[:, 0].sum().backward()
+    optimizer.step()
+    with torch.no_grad():
+        trained = trainable.image_features(prepared)
+    edited = with_weights(encoder, trainable.delta(), name="edited")
+    with torch.no_grad():
+        whole = F.normalize(edited.model.encode_image(pixels), dim=-1)
+        original = F.normalize(encoder.model.encode_image(pixels), dim=-1)
+    torch.testing.assert_close(trained, whole, atol=1e-4, rtol=0)
+    assert weights_checksum(encoder.model) == before
+    if what != "lora":  # an adapter's first step moves only the half that is zero, by very little
+        assert not torch.allclose(whole, original, atol=1e-4)
+
+
+def test_less_trains_where_less_is_asked_for(encoder):
+    sizes = {w: sum(p.numel() for p in make_trainable(encoder, w).parameters.values()) for w in TRAINABLE}
+    assert sizes["projections"] < sizes["last_blocks"] < sizes["all"]
+    assert sizes["lora"] < sizes["all"]
+
+
+def test_the_temperature_never_trains(encoder):
+    assert not [name for name in make_trainable(encoder, "all").parameters if "logit" in name]
+
+
+def test_batch_norm_statistics_stay(pixels):
+    encoder = toy_model(TIMM)
+    trainable = make_trainable(encoder, "all")
+    statistics = {n: b.clone() for n, b in trainable.model.named_buffers() if "running" in n}
+    trainable.image_features(pixels).sum().backward()
+    assert statistics
+    assert all(torch.equal(b, dict(trainable.model.named_buffers())[n]) for n, b in statistics.items())

@@ -1,0 +1,75 @@
+"""Public data sets, with stand-ins for what ``datasets`` returns."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import pytest
+from PIL import Image
+
+from unlearn.concepts import select
+from unlearn.errors import PictureError
+from unlearn.finetuning.pairs import forget_and_retain
+from unlearn.finetuning.sources import training_data
+
+
+class Rows(list):
+    """A data set as far as it is used: rows, columns, features."""
+
+    features = {"fine_label": types.SimpleNamespace(names=["apple", "aquarium_fish"])}  # noqa: RUF012
+
+    def __getitem__(self, key):
+        return [row[key] for row in self] if isinstance(key, str) else super().__getitem__(key)
+
+
+def picture(i):
+    return Image.new("RGB", (8, 8), (i % 256, 0, 0))
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    def load_dataset(path, split):
+        if path == "uoft-cs/cifar100":
+            return Rows({"img": picture(i), "fine_label": i % 2} for i in range(120 if split == "train" else 20))
+        return Rows(
+            {"image": picture(i), "caption": [f"Scene {i}.", "Two dogs play." if i % 10 == 0 else "People talk."]}
+            for i in range(1100)
+        )
+
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
+
+
+def test_cifar100_is_a_gallery_of_its_classes(hub):
+    data = training_data("cifar100", ["apple"])
+    assert data.vocabulary.names == ("apple", "aquarium fish")
+    assert (len(data.train), len(data.test)) == (100, 20)  # at most fifty a class
+    assert data.train.pictures[1].concept == "aquarium fish"
+    assert data.train.pictures[0].load().size == (8, 8)
+
+
+def test_flickr30k_pictures_are_of_the_concept_their_captions_name(hub):
+    data = training_data("flickr30k", ["dog"])
+    assert (len(data.train), len(data.test)) == (100, 1000)
+    forget, retain = forget_and_retain(select("dog", vocabulary=data.vocabulary), [data.train])
+    assert len(forget.pictures) == 10
+    assert {"a photo of a dog", "Scene 1000."} <= set(forget.texts)
+    assert len(retain.pictures) == 90
+    assert all(len(choices) == 1 for choices in retain.choices)
+
+
+@pytest.mark.parametrize("module", [None, types.SimpleNamespace()])
+def test_without_datasets_or_a_hub_a_sentence(module, monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", module)
+    with pytest.raises(PictureError, match="bundled gallery needs neither"):
+        training_data("cifar100", ["apple"])
+
+
+def test_a_folder_keeps_every_fifth_picture_for_measuring(tmp_path):
+    for name in ("cat", "hot_dog"):
+        (tmp_path / name).mkdir()
+        for i in range(10):
+            picture(i).save(tmp_path / name / f"{i}.png")
+    data = training_data(str(tmp_path), ["cat"])
+    assert data.vocabulary.names == ("cat", "hot dog")
+    assert (len(data.train), len(data.test)) == (16, 4)

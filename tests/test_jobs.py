@@ -1,0 +1,198 @@
+"""One worker, a bounded line, and jobs that end alone."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import weakref
+
+import pytest
+import torch
+from toy import toy, toy_gallery, toy_vocabulary  # noqa: F401
+
+from unlearn.concepts import select
+from unlearn.encoders import weights_checksum
+from unlearn.erasers import cliperase
+from unlearn.errors import JobError
+from unlearn.jobs import Jobs, State
+
+
+@pytest.fixture
+def jobs():
+    jobs = Jobs(queue_size=2)
+    yield jobs
+    jobs.close()
+
+
+class Gate:
+    """A job of three steps; each waits until it is let through."""
+
+    def __init__(self, result="result"):
+        self.entered, self.allow, self.closed = threading.Event(), threading.Semaphore(0), threading.Event()
+        self.result = result
+
+    def __call__(self):
+        try:
+            for step in range(3):
+                self.entered.set()
+                assert self.allow.acquire(timeout=10)
+                yield step
+        finally:
+            self.closed.set()
+        return self.result
+
+    def open(self):
+        self.allow.release(100)
+        return self
+
+
+def end(jobs, session):
+    return list(jobs.watch(session))[-1]
+
+
+def test_progress_then_result(jobs):
+    assert jobs.start("ann", Gate().open()).state in (State.WAITING, State.RUNNING)
+    status = end(jobs, "ann")
+    assert (status.state, status.progress, status.result) == (State.DONE, (0, 1, 2), "result")
+
+
+def test_one_runs_the_others_know_their_place(jobs):
+    gates = {name: Gate() for name in ("ann", "bob", "cec")}
+    for name, gate in gates.items():
+        jobs.start(name, gate)
+        gates["ann"].entered.wait(10)
+    assert [jobs.find(name).place for name in gates] == [0, 1, 2]
+    assert [jobs.find(name).state for name in gates] == [State.RUNNING, State.WAITING, State.WAITING]
+    with pytest.raises(JobError, match="2 runs are waiting"):
+        jobs.start("dan", Gate())
+    jobs.cancel("bob")
+    assert jobs.find("cec").place == 1
+    for gate in gates.values():
+        gate.open()
+    assert [end(jobs, name).state for name in gates] == [State.DONE, State.CANCELLED, State.DONE]
+    assert not gates["bob"].entered.is_set()
+
+
+def test_two_starts_from_one_page(jobs):
+    gate = Gate()
+    jobs.start("ann", gate)
+    with pytest.raises(JobError, match="still"):
+        jobs.start("ann", Gate())
+    gate.open()
+    assert end(jobs, "ann").state is State.DONE
+    jobs.start("ann", Gate("second").open())
+    assert end(jobs, "ann").result == "second"
+
+
+def test_cancel_takes_effect_within_a_step(jobs):
+    gate = Gate()
+    jobs.start("ann", gate)
+    gate.allow.release()
+    gate.entered.wait(10)
+    jobs.cancel("ann")
+    gate.allow.release()  # the step it is in ends, and no other begins
+    status = end(jobs, "ann")
+    assert status.state is State.CANCELLED
+    assert len(status.progress) <= 2
+    assert gate.closed.is_set()
+
+
+def test_cancel_before_the_start_and_twice_and_of_nothing(jobs):
+    assert jobs.cancel("nobody") is None
+    first, second = Gate(), Gate()
+    jobs.start("ann", first)
+    jobs.start("bob", second)
+    assert jobs.cancel("bob").state is State.CANCELLED
+    assert jobs.cancel("bob").state is State.CANCELLED
+    first.open()
+    assert end(jobs, "ann").state is State.DONE
+    assert jobs.cancel("ann").state is State.DONE
+    assert jobs.find("ann").result == "result"
+
+
+def test_found_again_after_a_reload(jobs):
+    gate = Gate()
+    jobs.start("ann", gate)
+    page = jobs.watch("ann")
+    next(page)
+    page.close()  # the page is gone, the job is not
+    gate.open()
+    assert end(jobs, "ann").result == "result"
+    assert list(jobs.watch("nobody")) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (JobError("The loss became nan at step 3."), "The loss became nan at step 3."),
+        (torch.OutOfMemoryError("CUDA out of memory"), "not enough memory"),
+        (MemoryError(), "not enough memory"),
+        (ZeroDivisionError("secret detail"), "error of ours"),
+    ],
+)
+def test_a_failure_ends_that_job_alone(jobs, error, sentence, caplog):
+    def failing():
+        yield 0
+        raise error
+
+    with caplog.at_level(logging.CRITICAL):
+        jobs.start("ann", failing)
+        jobs.start("bob", Gate().open())
+        status = end(jobs, "ann")
+    assert status.state is State.FAILED
+    assert sentence in status.message
+    assert "secret" not in status.message
+    assert end(jobs, "bob").state is State.DONE
+
+
+def test_a_sessions_end_frees_what_it_made(jobs):
+    class Weights:
+        pass
+
+    weights = Weights()
+    reference = weakref.ref(weights)
+    jobs.start("ann", Gate(weights).open())
+    assert end(jobs, "ann").result is weights
+    del weights
+    jobs.forget("ann")
+    jobs.start("bob", Gate().open())
+    end(jobs, "bob")
+    gc.collect()
+    assert reference() is None
+    assert jobs.find("ann") is None
+
+
+def test_a_page_closed_for_good_mid_run(jobs):
+    gate = Gate()
+    jobs.start("ann", gate)
+    gate.entered.wait(10)
+    jobs.forget("ann")
+    gate.open()
+    assert gate.closed.wait(10)
+    assert jobs.find("ann") is None
+
+
+def test_base_weights_after_runs_cancels_and_crashes(jobs, toy, toy_gallery, toy_vocabulary, monkeypatch):  # noqa: F811
+    before = weights_checksum(toy.model)
+
+    def start():
+        return cliperase.train(
+            toy,
+            select("apple", vocabulary=toy_vocabulary),
+            cliperase.Settings(steps=5, batch_size=4, trainable="all", precision="float32"),
+            galleries=[toy_gallery.train],
+            probe=toy_gallery.test,
+            classnames=toy_vocabulary.names,
+        )
+
+    jobs.start("ann", start)
+    edited = end(jobs, "ann").result.apply(toy)
+    jobs.start("bob", start)
+    for status in jobs.watch("bob"):
+        if status.progress:
+            jobs.cancel("bob")
+    monkeypatch.setattr(cliperase, "retention_loss", lambda *_: torch.tensor(float("inf")))
+    jobs.start("cec", start)
+    assert "inf at step 1" in end(jobs, "cec").message
+    assert weights_checksum(toy.model) == before != weights_checksum(edited.model)

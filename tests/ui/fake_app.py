@@ -1,0 +1,11 @@
+"""The app over the fake model, as a process: ``python tests/ui/fake_app.py`` with the settings in the environment."""
+
+from fakes import fake_services
+
+from unlearn.config import Settings
+from unlearn.ui.page import build_demo
+from unlearn.ui.server import launch
+
+if __name__ == "__main__":
+    services = fake_services()
+    launch(build_demo(lambda: services), Settings.from_env())

@@ -1,0 +1,168 @@
+"""A real browser goes through erase, zero-shot and retrieval; any error in its console fails the test.
+
+With ``UNLEARN_SCREENSHOTS=DIR`` the README's pictures are written on the way.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from strange_files import UNUSABLE
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+#: No sandbox: tests run as root in containers. The rest keeps the browser itself off the network.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+SCREENSHOTS = os.environ.get("UNLEARN_SCREENSHOTS")
+DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+class Visit:
+    """A page, and everything it complained about."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page, self.address = page, address
+        self.complaints: list[str] = []
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
+        page.on("request", self._request)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(f"console: {message.text}")
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.complaints.append(f"leaves the machine: {request.url}")
+
+    def open(self) -> None:
+        self.page.goto(self.address)
+        expect(self.page.locator("#label-chart .js-plotly-plot")).to_be_visible(timeout=60_000)
+        expect(self.page.locator("#summary")).to_contain_text("Most at risk")
+
+    def tab(self, name: str) -> None:
+        self.page.get_by_role("tab", name=name, exact=True).click()
+
+    def erase(self, concept: str) -> None:
+        """Add ``concept`` to what is erased, as a visitor does: type it and press Enter."""
+        box = self.page.locator("#forget input")
+        box.click()
+        box.fill(concept)
+        box.press("Enter")
+        box.press("Escape")
+
+    def shoot(self, name: str) -> None:
+        """Keep a picture of the whole page, where they are wanted."""
+        if SCREENSHOTS:
+            self.page.mouse.move(0, 0)
+            self.page.wait_for_timeout(700)  # toasts and the chart's entry
+            self.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
+
+    def fits(self) -> None:
+        """Nothing makes the page wider than the window."""
+        assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.fixture(params=[(DESK, "light"), (PHONE, "light"), (DESK, "dark"), (PHONE, "dark")], ids=str)
+def visit(request: pytest.FixtureRequest, browser: Browser, fake_app: str) -> Iterator[Visit]:
+    viewport, scheme = request.param
+    if scheme == "dark" and not SCREENSHOTS:
+        pytest.skip("dark is for the screenshots: set UNLEARN_SCREENSHOTS")
+    context = browser.new_context(viewport=viewport, color_scheme=scheme)
+    visit = Visit(context.new_page(), fake_app)
+    visit.name = f"{viewport['width']}-{scheme}"  # type: ignore[attr-defined]
+    yield visit
+    context.close()
+
+
+def test_a_visitor_erases_looks_and_searches(visit: Visit):
+    page, name = visit.page, visit.name  # type: ignore[attr-defined]
+    visit.open()
+    expect(page.locator("#picture img")).to_be_visible()
+    expect(page.locator("#label-chart")).to_contain_text("✕ cat")
+    expect(page.locator("#label-chart")).to_contain_text("CCUP")
+    visit.fits()
+    visit.shoot(f"zero-shot-{name}")
+
+    visit.erase("pizza")
+    expect(page.locator("#accuracy")).to_contain_text("Erased")
+    visit.tab("Retrieval")
+    expect(page.locator("#recall")).to_contain_text("@10")
+    page.get_by_label("Text → pictures").fill("a pizza")
+    original, edited = page.locator("#found-pictures section").nth(0), page.locator("#found-pictures section").nth(1)
+    expect(original.locator("figure").first).to_contain_text("✕ pizza")
+    expect(edited.locator("figure").first).not_to_contain_text("pizza")
+    expect(page.locator("#found-captions")).to_contain_text("cat")
+    visit.fits()
+    visit.shoot(f"retrieval-{name}")
+
+    if SCREENSHOTS:
+        visit.tab("Trade-off")
+        expect(page.locator("#by-count .js-plotly-plot")).to_be_visible(timeout=120_000)
+        expect(page.locator("#norms .js-plotly-plot")).to_be_visible()
+        visit.shoot(f"trade-off-{name}")
+    assert visit.complaints == []
+
+
+@pytest.fixture
+def desk(browser: Browser, fake_app: str) -> Iterator[Visit]:
+    context = browser.new_context(viewport=DESK)
+    yield Visit(context.new_page(), fake_app)
+    context.close()
+
+
+def test_the_slider_moves_the_numbers_without_a_button(desk: Visit):
+    desk.open()
+    after = desk.page.locator("#summary .u-metric b").first
+    at_full = after.inner_text()
+    slider = desk.page.get_by_role("slider", name="Strength")
+    slider.focus()
+    slider.press("Home")
+    expect(after).not_to_have_text(at_full)
+    assert desk.complaints == []
+
+
+def test_a_file_that_is_no_picture_leaves_everything_on_screen(desk: Visit, tmp_path: Path):
+    make, sentence = UNUSABLE["text.png"]
+    make(tmp_path / "text.png")
+    desk.open()
+    shown = desk.page.locator("#picture img").get_attribute("src")
+    assert shown is not None
+    chart = desk.page.locator("#label-chart").inner_text()
+    desk.page.get_by_label("Remove Image").click()
+    desk.page.locator("#picture input[type=file]").set_input_files(tmp_path / "text.png")
+    expect(desk.page.get_by_test_id("toast-body")).to_contain_text(sentence)
+    expect(desk.page.locator("#picture img")).to_be_visible()
+    assert desk.page.locator("#label-chart").inner_text() == chart
+    assert "Traceback" not in desk.page.content()
+
+
+def test_a_thumbnail_and_a_list_of_labels_choose_what_is_classified(desk: Visit):
+    desk.open()
+    dog = desk.page.locator("#strip button", has_not_text="cat").first
+    name = dog.inner_text().strip()
+    dog.click()
+    expect(desk.page.locator("#label-chart")).to_contain_text(name)
+    assert desk.complaints == []

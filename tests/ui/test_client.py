@@ -1,0 +1,136 @@
+"""A program does the whole job through ``gradio_client``, and what cannot be done is told in a sentence."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from fakes import NAMES, drawing
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from strange_files import UNUSABLE, UNUSUAL
+
+
+@pytest.fixture
+def cat(tmp_path: Path) -> Path:
+    path = tmp_path / "cat.png"
+    drawing("cat").save(path)
+    return path
+
+
+def test_the_endpoints_are_these_four_with_documentation(client: Client):
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(endpoints) == {"/erase", "/zero_shot", "/retrieve", "/trade_off"}
+    assert all(len(endpoint["description"]) > 80 for endpoint in endpoints.values())
+    assert [p["parameter_name"] for p in endpoints["/erase"]["parameters"]] == [
+        "forget", "strength", "mode", "side", "retain", "own_retain", "lam", "mu", "synonyms",
+    ]  # fmt: skip
+    assert endpoints["/erase"]["parameters"][0]["python_type"]["type"] == "list[str]"
+
+
+def test_a_program_does_the_whole_job(client: Client, cat: Path):
+    erased = client.predict(["kitten"], api_name="/erase")
+    assert erased["forget"] == ["cat"]
+    assert "another word for" in erased["notices"][0]
+    assert erased["accuracy"]["Original"]["forget"] == {"top1": 1.0, "top5": 1.0, "n": 2}
+    assert erased["accuracy"]["CCUP"]["forget"]["top1"] == 0.0
+    assert erased["accuracy"]["CCUP"]["retain"]["top1"] == 1.0
+    assert "cat" not in [neighbour["name"] for neighbour in erased["at_risk"]]
+
+    seen = client.predict(["cat", "dog", "pizza"], handle_file(cat), api_name="/zero_shot")["probabilities"]
+    assert max(seen["Original"], key=seen["Original"].get) == "cat"
+    assert max(seen["CCUP"], key=seen["CCUP"].get) != "cat"
+    assert sum(seen["CCUP"].values()) == pytest.approx(1, abs=1e-4)
+
+    found = client.predict("a cat", api_name="/retrieve")
+    assert found["pictures"]["Original"][0]["concept"] == "cat"
+    assert found["captions"]["Original"][0]["concept"] == "cat"
+    assert found["recall"]["CCUP"]["image_to_text"]["forget"]["recall@1"] == 0.0
+    assert found["recall"]["CCUP"]["text_to_image"]["retain"]["n"] == 2 * (len(NAMES) - 1)
+
+    cost = client.predict(api_name="/trade_off")
+    at_zero = [point for point in cost["by_strength"] if point["strength"] == 0]
+    assert {point["mode"] for point in at_zero} == {"consistent", "nullspace"}
+    assert all(point["forget"] == 1.0 for point in at_zero)
+    assert cost["norms"]["cat"] < 0.3 < min(norm for name, norm in cost["norms"].items() if name != "cat")
+    assert cost["names"][0] == "cat"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"forget": []}, "name at least one"),
+        ({"forget": ["  "]}, "name at least one"),
+        ({"forget": ["😀"]}, "has no letters"),
+        ({"forget": ["x" * 10_000]}, "10,000 characters"),
+        ({"forget": [f"thing {chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(500)]}, "500 concepts"),
+        ({"forget": list(NAMES)}, "leave at least one"),
+        ({"forget": ["cat"], "strength": 7}, "from 0 to 1"),
+        ({"forget": ["cat"], "strength": "NaN"}, "from 0 to 1"),
+        ({"forget": ["cat"], "mode": "gentle"}, "choose one of"),
+        ({"forget": ["cat"], "side": "left"}, "choose one of"),
+        ({"forget": ["cat"], "lam": -1}, "lambda"),
+        ({"forget": ["cat"], "mu": 1e9}, "mu"),
+        ({"forget": ["cat"], "retain": "all"}, "choose one of"),
+        ({"forget": ["cat"], "retain": "list", "own_retain": []}, "retain list is empty"),
+        ({"forget": ["cat"], "retain": "list", "own_retain": ["dog", "kitten"]}, "take it off one"),
+    ],
+)
+def test_a_request_that_cannot_be_used_is_told_why_and_changes_nothing(client: Client, arguments, sentence):
+    client.predict(["dog"], api_name="/erase")
+    with pytest.raises(AppError, match=sentence) as raised:
+        client.predict(**arguments, api_name="/erase")
+    assert "Traceback" not in str(raised.value)
+    assert client.predict("a cat", api_name="/retrieve")["forget"] == ["dog"]
+
+
+@pytest.mark.parametrize("word", ["שלום", "Straße", "crème brûlée", "<b>cat</b>"])
+def test_any_word_can_be_erased(client: Client, word: str):
+    erased = client.predict([word], api_name="/erase")
+    assert erased["forget"] == [word]
+    assert "not in the vocabulary" in erased["notices"][0]
+
+
+@pytest.mark.parametrize(("name", "make", "sentence"), [(n, m, s) for n, (m, s) in UNUSABLE.items()])
+def test_a_file_that_is_no_picture_is_told_why(client: Client, tmp_path: Path, name, make, sentence):
+    make(tmp_path / name)
+    with pytest.raises(AppError, match=sentence):
+        client.predict([], handle_file(tmp_path / name), api_name="/zero_shot")
+
+
+@pytest.mark.parametrize(("name", "make"), UNUSUAL.items())
+def test_an_unusual_picture_is_read(client: Client, tmp_path: Path, name, make):
+    make(tmp_path / name)
+    assert client.predict([], handle_file(tmp_path / name), api_name="/zero_shot")["probabilities"]["Original"]
+
+
+def test_without_a_picture_or_an_erasure_the_next_step_is_named(new_client: Client):
+    with pytest.raises(AppError, match="upload one"):
+        new_client.predict([], api_name="/zero_shot")
+    with pytest.raises(AppError, match="name at least one concept"):
+        new_client.predict(api_name="/trade_off")
+
+
+def test_two_visitors_at_once_never_see_each_others_erasure(fake_app: str):
+    mixed_up: list[str] = []
+    both_ready = threading.Barrier(2)
+
+    def visit(concept: str, other: str) -> None:
+        visitor = Client(fake_app, verbose=False)
+        for strength in (1.0, 0.9, 0.8, 0.7):
+            both_ready.wait(timeout=60)
+            own = visitor.predict([concept], strength, api_name="/erase")
+            found = visitor.predict(f"a {other}", api_name="/retrieve")
+            if own["forget"] != [concept] or own["settings"]["strength"] != strength or found["forget"] != [concept]:
+                mixed_up.append(f"{concept}: {own['forget']}, {found['forget']}")
+            if found["pictures"]["CCUP"][0]["concept"] != other:
+                mixed_up.append(f"{concept}'s visitor lost {other}")
+
+    visits = [threading.Thread(target=visit, args=pair) for pair in (("cat", "guitar"), ("guitar", "cat"))]
+    for thread in visits:
+        thread.start()
+    for thread in visits:
+        thread.join(timeout=120)
+        assert not thread.is_alive()
+    assert not mixed_up

@@ -1,0 +1,62 @@
+"""Errors become sentences, in one place."""
+
+from __future__ import annotations
+
+import gradio as gr
+import pytest
+
+from unlearn.errors import ConceptError
+from unlearn.ui.guard import UNEXPECTED, for_programs, on_screen
+
+
+def refuse(word: str) -> str:
+    raise ConceptError(f"“{word}” cannot be used.")
+
+
+def crash(word: str) -> str:
+    raise RuntimeError(f"secret detail of {word}")
+
+
+@pytest.fixture
+def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    shown: list[str] = []
+    monkeypatch.setattr(gr, "Warning", shown.append)
+    return shown
+
+
+def test_on_screen_a_refusal_is_a_warning_and_nothing_changes(warnings: list[str]):
+    assert on_screen(refuse)("cat") == gr.skip()
+    assert warnings == ["“cat” cannot be used."]
+
+
+def test_what_the_visitor_wrote_is_escaped(warnings: list[str]):
+    on_screen(refuse)("<img src=x onerror=alert(1)>")
+    assert warnings == ["“&lt;img src=x onerror=alert(1)&gt;” cannot be used."]
+
+
+def test_on_screen_a_crash_is_logged_and_told_in_general(warnings: list[str], caplog: pytest.LogCaptureFixture):
+    assert on_screen(crash)("cat") == gr.skip()
+    assert warnings == [UNEXPECTED]
+    assert "secret detail of cat" in caplog.text
+
+
+def test_on_screen_another_value_may_stand_in(warnings: list[str]):
+    assert on_screen(refuse, otherwise=lambda word: f"{word} as before")("cat") == "cat as before"
+    assert len(warnings) == 1
+
+
+def test_for_programs_a_refusal_is_its_sentence():
+    with pytest.raises(gr.Error, match="“cat” cannot be used") as raised:
+        for_programs(refuse)("cat")
+    assert not raised.value.print_exception
+
+
+def test_for_programs_a_crash_is_told_in_general():
+    with pytest.raises(gr.Error) as raised:
+        for_programs(crash)("cat")
+    assert raised.value.message == UNEXPECTED
+    assert raised.value.__suppress_context__
+
+
+def test_what_succeeds_passes_through():
+    assert on_screen(str.upper)("cat") == for_programs(str.upper)("cat") == "CAT"

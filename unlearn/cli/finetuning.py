@@ -1,0 +1,93 @@
+"""CLIPErase on the command line: its arguments, a progress bar, checkpoints, several processes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unlearn.concepts import Selection
+    from unlearn.encoders import OpenClipEncoder
+    from unlearn.erasers.cliperase import Erasure
+    from unlearn.finetuning.sources import TrainingData
+
+#: Fields of :class:`unlearn.erasers.cliperase.Settings` that are arguments; where none is given its default holds.
+NUMBERS = {
+    "steps": (int, "optimiser steps"),
+    "batch_size": (int, "pairs of the forget and of the retain set in a step"),
+    "learning_rate": (float, "learning rate of Adam"),
+    "retention_weight": (float, "λ₁, weight of the retention module"),
+    "forgetting_weight": (float, "λ₂, weight of the forgetting module"),
+    "consistency_weight": (float, "λ₃, weight of the consistency module"),
+    "lora_rank": (int, "rank of LoRA's adapters"),
+    "probe_every": (int, "steps from one measurement, and checkpoint, to the next"),
+}
+CHOICES = {
+    "trainable": (("last_blocks", "projections", "all", "lora"), "what trains"),
+    "forgetting": (("cosine", "gradient_ascent"), "form of the forgetting module; the first is the paper's"),
+    "precision": (("float32", "bfloat16"), "of the towers' arithmetic"),
+}
+
+
+def add_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--pictures",
+        default="bundled",
+        metavar="SOURCE",
+        help="to train and to measure on: bundled (default), an ImageFolder, cifar100 or flickr30k",
+    )
+    group.add_argument("--checkpoint", type=Path, metavar="FILE", help="save the run there, or resume it from there")
+    for name, (choices, text) in CHOICES.items():
+        group.add_argument(_flag(name), choices=choices, help=text)
+    for name, (kind, text) in NUMBERS.items():
+        group.add_argument(_flag(name), type=kind, metavar="N", help=text)
+
+
+def train(
+    arguments: argparse.Namespace,
+    encoder: OpenClipEncoder,
+    selection: Selection,
+    data: TrainingData,
+    *,
+    quiet: bool = False,
+) -> Erasure:
+    """Run CLIPErase to its end under a progress bar."""
+    from tqdm import tqdm
+
+    from unlearn.erasers import cliperase
+    from unlearn.finetuning.prepared import Preparation
+
+    given = {name: value for name in (*CHOICES, *NUMBERS) if (value := getattr(arguments, name)) is not None}
+    run = cliperase.train(
+        encoder,
+        selection,
+        cliperase.Settings(**given, seed=arguments.seed),
+        galleries=[data.train],
+        probe=data.test,
+        classnames=data.vocabulary.names,
+        checkpoint=arguments.checkpoint,
+    )
+    with tqdm(disable=quiet) as bar:
+        while True:
+            try:
+                progress = next(run)
+            except StopIteration as stop:
+                result: cliperase.Erasure = stop.value
+                return result
+            if isinstance(progress, Preparation):
+                bar.set_description("encoding pictures")
+                bar.total, bar.n = progress.total, progress.done
+            else:
+                bar.set_description("CLIPErase")
+                bar.total, bar.n = progress.steps, progress.step
+                bar.set_postfix(
+                    loss=f"{progress.loss:.3f}",
+                    forget=f"{progress.forget_accuracy:.1%}",
+                    retain=f"{progress.retain_accuracy:.1%}",
+                )
+            bar.refresh()
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

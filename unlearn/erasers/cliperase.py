@@ -1,0 +1,263 @@
+"""CLIPErase (arXiv 2410.23330, ACL 2025): fine-tune the concept away, with three losses that pull on one another.
+
+    L = λ₁·L_RM + λ₂·L_FM + λ₃·L_CM
+
+Forgetting (FM) drives the matched pairs of the forget set apart, retention (RM) keeps CLIP's contrastive loss low on
+the retain set, consistency (CM) keeps each modality's own embeddings where they were. :mod:`unlearn.erasers.losses`
+has the formulas; :mod:`unlearn.finetuning` what is trained and on which pairs.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from unlearn.concepts import Selection, load_vocabulary
+from unlearn.encoders import OpenClipEncoder
+from unlearn.erasers.losses import consistency_loss, forgetting_loss, gradient_ascent_loss, retention_loss
+from unlearn.errors import ErasureFileError, JobError, require_choice, require_positive, require_whole
+from unlearn.finetuning.batches import Batches, Embedded
+from unlearn.finetuning.checkpoints import Checkpoint
+from unlearn.finetuning.pairs import forget_and_retain
+from unlearn.finetuning.prepared import Frozen, Preparation
+from unlearn.finetuning.probes import Probe
+from unlearn.finetuning.processes import Processes
+from unlearn.finetuning.trainable import TRAINABLE, make_trainable
+from unlearn.gallery import Gallery
+from unlearn.weights import with_weights
+
+FORGETTING = ("cosine", "gradient_ascent")
+PRECISIONS = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to fine-tune. The weights of the losses are the paper's; the rest was chosen by measuring: README.
+
+    Attributes:
+        trainable: what trains: ``last_blocks`` of both towers, ``projections``, ``lora`` or ``all``.
+        forgetting: ``cosine``, the paper's, or ``gradient_ascent``, a variant.
+        steps: optimiser steps.
+        batch_size: pairs of each set a step.
+        learning_rate: of Adam. The paper's 1e-6 is for all weights of a large CLIP.
+        retention_weight: λ₁; 0 leaves the module out, as for the other two.
+        forgetting_weight: λ₂.
+        consistency_weight: λ₃.
+        lora_rank: rank of the adapters; ``lora`` only.
+        precision: of the towers' arithmetic; losses and weights are float32.
+        probe_every: steps from one measurement of accuracy to the next.
+        seed: of the batches.
+    """
+
+    trainable: str = "last_blocks"
+    forgetting: str = "cosine"
+    steps: int = 200
+    batch_size: int = 32
+    learning_rate: float = 3e-4
+    retention_weight: float = 1.0
+    forgetting_weight: float = 3.0
+    consistency_weight: float = 3.0
+    lora_rank: int = 8
+    precision: str = "float32"
+    probe_every: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_choice("trainable", self.trainable, TRAINABLE)
+        require_choice("forgetting", self.forgetting, FORGETTING)
+        require_choice("precision", self.precision, PRECISIONS)
+        require_positive("learning rate", self.learning_rate, largest=0.1)
+        for name in ("retention_weight", "forgetting_weight", "consistency_weight"):
+            require_positive(name.replace("_", " "), getattr(self, name), largest=1000, zero_allowed=True)
+        for name, largest in (("steps", 100_000), ("batch_size", 1024), ("lora_rank", 256), ("probe_every", 100_000)):
+            require_whole(name.replace("_", " "), getattr(self, name), largest=largest)
+        require_whole("seed", self.seed, lowest=0, largest=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One step, or with ``step`` 0 the state before the first: losses of its batch, accuracies of the last probe.
+
+    Losses and accuracies are NaN where nothing was measured; ``seconds`` and ``eta`` (seconds left) count training.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    retention: float
+    forgetting: float
+    consistency: float
+    forget_accuracy: float
+    retain_accuracy: float
+    seconds: float
+    eta: float
+
+
+@dataclass(frozen=True, eq=False)
+class Erasure:
+    """A finished run: what was asked, how, and the weights that came of it; all others are the base model's."""
+
+    selection: Selection
+    settings: Settings
+    delta: Mapping[str, Tensor]
+
+    method = "cliperase"
+
+    def apply(self, encoder: OpenClipEncoder) -> OpenClipEncoder:
+        """The fine-tuned model. It shares all other weights with ``encoder``, which is not changed.
+
+        Every call makes a model with caches of its own: keep the result.
+
+        Raises:
+            ModelError: ``encoder`` is of another architecture than the one this was trained on.
+        """
+        return with_weights(encoder, self.delta, name=f"{encoder.name}, fine-tuned")
+
+    def changed_weights(self, encoder: OpenClipEncoder) -> dict[str, Tensor]:
+        """The weights of ``encoder`` that differ once the edit is baked in."""
+        return dict(self.delta)
+
+    def save(self, path: Path) -> None:
+        """Write the changed weights as safetensors."""
+        save_file({name: tensor.contiguous() for name, tensor in self.delta.items()}, path)
+
+    @classmethod
+    def load(cls, path: Path, selection: Selection, parameters: Mapping[str, Any]) -> Erasure:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            ErasureFileError: not a file of finite weights, or not this method's parameters.
+        """
+        try:
+            delta, settings = load_file(path), Settings(**parameters)
+        except (OSError, SafetensorError, TypeError) as error:
+            raise ErasureFileError(f"“{path.name}” is not a saved CLIPErase erasure ({error}).") from error
+        if not all(bool(tensor.isfinite().all()) for tensor in delta.values()):
+            raise ErasureFileError(f"“{path.name}” holds weights that are not finite numbers.")
+        return cls(selection, settings, delta)
+
+
+Progress = Preparation | Record
+
+
+def train(
+    encoder: OpenClipEncoder,
+    selection: Selection,
+    settings: Settings | None = None,
+    *,
+    galleries: Sequence[Gallery],
+    probe: Gallery,
+    classnames: Sequence[str] | None = None,
+    checkpoint: Path | None = None,
+) -> Generator[Progress, None, Erasure]:
+    """Fine-tune a copy of ``encoder``'s model; a generator that reports as it goes and *returns* the erasure.
+
+    Closing it ends the run at the step it is in; nothing outside of it has changed by then.
+
+    Args:
+        encoder: the model; it is not changed, and others may use it meanwhile.
+        selection: forget and retain set, from :func:`unlearn.concepts.select`.
+        settings: what trains, the losses' weights, steps, learning rate.
+        galleries: pictures to train on, pooled.
+        probe: pictures to measure accuracy on, which should not be among those.
+        classnames: labels offered when measuring; the bundled vocabulary and the forget set by default.
+        checkpoint: file to write the state to at every probe; where it exists, the run goes on from there.
+
+    Raises:
+        PictureError: a concept to forget has no picture, or nothing to retain has one.
+        ModelError: the model has no part that ``settings.trainable`` names.
+        JobError: while running, a loss was not finite, or the checkpoint is of another run.
+    """
+    # Checked at the call: the body of a generator would only complain at its first step.
+    settings = settings or Settings()
+    forget, retain = forget_and_retain(selection, galleries)
+    trainable = make_trainable(encoder, settings.trainable, lora_rank=settings.lora_rank)
+    frozen = Frozen(encoder, trainable, settings.precision)
+    names = tuple(classnames) if classnames is not None else load_vocabulary().names
+    names += tuple(name for name in selection.forget_names if name not in names)
+
+    def run() -> Generator[Progress, None, Erasure]:
+        *pictures, probe_pictures = yield from frozen.pictures([*galleries, probe])
+        texts = (frozen.texts(forget.texts), frozen.texts(retain.texts))
+        processes = Processes.current(encoder.device)
+        batches = Batches(
+            frozen, galleries, pictures, forget, retain, texts, settings.batch_size, settings.seed, processes
+        )
+        measure = Probe(frozen, probe, probe_pictures, names, selection.forget_names)
+        saved = _checkpoint(checkpoint, encoder, selection, settings) if checkpoint else None
+        yield from _steps(batches, settings, encoder.logit_scale, measure, saved)
+        return Erasure(selection, settings, trainable.delta())
+
+    return run()
+
+
+def _steps(
+    batches: Batches, settings: Settings, logit_scale: float, measure: Probe, saved: Checkpoint | None
+) -> Generator[Record, None, None]:
+    parameters = batches.frozen.trainable.parameters
+    optimizer = torch.optim.Adam(parameters.values(), lr=settings.learning_rate)
+    first = saved.restore(parameters, optimizer) if saved else 0
+    forget_accuracy, retain_accuracy = measure()
+    nan = math.nan
+    yield Record(first, settings.steps, nan, nan, nan, nan, forget_accuracy, retain_accuracy, 0.0, nan)
+
+    started = time.perf_counter()
+    for step in range(first + 1, settings.steps + 1):
+        losses = _losses(*batches.embed(step), settings, logit_scale)
+        if not math.isfinite(losses["loss"].item()):
+            raise JobError(
+                f"The loss became {losses['loss'].item()} at step {step}: the run was ended and nothing was changed. "
+                "Try a lower learning rate."
+            )
+        optimizer.zero_grad()
+        losses["loss"].backward()  # type: ignore[no-untyped-call]
+        batches.processes.sum_gradients(parameters.values())
+        optimizer.step()
+        if step % settings.probe_every == 0 or step == settings.steps:
+            forget_accuracy, retain_accuracy = measure()
+            if saved and batches.processes.first:
+                saved.write(step, parameters, optimizer)
+        seconds = time.perf_counter() - started
+        yield Record(
+            step,
+            settings.steps,
+            **{name: value.item() for name, value in losses.items()},
+            forget_accuracy=forget_accuracy,
+            retain_accuracy=retain_accuracy,
+            seconds=seconds,
+            eta=seconds / (step - first) * (settings.steps - step),
+        )
+
+
+def _losses(forget: Embedded, retain: Embedded, settings: Settings, logit_scale: float) -> dict[str, Tensor]:
+    """The three modules and their weighted sum ``loss``, by the names that :class:`Record` has for them."""
+    if settings.forgetting == "gradient_ascent":
+        forgetting = gradient_ascent_loss(forget.images, forget.texts, retain.images, retain.texts, logit_scale)
+    else:
+        forgetting = forgetting_loss(forget.images, forget.texts)
+    retention = retention_loss(retain.images, retain.texts, logit_scale)
+    consistency = consistency_loss(retain.original_images, retain.images) + consistency_loss(
+        retain.original_texts, retain.texts
+    )
+    loss = (
+        settings.retention_weight * retention
+        + settings.forgetting_weight * forgetting
+        + settings.consistency_weight * consistency
+    )
+    return {"loss": loss, "retention": retention, "forgetting": forgetting, "consistency": consistency}
+
+
+def _checkpoint(path: Path, encoder: OpenClipEncoder, selection: Selection, settings: Settings) -> Checkpoint:
+    # How often to probe does not change the result, so a resumed run may choose anew.
+    parameters = {name: value for name, value in asdict(settings).items() if name != "probe_every"}
+    concepts = [[asdict(concept) for concept in selection.forget], selection.retain]
+    return Checkpoint.of_run(path, weights=encoder.sha256, concepts=concepts, parameters=parameters)

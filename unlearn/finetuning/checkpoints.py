@@ -1,0 +1,74 @@
+"""The state of a run on disk, so that it can be resumed as if it had never stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from unlearn.errors import ErasureFileError
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Trained weights, Adam's moments and the step they belong to, in one safetensors file.
+
+    ``run`` is a fingerprint of everything that the run depends on: a file of another run is refused.
+    """
+
+    path: Path
+    run: str
+
+    @classmethod
+    def of_run(cls, path: Path, **what: Any) -> Checkpoint:
+        """The checkpoint at ``path`` of the run that ``what`` describes (values for JSON)."""
+        return cls(path, hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest())
+
+    def restore(self, parameters: Mapping[str, Tensor], optimizer: torch.optim.Adam) -> int:
+        """Put the saved state into ``parameters`` and ``optimizer``; the step it is of, 0 where there is no file.
+
+        Raises:
+            ErasureFileError: the file cannot be read or is of another run.
+        """
+        if not self.path.exists():
+            return 0
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+        except (OSError, SafetensorError) as error:
+            raise ErasureFileError(f"The checkpoint “{self.path}” cannot be read ({error}).") from error
+        if metadata.get("run") != self.run:
+            raise ErasureFileError(
+                f"The checkpoint “{self.path}” is of a run with other concepts, settings or weights; "
+                "name another file, or remove it to start anew."
+            )
+        step = int(metadata["step"])
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(state[f"weight/{name}"])
+                moments = {moment: state[f"{moment}/{name}"].to(parameter.device) for moment in MOMENTS}
+                optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}
+        return step
+
+    def write(self, step: int, parameters: Mapping[str, Tensor], optimizer: torch.optim.Adam) -> None:
+        """Save the state after ``step``; a crash while writing leaves the file of before."""
+        tensors = {f"weight/{name}": parameter.detach() for name, parameter in parameters.items()}
+        for name, parameter in parameters.items():
+            tensors |= {f"{moment}/{name}": optimizer.state[parameter][moment] for moment in MOMENTS}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self.path.with_suffix(".unfinished")
+        save_file(
+            {key: t.cpu().contiguous() for key, t in tensors.items()}, unfinished, {"run": self.run, "step": str(step)}
+        )
+        unfinished.replace(self.path)

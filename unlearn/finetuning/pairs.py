@@ -1,0 +1,105 @@
+"""What CLIPErase learns from: pictures paired with texts, drawn in batches that depend on seed and step alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from unlearn.concepts import TEMPLATES, Concept, Selection, prompts, surface_forms
+from unlearn.errors import PictureError
+from unlearn.gallery import Gallery, Picture
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """Pictures, each with the texts it may be paired with.
+
+    Attributes:
+        pictures: (gallery, index in it) of every picture.
+        texts: the distinct texts.
+        choices: for every picture the indices into ``texts``.
+        concepts: for every picture a number that is the same for the same concept.
+    """
+
+    pictures: tuple[tuple[int, int], ...]
+    texts: tuple[str, ...]
+    choices: tuple[tuple[int, ...], ...]
+    concepts: tuple[int, ...]
+
+    def draw(self, size: int, generator: torch.Generator, *, distinct: bool) -> list[tuple[int, int]]:
+        """A batch of (picture, text) indices.
+
+        ``distinct`` takes every concept at most once, so that no pair is another's wrong answer in a contrastive loss,
+        and returns fewer than ``size`` pairs where there are fewer concepts. Else pictures are drawn with replacement.
+        """
+        if distinct:
+            by_concept: dict[int, list[int]] = {}
+            for picture, concept in enumerate(self.concepts):
+                by_concept.setdefault(concept, []).append(picture)
+            order = torch.randperm(len(by_concept), generator=generator)[:size].tolist()
+            groups = list(by_concept.values())
+            drawn = [_one_of(groups[i], generator) for i in order]
+        else:
+            drawn = torch.randint(len(self.pictures), (size,), generator=generator).tolist()
+        return [(picture, _one_of(self.choices[picture], generator)) for picture in drawn]
+
+
+def forget_and_retain(selection: Selection, galleries: Sequence[Gallery]) -> tuple[PairSet, PairSet]:
+    """Sort the pictures of ``galleries`` into the pairs to forget and the pairs to retain; others are left out.
+
+    A picture goes with its caption and with its concept's name in every template, one to forget with every other way of
+    writing the concept too. Where the concept is a whole caption, there is only that.
+
+    Raises:
+        PictureError: a concept to forget has no picture, or nothing to retain has one.
+    """
+    forget = {concept.name.casefold(): concept for concept in selection.forget}
+    retain = {name.casefold(): Concept(name) for name in selection.retain}
+    everything = [((g, i), picture) for g, gallery in enumerate(galleries) for i, picture in enumerate(gallery)]
+    seen = {picture.concept.casefold() for _, picture in everything}
+    missing = [concept.name for key, concept in forget.items() if key not in seen]
+    if missing:
+        raise PictureError(
+            f"There is no picture of “{missing[0]}” to learn from; upload some of it (ten are enough), or erase it "
+            "with CCUP, which needs words only."
+        )
+    if not seen & set(retain):
+        raise PictureError("There is no picture of any retained concept; retain some that the gallery shows.")
+    return _pair(everything, forget, synonyms=True), _pair(everything, retain, synonyms=False)
+
+
+def hold_out(gallery: Gallery) -> Gallery:
+    """``gallery`` with a test split of its own: every fifth picture of each concept; the others are for training."""
+    seen: dict[str, int] = {}
+    pictures = []
+    for picture in gallery:
+        count = seen[picture.concept] = seen.get(picture.concept, 0) + 1
+        pictures.append(replace(picture, split="train" if count % 5 else "test"))
+    return Gallery(gallery.name, tuple(pictures))
+
+
+def _pair(
+    everything: Sequence[tuple[tuple[int, int], Picture]], wanted: dict[str, Concept], *, synonyms: bool
+) -> PairSet:
+    pictures, choices, concepts = [], [], []
+    numbers: dict[str, int] = {}
+    index: dict[str, int] = {}
+    for place, picture in everything:
+        concept = wanted.get(picture.concept.casefold())
+        if concept is None:
+            continue
+        if picture.concept == picture.caption:
+            texts = [picture.caption]
+        else:
+            forms = surface_forms(concept) if synonyms else (concept.name,)
+            texts = [*(prompt for form in forms for prompt in prompts(form, TEMPLATES)), picture.caption]
+        pictures.append(place)
+        choices.append(tuple(index.setdefault(text, len(index)) for text in dict.fromkeys(texts)))
+        concepts.append(numbers.setdefault(concept.name.casefold(), len(numbers)))
+    return PairSet(tuple(pictures), tuple(index), tuple(choices), tuple(concepts))
+
+
+def _one_of(options: Sequence[int], generator: torch.Generator) -> int:
+    return options[int(torch.randint(len(options), (1,), generator=generator))]

@@ -1,0 +1,65 @@
+"""Accuracy while training: quick enough to be taken every few steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import Tensor
+
+from unlearn.concepts import prompts
+from unlearn.encoders import similarity
+from unlearn.finetuning.prepared import CHUNK, Frozen, Prepared
+from unlearn.gallery import Gallery
+
+TEMPLATE = "a picture of a {}"
+MOST_RETAINED = 256
+
+
+class Probe:
+    """Zero-shot top-1 of the model in training on a gallery, all labels offered, one template for each.
+
+    At most :data:`MOST_RETAINED` evenly spaced retained pictures are looked at, but every picture to forget. The
+    numbers on the views, with all templates and pictures, differ a little.
+    """
+
+    def __init__(
+        self, frozen: Frozen, gallery: Gallery, prepared: Prepared, classnames: Sequence[str], forget: Collection[str]
+    ) -> None:
+        self._frozen = frozen
+        self._texts = frozen.texts(tuple(text for name in classnames for text in prompts(name, (TEMPLATE,))))
+        targets = gallery.targets(classnames)
+        names = {name.casefold() for name in forget}
+        forgotten = torch.tensor([picture.concept.casefold() in names for picture in gallery], dtype=torch.bool)
+        retained = torch.nonzero(~forgotten & (targets >= 0)).flatten()
+        retained = retained[:: -(-len(retained) // MOST_RETAINED) or 1]
+        self._rows = torch.cat([torch.nonzero(forgotten).flatten(), retained])
+        self._num_forget = int(forgotten.sum())
+        self._targets = targets[self._rows]
+        self._gallery, self._prepared = gallery, prepared
+
+    @torch.no_grad()
+    def __call__(self) -> tuple[float, float]:
+        """Forget and retain accuracy now; NaN where there is no picture."""
+        if not len(self._rows):
+            return math.nan, math.nan
+        assert self._texts.inputs is not None  # noqa: S101  texts always are prepared
+        with self._frozen.autocast():
+            images = torch.cat([self._embed(rows) for rows in torch.split(self._rows, CHUNK)])
+            classes = torch.cat(
+                [
+                    self._frozen.trainable.text_features(tokens.to(self._frozen.encoder.device)).cpu()
+                    for tokens in torch.split(self._texts.inputs, 8 * CHUNK)
+                ]
+            )
+        hits = (similarity(images, classes).argmax(dim=1) == self._targets).float()
+        # The mean of nothing is NaN.
+        return hits[: self._num_forget].mean().item(), hits[self._num_forget :].mean().item()
+
+    def _embed(self, rows: Tensor) -> Tensor:
+        if self._prepared.inputs is None:
+            inputs = self._frozen.pixels([self._gallery.pictures[i] for i in rows.tolist()])
+        else:
+            inputs = self._prepared.inputs[rows].to(self._frozen.encoder.device)
+        return self._frozen.trainable.image_features(inputs).cpu()

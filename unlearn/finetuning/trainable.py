@@ -1,0 +1,211 @@
+"""What CLIPErase trains: a copy of the model that shares all weights but the trained ones with the original.
+
+A :class:`Trainable` splits each tower in two. ``prepare_*`` is the part that no trained weight touches, so its output
+can be kept for the whole run; ``*_features`` is the rest. Where little trains, a step on a CPU costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from unlearn.encoders import OpenClipEncoder
+from unlearn.errors import ModelError
+from unlearn.projections import FinalProjection, final_projection, tower_root
+from unlearn.weights import sharing_copy
+
+#: Where open_clip's towers keep their blocks, and what comes between the last of them and the final projection.
+BLOCKS = ("trunk.blocks", "trunk.stages", "transformer.resblocks", "transformer.encoder.layer", "layer4")
+AFTER_BLOCKS = ("trunk.conv_head", "trunk.bn2", "trunk.norm", "trunk.fc_norm", "ln_post", "ln_final", "attnpool")
+
+
+class AllWeights:
+    """Everything trains except the temperature; nothing can be prepared. BatchNorm statistics stay as they are."""
+
+    #: Whether ``prepare_images`` does work worth keeping.
+    keeps_images = False
+
+    def __init__(self, encoder: OpenClipEncoder) -> None:
+        names = [name for name, _ in encoder.model.named_parameters() if not name.startswith("logit_")]
+        self._copy(encoder, names)
+
+    def _copy(self, encoder: OpenClipEncoder, names: Iterable[str]) -> None:
+        weights = dict(encoder.model.named_parameters())
+        own = {name: weights[name].detach().clone() for name in names}
+        # eval(): BatchNorm uses, and never updates, its stored statistics; dropout is off.
+        self.model = sharing_copy(encoder.model, own).eval()
+        self.parameters = {name: p.requires_grad_() for name, p in self.model.named_parameters() if name in own}
+
+    def prepare_images(self, pixels: Tensor) -> Tensor:
+        """What stays the same for pictures (n, 3, h, w) all through the run, (n, …)."""
+        return pixels
+
+    def prepare_texts(self, tokens: Tensor) -> Tensor:
+        """What stays the same for texts (n, context) all through the run, (n, …)."""
+        return tokens
+
+    def image_features(self, prepared: Tensor) -> Tensor:
+        """Unit-norm embeddings, (n, embed_dim), float32, of what :meth:`prepare_images` gave."""
+        return _unit(self.model.encode_image(prepared))  # type: ignore[operator]
+
+    def text_features(self, prepared: Tensor) -> Tensor:
+        """Unit-norm embeddings, (n, embed_dim), float32, of what :meth:`prepare_texts` gave."""
+        return _unit(self.model.encode_text(prepared))  # type: ignore[operator]
+
+    def delta(self) -> dict[str, Tensor]:
+        """The trained weights by their name in the base model, float32 on the CPU."""
+        return {name: tensor.detach().float().cpu().clone() for name, tensor in self.parameters.items()}
+
+
+class LastBlocks(AllWeights):
+    """The last block of each tower and all that follows it. Pictures are prepared up to that block."""
+
+    keeps_images = True
+
+    def __init__(self, encoder: OpenClipEncoder) -> None:
+        towers = [_last_block(encoder.model, tower) for tower in ("image", "text")]
+        self._copy(encoder, [name for _, names in towers for name in names])
+        self._first = self.model.get_submodule(towers[0][0])
+        blank: Tensor = encoder.preprocess(Image.new("RGB", (8, 8)))  # type: ignore[operator]
+        self._blank = blank[None].to(encoder.device)
+
+    def prepare_images(self, pixels: Tensor) -> Tensor:
+        def stop(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+            raise _ReachedError(inputs[0])
+
+        try:
+            self._with_hook(stop, pixels)
+        except _ReachedError as reached:
+            return reached.activation
+        raise ModelError("This image tower does not run its last block; train “projections” or “all” instead.")
+
+    def image_features(self, prepared: Tensor) -> Tensor:
+        # One blank picture pays for the frozen part; at the last block the prepared activations take its place.
+        return _unit(self._with_hook(lambda _, inputs: (prepared, *inputs[1:]), self._blank))
+
+    def _with_hook(self, hook: Callable[[nn.Module, tuple[Any, ...]], Any], pixels: Tensor) -> Tensor:
+        handle = self._first.register_forward_pre_hook(hook)
+        try:
+            features: Tensor = self.model.encode_image(pixels)  # type: ignore[operator]
+            return features
+        finally:
+            handle.remove()
+
+
+class Projections(AllWeights):
+    """Only the two final linear maps; both towers are prepared up to them."""
+
+    keeps_images = True
+
+    def __init__(self, encoder: OpenClipEncoder) -> None:
+        self._image, self._text = (final_projection(encoder.model, tower) for tower in ("image", "text"))
+        weights = dict(encoder.model.named_parameters())
+        names = [n for p in (self._image, self._text) for n in (p.weight, p.bias) if n is not None]
+        self.parameters = {name: weights[name].detach().clone().requires_grad_() for name in names}
+        # The same model with the identity for its projections: its features are the inputs of the real ones.
+        neutral: dict[str, Tensor] = {}
+        for projection in (self._image, self._text):
+            width = weights[projection.weight].shape[0 if projection.rows_are_inputs else 1]
+            neutral[projection.weight] = torch.eye(width)
+            if projection.bias is not None:
+                neutral[projection.bias] = torch.zeros(width)
+        self.model = sharing_copy(encoder.model, neutral).eval()
+
+    def prepare_images(self, pixels: Tensor) -> Tensor:
+        return self.model.encode_image(pixels).float()  # type: ignore[operator, no-any-return]
+
+    def prepare_texts(self, tokens: Tensor) -> Tensor:
+        return self.model.encode_text(tokens).float()  # type: ignore[operator, no-any-return]
+
+    def image_features(self, prepared: Tensor) -> Tensor:
+        return self._project(prepared, self._image)
+
+    def text_features(self, prepared: Tensor) -> Tensor:
+        return self._project(prepared, self._text)
+
+    def _project(self, hidden: Tensor, projection: FinalProjection) -> Tensor:
+        weight = self.parameters[projection.weight]
+        features = hidden @ (weight if projection.rows_are_inputs else weight.T)
+        return _unit(features if projection.bias is None else features + self.parameters[projection.bias])
+
+
+class LowRank(AllWeights):
+    """LoRA (Hu et al. 2021) on every linear map and 1×1 convolution outside of fused attention."""
+
+    def __init__(self, encoder: OpenClipEncoder, rank: int) -> None:
+        from peft import LoraConfig, inject_adapter_in_model
+
+        targets = [name for name, layer in encoder.model.named_modules() if _takes_adapter(name, layer)]
+        if not targets:
+            raise ModelError("This model has no linear map that LoRA can adapt; train “last_blocks” instead.")
+        shared = sharing_copy(encoder.model, {})
+        config = LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=targets)
+        self.model = inject_adapter_in_model(config, shared).eval().to(encoder.device)
+        self.parameters = {name: p for name, p in self.model.named_parameters() if "lora_" in name}
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name in self.parameters)
+
+    def delta(self) -> dict[str, Tensor]:
+        from peft.tuners.lora import LoraLayer
+
+        merged = {}
+        for name, layer in self.model.named_modules():
+            if isinstance(layer, LoraLayer):
+                weight = layer.get_base_layer().weight + layer.get_delta_weight("default")  # type: ignore[attr-defined]
+                merged[f"{name}.weight"] = weight.detach().float().cpu().clone()
+        return merged
+
+
+def make_trainable(encoder: OpenClipEncoder, what: str, *, lora_rank: int = 8) -> AllWeights:
+    """The trainable copy of ``encoder``'s model that :data:`TRAINABLE` calls ``what``.
+
+    Raises:
+        ModelError: the architecture has no such part.
+    """
+    return LowRank(encoder, lora_rank) if what == "lora" else _KINDS[what](encoder)
+
+
+_KINDS: dict[str, Callable[[OpenClipEncoder], AllWeights]] = {
+    "last_blocks": LastBlocks,
+    "projections": Projections,
+    "all": AllWeights,
+}
+TRAINABLE = (*_KINDS, "lora")
+
+
+class _ReachedError(Exception):
+    """Carries an activation out of a forward pass that need not go on."""
+
+    def __init__(self, activation: Tensor) -> None:
+        super().__init__()
+        self.activation = activation
+
+
+def _last_block(model: nn.Module, tower: str) -> tuple[str, list[str]]:
+    """The name of a tower's last block, and the names of the parameters in it and after it."""
+    prefix, root = tower_root(model, tower)
+    modules = dict(root.named_modules())
+    blocks = next((name for name in BLOCKS if name in modules), None)
+    if blocks is None:
+        raise ModelError(f"The blocks of this model's {tower} tower are not known; train “projections” or “all”.")
+    last = f"{blocks}.{len(list(modules[blocks].children())) - 1}"
+    projection = final_projection(model, tower)
+    parts = tuple(f"{prefix}{name}." for name in (last, *AFTER_BLOCKS))
+    names = [name for name, _ in model.named_parameters() if name.startswith(parts)]
+    return f"{prefix}{last}", list(dict.fromkeys([*names, *(n for n in (projection.weight, projection.bias) if n)]))
+
+
+def _takes_adapter(name: str, layer: nn.Module) -> bool:
+    # nn.MultiheadAttention reads its out_proj.weight itself, so an adapter around that layer would never run.
+    if isinstance(layer, nn.Linear):
+        return not name.endswith("attn.out_proj")
+    return isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.groups == 1
+
+
+def _unit(features: Tensor) -> Tensor:
+    return F.normalize(features.float(), dim=-1)

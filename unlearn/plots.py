@@ -1,0 +1,192 @@
+"""Results as Plotly figures, readable on light and dark pages: pure functions, no state, no gradio."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from unlearn.trade_off import TradeOffPoint
+
+#: One colour a variant everywhere: mid-tones that hold on white and on black, told apart by colour-blind eyes (Okabe
+#: and Ito 2008, brought to equal lightness).
+COLOURS = {
+    "Original": "#8b929e",
+    "CCUP": "#2f86d6",
+    "CLIPErase": "#e08a1e",
+    "CLIPErase + CCUP": "#2a9d78",
+}
+ERASED_COLOUR = "#d6455d"
+INK, GRID = "#808895", "rgba(128,136,149,0.22)"
+FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
+#: Erased or kept is told by the line, the mode by dash and marker, so that neither needs the colour.
+CURVES = {"forget": ("erased", ERASED_COLOUR), "retain": ("others", COLOURS["CCUP"])}
+DASHES = {"consistent": ("solid", "circle"), "nullspace": ("dot", "diamond-open")}
+
+
+def _figure(height: int, *traces: object, **layout: object) -> go.Figure:
+    """Traces on a transparent ground with the house's margins, of a height that does not depend on the data."""
+    figure = go.Figure(list(traces))
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 16, "t": 32, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": FONT, "size": 13, "color": INK},
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 13}},
+        hoverlabel={"font": {"family": FONT, "size": 13}},
+        dragmode=False,
+        **layout,
+    )
+    figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID, fixedrange=True, automargin=True)
+    figure.update_yaxes(gridcolor=GRID, zeroline=False, fixedrange=True, automargin=True)
+    return figure
+
+
+def marked(label: str, erased: Collection[str], *, longest: int = 18) -> str:
+    """``label`` for an axis: escaped, shortened, and with a cross before it where it is erased."""
+    short = label if len(label) <= longest else label[: longest - 1] + "…"
+    text = html.escape(short)
+    if label.casefold() in {name.casefold() for name in erased}:
+        return f"<span style='color:{ERASED_COLOUR}'>✕ {text}</span>"
+    return text
+
+
+def label_bars(probabilities: Mapping[str, Mapping[str, float]], erased: Collection[str]) -> go.Figure:
+    """Paired horizontal bars: probability of every label, one bar a variant, the erased labels marked.
+
+    Args:
+        probabilities: {variant: {label: probability}}, the original first; every variant has the same labels.
+        erased: labels to mark.
+    """
+    labels = list(next(iter(probabilities.values())))
+    rows = list(range(len(labels)))
+    bars = [
+        go.Bar(
+            name=variant,
+            orientation="h",
+            y=rows,
+            x=[p[label] for label in labels],
+            marker={"color": COLOURS[variant], "line": {"width": 0}},
+            text=[f"{p[label]:.0%}" for label in labels],
+            textposition="outside",
+            cliponaxis=False,
+            customdata=[html.escape(label) for label in labels],
+            hovertemplate="%{customdata}: %{x:.1%}<extra>" + variant + "</extra>",
+        )
+        for variant, p in probabilities.items()
+    ]
+    figure = _figure(460, *bars, barmode="group", bargap=0.28, bargroupgap=0.06)
+    figure.update_xaxes(range=[0, 1.1], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
+    figure.update_yaxes(
+        tickvals=rows, ticktext=[marked(label, erased) for label in labels], autorange="reversed", showgrid=False
+    )
+    return figure
+
+
+def strength_curves(points: Sequence[TradeOffPoint], strength: float) -> go.Figure:
+    """Accuracy on erased and other pictures against α, both modes; a line marks where the slider stands."""
+    hover = "strength %{x:.2f}: %{y:.1%}"
+    figure = _figure(360, *_curves(points, lambda point: point.strength, hover))
+    figure.add_vline(x=strength, line={"color": INK, "width": 1, "dash": "dash"})
+    figure.update_xaxes(title="strength α", range=[-0.03, 1.03])
+    return _of_accuracy(figure)
+
+
+def count_curves(points: Sequence[TradeOffPoint]) -> go.Figure:
+    """Accuracy on erased and other pictures against the number of erased concepts, both modes."""
+    figure = _figure(360, *_curves(points, lambda point: point.num_erased, "%{x} erased: %{y:.1%}"))
+    counts = sorted({point.num_erased for point in points})
+    figure.update_xaxes(title="concepts erased", type="log", tickvals=counts, ticktext=[str(count) for count in counts])
+    return _of_accuracy(figure)
+
+
+def _of_accuracy(figure: go.Figure) -> go.Figure:
+    """Accuracy upwards, always from 0 to 1, and a legend of two columns."""
+    figure.update_yaxes(range=[-0.04, 1.04], tickformat=".0%")
+    return figure.update_layout(
+        legend={"entrywidth": 0.5, "entrywidthmode": "fraction", "font": {"size": 11}}, margin_t=64
+    )
+
+
+def _curves(points: Sequence[TradeOffPoint], along: Callable[[TradeOffPoint], float], hover: str) -> list[go.Scatter]:
+    traces = []
+    for mode, (dash, symbol) in DASHES.items():
+        chosen = [point for point in points if point.mode == mode]
+        for part, (name, colour) in CURVES.items():
+            traces.append(
+                go.Scatter(
+                    name=f"{name}, {mode}",
+                    mode="lines+markers",
+                    x=[along(point) for point in chosen],
+                    y=[getattr(point, part) for point in chosen],
+                    line={"color": colour, "dash": dash, "width": 2},
+                    marker={"symbol": symbol, "size": 7},
+                    hovertemplate=hover + f"<extra>{name}, {mode}</extra>",
+                )
+            )
+    return traces
+
+
+def similarity_matrix(
+    similarity: Tensor, names: Sequence[str], erased: Collection[str], title: str, limit: float = 1.0
+) -> go.Figure:
+    """Mean cosine of pictures (rows) with texts (columns), (names, names); NaN where a name has no picture.
+
+    ``limit`` is the cosine of the deepest colour, the same for matrices that are to be compared.
+    """
+    values = [[None if math.isnan(value) else value for value in row] for row in similarity.tolist()]
+    ticks = [marked(name, erased, longest=14) for name in names]
+    # Names in a list of [row, column] for the hover, which would otherwise show positions.
+    pairs = [[[html.escape(row), html.escape(column)] for column in names] for row in names]
+    heatmap = go.Heatmap(
+        z=values,
+        customdata=pairs,
+        zmin=-limit,
+        zmax=limit,
+        colorscale=[[0, "#b3382c"], [0.5, "#e9e6df"], [1, "#2166ac"]],
+        showscale=False,
+        hovertemplate="pictures of %{customdata[0]}<br>text “%{customdata[1]}”<br>cosine %{z:.2f}<extra></extra>",
+        xgap=1,
+        ygap=1,
+        texttemplate="%{z:.2f}",
+        textfont={"size": 10, "color": "#26292e"},
+    )
+    figure = _figure(400, heatmap, title={"text": html.escape(title), "font": {"size": 14}, "x": 0, "xanchor": "left"})
+    rows = list(range(len(names)))
+    figure.update_xaxes(tickvals=rows, ticktext=ticks, tickangle=-45, showgrid=False)
+    figure.update_yaxes(tickvals=rows, ticktext=ticks, autorange="reversed", showgrid=False)
+    return figure
+
+
+def norm_bars(norms: Mapping[str, float], erased: Collection[str]) -> go.Figure:
+    """Length of each text embedding after the edit, of 1 before it."""
+    names = list(norms)
+    rows = list(range(len(names)))
+    is_erased = {name.casefold() for name in erased}
+    bars = go.Bar(
+        orientation="h",
+        y=rows,
+        x=[norms[name] for name in names],
+        marker={"color": [ERASED_COLOUR if name.casefold() in is_erased else COLOURS["CCUP"] for name in names]},
+        text=[f"{norms[name]:.2f}" for name in names],
+        marker_line_width=0,
+        textposition="auto",
+        insidetextfont={"color": "white"},
+        customdata=[html.escape(name) for name in names],
+        hovertemplate="“%{customdata}”: length %{x:.3f}, was 1<extra></extra>",
+        showlegend=False,
+    )
+    figure = _figure(400, bars, bargap=0.35)
+    figure.add_vline(x=1, line={"color": INK, "width": 1, "dash": "dash"})
+    figure.update_xaxes(range=[0, 1.06], tickvals=[0, 0.25, 0.5, 0.75, 1])
+    figure.update_yaxes(
+        tickvals=rows, ticktext=[marked(name, erased) for name in names], autorange="reversed", showgrid=False
+    )
+    return figure

@@ -1,0 +1,50 @@
+"""How it works, in the words of the two papers."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+TEXT = """
+### What happens when you erase a concept
+
+CLIP puts pictures and texts into one space and calls a picture by the text that lies closest. **CCUP** (Consistent
+Class Unlearning Projection, [arXiv 2512.14137](https://arxiv.org/abs/2512.14137)) takes the directions that the
+concept's texts span (its name, plural and synonyms, each in several sentences) and solves for the projection *P* that
+sends them to nothing while it leaves the protected texts where they are:
+
+> minimise ‖P − I‖² + λ ‖P T_forget − (1 − α) T_forget‖² + μ ‖P T_retain − T_retain‖²
+
+The minimum has a closed form, so nothing is trained and no picture is needed: each move of the slider (α) is a new *P*.
+**Nullspace** is its limit without protection: a plain orthogonal projection.
+
+### What the views show
+
+- **Zero-shot**: the probability of each label for one picture, before and after. Erased labels are still offered.
+- **Retrieval**: the pictures closest to a text, the captions closest to a picture, and how often the right one is among
+  the first 1, 5 or 10.
+- **Trade-off**: accuracy on erased and on other pictures as the erasure grows stronger or wider.
+
+Accuracy is always measured on pictures that the model was not trained on.
+
+### What it does not show
+
+The edit sits at the end of the model. Features before the final projection still tell the concept apart, so somebody
+with the weights could find it again; this demo shows what the *edited model says*, and proves no more than that.
+
+### From a program
+
+Everything here is also an API: see “Use via API” at the foot of the page, `python -m unlearn --help`, or
+
+```python
+from unlearn import ccup, classify, load_clip
+clip = load_clip("pocket")
+edited = ccup(clip, forget=["cat"])
+print(classify(edited, picture, ["cat", "dog", "pizza"]))
+```
+"""
+
+
+def build_about_tab() -> None:
+    """Add the tab; it has no events."""
+    with gr.Tab("About", id="about"):
+        gr.Markdown(TEXT, elem_id="about")

@@ -1,0 +1,155 @@
+"""The endpoints of the API: the whole job without the page. Docstrings here are the API's documentation."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from gradio.components.api_component import Api
+
+from unlearn.ui.components import UNDECODED, picture_input
+from unlearn.ui.guard import for_programs
+from unlearn.ui.loading import Provider
+from unlearn.ui.session import ErasureRequest, Session, Visitor
+
+if TYPE_CHECKING:
+    from unlearn.evaluation.retrieval import RetrievalReport
+
+TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+TEXT, NUMBER, YES_OR_NO, OBJECT = ({"type": kind} for kind in ("string", "number", "boolean", "object"))
+
+
+def register_endpoints(services: Provider, visitor: gr.State) -> None:
+    """Add ``/erase``, ``/zero_shot``, ``/retrieve`` and ``/trade_off``; a client's calls share one session."""
+
+    def erase(  # noqa: PLR0917  positions are how gradio passes values
+        visitor: Visitor,
+        forget: list[str],
+        strength: float,
+        mode: str,
+        side: str,
+        retain: str,
+        own_retain: list[str],
+        lam: float,
+        mu: float,
+        synonyms: bool,
+    ) -> tuple[Visitor, dict[str, Any]]:
+        """Erase concepts for this session; the later calls of the same client compare before and after.
+
+        forget: concepts, any words. strength: 0 to 1. mode: "consistent" or "nullspace". side: "image", "text" or
+        "both". retain: "vocabulary", "neighbours", or "list" with the names in own_retain. lam, mu: the weights λ
+        and μ. synonyms: whether plurals and synonyms go too. Returns the concepts, the neighbours most at risk, and
+        top-1 and top-5 accuracy before and after as fractions.
+        """
+        request = ErasureRequest(forget, strength, mode, side, retain, own_retain, lam, mu, synonyms)
+        erasure = services().erase(visitor.session, request)
+        session = visitor.change(erasure=erasure)
+        summary = services().summary(session)
+        return visitor, {
+            "forget": list(session.erased),
+            "retained": len(erasure.selection.retain),
+            "settings": asdict(erasure.settings),
+            "notices": list(summary.notices),
+            "at_risk": [asdict(neighbour) for neighbour in summary.at_risk],
+            "accuracy": {
+                variant: {part: asdict(getattr(report, part)) for part in ("overall", "forget", "retain")}
+                for variant, report in summary.accuracy.items()
+            },
+        }
+
+    def zero_shot(visitor: Visitor, labels: list[str], picture: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Classify a picture before and after the erasure of this session.
+
+        labels: candidate labels; none lets the whole vocabulary compete. picture: the file; none takes the last one
+        sent. Returns the erased concepts and, by variant, the probability of the most telling labels.
+        """
+        session = _looking_at(visitor, picture)
+        view = services().zero_shot(session, labels)
+        return {"forget": list(session.erased), "offered": view.offered, "probabilities": view.probabilities}
+
+    def retrieve(visitor: Visitor, query: str, picture: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Search the gallery by text, and its captions by picture, before and after the erasure of this session.
+
+        query: any text. picture: the file; none takes the last one sent, and without any no captions are searched.
+        Returns, by variant, what was found with its cosine, and recall@1, 5, 10 on erased and on other concepts.
+        """
+        session = _looking_at(visitor, picture)
+        found = services().find_pictures(session, query)
+        captions = services().find_captions(session) if session.picture else {}
+        return {
+            "forget": list(session.erased),
+            "pictures": {
+                variant: [
+                    {"concept": hit.picture.concept, "caption": hit.picture.caption, "score": hit.score} for hit in hits
+                ]
+                for variant, hits in found.items()
+            },
+            "captions": {variant: [asdict(hit) for hit in hits] for variant, hits in captions.items()},
+            "recall": {variant: _recall(report) for variant, report in services().recall(session).items()},
+        }
+
+    def trade_off(visitor: Visitor) -> dict[str, Any]:
+        """Measure what the erasure of this session costs, against strength and against the number of concepts.
+
+        Returns points of both curves for both modes (accuracies as fractions), the length of the text embeddings
+        under the projection (1 before it), and the mean cosine of pictures (rows) with texts (columns) by variant.
+        """
+        measured = services().trade_off(visitor.session)
+        session = visitor.change(trade_off=measured)
+        geometry = services().geometry(session)
+        return {
+            "by_strength": [asdict(point) for point in measured.by_strength],
+            "by_count": [asdict(point) for point in measured.by_count],
+            "norms": geometry.norms,
+            "names": list(geometry.names),
+            "similarity": {variant: matrix.tolist() for variant, matrix in geometry.similarity.items()},
+        }
+
+    settings = ErasureRequest()
+    # Plain carriers of JSON: a slider or a dropdown here would turn a value away in its own words, not in the core's.
+    parameters = [
+        Api(None, TEXTS, "Concepts to erase"),
+        Api(settings.strength, NUMBER, "Strength, 0 to 1"),
+        Api(settings.mode, TEXT, "consistent or nullspace"),
+        Api(settings.side, TEXT, "Edited embeddings: image, text or both"),
+        Api(settings.retain, TEXT, "Protected concepts: vocabulary, neighbours or list"),
+        Api([], TEXTS, "The list of protected concepts"),
+        Api(settings.lam, NUMBER, "λ, weight of forgetting"),
+        Api(settings.mu, NUMBER, "μ, weight of protecting"),
+        Api(settings.synonyms, YES_OR_NO, "Erase plurals and synonyms too"),
+    ]
+    _endpoint(erase, [visitor, *parameters], [visitor, _result()])
+    with gr.Row(visible=False):
+        first, second = picture_input(label="Picture"), picture_input(label="Picture")
+    _endpoint(zero_shot, [visitor, Api([], TEXTS, "Candidate labels"), first], [_result()])
+    _endpoint(retrieve, [visitor, Api(None, TEXT, "Query"), second], [_result()])
+    _endpoint(trade_off, [visitor], [_result()])
+
+
+def _result() -> Api:
+    return Api(None, OBJECT, "Result")
+
+
+def _endpoint(handler: Any, inputs: list[Any], outputs: list[Any]) -> None:
+    gr.on([], for_programs(handler), inputs, outputs, api_name=handler.__name__, show_progress="hidden", **UNDECODED)
+
+
+def _recall(report: RetrievalReport) -> dict[str, dict[str, dict[str, float]]]:
+    """JSON wants words for keys."""
+    return {
+        direction: {
+            part: {f"recall@{k}": share for k, share in recall.at.items()} | {"n": recall.n}
+            for part, recall in getattr(report, direction).items()
+        }
+        for direction in ("text_to_image", "image_to_text")
+    }
+
+
+def _looking_at(visitor: Visitor, file: dict[str, Any] | None) -> Session:
+    """The session with the picture in ``file``, or as it was without one."""
+    if file is None:
+        return visitor.session
+    from unlearn.ui.sources import alone, uploaded_picture
+
+    return visitor.change(picture=alone(uploaded_picture(file.get("path"))))

@@ -1,0 +1,68 @@
+"""The pictures everything is measured on: the server's gallery, or the visitor's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from unlearn.pictures import FORMATS
+from unlearn.ui.loading import Provider
+from unlearn.ui.session import Session, Visitor
+
+GALLERY, OWN = "gallery", "own"
+NONE_YET = "Up to 64 pictures. They stay in this page's session and are gone with it."
+
+
+@dataclass(frozen=True)
+class CollectionPanel:
+    """The panel's components."""
+
+    services: Provider
+    source: gr.Radio
+    files: gr.File
+    concept: gr.Textbox
+    add: gr.Button
+    note: gr.HTML
+
+    @classmethod
+    def build(cls, services: Provider) -> CollectionPanel:
+        with gr.Accordion("Pictures", open=False):
+            source = gr.Radio(
+                [("The app's gallery", GALLERY), ("My pictures", OWN)],
+                value=GALLERY,
+                label="Measure on",
+                elem_id="collection-source",
+            )
+            files = gr.File(
+                file_count="multiple",
+                file_types=[f".{suffix.lower()}" for suffix in (*FORMATS, "jpg")],
+                label="Pictures of one thing",
+                height=140,
+                elem_id="own-files",
+            )
+            concept = gr.Textbox(label="What they show", placeholder="my mug", max_lines=1, elem_id="own-concept")
+            add = gr.Button("Add to my pictures", size="sm", elem_id="add-own")
+            note = gr.HTML(f"<p class='u-small'>{NONE_YET}</p>")
+        return cls(services, source, files, concept, add, note)
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.source, self.files, self.concept, self.note]
+
+    def added(self, visitor: Visitor, files: list[str] | None, concept: str) -> tuple[Session, list[Any]]:
+        """The session with ``files`` among the visitor's own pictures, and the values of ``outputs``."""
+        from unlearn.ui.sources import add_uploads
+
+        uploads = add_uploads(visitor.session.uploads, files or [], concept)
+        note = f"<p class='u-small'>{len(uploads)} of your pictures, {len(uploads.concepts)} concepts.</p>"
+        return visitor.change(uploads=uploads, measures_uploads=True), [OWN, None, "", note]
+
+    def switched(self, visitor: Visitor, source: str) -> tuple[Session, list[Any]]:
+        """The session measured on ``source``, and the values of ``outputs``."""
+        if source == OWN and visitor.session.uploads is None:
+            gr.Info("Add a few pictures of your own first; until then the app's gallery is used.")
+            source = GALLERY
+        session = visitor.change(measures_uploads=source == OWN)
+        return session, [source, *(gr.skip() for _ in self.outputs[1:])]

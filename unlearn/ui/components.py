@@ -1,0 +1,28 @@
+"""Thumbnails that can be clicked, and a picture input whose file reaches us as it was sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+#: Reports a click on a thumbnail of :func:`unlearn.ui.markup.strip` as ``{"index": …}``.
+CHOOSE = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-index]');
+  if (button) trigger('click', {index: Number(button.dataset.index)});
+});
+"""
+#: For events that take a picture. ``gr.Image`` would decode it before the handler runs, and a damaged file would end in
+#: its error instead of in :func:`unlearn.pictures.open_picture`'s sentence; the handler gets gradio's file data.
+UNDECODED: dict[str, Any] = {"preprocess": False}
+
+
+def picture_input(**options: Any) -> gr.Image:
+    """An input for one picture, to be used with :data:`UNDECODED`; a decoded one may be shown in it."""
+    return gr.Image(type="filepath", sources=["upload", "clipboard"], buttons=[], format="png", **options)
+
+
+def thumbnail_strip(**options: Any) -> gr.HTML:
+    """An empty strip for :func:`unlearn.ui.markup.strip`; its ``click`` tells the ``index`` in the event's data."""
+    return gr.HTML(js_on_load=CHOOSE, **options)

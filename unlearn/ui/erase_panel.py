@@ -1,0 +1,100 @@
+"""The left column: what to erase, how strongly, and at what cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from unlearn.ui.session import RETAIN_NEIGHBOURS, RETAIN_OWN, RETAIN_VOCABULARY
+
+
+@dataclass(frozen=True)
+class ErasePanel:
+    """The components of the panel; ``inputs`` stand in the order of :class:`ErasureRequest`'s fields."""
+
+    forget: gr.Dropdown
+    strength: gr.Slider
+    mode: gr.Radio
+    side: gr.Radio
+    retain: gr.Radio
+    own_retain: gr.Dropdown
+    lam: gr.Number
+    mu: gr.Number
+    synonyms: gr.Checkbox
+    summary: gr.HTML
+
+    @classmethod
+    def build(cls, example: str) -> ErasePanel:
+        with gr.Group():
+            forget = gr.Dropdown(
+                [example],
+                value=[example],
+                multiselect=True,
+                allow_custom_value=True,
+                label="Erase",
+                info="Pick concepts or type any word.",
+                elem_id="forget",
+            )
+            strength = gr.Slider(0, 1, value=1, step=0.01, label="Strength", elem_id="strength", buttons=[])
+        summary = gr.HTML(elem_id="summary", container=False)
+        with gr.Accordion("Settings", open=False):
+            mode = gr.Radio(
+                [("Consistent: protect the others", "consistent"), ("Nullspace: plain projection", "nullspace")],
+                value="consistent",
+                label="Projection",
+            )
+            side = gr.Radio(
+                [("Pictures", "image"), ("Texts", "text"), ("Both", "both")], value="image", label="Edited embeddings"
+            )
+            retain = gr.Radio(
+                [
+                    ("Rest of the vocabulary", RETAIN_VOCABULARY),
+                    ("Nearest neighbours", RETAIN_NEIGHBOURS),
+                    ("My list", RETAIN_OWN),
+                ],
+                value=RETAIN_VOCABULARY,
+                label="Protected concepts",
+            )
+            own_retain = gr.Dropdown(
+                [], multiselect=True, allow_custom_value=True, label="My list", visible=False, elem_id="own-retain"
+            )
+            with gr.Row():
+                lam = gr.Number(100, label="λ, weight of forgetting", min_width=120)
+                mu = gr.Number(100, label="μ, weight of protecting", min_width=120)
+            synonyms = gr.Checkbox(value=True, label="Erase plurals and synonyms too")
+        return cls(forget, strength, mode, side, retain, own_retain, lam, mu, synonyms, summary)
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return [
+            self.forget,
+            self.strength,
+            self.mode,
+            self.side,
+            self.retain,
+            self.own_retain,
+            self.lam,
+            self.mu,
+            self.synonyms,
+        ]
+
+    @property
+    def triggers(self) -> list[Any]:
+        """The events that ask for another erasure: every touch, and no button.
+
+        A dropdown's ``input`` stays silent when a choice is made with the Enter key; its ``change`` does not.
+        """
+        chosen = [self.forget.change, self.own_retain.change]
+        touched = (self.strength, self.mode, self.side, self.retain, self.lam, self.mu, self.synonyms)
+        return [*chosen, *(component.input for component in touched)]
+
+    def register_callbacks(self) -> None:
+        self.retain.input(
+            lambda retain: gr.update(visible=retain == RETAIN_OWN),
+            self.retain,
+            self.own_retain,
+            show_progress="hidden",
+            api_visibility="private",
+        )

@@ -1,0 +1,58 @@
+"""The one place where an error becomes what a visitor or a program is told; never a traceback."""
+
+from __future__ import annotations
+
+import functools
+import html
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from unlearn.errors import UnlearnError
+
+UNEXPECTED = "Something went wrong on our side; nothing was changed. Try again, or try something else."
+
+logger = logging.getLogger(__name__)
+
+
+def sentence_of(error: Exception) -> str:
+    """What to tell about ``error``: our own errors carry their sentence, the rest is logged and told in general."""
+    if isinstance(error, UnlearnError):
+        return str(error)
+    logger.error("unexpected error in an event", exc_info=error)
+    return UNEXPECTED
+
+
+def on_screen(handler: Callable[..., Any], otherwise: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """``handler`` for an event of the page: an error is a warning, and everything on screen stays as it is.
+
+    Args:
+        handler: the event's function.
+        otherwise: what to show after an error where "as it is" is not enough; gets the handler's arguments.
+    """
+
+    @functools.wraps(handler)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return handler(*args, **kwargs)
+        except Exception as error:
+            # Toasts are HTML, and a sentence may quote the visitor.
+            gr.Warning(html.escape(sentence_of(error)))
+            return otherwise(*args, **kwargs) if otherwise else gr.skip()
+
+    return guarded
+
+
+def for_programs(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """``handler`` for an API endpoint: an error reaches the client as its sentence."""
+
+    @functools.wraps(handler)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return handler(*args, **kwargs)
+        except Exception as error:
+            raise gr.Error(sentence_of(error), print_exception=False) from None
+
+    return guarded

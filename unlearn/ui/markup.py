@@ -1,0 +1,168 @@
+"""Pieces of HTML, every visitor's word in them escaped."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Collection, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from unlearn.plots import COLOURS
+
+if TYPE_CHECKING:
+    from unlearn.evaluation.retrieval import RetrievalReport
+    from unlearn.evaluation.zero_shot import ZeroShotReport
+    from unlearn.gallery import Picture
+    from unlearn.ui.results import FoundCaption, FoundPicture, Summary
+
+THUMBNAIL = 112
+#: Held weakly: a visitor's thumbnails go when the visitor does.
+_thumbnails: WeakKeyDictionary[Picture, str] = WeakKeyDictionary()
+
+
+def thumbnail(picture: Picture) -> str:
+    """A small version of ``picture`` as a data URI, so that a strip of them is one answer and no file is served."""
+    if picture not in _thumbnails:
+        image = picture.load().copy()
+        image.thumbnail((THUMBNAIL, THUMBNAIL))
+        buffer = io.BytesIO()
+        image.save(buffer, "WEBP", quality=82)
+        _thumbnails[picture] = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return _thumbnails[picture]
+
+
+def percent(fraction: float) -> str:
+    """A fraction as whole percent; a dash where nothing was measured."""
+    return "–" if math.isnan(fraction) else f"{fraction:.0%}".replace("%", "\u202f%")
+
+
+def name_of(concept: str, erased: Collection[str]) -> str:
+    """A concept's name, with a cross before it where it is erased."""
+    if concept.casefold() in {name.casefold() for name in erased}:
+        return f'<span class="u-erased">✕ {escape(concept)}</span>'
+    return escape(concept)
+
+
+def _variant(name: str) -> str:
+    return f'<span class="u-variant"><i style="background:{COLOURS[name]}"></i>{escape(name)}</span>'
+
+
+def summary(result: Summary, erased: Sequence[str]) -> str:
+    """What stands under the strength slider: the cost of the edit in two numbers, and who is next to it."""
+    if not erased:
+        return (
+            '<div class="u-summary"><p>Nothing is erased. Name at least one concept, such as “cat”, '
+            "and every view shows CLIP before and after.</p></div>"
+        )
+    parts = [
+        _metric("erased concepts", {variant: report.forget.top1 for variant, report in result.accuracy.items()}),
+        _metric("all others", {variant: report.retain.top1 for variant, report in result.accuracy.items()}),
+    ]
+    risk = ", ".join(f"<b>{escape(neighbour.name)}</b>" for neighbour in result.at_risk)
+    notices = "".join(f"<p class='u-notice'>{escape(notice)}</p>" for notice in result.notices[:4])
+    if len(result.notices) > 4:
+        notices += f"<p class='u-notice'>… and {len(result.notices) - 4} more like these.</p>"
+    return (
+        '<div class="u-summary"><p class="u-small">Pictures that CLIP names correctly</p>'
+        f'<div class="u-metrics">{"".join(parts)}</div>'
+        f'<p class="u-small">Most at risk: {risk or "none"}</p>{notices}</div>'
+    )
+
+
+def _metric(what: str, values: Mapping[str, float]) -> str:
+    (_, before), *edited = values.items()
+    after = edited[-1][1] if edited else before
+    return (
+        f'<div class="u-metric"><span class="u-small">{what}</span>'
+        f'<span class="u-numbers"><s>{percent(before)}</s> → <b>{percent(after)}</b></span></div>'
+    )
+
+
+def accuracy_table(accuracy: Mapping[str, ZeroShotReport]) -> str:
+    """Top-1 and top-5 on erased and other pictures, a row a variant."""
+    first = next(iter(accuracy.values()))
+    rows = "".join(
+        f"<tr><th scope='row'>{_variant(variant)}</th>"
+        + "".join(f"<td>{percent(v)}</td>" for part in (r.forget, r.retain) for v in (part.top1, part.top5))
+        + "</tr>"
+        for variant, r in accuracy.items()
+    )
+    return (
+        '<div class="u-scroll"><table class="u-table"><thead>'
+        f"<tr><td></td><th colspan='2' scope='colgroup'>Erased <small>{_pictures(first.forget.n)}</small></th>"
+        f"<th colspan='2' scope='colgroup'>Others <small>{_pictures(first.retain.n)}</small></th></tr>"
+        "<tr><th scope='col'>Accuracy</th>" + "<th scope='col'>top-1</th><th scope='col'>top-5</th>" * 2 + "</tr>"
+        f"</thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _pictures(n: int) -> str:
+    return "1 picture" if n == 1 else f"{n:,} pictures"
+
+
+def recall_table(recall: Mapping[str, RetrievalReport]) -> str:
+    """recall@k in both directions, on erased and other concepts, a row a variant and direction."""
+    ks = tuple(next(iter(recall.values())).text_to_image["retain"].at)
+    rows = ""
+    for direction, heading in (("text_to_image", "Text → pictures"), ("image_to_text", "Picture → captions")):
+        rows += f"<tr class='u-group'><th colspan='7' scope='rowgroup'>{heading}</th></tr>"
+        for variant, report in recall.items():
+            sides = getattr(report, direction)
+            cells = "".join(f"<td>{percent(sides[part].at[k])}</td>" for part in ("forget", "retain") for k in ks)
+            rows += f"<tr><th scope='row'>{_variant(variant)}</th>{cells}</tr>"
+    heads = "".join(f"<th scope='col'>@{k}</th>" for k in ks)
+    return (
+        '<div class="u-scroll"><table class="u-table"><thead>'
+        "<tr><td></td><th colspan='3' scope='colgroup'>Erased</th><th colspan='3' scope='colgroup'>Others</th></tr>"
+        f"<tr><th scope='col'>Recall</th>{heads}{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def found_pictures(found: Mapping[str, Sequence[FoundPicture]], erased: Collection[str]) -> str:
+    """The pictures each variant found, side by side, best first."""
+    sections = ""
+    for variant, hits in found.items():
+        cards = "".join(
+            f'<figure class="u-card"><img src="{thumbnail(hit.picture)}" alt="{escape(hit.picture.concept)}">'
+            f"<figcaption><span>{name_of(hit.picture.concept, erased)}</span><small>{hit.score:.2f}</small>"
+            "</figcaption></figure>"
+            for hit in hits
+        )
+        sections += f'<section><h4>{_variant(variant)}</h4><div class="u-cards">{cards}</div></section>'
+    return f'<div class="u-variants">{sections}</div>'
+
+
+def found_captions(found: Mapping[str, Sequence[FoundCaption]], erased: Collection[str]) -> str:
+    """The captions each variant found for a picture, side by side, best first."""
+    gone = {name.casefold() for name in erased}
+    sections = ""
+    for variant, hits in found.items():
+        items = "".join(
+            f"<li{' class=u-erased' if hit.concept.casefold() in gone else ''}><span>"
+            f"{'✕ ' if hit.concept.casefold() in gone else ''}{escape(hit.caption)}</span>"
+            f"<small>{hit.score:.2f}</small></li>"
+            for hit in hits
+        )
+        sections += f'<section><h4>{_variant(variant)}</h4><ol class="u-captions">{items}</ol></section>'
+    return f'<div class="u-variants">{sections}</div>'
+
+
+def strip(pictures: Sequence[tuple[int, Picture]], erased: Collection[str]) -> str:
+    """Thumbnails to choose from; the page tells the index of the one that was clicked."""
+    buttons = "".join(
+        f'<button type="button" data-index="{index}" aria-label="Look at this picture: {escape(picture.concept)}">'
+        f'<img src="{thumbnail(picture)}" alt=""><span>{name_of(picture.concept, erased)}</span></button>'
+        for index, picture in pictures
+    )
+    return f'<div class="u-strip" role="group" aria-label="Pictures of the gallery">{buttons}</div>'
+
+
+def shown_picture(picture: Picture) -> str:
+    """The picture that captions are looked up for."""
+    return (
+        f'<div class="u-shown"><img src="{thumbnail(picture)}" alt="{escape(picture.concept or "your picture")}">'
+        '<p class="u-small">Chosen under Zero-shot</p></div>'
+    )

@@ -1,0 +1,183 @@
+"""The page: panels and tabs put together, and the events that concern more than one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from unlearn.ui import markup
+from unlearn.ui.about_tab import build_about_tab
+from unlearn.ui.api import register_endpoints
+from unlearn.ui.collection_panel import CollectionPanel
+from unlearn.ui.erase_panel import ErasePanel
+from unlearn.ui.guard import on_screen
+from unlearn.ui.loading import Provider
+from unlearn.ui.retrieval_tab import RetrievalTab
+from unlearn.ui.session import ErasureRequest, Session, Visitor
+from unlearn.ui.trade_off_tab import TradeOffTab
+from unlearn.ui.zero_shot_tab import MOST_TELLING, ZeroShotTab
+
+TITLE = "Unlearn: erase concepts from CLIP"
+HEADER = (
+    "<header class='u-header'><h1>Unlearn</h1><p>Erase a concept from CLIP and see at once what it still "
+    "recognises and finds. Nothing is trained: the edit is one matrix, solved in closed form.</p></header>"
+)
+EXAMPLE = "cat"
+
+View = ZeroShotTab | RetrievalTab | TradeOffTab
+
+
+def build_demo(services: Provider) -> gr.Blocks:
+    """Build the page; ``services`` is first called when somebody opens it."""
+    demo = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86_400))
+    with demo:
+        visitor = gr.State(Visitor())
+        gr.HTML(HEADER)
+        with gr.Row(equal_height=False, elem_classes="u-page"):
+            with gr.Column(scale=1, min_width=300, elem_classes="u-side"):
+                panel = ErasePanel.build(EXAMPLE)
+                collection = CollectionPanel.build(services)
+            with gr.Column(scale=3, min_width=300), gr.Tabs():
+                zero_shot = ZeroShotTab.build(services)
+                retrieval = RetrievalTab.build(services, EXAMPLE)
+                trade_off = TradeOffTab.build(services)
+                build_about_tab()
+        Page(services, visitor, gr.State(0), panel, collection, zero_shot, (zero_shot, retrieval, trade_off)).register(
+            demo
+        )
+        panel.register_callbacks()
+        for view in (zero_shot, retrieval, trade_off):
+            view.register_callbacks(visitor)
+        register_endpoints(services, visitor)
+    return demo
+
+
+@dataclass(frozen=True)
+class Page:
+    """The events that change what every view shows. ``front`` is the position of the open view among ``views``."""
+
+    services: Provider
+    visitor: gr.State
+    front: gr.State
+    panel: ErasePanel
+    collection: CollectionPanel
+    zero_shot: ZeroShotTab
+    views: Sequence[View]
+
+    @property
+    def view_inputs(self) -> list[gr.components.Component]:
+        return [component for view in self.views for component in view.inputs]
+
+    @property
+    def view_outputs(self) -> list[gr.components.Component]:
+        return [component for view in self.views for component in view.outputs]
+
+    def render(self, session: Session, front: int, values: Sequence[Any]) -> list[Any]:
+        """The values of ``view_outputs`` from those of ``view_inputs``; views at the back are rendered when opened."""
+        rendered, rest = [], list(values)
+        for position, view in enumerate(self.views):
+            own, rest = rest[: len(view.inputs)], rest[len(view.inputs) :]
+            rendered += view.render(session, *own) if position == front else [gr.skip()] * len(view.outputs)
+        return rendered
+
+    def summary(self, session: Session) -> str:
+        return markup.summary(self.services().summary(session), session.erased)
+
+    def start(self, visitor: Visitor, front: int, *values: Any) -> list[Any]:
+        """A real example, so that the page opens with something to see."""
+        from unlearn.ui.sources import alone, example_concept
+
+        services = self.services()
+        example = example_concept(services.gallery)
+        session = visitor.change(picture=alone(services.clearest_picture(example)))
+        session = visitor.change(erasure=services.erase(session, ErasureRequest([example])))
+        names = list(services.vocabulary.names)
+        return [
+            visitor,
+            gr.update(choices=names, value=[example]),
+            gr.update(choices=names),
+            gr.update(choices=names),
+            gr.update(choices=[MOST_TELLING, *sorted(services.gallery.concepts)]),
+            session.picture.pictures[0].load() if session.picture else None,
+            *self.everything(session, front, values),
+        ]
+
+    def change_erasure(self, visitor: Visitor, front: int, *values: Any) -> list[Any]:
+        """Another erasure; with no concept named, none."""
+        asked, values = ErasureRequest(*values[: len(self.panel.inputs)]), values[len(self.panel.inputs) :]
+        erasure = self.services().erase(visitor.session, asked) if asked.forget else None
+        session = visitor.change(erasure=erasure)
+        return [visitor, self.summary(session), *self.render(session, front, values)]
+
+    def add_pictures(
+        self, visitor: Visitor, front: int, files: list[str] | None, concept: str, *values: Any
+    ) -> list[Any]:
+        session, outputs = self.collection.added(visitor, files, concept)
+        return [*outputs, *self.everything(session, front, values)]
+
+    def switch_pictures(self, visitor: Visitor, front: int, source: str, *values: Any) -> list[Any]:
+        session, outputs = self.collection.switched(visitor, source)
+        return [*outputs, *self.everything(session, front, values)]
+
+    def everything(self, session: Session, front: int, values: Sequence[Any]) -> list[Any]:
+        return [self.summary(session), self.zero_shot.thumbnails(session), *self.render(session, front, values)]
+
+    def register(self, demo: gr.Blocks) -> None:
+        panel, collection, zero_shot = self.panel, self.collection, self.zero_shot
+        everything = [panel.summary, zero_shot.strip, *self.view_outputs]
+        common: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        demo.load(
+            on_screen(self.start),
+            [self.visitor, self.front, *self.view_inputs],
+            [
+                self.visitor,
+                panel.forget,
+                panel.own_retain,
+                zero_shot.labels,
+                zero_shot.shown,
+                zero_shot.picture,
+                *everything,
+            ],
+            api_visibility="private",
+            show_progress="minimal",
+        )
+        gr.on(
+            panel.triggers,
+            on_screen(self.change_erasure),
+            [self.visitor, self.front, *panel.inputs, *self.view_inputs],
+            [self.visitor, panel.summary, *self.view_outputs],
+            trigger_mode="always_last",  # a fast drag asks for its last place, not for every place it passed
+            **common,
+        )
+        collection.add.click(
+            on_screen(self.add_pictures),
+            [self.visitor, self.front, collection.files, collection.concept, *self.view_inputs],
+            [*collection.outputs, *everything],
+            **common,
+        )
+        collection.source.input(
+            on_screen(self.switch_pictures),
+            [self.visitor, self.front, collection.source, *self.view_inputs],
+            [*collection.outputs, *everything],
+            **common,
+        )
+        for position, view in enumerate(self.views):
+            view.tab.select(
+                on_screen(_opened(view, position)),
+                [self.visitor, *view.inputs],
+                [self.front, *view.outputs],
+                **common,
+            )
+
+
+def _opened(view: View, position: int) -> Any:
+    def opened(visitor: Visitor, *values: Any) -> Any:
+        # The first tab is opened by the page itself, before :meth:`Page.start` gives it something to show.
+        if visitor.session.picture is None:
+            return gr.skip()
+        return [position, *view.render(visitor.session, *values)]
+
+    return opened

@@ -1,0 +1,87 @@
+"""What the services answer: plain values for charts, markup and JSON. Importing it loads nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from unlearn.erasers.ccup import Erasure
+    from unlearn.erasers.ccup import Settings as ErasureSettings
+    from unlearn.evaluation.neighbours import Neighbour
+    from unlearn.evaluation.zero_shot import ZeroShotReport
+    from unlearn.gallery import Gallery, Picture
+    from unlearn.trade_off import TradeOffPoint
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the current edit costs, by variant, and which retained concepts stand closest to the erased ones."""
+
+    notices: tuple[str, ...]
+    at_risk: tuple[Neighbour, ...]
+    accuracy: dict[str, ZeroShotReport]
+
+
+@dataclass(frozen=True)
+class LabelView:
+    """Probabilities of a picture's telling labels, {variant: {label: probability}}; ``offered`` labels competed."""
+
+    probabilities: dict[str, dict[str, float]]
+    offered: int
+
+
+@dataclass(frozen=True)
+class FoundPicture:
+    """A picture that answered a query, and its cosine with it."""
+
+    picture: Picture
+    score: float
+
+
+@dataclass(frozen=True)
+class FoundCaption:
+    """A caption that answered a picture, the concept it speaks of, and its cosine with the picture."""
+
+    caption: str
+    concept: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How far the edit moved what: ‖P t‖ of texts that had length 1, and picture–text cosines by variant."""
+
+    names: tuple[str, ...]
+    norms: dict[str, float]
+    similarity: dict[str, Tensor]
+
+    @property
+    def largest(self) -> float:
+        """The largest cosine of any variant, without its sign."""
+        return max(float(matrix.nan_to_num().abs().max()) for matrix in self.similarity.values())
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    """The measured curves, and what they are of."""
+
+    erasure: Erasure
+    collection: Gallery
+    by_strength: tuple[TradeOffPoint, ...]
+    by_count: tuple[TradeOffPoint, ...]
+
+    def belongs_to(self, erasure: Erasure, collection: Gallery) -> bool:
+        """Whether these are the curves of ``erasure``, whatever its strength and mode, on ``collection``."""
+        return (
+            collection is self.collection
+            and erasure.selection == self.erasure.selection
+            and _beside_curves(erasure) == _beside_curves(self.erasure)
+        )
+
+
+def _beside_curves(erasure: Erasure) -> ErasureSettings:
+    """The settings of ``erasure`` that the curves do not run through."""
+    return replace(erasure.settings, strength=1.0, mode="consistent")

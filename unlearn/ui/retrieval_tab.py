@@ -1,0 +1,84 @@
+"""Retrieval: which pictures does CLIP find for a text, and which captions for a picture, before and after?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from unlearn.ui import markup
+from unlearn.ui.guard import on_screen
+from unlearn.ui.loading import Provider
+from unlearn.ui.session import Session, Visitor
+
+
+@dataclass(frozen=True)
+class RetrievalTab:
+    """The tab's components; ``render`` gives the values of ``outputs``."""
+
+    services: Provider
+    tab: gr.Tab
+    query: gr.Textbox
+    pictures: gr.HTML
+    shown: gr.HTML
+    captions: gr.HTML
+    recall: gr.HTML
+
+    @classmethod
+    def build(cls, services: Provider, example: str) -> RetrievalTab:
+        with gr.Tab("Retrieval", id="retrieval") as tab:
+            query = gr.Textbox(
+                f"a {example}",
+                label="Text → pictures",
+                info="Type anything; the closest pictures of the gallery follow.",
+                elem_id="query",
+                max_lines=1,
+            )
+            pictures = gr.HTML(elem_id="found-pictures", min_height=260)
+            gr.HTML("<h3>Picture → captions</h3>")
+            with gr.Row(equal_height=False):
+                with gr.Column(scale=1, min_width=140):
+                    shown = gr.HTML(elem_id="caption-picture")
+                with gr.Column(scale=5, min_width=280):
+                    captions = gr.HTML(elem_id="found-captions", min_height=240)
+            gr.HTML("<h3>Recall on the whole gallery</h3>")
+            recall = gr.HTML(elem_id="recall", min_height=220)
+        return cls(services, tab, query, pictures, shown, captions, recall)
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return [self.query]
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.pictures, self.shown, self.captions, self.recall]
+
+    def render(self, session: Session, query: str) -> list[Any]:
+        services = self.services()
+        found = self.find(session, query)
+        if session.picture is None:
+            shown, captions = "", "<p>Choose a picture under Zero-shot.</p>"
+        else:
+            shown = markup.shown_picture(session.picture.pictures[0])
+            captions = markup.found_captions(services.find_captions(session), session.erased)
+        return [found, shown, captions, markup.recall_table(services.recall(session))]
+
+    def find(self, session: Session, query: str) -> Any:
+        """The pictures for ``query``; an empty query, met while typing, leaves the last ones."""
+        if not query.strip():
+            return gr.skip()
+        return markup.found_pictures(self.services().find_pictures(session, query), session.erased)
+
+    def register_callbacks(self, visitor: gr.State) -> None:
+        def search(visitor: Visitor, query: str) -> Any:
+            return self.find(visitor.session, query)
+
+        self.query.change(
+            on_screen(search),
+            [visitor, self.query],
+            self.pictures,
+            trigger_mode="always_last",
+            show_progress="hidden",
+            api_visibility="private",
+        )

@@ -1,0 +1,64 @@
+"""Starting the web server with the limits of the settings."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import gradio as gr
+
+from unlearn.config import Settings
+from unlearn.errors import ParameterError
+from unlearn.ui.theme import CSS, build_theme
+
+#: Events that may run at once; more would only share the same cores.
+CONCURRENCY = 4
+SESSIONS = 1000
+
+
+def launch(demo: gr.Blocks, settings: Settings, once_up: Callable[[], object] = lambda: None) -> None:
+    """Serve ``demo`` until interrupted; ``once_up`` is called when the page answers.
+
+    Raises:
+        ParameterError: the port is taken, or the address is not this machine's.
+    """
+    start(demo, settings)
+    once_up()
+    demo.block_thread()
+
+
+def start(demo: gr.Blocks, settings: Settings) -> str:
+    """Serve ``demo`` from a thread of its own; returns its local address.
+
+    Raises:
+        ParameterError: the port is taken, or the address is not this machine's.
+    """
+    _require_free(settings.host, settings.port)
+    demo.queue(max_size=settings.queue_size, default_concurrency_limit=CONCURRENCY)
+    _, address, _ = demo.launch(
+        server_name=settings.host,
+        server_port=settings.port,
+        prevent_thread_lock=True,
+        theme=build_theme(),
+        css=CSS,
+        footer_links=["api"],
+        allowed_paths=[],
+        max_file_size=f"{settings.max_upload_mb}mb",
+        state_session_capacity=SESSIONS,
+        ssr_mode=False,
+        share=False,
+        show_error=False,
+    )
+    return str(address)
+
+
+def _require_free(host: str, port: int) -> None:
+    """Fail with a sentence before gradio fails with a traceback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise ParameterError(
+                f"Cannot listen on {host}:{port} ({error}). Choose another with UNLEARN_PORT or UNLEARN_HOST."
+            ) from error

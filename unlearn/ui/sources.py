@@ -1,0 +1,79 @@
+"""Where the screen's pictures come from: the server's gallery, and what a visitor brings along."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from unlearn.concepts import Concept, Vocabulary, clean_name, load_vocabulary
+from unlearn.errors import ConceptError, PictureError
+from unlearn.gallery import Gallery, Picture
+from unlearn.pictures import open_picture
+
+MAX_UPLOADS = 64
+#: Longest side a visitor's picture is kept at: more than any CLIP looks at, little to hold for every visitor.
+KEPT_SIDE = 512
+STRIP_LENGTH = 18
+
+
+def vocabulary_of(gallery: Gallery) -> Vocabulary:
+    """A folder's classes, with the synonyms that the bundled vocabulary knows for them."""
+    known = load_vocabulary()
+    found = ((name, known.find(name)) for name in gallery.concepts)
+    return Vocabulary(tuple(replace(concept, name=name) if concept else Concept(name) for name, concept in found))
+
+
+def example_concept(gallery: Gallery) -> str:
+    """What is erased when the page opens: the cat, where there is one."""
+    return "cat" if "cat" in gallery.concepts else gallery.concepts[0]
+
+
+def alone(picture: Picture) -> Gallery:
+    """``picture`` as a collection of one."""
+    return Gallery("picture", (picture,))
+
+
+def strip_of(gallery: Gallery, concepts: Sequence[str], seed: int = 0) -> list[tuple[int, Picture]]:
+    """A few pictures to choose from and their indices: those of ``concepts``, then others, drawn with ``seed``."""
+    order = {name.casefold(): i for i, name in enumerate(concepts)}
+    numbered = list(enumerate(gallery))
+    wanted = [(i, picture) for i, picture in numbered if picture.concept.casefold() in order]
+    wanted.sort(key=lambda entry: order[entry[1].concept.casefold()])
+    others = [(i, picture) for i, picture in numbered if picture.concept.casefold() not in order]
+    random.Random(seed).shuffle(others)  # noqa: S311  a fixed choice, not a secret
+    return [*wanted, *others][:STRIP_LENGTH]
+
+
+def uploaded_picture(path: str | None, concept: str = "") -> Picture:
+    """A visitor's picture of ``concept``, decoded and brought down to ``KEPT_SIDE``.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    if not path:
+        raise PictureError("No picture came through; send one as a file.")
+    image = open_picture(path)
+    image.thumbnail((KEPT_SIDE, KEPT_SIDE))
+    return Picture(concept, f"a picture of a {concept}", lambda: image, source=Path(path).name)
+
+
+def add_uploads(uploads: Gallery | None, paths: Sequence[str], concept: str) -> Gallery:
+    """``uploads`` and the pictures at ``paths``, which all show ``concept``.
+
+    Raises:
+        ConceptError: ``concept`` cannot be used.
+        PictureError: no picture, too many, or one that cannot be read; then none is added.
+    """
+    name = clean_name(concept)
+    if not name:
+        raise ConceptError("Say what the pictures show, in a word or a short phrase, such as “my mug”.")
+    before = uploads.pictures if uploads else ()
+    if not paths:
+        raise PictureError("No pictures were given; choose at least one file.")
+    if len(before) + len(paths) > MAX_UPLOADS:
+        raise PictureError(
+            f"{len(before) + len(paths)} pictures are too many; a collection of your own holds at most {MAX_UPLOADS}."
+        )
+    return Gallery("your pictures", (*before, *(uploaded_picture(path, name) for path in paths)))

@@ -1,0 +1,85 @@
+"""Look of the page: system fonts, one blue, and the few rules gradio's components do not bring."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+FONT = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
+MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+
+
+def build_theme() -> gr.themes.Base:
+    """Gradio's default with fonts that every machine has: the page loads nothing from elsewhere."""
+    return gr.themes.Default(primary_hue="blue", neutral_hue="slate", font=FONT, font_mono=MONO)
+
+
+CSS = """
+.gradio-container { width: 100%; max-width: 1320px !important; margin: 0 auto; }
+.hide-container > .html-container { padding: 0 !important; }
+.u-page h3 { margin: 0; font-size: var(--text-lg); }
+.u-header { padding: 4px 2px 8px; }
+.u-header h1 { font-size: 1.7rem; font-weight: 700; letter-spacing: -0.02em; margin: 0; }
+.u-header p { margin: 2px 0 0; font-size: 1rem; color: var(--body-text-color-subdued); }
+.u-small { font-size: var(--text-sm); color: var(--body-text-color-subdued); margin: 0; }
+.u-erased { color: #d6455d; font-weight: 600; }
+.u-notice { font-size: var(--text-sm); margin: 6px 0 0; padding-left: 10px; border-left: 3px solid #e08a1e; }
+
+.u-summary { padding: 0 2px; }
+.u-metrics { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px; margin: 6px 0 8px; }
+.u-metric { border: 1px solid var(--border-color-primary); border-radius: var(--radius-lg); padding: 7px 10px;
+  background: var(--block-background-fill); display: flex; flex-direction: column; }
+.u-numbers { font-size: 0.95rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.u-numbers s { text-decoration: none; color: var(--body-text-color-subdued); }
+.u-numbers b { font-size: 1.15rem; }
+
+.u-variant { display: inline-flex; align-items: center; gap: 7px; font-weight: 600; white-space: nowrap; }
+.u-variant i { width: 11px; height: 11px; border-radius: 3px; }
+.u-scroll { overflow-x: auto; }
+.u-table { width: 100%; border: 0 !important; margin: 0 !important; border-collapse: collapse;
+  font-size: var(--text-sm); font-variant-numeric: tabular-nums; }
+.u-table tr { border: 0 !important; }
+.u-table th, .u-table td { padding: 5px 9px !important; text-align: right; white-space: nowrap; font-weight: 400;
+  border-width: 0 0 1px !important; border-style: solid !important;
+  border-color: var(--border-color-primary) !important; }
+.u-table thead th { color: var(--body-text-color-subdued); font-weight: 600; }
+.u-table th[scope=row], .u-table tr > :first-child { text-align: left; }
+.u-table .u-group th { font-weight: 600; padding-top: 12px; }
+
+.u-variants { display: grid; grid-template-columns: repeat(auto-fit, minmax(230px, 1fr)); gap: 10px 24px; }
+.u-variants h4 { margin: 4px 0 8px; font-size: var(--text-md); }
+.u-cards { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 8px; }
+.u-card { margin: 0; border: 1px solid var(--border-color-primary); border-radius: var(--radius-md); overflow: hidden;
+  background: var(--block-background-fill); }
+.u-card img { width: 100%; aspect-ratio: 1; object-fit: contain; background: #fff; display: block; }
+.u-card figcaption { padding: 3px 6px 4px; font-size: var(--text-xs); line-height: 1.25; display: flex;
+  justify-content: space-between; gap: 4px; }
+.u-card figcaption span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.u-card small, .u-captions small { color: var(--body-text-color-subdued); font-variant-numeric: tabular-nums; }
+.u-captions { margin: 0; padding: 0; list-style: none; font-size: var(--text-sm); }
+.u-captions .u-erased span { color: #d6455d; }
+.u-captions li { display: flex; justify-content: space-between; gap: 10px; padding: 3px 0;
+  border-bottom: 1px solid var(--border-color-primary); }
+.u-shown img { width: 100%; max-width: 180px; border-radius: var(--radius-md); background: #fff; }
+
+#picture img { width: 100%; height: 100%; object-fit: contain; }
+.u-head { align-items: center !important; justify-content: space-between; flex-wrap: nowrap !important; }
+.u-strip { display: flex; gap: 8px; overflow-x: auto; padding: 2px 2px 8px; }
+.u-strip button { flex: 0 0 84px; padding: 0; border: 1px solid var(--border-color-primary);
+  border-radius: var(--radius-md); overflow: hidden; background: var(--block-background-fill); cursor: pointer; }
+.u-strip button:hover, .u-strip button:focus-visible { border-color: #2f86d6; box-shadow: 0 0 0 1px #2f86d6; }
+.u-strip img { width: 100%; aspect-ratio: 1; object-fit: contain; background: #fff; display: block; }
+.u-strip button > span { display: block; padding: 2px 4px 3px; font-size: var(--text-xs); overflow: hidden;
+  text-overflow: ellipsis; white-space: nowrap; }
+
+.u-plot-360 { min-height: 360px; } .u-plot-400 { min-height: 400px; } .u-plot-460 { min-height: 460px; }
+@media (max-width: 520px) {
+  .main.fillable { padding: 12px 14px !important; }
+  .tab-container button { padding: 0 9px !important; font-size: var(--text-sm) !important; }
+  .u-head { flex-wrap: wrap !important; }
+  .u-table { font-size: var(--text-xs); }
+  .u-table th, .u-table td { padding: 5px 3px !important; }
+  .u-table small { display: block; font-weight: 400; }
+}
+footer .divider { display: none !important; }
+.modebar { display: none !important; }
+"""

@@ -1,0 +1,117 @@
+"""Trade-off: what erasing costs, as curves over strength and number of concepts, and in the geometry behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from unlearn import plots
+from unlearn.ui.guard import on_screen
+from unlearn.ui.loading import Provider
+from unlearn.ui.session import Session, Visitor
+
+CURRENT = "Top-1 on the gallery, every label offered. The dashed line is where the slider stands."
+STALE = "The erasure has changed since these curves were measured."
+NOTHING = "Nothing is erased, so there is nothing to trade off. Name a concept on the left."
+
+
+@dataclass(frozen=True)
+class TradeOffTab:
+    """The tab's components; ``render`` gives the values of ``outputs``. The curves outlast a move of the slider."""
+
+    services: Provider
+    tab: gr.Tab
+    note: gr.HTML
+    measure: gr.Button
+    by_strength: gr.Plot
+    by_count: gr.Plot
+    before: gr.Plot
+    after: gr.Plot
+    norms: gr.Plot
+
+    @classmethod
+    def build(cls, services: Provider) -> TradeOffTab:
+        with gr.Tab("Trade-off", id="trade-off") as tab:
+            with gr.Row(elem_classes="u-strip-head"):
+                note = gr.HTML(f"<p class='u-small'>{CURRENT}</p>", elem_id="trade-off-note")
+                measure = gr.Button(
+                    "Measure again", size="sm", variant="primary", visible=False, elem_id="measure", scale=0
+                )
+            with gr.Row():
+                by_strength = _plot(360, "by-strength")
+                by_count = _plot(360, "by-count")
+            gr.HTML("<h3>Cosine of pictures (rows) with texts (columns)</h3>")
+            with gr.Row():
+                before = _plot(400, "similarity-before")
+                after = _plot(400, "similarity-after")
+            gr.HTML(
+                "<h3>Length of the text embeddings under the projection</h3>"
+                "<p class='u-small'>Erased texts shrink towards 1 − strength; protected ones should stay at 1.</p>"
+            )
+            norms = _plot(400, "norms")
+        return cls(services, tab, note, measure, by_strength, by_count, before, after, norms)
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return []
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.note, self.measure, self.by_strength, self.by_count, self.before, self.after, self.norms]
+
+    def render(self, session: Session) -> list[Any]:
+        if session.erasure is None:
+            return [_note(NOTHING), gr.update(visible=False), *(gr.skip() for _ in self.outputs[2:])]
+        geometry = self.services().geometry(session)
+        (first, before), *edited = geometry.similarity.items()
+        last, after = edited[-1]
+        return [
+            *self.curves(session),
+            plots.similarity_matrix(before, geometry.names, session.erased, first, geometry.largest),
+            plots.similarity_matrix(after, geometry.names, session.erased, last, geometry.largest),
+            plots.norm_bars(geometry.norms, session.erased),
+        ]
+
+    def curves(self, session: Session) -> list[Any]:
+        """The note, the button and the two charts, as last measured."""
+        if session.trade_off is None or session.erasure is None:
+            return [gr.skip()] * 4
+        current = self.services().trade_off_holds(session)
+        return [
+            _note(CURRENT if current else STALE),
+            gr.update(visible=not current),
+            plots.strength_curves(session.trade_off.by_strength, session.erasure.settings.strength),
+            plots.count_curves(session.trade_off.by_count),
+        ]
+
+    def register_callbacks(self, visitor: gr.State) -> None:
+        def measure(
+            visitor: Visitor,
+            progress: gr.Progress = gr.Progress(),  # noqa: B008  how gradio hands it over
+        ) -> list[Any]:
+            if visitor.session.erasure is None:
+                return [_note(NOTHING), gr.skip(), gr.skip(), gr.skip()]
+            measured = self.services().trade_off(
+                visitor.session, lambda done, total: progress((done, total), desc="Measuring", unit="points")
+            )
+            return self.curves(visitor.change(trade_off=measured))
+
+        gr.on(
+            [self.tab.select, self.measure.click],
+            on_screen(measure),
+            visitor,
+            [self.note, self.measure, self.by_strength, self.by_count],
+            show_progress_on=[self.by_strength, self.by_count],
+            trigger_mode="once",
+            api_visibility="private",
+        )
+
+
+def _plot(height: int, name: str) -> gr.Plot:
+    return gr.Plot(show_label=False, container=False, elem_id=name, elem_classes=f"u-plot-{height}", min_width=300)
+
+
+def _note(text: str) -> str:
+    return f"<p class='u-small'>{text}</p>"

@@ -1,0 +1,130 @@
+"""Zero-shot: what does CLIP see in this picture, before and after?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from unlearn import plots
+from unlearn.ui import markup
+from unlearn.ui.components import UNDECODED, picture_input, thumbnail_strip
+from unlearn.ui.guard import on_screen
+from unlearn.ui.loading import Provider
+from unlearn.ui.session import Session, Visitor
+
+#: What the strip shows until a concept is chosen: pictures on which the edit is seen at work.
+MOST_TELLING = "Erased and most at risk"
+
+
+@dataclass(frozen=True)
+class ZeroShotTab:
+    """The tab's components; ``render`` gives the values of ``outputs``."""
+
+    services: Provider
+    tab: gr.Tab
+    picture: gr.Image
+    labels: gr.Dropdown
+    chart: gr.Plot
+    accuracy: gr.HTML
+    shown: gr.Dropdown
+    strip: gr.HTML
+
+    @classmethod
+    def build(cls, services: Provider) -> ZeroShotTab:
+        with gr.Tab("Zero-shot", id="zero-shot") as tab:
+            with gr.Row(equal_height=False):
+                with gr.Column(scale=2, min_width=240):
+                    picture = picture_input(label="Picture", height=280, elem_id="picture")
+                    labels = gr.Dropdown(
+                        [],
+                        multiselect=True,
+                        allow_custom_value=True,
+                        label="Candidate labels",
+                        info="Leave empty to let the whole vocabulary compete.",
+                        elem_id="labels",
+                    )
+                with gr.Column(scale=3, min_width=300):
+                    gr.HTML("<h3>Probability of each label</h3>")
+                    chart = gr.Plot(show_label=False, container=False, elem_id="label-chart", elem_classes="u-plot-460")
+            accuracy = gr.HTML(elem_id="accuracy", min_height=120)
+            with gr.Row(elem_classes="u-head"):
+                gr.HTML("<h3>Other pictures</h3>")
+                shown = gr.Dropdown(
+                    [MOST_TELLING],
+                    value=MOST_TELLING,
+                    label="Pictures of",
+                    container=False,
+                    elem_id="shown-concept",
+                    min_width=250,
+                    scale=0,
+                )
+            strip = thumbnail_strip(elem_id="strip", min_height=110)
+        return cls(services, tab, picture, labels, chart, accuracy, shown, strip)
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return [self.labels]
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.chart, self.accuracy]
+
+    def render(self, session: Session, labels: list[str] | None) -> list[Any]:
+        services = self.services()
+        view = services.zero_shot(session, labels or ())
+        return [
+            plots.label_bars(view.probabilities, session.erased),
+            markup.accuracy_table(services.accuracy(session)),
+        ]
+
+    def thumbnails(self, session: Session, concept: str = MOST_TELLING) -> str:
+        """The strip: pictures of ``concept``, or of what is erased and most at risk, then some others."""
+        from unlearn.ui.sources import strip_of
+
+        services = self.services()
+        wanted = [concept]
+        if concept == MOST_TELLING:
+            wanted = [*session.erased, *(neighbour.name for neighbour in services.at_risk(session))]
+        return markup.strip(strip_of(services.collection(session), wanted), session.erased)
+
+    def register_callbacks(self, visitor: gr.State) -> None:
+        def look_at(visitor: Visitor, picture: Any, labels: list[str]) -> list[Any]:
+            from unlearn.ui.sources import alone
+
+            rendered = self.render(visitor.change(picture=alone(picture)), labels)
+            return [picture.load(), *rendered]
+
+        def choose(visitor: Visitor, labels: list[str], event: gr.EventData) -> list[Any]:
+            collection = self.services().collection(visitor.session)
+            return look_at(visitor, collection.pictures[int(event.index)], labels)
+
+        def upload(visitor: Visitor, labels: list[str], file: dict[str, Any] | None) -> Any:
+            from unlearn.ui.sources import uploaded_picture
+
+            # Cleared, to make room for another: the last picture's chart stays until then.
+            return look_at(visitor, uploaded_picture(file.get("path")), labels) if file else gr.skip()
+
+        def as_before(visitor: Visitor, *_: Any) -> list[Any]:
+            """After an upload that cannot be read: the picture that the chart still speaks of."""
+            picture = visitor.session.picture
+            return [picture.pictures[0].load() if picture else None, *(gr.skip() for _ in self.outputs)]
+
+        def relabel(visitor: Visitor, labels: list[str]) -> list[Any]:
+            return self.render(visitor.session, labels)
+
+        def show(visitor: Visitor, concept: str) -> str:
+            return self.thumbnails(visitor.session, concept)
+
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        shown = [self.picture, *self.outputs]
+        self.strip.click(on_screen(choose), [visitor, self.labels], shown, **quiet)
+        # Not .input, which on removal still carries the removed picture.
+        self.picture.upload(
+            on_screen(upload, as_before), [visitor, self.labels, self.picture], shown, **UNDECODED, **quiet
+        )
+        self.labels.change(
+            on_screen(relabel), [visitor, self.labels], self.outputs, trigger_mode="always_last", **quiet
+        )
+        self.shown.change(on_screen(show), [visitor, self.shown], self.strip, **quiet)
