@@ -12,10 +12,9 @@ from functools import cache
 
 import numpy as np
 import resvg_py
+from fetch import IconSet, emojibase, package_dir
 from numpy.typing import NDArray
 from PIL import Image
-
-from fetch import IconSet, emojibase, package_dir
 from vocabulary import Concept, concepts
 
 

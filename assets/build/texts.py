@@ -8,12 +8,11 @@ from functools import cache, cached_property
 
 import torch
 import torch.nn.functional as F
+from fetch import CACHE, emojibase
+from imagenet import class_names, kinds, package_folder
 from torch import Tensor
 from tqdm import tqdm
 from transformers import AutoModel, AutoTokenizer
-
-from fetch import CACHE, emojibase
-from imagenet import class_names, kinds, package_folder
 from vocabulary import vocabulary
 
 TEMPLATES = (
