@@ -20,7 +20,11 @@ def main() -> int:
     try:
         settings = Settings.from_env()
         services = lazy_services(settings)
-        launch(build_demo(services), settings, once_up=threading.Thread(target=services, daemon=True).start)
+        launch(
+            build_demo(services),
+            settings,
+            once_up=threading.Thread(target=lambda: services().warm_up(), daemon=True).start,
+        )
     except UnlearnError as error:
         print(error, file=sys.stderr)
         return 1

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from unlearn.erasers.cliperase import Record
     from unlearn.trade_off import TradeOffPoint
 
 #: One colour a variant everywhere: mid-tones that hold on white and on black, told apart by colour-blind eyes (Okabe
@@ -160,7 +161,7 @@ def similarity_matrix(
     )
     figure = _figure(400, heatmap, title={"text": html.escape(title), "font": {"size": 14}, "x": 0, "xanchor": "left"})
     rows = list(range(len(names)))
-    figure.update_xaxes(tickvals=rows, ticktext=ticks, tickangle=-45, showgrid=False)
+    figure.update_xaxes(tickvals=rows, ticktext=ticks, tickangle=-45, showgrid=False, zeroline=False)
     figure.update_yaxes(tickvals=rows, ticktext=ticks, autorange="reversed", showgrid=False)
     return figure
 
@@ -190,3 +191,57 @@ def norm_bars(norms: Mapping[str, float], erased: Collection[str]) -> go.Figure:
         tickvals=rows, ticktext=[marked(name, erased) for name in names], autorange="reversed", showgrid=False
     )
     return figure
+
+
+MODULES = {
+    "forgetting": ("forgetting", ERASED_COLOUR, "solid"),
+    "retention": ("retention", COLOURS["CCUP"], "dash"),
+    "consistency": ("consistency", COLOURS["CLIPErase + CCUP"], "dot"),
+}
+
+
+def loss_curves(records: Sequence[Record]) -> go.Figure:
+    """CLIPErase's three modules over the steps of a run, each loss as it is, unweighted."""
+    steps = [record.step for record in records]
+    lines = [
+        go.Scatter(
+            x=steps,
+            y=[_or_gap(getattr(record, module)) for record in records],
+            name=name,
+            line={"color": colour, "dash": dash, "width": 2},
+            hovertemplate=f"{name} at step %{{x}}: %{{y:.3f}}<extra></extra>",
+        )
+        for module, (name, colour, dash) in MODULES.items()
+    ]
+    return _over_steps(records, lines, "loss", "~s")
+
+
+def accuracy_curves(records: Sequence[Record]) -> go.Figure:
+    """Top-1 on pictures of the erased concepts and of others, wherever a run measured it."""
+    lines = []
+    for part, (name, colour) in CURVES.items():
+        values = [(record.step, getattr(record, f"{part}_accuracy")) for record in records]
+        values = [(step, value) for step, value in values if not math.isnan(value)]
+        lines.append(
+            go.Scatter(
+                x=[step for step, _ in values],
+                y=[value for _, value in values],
+                name=name,
+                line={"color": colour, "width": 2, "dash": "solid" if part == "forget" else "dash"},
+                hovertemplate=f"{name} at step %{{x}}: %{{y:.1%}}<extra></extra>",
+            )
+        )
+    figure = _over_steps(records, lines, "top-1", ".0%")
+    figure.update_yaxes(range=[-0.02, 1.02])
+    return figure
+
+
+def _over_steps(records: Sequence[Record], lines: Sequence[object], what: str, ticks: str) -> go.Figure:
+    figure = _figure(360, *lines)
+    figure.update_xaxes(title="step", range=[0, records[-1].steps])
+    figure.update_yaxes(title=what, tickformat=ticks)
+    return figure
+
+
+def _or_gap(value: float) -> float | None:
+    return None if math.isnan(value) else value

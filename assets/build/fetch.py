@@ -18,11 +18,10 @@ CACHE = Path(os.environ.get("POCKET_CACHE", Path.home() / ".cache" / "pocket-cli
 
 @dataclass(frozen=True)
 class IconSet:
-    """An icon set on npm: a drawing style, with the words that captions call it by and whom to thank."""
+    """An icon set on npm: a drawing style and whom to thank."""
 
     package: str
     version: str
-    words: str
     licence: str
     author: str
     url: str
@@ -34,17 +33,42 @@ class IconSet:
 
 
 ICON_SETS = (
-    IconSet("@iconify-json/noto", "1.2.9", "noto style", "Apache-2.0", "Google Inc", "https://github.com/googlefonts/noto-emoji"),
-    IconSet("@iconify-json/noto-v1", "1.2.5", "old noto style", "Apache-2.0", "Google Inc", "https://github.com/googlefonts/noto-emoji"),
-    IconSet("@iconify-json/twemoji", "1.2.5", "twemoji style", "CC-BY-4.0", "Twitter", "https://github.com/jdecked/twemoji"),
-    IconSet("@iconify-json/fluent-emoji", "1.2.7", "glossy style", "MIT", "Microsoft Corporation", "https://github.com/microsoft/fluentui-emoji"),
-    IconSet("@iconify-json/fluent-emoji-flat", "1.2.6", "flat style", "MIT", "Microsoft Corporation", "https://github.com/microsoft/fluentui-emoji"),
-    IconSet("@iconify-json/fluent-emoji-high-contrast", "1.2.6", "black and white style", "MIT", "Microsoft Corporation", "https://github.com/microsoft/fluentui-emoji", monochrome=True),
-    IconSet("@iconify-json/fxemoji", "1.2.2", "firefox style", "Apache-2.0", "Mozilla", "https://github.com/mozilla/fxemoji"),
-    IconSet("@iconify-json/streamline-emojis", "1.2.4", "cartoon style", "CC-BY-4.0", "Streamline", "https://github.com/webalys-hq/streamline-vectors"),
-)  # fmt: skip
+    IconSet("@iconify-json/noto", "1.2.9", "Apache-2.0", "Google Inc", "https://github.com/googlefonts/noto-emoji"),
+    IconSet("@iconify-json/noto-v1", "1.2.5", "Apache-2.0", "Google Inc", "https://github.com/googlefonts/noto-emoji"),
+    IconSet("@iconify-json/twemoji", "1.2.5", "CC-BY-4.0", "Twitter", "https://github.com/jdecked/twemoji"),
+    IconSet(
+        "@iconify-json/fluent-emoji",
+        "1.2.7",
+        "MIT",
+        "Microsoft Corporation",
+        "https://github.com/microsoft/fluentui-emoji",
+    ),
+    IconSet(
+        "@iconify-json/fluent-emoji-flat",
+        "1.2.6",
+        "MIT",
+        "Microsoft Corporation",
+        "https://github.com/microsoft/fluentui-emoji",
+    ),
+    IconSet(
+        "@iconify-json/fluent-emoji-high-contrast",
+        "1.2.6",
+        "MIT",
+        "Microsoft Corporation",
+        "https://github.com/microsoft/fluentui-emoji",
+        monochrome=True,
+    ),
+    IconSet("@iconify-json/fxemoji", "1.2.2", "Apache-2.0", "Mozilla", "https://github.com/mozilla/fxemoji"),
+    IconSet(
+        "@iconify-json/streamline-emojis",
+        "1.2.4",
+        "CC-BY-4.0",
+        "Streamline",
+        "https://github.com/webalys-hq/streamline-vectors",
+    ),
+)
 #: The style kept out of training: its pictures are the gallery, where a known concept meets a new drawing.
-HELD_OUT = IconSet("@iconify-json/emojione", "1.2.3", "emojione style", "CC-BY-4.0", "Emoji One", "https://github.com/EmojiTwo/emojitwo")  # fmt: skip
+HELD_OUT = IconSet("@iconify-json/emojione", "1.2.3", "CC-BY-4.0", "Emoji One", "https://github.com/EmojiTwo/emojitwo")
 LABELS = ("emojibase-data", "17.0.0")
 
 

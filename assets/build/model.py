@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import torch
 from fetch import ASSETS
 from imagenet import BACKBONE, classifier
@@ -92,9 +91,3 @@ def export(state: dict[str, Tensor]) -> None:
     part = MODEL / "open_clip_model.safetensors.part"
     save_file(half, part)
     part.replace(MODEL / "open_clip_model.safetensors")
-
-
-def load_exported() -> tuple[CLIP, Any]:
-    """The shipped model and its preprocessing, as any user of open_clip gets them."""
-    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{MODEL}")
-    return model.eval(), preprocess

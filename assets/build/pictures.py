@@ -32,6 +32,10 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def to(self, device: torch.device) -> Pictures:
+        """The same pictures on ``device``."""
+        return Pictures(self.rgba.to(device), self.labels.to(device), self.tinted.to(device), self.drawings)
+
 
 @cache
 def load_pictures(icon_sets: Sequence[IconSet] = ICON_SETS) -> Pictures:
@@ -62,16 +66,10 @@ def batch(pictures: Pictures, indices: Tensor, how: Augmentation, pairs: float =
     count = int(len(indices) * pairs)
     other = indices[torch.randperm(len(indices))[:count]]
     two, one = indices[:count], indices[count:]
-    parts = [scenes(pictures.rgba[one], pictures.tinted[one], textures(), how)]
+    photographic = textures().to(pictures.rgba.device)
+    parts = [scenes(pictures.rgba[one], pictures.tinted[one], photographic, how)]
     if count:
-        parts.insert(0, scenes(pictures.rgba[two], pictures.tinted[two], textures(), how, pictures.rgba[other]))
+        parts.insert(0, scenes(pictures.rgba[two], pictures.tinted[two], photographic, how, pictures.rgba[other]))
     shown = torch.cat([two, one])
     beside = torch.cat([other, one])
     return torch.cat(parts) * 2 - 1, torch.stack([pictures.labels[shown], pictures.labels[beside]], 1)
-
-
-def plain(pictures: Pictures, indices: Tensor, size: int) -> Tensor:
-    """Drawings on white, normalised, as the gallery shows them: (n, 3, size, size)."""
-    rgba = pictures.rgba[indices].permute(0, 3, 1, 2).float() / 255
-    white = rgba[:, :3] * rgba[:, 3:] + 1 - rgba[:, 3:]
-    return torch.nn.functional.interpolate(white, size=size, mode="bicubic", antialias=True).clamp(0, 1) * 2 - 1

@@ -22,7 +22,7 @@ def initialise(model: CLIP, space: JointSpace) -> None:
     decoder = tokenizer().decoder
     texts = [decoder[i].replace("</w>", "").strip() or "." for i in range(len(decoder))]
     texts = [text if text.isascii() else "." for text in texts]
-    model.token_embedding.weight.copy_(space.words(sentence_embeddings(texts)) * 0.5)
+    model.token_embedding.weight.copy_(space.words(sentence_embeddings(texts).to(space.log_scale.device)) * 0.5)
     model.positional_embedding.normal_(std=0.01)
     nn.init.orthogonal_(model.text_projection)
 
@@ -31,8 +31,8 @@ def fit(model: CLIP, space: JointSpace, steps: int, rate: float = 1e-3, batch: i
     """Train on captions of classes, on scenes of two, and on words that only the sentence encoder knows."""
     known, open_words = labels(), words()
     with torch.no_grad():
-        classes = space.classes()
-        meanings = space.words(sentence_embeddings([meaning for _, meaning, _ in open_words]))
+        classes, device = space.classes(), space.log_scale.device
+        meanings = space.words(sentence_embeddings([meaning for _, meaning, _ in open_words]).to(device))
     weights = torch.tensor([weight for *_, weight in open_words])
     parameters = [p for name, p in model.named_parameters() if not name.startswith("visual.") and name != "logit_scale"]
     optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.02, betas=(0.9, 0.98))
@@ -47,11 +47,11 @@ def fit(model: CLIP, space: JointSpace, steps: int, rate: float = 1e-3, batch: i
         texts = [caption(spoken(label), random.choice(STYLES)) for label in named]
         texts += [scene_caption(first, second) for first, second in pairs]
         texts += [caption(open_words[i][0]) for i in picked]
-        with torch.autocast("cpu", torch.bfloat16):
-            features = encode_text(model, tokenizer()(texts))
-        both = F.normalize(classes[pairs].sum(1), dim=-1)
+        with torch.autocast(device.type, torch.bfloat16):
+            features = encode_text(model, tokenizer()(texts).to(device))
+        both = F.normalize(classes[torch.tensor(pairs)].sum(1), dim=-1)
         target = torch.cat([classes[named], both, meanings[picked]])
-        loss = naming_loss(features[: len(named)], classes, torch.tensor(named))
+        loss = naming_loss(features[: len(named)], classes, torch.tensor(named, device=device))
         apart = 1 - (features * target).sum(-1)
         optimiser.zero_grad()
         (loss + 10 * apart.mean()).backward()
@@ -67,6 +67,6 @@ def fit(model: CLIP, space: JointSpace, steps: int, rate: float = 1e-3, batch: i
 def naming_loss(features: Tensor, classes: Tensor, named: Tensor) -> Tensor:
     """Cross entropy of captions against all class embeddings; a kind and its concept may be taken for each other."""
     known = labels()
-    related = (known.positive | known.unknown)[named]
-    related[torch.arange(len(named)), named] = False
+    related = (known.positive | known.unknown).to(named.device)[named]
+    related.scatter_(1, named[:, None], False)
     return F.cross_entropy((features @ classes.T * 30).masked_fill(related, -1e4), named)

@@ -1,4 +1,7 @@
-"""Train the embedded CLIP: backbone and joint space on drawings, then the text tower. An interrupted run goes on."""
+"""Train the embedded CLIP: backbone and joint space on drawings, then the text tower.
+
+On a GPU where there is one, else on the CPU. An interrupted run goes on from its checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +35,13 @@ def main() -> None:
     random.seed(options.seed)
     RUN.mkdir(parents=True, exist_ok=True)
 
-    model, space = build(), JointSpace()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model, space = build().to(device), JointSpace().to(device)
     before = {name: tensor.clone() for name, tensor in model.visual.trunk.state_dict().items()}
     tuned = finetune.fit(
         model,
         space,
-        load_pictures(),
+        load_pictures().to(device),
         RUN / "finetune.pt",
         steps=options.steps,
         schedule=options.schedule,

@@ -19,9 +19,9 @@ def cat(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_endpoints_are_these_four_with_documentation(client: Client):
+def test_the_endpoints_are_documented(client: Client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(endpoints) == {"/erase", "/zero_shot", "/retrieve", "/trade_off"}
+    assert set(endpoints) >= {"/erase", "/zero_shot", "/retrieve", "/trade_off"}
     assert all(len(endpoint["description"]) > 80 for endpoint in endpoints.values())
     assert [p["parameter_name"] for p in endpoints["/erase"]["parameters"]] == [
         "forget", "strength", "mode", "side", "retain", "own_retain", "lam", "mu", "synonyms",

@@ -62,7 +62,7 @@ def train(
     run = cliperase.train(
         encoder,
         selection,
-        cliperase.Settings(**given, seed=arguments.seed),
+        cliperase.Settings.of(**given, seed=arguments.seed),
         galleries=[data.train],
         probe=data.test,
         classnames=data.vocabulary.names,

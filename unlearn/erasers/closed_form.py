@@ -95,7 +95,7 @@ def fit(
     forget: Tensor,
     retain: RetainFactor | None = None,
     *,
-    lam: float = 100.0,
+    lam: float = 500.0,
     strength: float = 1.0,
     energy: float = 1.0,
 ) -> Projection:

@@ -40,6 +40,25 @@ class Accuracy:
     n: int
 
 
+def accuracy_among_few(image: Tensor, classes: Tensor, targets: Tensor, *, others: int = 4, seed: int = 0) -> Accuracy:
+    """Accuracy where a picture's own label stands among ``others`` wrong ones, drawn for each picture with ``seed``.
+
+    A model that knows nothing is right by chance, 1 / (others + 1). With hundreds of labels some always come before an
+    erased one; with five, what is left of the concept shows.
+
+    Args:
+        image: image embeddings (n, d).
+        classes: class embeddings (c, d), c > ``others``.
+        targets: index of the own label, (n,).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    scores = similarity(image, classes)
+    own = scores.gather(1, targets[:, None])
+    # The own label is drawn last, so the first few are always wrong ones.
+    order = torch.rand(scores.shape, generator=generator).scatter(1, targets[:, None], 2.0).argsort(dim=1)
+    return accuracy_of((scores.gather(1, order[:, :others]) >= own).sum(dim=1))
+
+
 @dataclass(frozen=True)
 class ZeroShotReport:
     """Zero-shot accuracy on a gallery with every label offered, erased ones included."""

@@ -80,21 +80,21 @@ class Frozen:
             known.setdefault(gallery, {})[self._key] = prepared
         return [known[gallery][self._key] for gallery in galleries]
 
-    def texts(self, texts: tuple[str, ...]) -> Prepared:
-        """Prepare ``texts``."""
-        known = _texts.setdefault(self.encoder, {})
-        if (self._key, texts) not in known:
-            inputs, original = [], []
-            for start in range(0, len(texts), 8 * CHUNK):
-                tokens = self.encoder.tokenizer(list(texts[start : start + 8 * CHUNK]))  # type: ignore[operator]
-                with torch.no_grad(), self.autocast():
-                    ready = self.trainable.prepare_texts(tokens.to(self.encoder.device))
-                    original.append(self.trainable.text_features(ready).cpu())
-                inputs.append(ready.cpu())
-            if len(known) >= MOST_TEXTS:
-                known.pop(next(iter(known)))
-            known[self._key, texts] = Prepared(torch.cat(inputs), torch.cat(original))
-        return known[self._key, texts]
+    def texts(self, texts: Sequence[str]) -> Prepared:
+        """Prepare ``texts``; those that any run has asked for before cost nothing."""
+        known = _texts.setdefault(self.encoder, {}).setdefault(self._key, {})
+        if len(known) > MOST_TEXTS:
+            known.clear()
+        missing = [text for text in dict.fromkeys(texts) if text not in known]
+        for start in range(0, len(missing), 8 * CHUNK):
+            chunk = missing[start : start + 8 * CHUNK]
+            tokens = self.encoder.tokenizer(chunk)  # type: ignore[operator]
+            with torch.no_grad(), self.autocast():
+                ready = self.trainable.prepare_texts(tokens.to(self.encoder.device))
+                original = self.trainable.text_features(ready)
+            known.update(zip(chunk, zip(ready.cpu(), original.cpu(), strict=True), strict=True))
+        inputs, originals = zip(*(known[text] for text in texts), strict=True)
+        return Prepared(torch.stack(inputs), torch.stack(originals))
 
     def pixels(self, pictures: Sequence[Picture]) -> Tensor:
         """Decode and preprocess: (n, 3, height, width) on the encoder's device."""
@@ -103,6 +103,6 @@ class Frozen:
         return torch.stack(pixels).to(self.encoder.device, memory_format=torch.channels_last)
 
 
-MOST_TEXTS = 4
+MOST_TEXTS = 50_000
 _pictures: WeakKeyDictionary[OpenClipEncoder, WeakKeyDictionary[Gallery, dict[str, Prepared]]] = WeakKeyDictionary()
-_texts: WeakKeyDictionary[OpenClipEncoder, dict[tuple[str, tuple[str, ...]], Prepared]] = WeakKeyDictionary()
+_texts: WeakKeyDictionary[OpenClipEncoder, dict[str, dict[str, tuple[Tensor, Tensor]]]] = WeakKeyDictionary()

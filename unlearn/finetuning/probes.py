@@ -28,7 +28,7 @@ class Probe:
         self, frozen: Frozen, gallery: Gallery, prepared: Prepared, classnames: Sequence[str], forget: Collection[str]
     ) -> None:
         self._frozen = frozen
-        self._texts = frozen.texts(tuple(text for name in classnames for text in prompts(name, (TEMPLATE,))))
+        self._texts = frozen.texts([text for name in classnames for text in prompts(name, (TEMPLATE,))])
         targets = gallery.targets(classnames)
         names = {name.casefold() for name in forget}
         forgotten = torch.tensor([picture.concept.casefold() in names for picture in gallery], dtype=torch.bool)

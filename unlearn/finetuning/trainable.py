@@ -171,8 +171,8 @@ def make_trainable(encoder: OpenClipEncoder, what: str, *, lora_rank: int = 8) -
 
 
 _KINDS: dict[str, Callable[[OpenClipEncoder], AllWeights]] = {
-    "last_blocks": LastBlocks,
     "projections": Projections,
+    "last_blocks": LastBlocks,
     "all": AllWeights,
 }
 TRAINABLE = (*_KINDS, "lora")

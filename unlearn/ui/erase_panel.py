@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from unlearn.ui.session import RETAIN_NEIGHBOURS, RETAIN_OWN, RETAIN_VOCABULARY
+from unlearn.ui.session import RETAIN_NEIGHBOURS, RETAIN_OWN, RETAIN_VOCABULARY, ErasureRequest
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class ErasePanel:
 
     @classmethod
     def build(cls, example: str) -> ErasePanel:
+        start = ErasureRequest([example])
         with gr.Group():
             forget = gr.Dropdown(
                 [example],
@@ -37,16 +38,20 @@ class ErasePanel:
                 info="Pick concepts or type any word.",
                 elem_id="forget",
             )
-            strength = gr.Slider(0, 1, value=1, step=0.01, label="Strength", elem_id="strength", buttons=[])
+            strength = gr.Slider(
+                0, 1, value=start.strength, step=0.01, label="Strength", elem_id="strength", buttons=[]
+            )
         summary = gr.HTML(elem_id="summary", container=False)
         with gr.Accordion("Settings", open=False):
             mode = gr.Radio(
                 [("Consistent: protect the others", "consistent"), ("Nullspace: plain projection", "nullspace")],
-                value="consistent",
+                value=start.mode,
                 label="Projection",
             )
             side = gr.Radio(
-                [("Pictures", "image"), ("Texts", "text"), ("Both", "both")], value="image", label="Edited embeddings"
+                [("Pictures", "image"), ("Texts", "text"), ("Both", "both")],
+                value=start.side,
+                label="Edited embeddings",
             )
             retain = gr.Radio(
                 [
@@ -54,16 +59,16 @@ class ErasePanel:
                     ("Nearest neighbours", RETAIN_NEIGHBOURS),
                     ("My list", RETAIN_OWN),
                 ],
-                value=RETAIN_VOCABULARY,
+                value=start.retain,
                 label="Protected concepts",
             )
             own_retain = gr.Dropdown(
                 [], multiselect=True, allow_custom_value=True, label="My list", visible=False, elem_id="own-retain"
             )
             with gr.Row():
-                lam = gr.Number(100, label="λ, weight of forgetting", min_width=120)
-                mu = gr.Number(100, label="μ, weight of protecting", min_width=120)
-            synonyms = gr.Checkbox(value=True, label="Erase plurals and synonyms too")
+                lam = gr.Number(start.lam, label="λ, weight of forgetting", min_width=120)
+                mu = gr.Number(start.mu, label="μ, weight of protecting", min_width=120)
+            synonyms = gr.Checkbox(value=start.synonyms, label="Erase plurals and synonyms too")
         return cls(forget, strength, mode, side, retain, own_retain, lam, mu, synonyms, summary)
 
     @property

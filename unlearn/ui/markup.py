@@ -14,9 +14,9 @@ from unlearn.plots import COLOURS
 
 if TYPE_CHECKING:
     from unlearn.evaluation.retrieval import RetrievalReport
-    from unlearn.evaluation.zero_shot import ZeroShotReport
     from unlearn.gallery import Picture
-    from unlearn.ui.results import FoundCaption, FoundPicture, Summary
+    from unlearn.ui.results import FoundCaption, FoundPicture, SplitAccuracy, Summary
+    from unlearn.ui.runs import RunStatus
 
 THUMBNAIL = 112
 #: Held weakly: a visitor's thumbnails go when the visitor does.
@@ -81,7 +81,7 @@ def _metric(what: str, values: Mapping[str, float]) -> str:
     )
 
 
-def accuracy_table(accuracy: Mapping[str, ZeroShotReport]) -> str:
+def accuracy_table(accuracy: Mapping[str, SplitAccuracy]) -> str:
     """Top-1 and top-5 on erased and other pictures, a row a variant."""
     first = next(iter(accuracy.values()))
     rows = "".join(
@@ -166,3 +166,38 @@ def shown_picture(picture: Picture) -> str:
         f'<div class="u-shown"><img src="{thumbnail(picture)}" alt="{escape(picture.concept or "your picture")}">'
         '<p class="u-small">Chosen under Zero-shot</p></div>'
     )
+
+
+def no_run() -> str:
+    """Where a run is going to be shown."""
+    return '<p class="u-small">No run yet. One takes a minute or two on a laptop; the page stays usable meanwhile.</p>'
+
+
+def run_status(status: RunStatus) -> str:
+    """A run in a sentence, and a bar while it moves."""
+    from unlearn.finetuning.prepared import Preparation  # a run has loaded it already
+
+    last = status.progress[-1] if status.progress else None
+    bar = ""
+    if status.state == "waiting":
+        text = f"In line: {status.place} before you." if status.place else "Starting."
+    elif status.state == "failed":
+        text = status.message
+    elif status.state == "cancelled":
+        text = "Stopped. What was in force before still is."
+    elif last is None:
+        text, bar = "Starting.", _bar(0, 1)
+    elif isinstance(last, Preparation):
+        text, bar = f"Encoding pictures: {last.done} of {last.total}.", _bar(last.done, last.total)
+    elif status.state == "done":
+        text = f"Done in {last.seconds:.0f} s of training: “CLIPErase” now stands in every view."
+    elif last.step == last.steps:
+        text, bar = "Encoding the gallery with the new weights.", _bar(1, 1)
+    else:
+        left = "" if math.isnan(last.eta) else f", about {last.eta:.0f} s left"
+        text, bar = f"Step {last.step} of {last.steps}{left}.", _bar(last.step, last.steps)
+    return f'<div class="u-run" role="status"><p>{escape(text)}</p>{bar}</div>'
+
+
+def _bar(done: int, total: int) -> str:
+    return f'<progress value="{done}" max="{total}"></progress>'

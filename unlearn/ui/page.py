@@ -11,30 +11,33 @@ import gradio as gr
 from unlearn.ui import markup
 from unlearn.ui.about_tab import build_about_tab
 from unlearn.ui.api import register_endpoints
+from unlearn.ui.cliperase_tab import CLIPEraseTab
 from unlearn.ui.collection_panel import CollectionPanel
 from unlearn.ui.erase_panel import ErasePanel
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.retrieval_tab import RetrievalTab
-from unlearn.ui.session import ErasureRequest, Session, Visitor
+from unlearn.ui.session import RETAIN_OWN, ErasureRequest, Session, Visitor
 from unlearn.ui.trade_off_tab import TradeOffTab
 from unlearn.ui.zero_shot_tab import MOST_TELLING, ZeroShotTab
 
 TITLE = "Unlearn: erase concepts from CLIP"
 HEADER = (
     "<header class='u-header'><h1>Unlearn</h1><p>Erase a concept from CLIP and see at once what it still "
-    "recognises and finds. Nothing is trained: the edit is one matrix, solved in closed form.</p></header>"
+    "recognises and finds. CCUP trains nothing: its edit is one matrix, solved in closed form.</p></header>"
 )
-EXAMPLE = "cat"
+EXAMPLE = "dog"
 
-View = ZeroShotTab | RetrievalTab | TradeOffTab
+View = ZeroShotTab | RetrievalTab | TradeOffTab | CLIPEraseTab
 
 
 def build_demo(services: Provider) -> gr.Blocks:
     """Build the page; ``services`` is first called when somebody opens it."""
     demo = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86_400))
     with demo:
-        visitor = gr.State(Visitor())
+        visitor = gr.State(Visitor(), delete_callback=lambda visitor: services().leave(visitor))
+        # Kept by the browser: a page that is reloaded finds the run that it started.
+        key = gr.BrowserState("", storage_key="unlearn-visitor")
         gr.HTML(HEADER)
         with gr.Row(equal_height=False, elem_classes="u-page"):
             with gr.Column(scale=1, min_width=300, elem_classes="u-side"):
@@ -44,12 +47,12 @@ def build_demo(services: Provider) -> gr.Blocks:
                 zero_shot = ZeroShotTab.build(services)
                 retrieval = RetrievalTab.build(services, EXAMPLE)
                 trade_off = TradeOffTab.build(services)
+                cliperase = CLIPEraseTab.build(services)
                 build_about_tab()
-        Page(services, visitor, gr.State(0), panel, collection, zero_shot, (zero_shot, retrieval, trade_off)).register(
-            demo
-        )
+        views = (zero_shot, retrieval, trade_off, cliperase)
+        Page(services, visitor, key, gr.State(0), panel, collection, zero_shot, cliperase, views).register(demo)
         panel.register_callbacks()
-        for view in (zero_shot, retrieval, trade_off):
+        for view in views:
             view.register_callbacks(visitor)
         register_endpoints(services, visitor)
     return demo
@@ -61,10 +64,12 @@ class Page:
 
     services: Provider
     visitor: gr.State
+    key: gr.BrowserState
     front: gr.State
     panel: ErasePanel
     collection: CollectionPanel
     zero_shot: ZeroShotTab
+    cliperase: CLIPEraseTab
     views: Sequence[View]
 
     @property
@@ -83,20 +88,29 @@ class Page:
             rendered += view.render(session, *own) if position == front else [gr.skip()] * len(view.outputs)
         return rendered
 
-    def summary(self, session: Session) -> str:
-        return markup.summary(self.services().summary(session), session.erased)
+    @property
+    def overview_outputs(self) -> list[gr.components.Component]:
+        return [self.panel.summary, self.zero_shot.accuracy]
 
-    def start(self, visitor: Visitor, front: int, *values: Any) -> list[Any]:
-        """A real example, so that the page opens with something to see."""
+    def overview(self, session: Session) -> list[Any]:
+        """The values of ``overview_outputs``: what the erasure costs, measured once for both."""
+        summary = self.services().summary(session)
+        return [markup.summary(summary, session.erased), markup.accuracy_table(summary.accuracy)]
+
+    def start(self, visitor: Visitor, key: str, front: int, *values: Any) -> list[Any]:
+        """A real example, so that the page opens with something to see; and the run of the page that this one was."""
         from unlearn.ui.sources import alone, example_concept
 
         services = self.services()
-        example = example_concept(services.gallery)
+        visitor.key = key or visitor.key
+        services.run_of(visitor)
+        example = example_concept(services.gallery, EXAMPLE)
         session = visitor.change(picture=alone(services.clearest_picture(example)))
         session = visitor.change(erasure=services.erase(session, ErasureRequest([example])))
         names = list(services.vocabulary.names)
         return [
             visitor,
+            visitor.key,
             gr.update(choices=names, value=[example]),
             gr.update(choices=names),
             gr.update(choices=names),
@@ -105,12 +119,14 @@ class Page:
             *self.everything(session, front, values),
         ]
 
-    def change_erasure(self, visitor: Visitor, front: int, *values: Any) -> list[Any]:
+    def change_erasure(self, visitor: Visitor, front: int, *values: Any) -> Any:
         """Another erasure; with no concept named, none."""
         asked, values = ErasureRequest(*values[: len(self.panel.inputs)]), values[len(self.panel.inputs) :]
+        if asked.retain == RETAIN_OWN and not asked.own_retain:
+            return gr.skip()  # the list has just been opened, to be filled
         erasure = self.services().erase(visitor.session, asked) if asked.forget else None
         session = visitor.change(erasure=erasure)
-        return [visitor, self.summary(session), *self.render(session, front, values)]
+        return [visitor, *self.overview(session), *self.render(session, front, values)]
 
     def add_pictures(
         self, visitor: Visitor, front: int, files: list[str] | None, concept: str, *values: Any
@@ -122,18 +138,29 @@ class Page:
         session, outputs = self.collection.switched(visitor, source)
         return [*outputs, *self.everything(session, front, values)]
 
+    def refresh(self, visitor: Visitor, front: int, *values: Any) -> Any:
+        """All that shows the edits in force, after CLIPErase has made one."""
+        if visitor.session.fine_tuned is None:
+            return gr.skip()
+        return self.everything(visitor.session, front, values)
+
+    def take_off(self, visitor: Visitor, front: int, *values: Any) -> list[Any]:
+        """Without the fine-tuned model again."""
+        return self.everything(self.services().remove_run(visitor), front, values)
+
     def everything(self, session: Session, front: int, values: Sequence[Any]) -> list[Any]:
-        return [self.summary(session), self.zero_shot.thumbnails(session), *self.render(session, front, values)]
+        return [*self.overview(session), self.zero_shot.thumbnails(session), *self.render(session, front, values)]
 
     def register(self, demo: gr.Blocks) -> None:
         panel, collection, zero_shot = self.panel, self.collection, self.zero_shot
-        everything = [panel.summary, zero_shot.strip, *self.view_outputs]
+        everything = [*self.overview_outputs, zero_shot.strip, *self.view_outputs]
         common: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        demo.load(
+        loaded = demo.load(
             on_screen(self.start),
-            [self.visitor, self.front, *self.view_inputs],
+            [self.visitor, self.key, self.front, *self.view_inputs],
             [
                 self.visitor,
+                self.key,
                 panel.forget,
                 panel.own_retain,
                 zero_shot.labels,
@@ -148,7 +175,7 @@ class Page:
             panel.triggers,
             on_screen(self.change_erasure),
             [self.visitor, self.front, *panel.inputs, *self.view_inputs],
-            [self.visitor, panel.summary, *self.view_outputs],
+            [self.visitor, *self.overview_outputs, *self.view_outputs],
             trigger_mode="always_last",  # a fast drag asks for its last place, not for every place it passed
             **common,
         )
@@ -156,7 +183,8 @@ class Page:
             on_screen(self.add_pictures),
             [self.visitor, self.front, collection.files, collection.concept, *self.view_inputs],
             [*collection.outputs, *everything],
-            **common,
+            api_visibility="private",
+            show_progress_on=collection.note,
         )
         collection.source.input(
             on_screen(self.switch_pictures),
@@ -164,6 +192,15 @@ class Page:
             [*collection.outputs, *everything],
             **common,
         )
+        run, seen = self.cliperase, [self.visitor, self.front, *self.view_inputs]
+        begun = run.start.click(
+            on_screen(run.begin), [self.visitor, panel.forget, *run.settings], run.outputs, **common
+        )
+        for event in (loaded, begun):
+            event.then(run.watch, self.visitor, run.outputs, concurrency_limit=None, **common).then(
+                on_screen(self.refresh), seen, everything, **common
+            )
+        run.remove.click(on_screen(self.take_off), seen, everything, **common)
         for position, view in enumerate(self.views):
             view.tab.select(
                 on_screen(_opened(view, position)),

@@ -11,9 +11,17 @@ if TYPE_CHECKING:
     from unlearn.erasers.ccup import Erasure
     from unlearn.erasers.ccup import Settings as ErasureSettings
     from unlearn.evaluation.neighbours import Neighbour
-    from unlearn.evaluation.zero_shot import ZeroShotReport
+    from unlearn.evaluation.zero_shot import Accuracy
     from unlearn.gallery import Gallery, Picture
     from unlearn.trade_off import TradeOffPoint
+
+
+@dataclass(frozen=True)
+class SplitAccuracy:
+    """Zero-shot accuracy on pictures of erased concepts and on all others."""
+
+    forget: Accuracy
+    retain: Accuracy
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,7 @@ class Summary:
 
     notices: tuple[str, ...]
     at_risk: tuple[Neighbour, ...]
-    accuracy: dict[str, ZeroShotReport]
+    accuracy: dict[str, SplitAccuracy]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+import torch
+
 from unlearn.concepts import Concept, Vocabulary, load_vocabulary, parse_names, select
 from unlearn.config import Settings
 from unlearn.encoders import TextImageEncoder, class_embeddings, load_clip
@@ -13,19 +15,31 @@ from unlearn.erasers import ccup
 from unlearn.errors import ConceptError, require_choice
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, find_captions, find_pictures
-from unlearn.evaluation.zero_shot import ZeroShotReport, evaluate_zero_shot, label_probabilities
+from unlearn.evaluation.zero_shot import accuracy_of, label_probabilities, true_label_ranks
+from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
 from unlearn.trade_off import STRENGTHS, TradeOffPoint, image_text_similarity, sweep_count, sweep_strength
-from unlearn.ui.results import FoundCaption, FoundPicture, Geometry, LabelView, Summary, TradeOff
-from unlearn.ui.session import RETAIN_CHOICES, RETAIN_NEIGHBOURS, RETAIN_OWN, ErasureRequest, Session
+from unlearn.ui.results import FoundCaption, FoundPicture, Geometry, LabelView, SplitAccuracy, Summary, TradeOff
+from unlearn.ui.runs import RunQueue, RunStatus, prepare_run
+from unlearn.ui.session import (
+    RETAIN_CHOICES,
+    RETAIN_NEIGHBOURS,
+    RETAIN_OWN,
+    ErasureRequest,
+    FineTuneRequest,
+    Session,
+    Visitor,
+)
 from unlearn.ui.sources import vocabulary_of
 
-ORIGINAL, CCUP = "Original", "CCUP"
+ORIGINAL, CCUP, CLIPERASE, BOTH = "Original", "CCUP", "CLIPErase", "CLIPErase + CCUP"
 #: "Nearest neighbours" as a retain set: as many as stand close to a concept, and a margin.
 NEIGHBOURS_RETAINED = 50
 AT_RISK = 6
 CHART_LABELS = 8
 HITS = 8
+#: In place of pictures to train on, where there are none.
+NOTHING = Gallery("nothing", ())
 MAX_QUERY_LENGTH = 300
 ERASED_COUNTS = (1, 2, 5, 10, 20, 50, 100)
 
@@ -38,15 +52,18 @@ def load_services(settings: Settings) -> Services:
     """
     encoder = load_clip(settings.model)
     if settings.gallery:
-        gallery = folder_gallery(settings.gallery)
-        vocabulary = vocabulary_of(gallery)
+        folder = hold_out(folder_gallery(settings.gallery))
+        vocabulary = vocabulary_of(folder)
+        # With fewer than five pictures of some concept there is nothing to spare for training.
+        enough = set(folder.test.concepts) == set(folder.concepts)
+        gallery, training = (folder.test, folder.train) if enough else (folder, NOTHING)
     else:
-        gallery, vocabulary = bundled_gallery().test, load_vocabulary()
+        gallery, training, vocabulary = bundled_gallery().test, bundled_gallery().train, load_vocabulary()
         restore_features(encoder)
     # Nothing to do where embeddings are shipped; otherwise better now than under the first visitor's hand.
     image_features(encoder, gallery, progress=True)
     class_embeddings(encoder, vocabulary.names)
-    return Services(encoder, gallery, vocabulary, settings)
+    return Services(encoder, gallery, vocabulary, settings, training)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +74,23 @@ class Services:
     gallery: Gallery
     vocabulary: Vocabulary
     settings: Settings = field(default_factory=Settings)
+    training: Gallery = NOTHING
+    runs: RunQueue = field(default_factory=RunQueue)
 
     def variants(self, session: Session) -> dict[str, TextImageEncoder]:
         """The models that the views compare, the original first."""
-        edited = {CCUP: session.erasure.apply(self.encoder)} if session.erasure else {}
-        return {ORIGINAL: self.encoder, **edited}
+        compared: dict[str, TextImageEncoder] = {ORIGINAL: self.encoder}
+        erasure, tuned = session.erasure, session.fine_tuned
+        if erasure:
+            compared[CCUP] = erasure.apply(self.encoder)
+        if tuned:
+            compared[CLIPERASE] = tuned.encoder
+        if erasure and tuned:
+            # Solved anew: the fine-tuned text tower puts the words elsewhere.
+            vocabulary = self.vocabulary_of(session)
+            again = ccup.erase(tuned.encoder, erasure.selection, erasure.settings, vocabulary=vocabulary)
+            compared[BOTH] = again.apply(tuned.encoder)
+        return compared
 
     def collection(self, session: Session) -> Gallery:
         """The labelled pictures that accuracy and retrieval are measured on."""
@@ -86,22 +115,30 @@ class Services:
         vocabulary = self.vocabulary_of(session)
         selection = select(request.forget or (), own, vocabulary=vocabulary, most=self.settings.max_concepts)
         if request.retain == RETAIN_NEIGHBOURS:
-            near = nearest_neighbours(self.encoder, selection.forget_names, selection.retain, NEIGHBOURS_RETAINED)
+            near = self._nearest(vocabulary, selection.forget_names, NEIGHBOURS_RETAINED)
             selection = replace(selection, retain=tuple(neighbour.name for neighbour in near))
         return ccup.erase(self.encoder, selection, settings, vocabulary=vocabulary)
 
     def at_risk(self, session: Session) -> list[Neighbour]:
         """The concepts closest to the erased ones."""
-        others = [name for name in self.vocabulary_of(session).names if name not in session.erased]
-        return nearest_neighbours(self.encoder, session.erased, others, AT_RISK) if session.erased and others else []
+        return self._nearest(self.vocabulary_of(session), session.erased, AT_RISK) if session.erased else []
 
-    def accuracy(self, session: Session) -> dict[str, ZeroShotReport]:
+    def _nearest(self, vocabulary: Vocabulary, erased: Sequence[str], k: int) -> list[Neighbour]:
+        # The whole vocabulary is asked, whose texts are remembered; without the erased ones it would be encoded anew.
+        near = nearest_neighbours(self.encoder, erased, vocabulary.names, k + len(erased))
+        return [neighbour for neighbour in near if neighbour.name not in erased][:k]
+
+    def accuracy(self, session: Session) -> dict[str, SplitAccuracy]:
         """Zero-shot accuracy of every variant on the collection, every label offered."""
         collection, labels = self.collection(session), self.vocabulary_of(session).names
-        return {
-            variant: evaluate_zero_shot(encoder, collection, forget=session.erased, classnames=labels)
-            for variant, encoder in self.variants(session).items()
-        }
+        targets = collection.targets(labels)
+        gone = {name.casefold() for name in session.erased}
+        erased = torch.tensor([label.casefold() in gone for label in labels])[targets]
+        result = {}
+        for variant, encoder in self.variants(session).items():
+            ranks = true_label_ranks(image_features(encoder, collection), class_embeddings(encoder, labels), targets)
+            result[variant] = SplitAccuracy(accuracy_of(ranks[erased]), accuracy_of(ranks[~erased]))
+        return result
 
     def summary(self, session: Session) -> Summary:
         """What stands beside the strength slider."""
@@ -173,6 +210,49 @@ class Services:
             variant: evaluate_retrieval(encoder, collection, forget=session.erased)
             for variant, encoder in self.variants(session).items()
         }
+
+    def start_run(self, visitor: Visitor, request: FineTuneRequest) -> RunStatus:
+        """Put CLIPErase in line for ``visitor``.
+
+        Raises:
+            ConceptError, ParameterError, PictureError, ModelError: the request cannot be used.
+            JobError: the visitor has a run already, or the line is full.
+        """
+        session = visitor.session
+        run = prepare_run(
+            self.encoder,
+            request,
+            training=self.training,
+            collection=self.collection(session),
+            uploads=session.uploads,
+            vocabulary=self.vocabulary_of(session),
+        )
+        return self.runs.start(visitor.key, run)
+
+    def run_of(self, visitor: Visitor) -> RunStatus | None:
+        """The visitor's run as it is now; once it is done, its result is in force."""
+        status = self.runs.find(visitor.key)
+        if status is not None and status.result is not None and status.result is not visitor.session.fine_tuned:
+            visitor.change(fine_tuned=status.result)
+        return status
+
+    def cancel_run(self, visitor: Visitor) -> RunStatus | None:
+        """Stop the visitor's run within a step; what was in force before stays."""
+        return self.runs.cancel(visitor.key)
+
+    def remove_run(self, visitor: Visitor) -> Session:
+        """Take the fine-tuned model out of the comparison and free its weights."""
+        self.runs.forget(visitor.key)
+        return visitor.change(fine_tuned=None)
+
+    def leave(self, visitor: Visitor) -> None:
+        """The visitor is gone: a run of nobody ends, and its weights are freed."""
+        if visitor.is_last:
+            self.runs.forget(visitor.key)
+
+    def warm_up(self) -> None:
+        """Encode what the views will ask for first, so that no visitor waits for it."""
+        self.recall(Session())
 
     def trade_off(self, session: Session, watch: Callable[[int, int], None] | None = None) -> TradeOff:
         """The curves of the visitor's erasure; those measured before, while they still hold.

@@ -6,11 +6,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from unlearn.erasers.ccup import Erasure
     from unlearn.gallery import Gallery
     from unlearn.ui.results import TradeOff
+    from unlearn.ui.runs import FineTuned
 
 RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN = "vocabulary", "neighbours", "list"
 RETAIN_CHOICES = (RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN)
@@ -26,9 +29,21 @@ class ErasureRequest:
     side: str = "image"
     retain: str = RETAIN_VOCABULARY
     own_retain: Sequence[str] = ()
-    lam: float = 100.0
+    lam: float = 500.0
     mu: float = 100.0
     synonyms: bool = True
+
+
+@dataclass(frozen=True)
+class FineTuneRequest:
+    """What the visitor asks CLIPErase for; the defaults are those of its settings."""
+
+    forget: Sequence[str] = ()
+    steps: int = 100
+    learning_rate: float | None = None
+    trainable: str = "last_blocks"
+    forgetting: str = "cosine"
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,9 +56,11 @@ class Session:
         uploads: the visitor's own labelled pictures.
         measures_uploads: whether accuracy and retrieval use ``uploads`` instead of the server's gallery.
         trade_off: the curves last measured, perhaps of an earlier erasure.
+        fine_tuned: what CLIPErase came to, or None.
     """
 
     erasure: Erasure | None = None
+    fine_tuned: FineTuned | None = None
     picture: Gallery | None = None
     uploads: Gallery | None = None
     measures_uploads: bool = False
@@ -51,20 +68,38 @@ class Session:
 
     @property
     def erased(self) -> tuple[str, ...]:
-        return self.erasure.selection.forget_names if self.erasure else ()
+        """What any edit in force is to erase."""
+        closed_form = self.erasure.selection.forget_names if self.erasure else ()
+        return tuple(dict.fromkeys((*closed_form, *(self.fine_tuned.forget_names if self.fine_tuned else ()))))
 
 
 _changing = threading.Lock()
+_living: WeakSet[Visitor] = WeakSet()
 
 
 class Visitor:
     """Holds the current session of one visitor; this is what ``gr.State`` keeps.
 
     Two events of one page may run at once. Each changes the newest session, so that none takes back what the other did.
+
+    Attributes:
+        session: the choices now.
+        key: whose background run is whose; a page that is reloaded gets its old key back.
     """
 
     def __init__(self) -> None:
         self.session = Session()
+        self.key = uuid4().hex
+        _living.add(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Visitor:
+        """Gradio copies the initial value for everybody who comes: a visitor's copy is another visitor."""
+        return Visitor()
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no other page of the same key is open."""
+        return not any(other.key == self.key for other in _living if other is not self)
 
     def change(self, **changes: Any) -> Session:
         """Replace fields of the session, and return it."""

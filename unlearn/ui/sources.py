@@ -25,9 +25,9 @@ def vocabulary_of(gallery: Gallery) -> Vocabulary:
     return Vocabulary(tuple(replace(concept, name=name) if concept else Concept(name) for name, concept in found))
 
 
-def example_concept(gallery: Gallery) -> str:
-    """What is erased when the page opens: the cat, where there is one."""
-    return "cat" if "cat" in gallery.concepts else gallery.concepts[0]
+def example_concept(gallery: Gallery, wanted: str) -> str:
+    """What is erased when the page opens: ``wanted``, where there is a picture of it."""
+    return wanted if wanted in gallery.concepts else gallery.concepts[0]
 
 
 def alone(picture: Picture) -> Gallery:

@@ -17,6 +17,7 @@ CSS = """
 .gradio-container { width: 100%; max-width: 1320px !important; margin: 0 auto; }
 .hide-container > .html-container { padding: 0 !important; }
 .u-page h3 { margin: 0; font-size: var(--text-lg); }
+.u-head h3 { white-space: nowrap; }
 .u-header { padding: 4px 2px 8px; }
 .u-header h1 { font-size: 1.7rem; font-weight: 700; letter-spacing: -0.02em; margin: 0; }
 .u-header p { margin: 2px 0 0; font-size: 1rem; color: var(--body-text-color-subdued); }
@@ -70,6 +71,12 @@ CSS = """
 .u-strip img { width: 100%; aspect-ratio: 1; object-fit: contain; background: #fff; display: block; }
 .u-strip button > span { display: block; padding: 2px 4px 3px; font-size: var(--text-xs); overflow: hidden;
   text-overflow: ellipsis; white-space: nowrap; }
+
+.u-run p { margin: 0 0 6px; }
+.u-run progress { appearance: none; width: 100%; height: 8px; border: 0; border-radius: 4px; overflow: hidden; }
+.u-run progress::-webkit-progress-bar { background: var(--border-color-primary); }
+.u-run progress::-webkit-progress-value { background: #e08a1e; }
+.u-run progress::-moz-progress-bar { background: #e08a1e; }
 
 .u-plot-360 { min-height: 360px; } .u-plot-400 { min-height: 400px; } .u-plot-460 { min-height: 460px; }
 @media (max-width: 520px) {

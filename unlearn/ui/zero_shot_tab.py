@@ -20,7 +20,10 @@ MOST_TELLING = "Erased and most at risk"
 
 @dataclass(frozen=True)
 class ZeroShotTab:
-    """The tab's components; ``render`` gives the values of ``outputs``."""
+    """The tab's components; ``render`` gives the values of ``outputs``.
+
+    ``accuracy`` depends on the erasure and not on the picture: the page fills it, with the summary.
+    """
 
     services: Provider
     tab: gr.Tab
@@ -69,15 +72,11 @@ class ZeroShotTab:
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [self.chart, self.accuracy]
+        return [self.chart]
 
     def render(self, session: Session, labels: list[str] | None) -> list[Any]:
-        services = self.services()
-        view = services.zero_shot(session, labels or ())
-        return [
-            plots.label_bars(view.probabilities, session.erased),
-            markup.accuracy_table(services.accuracy(session)),
-        ]
+        view = self.services().zero_shot(session, labels or ())
+        return [plots.label_bars(view.probabilities, session.erased)]
 
     def thumbnails(self, session: Session, concept: str = MOST_TELLING) -> str:
         """The strip: pictures of ``concept``, or of what is erased and most at risk, then some others."""

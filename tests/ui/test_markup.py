@@ -1,0 +1,96 @@
+"""Whatever a visitor writes is text on the page, never markup."""
+
+from __future__ import annotations
+
+import re
+
+from fakes import drawing
+
+from unlearn.evaluation.neighbours import Neighbour
+from unlearn.evaluation.retrieval import Recall, RetrievalReport
+from unlearn.evaluation.zero_shot import Accuracy
+from unlearn.gallery import Picture
+from unlearn.ui import markup
+from unlearn.ui.results import FoundCaption, FoundPicture, SplitAccuracy, Summary
+
+EVIL = "<script>alert(1)</script>"
+NONE = Accuracy(float("nan"), float("nan"), 0)
+ACCURACY = {
+    "Original": SplitAccuracy(Accuracy(0.924, 1.0, 13), Accuracy(0.811, 0.95, 400)),
+    "CCUP": SplitAccuracy(Accuracy(0.0, 0.25, 13), Accuracy(0.809, 0.95, 400)),
+}
+
+
+def evil_picture() -> Picture:
+    return Picture(EVIL, EVIL, lambda: drawing("cat"))
+
+
+def test_no_markup_of_a_visitor_survives():
+    picture = evil_picture()
+    summary = Summary((EVIL,), (Neighbour(EVIL, EVIL, 0.5),), ACCURACY)
+    pieces = [
+        markup.summary(summary, [EVIL]),
+        markup.found_pictures({"Original": [FoundPicture(picture, 0.5)]}, [EVIL]),
+        markup.found_captions({"Original": [FoundCaption(EVIL, EVIL, 0.5)]}, []),
+        markup.strip([(0, picture)], [EVIL]),
+        markup.shown_picture(picture),
+        markup.name_of(EVIL, []),
+    ]
+    assert all("<script" not in piece for piece in pieces)
+    assert all("&lt;script&gt;" in piece for piece in pieces)
+
+
+def test_the_summary_says_before_and_after():
+    text = re.sub(r"<[^>]+>", "", markup.summary(Summary((), (Neighbour("wolf", "dog", 0.9),), ACCURACY), ["dog"]))
+    assert "92\u202f% → 0\u202f%" in text
+    assert "81\u202f% → 81\u202f%" in text
+    assert "wolf" in text
+
+
+def test_with_nothing_erased_the_summary_says_what_to_do():
+    assert "Name at least one concept" in markup.summary(Summary((), (), {}), [])
+
+
+def test_many_notices_are_cut_short():
+    text = markup.summary(Summary(tuple(f"notice {i}" for i in range(40)), (), ACCURACY), ["dog"])
+    assert text.count("u-notice") == 5
+    assert "36 more" in text
+
+
+def test_what_was_not_measured_is_a_dash():
+    assert markup.percent(float("nan")) == "–"
+    table = markup.accuracy_table({"Original": SplitAccuracy(NONE, ACCURACY["Original"].retain)})
+    assert table.count("–") == 2
+    assert "0 pictures" in table
+
+
+def test_erased_concepts_are_marked_by_more_than_colour():
+    assert markup.name_of("Cat", ["cat"]) == '<span class="u-erased">✕ Cat</span>'
+    assert markup.name_of("dog", ["cat"]) == "dog"
+    found = markup.found_captions({"Original": [FoundCaption("a cat", "cat", 0.2)]}, ["cat"])
+    assert "✕ a cat" in found
+
+
+def test_the_recall_table_has_a_row_for_every_variant_and_direction():
+    recall = {"forget": Recall({1: 0.5, 5: 1.0, 10: 1.0}, 4), "retain": Recall({1: 0.1, 5: 0.2, 10: 0.3}, 9)}
+    table = markup.recall_table({v: RetrievalReport(recall, recall) for v in ("Original", "CCUP")})
+    assert table.count("u-variant") == 4
+    assert table.count("50\u202f%") == 4
+
+
+def test_a_thumbnail_is_small_made_once_and_forgotten_with_its_picture():
+    loads = []
+
+    def load():
+        loads.append(1)
+        return drawing("cat", 400)
+
+    picture = Picture("cat", "a cat", load)
+    first = markup.thumbnail(picture)
+    assert first.startswith("data:image/webp;base64,")
+    assert len(first) < 4_000
+    assert markup.thumbnail(picture) == first
+    assert len(loads) == 1
+    held = len(markup._thumbnails)
+    del picture
+    assert len(markup._thumbnails) == held - 1

@@ -1,0 +1,69 @@
+"""Figures say what they are given, keep their height and mark what is erased."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from unlearn import plots
+from unlearn.trade_off import TradeOffPoint
+
+PROBABILITIES = {"Original": {"cat": 0.9, "<b>dog</b>": 0.1}, "CCUP": {"cat": 0.02, "<b>dog</b>": 0.98}}
+POINTS = [
+    TradeOffPoint(mode, strength, count, forget=1 - strength, retain=0.8)
+    for mode in ("consistent", "nullspace")
+    for strength in (0.0, 0.5, 1.0)
+    for count in (1, 5)
+]
+
+
+def test_bars_are_paired_by_variant_and_hold_the_numbers():
+    figure = plots.label_bars(PROBABILITIES, ["cat"])
+    assert [bar.name for bar in figure.data] == ["Original", "CCUP"]
+    assert list(figure.data[1].x) == [0.02, 0.98]
+    assert len({bar.marker.color for bar in figure.data}) == 2
+
+
+def test_erased_labels_carry_a_cross_and_labels_are_escaped():
+    ticks = plots.label_bars(PROBABILITIES, ["CAT"]).layout.yaxis.ticktext
+    assert "✕ cat" in ticks[0]
+    assert ticks[1] == "&lt;b&gt;dog&lt;/b&gt;"
+    assert plots.marked("x" * 60, []) == "x" * 17 + "…"
+
+
+@pytest.mark.parametrize("labels", [1, 8])
+def test_the_height_does_not_depend_on_the_data(labels: int):
+    few = {"Original": {f"thing {i}": 1 / labels for i in range(labels)}}
+    assert plots.label_bars(few, []).layout.height == plots.label_bars(PROBABILITIES, []).layout.height
+
+
+def test_curves_tell_mode_and_part_without_colour():
+    figure = plots.strength_curves(POINTS, 0.7)
+    assert {(trace.line.dash, trace.name.split(",")[0]) for trace in figure.data} == {
+        ("solid", "erased"),
+        ("solid", "others"),
+        ("dot", "erased"),
+        ("dot", "others"),
+    }
+    assert figure.layout.shapes[0].x0 == 0.7
+    assert list(figure.data[0].y) == [1.0, 1.0, 0.5, 0.5, 0.0, 0.0]
+    assert all("erased: " in trace.hovertemplate for trace in plots.count_curves(POINTS).data)
+
+
+def test_a_matrix_shows_what_is_missing_as_missing():
+    figure = plots.similarity_matrix(torch.tensor([[1.0, 0.2], [torch.nan, torch.nan]]), ["cat", "dog"], ["cat"], "X")
+    assert json.loads(figure.to_json())["data"][0]["z"][1] == [None, None]
+    assert "✕ cat" in figure.layout.xaxis.ticktext[0]
+
+
+def test_norms_are_bars_of_the_erased_and_the_kept():
+    figure = plots.norm_bars({"cat": 0.05, "dog": 0.99}, ["cat"])
+    assert list(figure.data[0].x) == [0.05, 0.99]
+    assert len(set(figure.data[0].marker.color)) == 2
+
+
+def test_figures_are_transparent_so_that_they_fit_light_and_dark_pages():
+    for figure in (plots.label_bars(PROBABILITIES, []), plots.count_curves(POINTS), plots.norm_bars({"a": 1.0}, [])):
+        assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"

@@ -1,0 +1,187 @@
+"""What the views show follows from the session, on the fake model and, where meaning counts, on the embedded one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakes import NAMES, drawing
+
+from unlearn.erasers import ccup
+from unlearn.errors import ConceptError, PictureError
+from unlearn.gallery import bundled_gallery
+from unlearn.ui.loading import Lazily
+from unlearn.ui.services import CCUP, CHART_LABELS, ORIGINAL, Services
+from unlearn.ui.session import ErasureRequest, Session, Visitor
+from unlearn.ui.sources import MAX_UPLOADS, STRIP_LENGTH, add_uploads, alone, strip_of
+
+
+def erased(services: Services, *names: str, **options: object) -> Session:
+    """A session with ``names`` erased, looking at the first of them."""
+    session = Session(erasure=services.erase(Session(), ErasureRequest(names, **options)))
+    picture = alone(services.clearest_picture(names[0])) if names[0] in NAMES else None
+    return Session(erasure=session.erasure, picture=picture)
+
+
+def test_without_an_erasure_there_is_only_the_original(services: Services):
+    assert list(services.variants(Session())) == [ORIGINAL]
+    assert services.summary(Session()).at_risk == ()
+
+
+def test_erasing_takes_the_concept_and_leaves_the_others(services: Services):
+    session = erased(services, "cat")
+    accuracy = services.accuracy(session)
+    assert (accuracy[ORIGINAL].forget.top1, accuracy[CCUP].forget.top1) == (1.0, 0.0)
+    assert accuracy[CCUP].retain.top1 == 1.0
+    assert accuracy[CCUP].retain.n == 2 * (len(NAMES) - 1)
+
+
+def test_strength_zero_changes_no_number(services: Services):
+    session = erased(services, "cat", strength=0.0)
+    assert services.accuracy(session)[CCUP] == services.accuracy(session)[ORIGINAL]
+    view = services.zero_shot(session).probabilities
+    assert view[CCUP] == pytest.approx(view[ORIGINAL], abs=1e-6)  # brought to unit length once more
+
+
+def test_the_chart_shows_leaders_and_erased_labels_of_all_that_compete(services: Services):
+    view = services.zero_shot(erased(services, "dog", "guitar"))
+    assert view.offered == len(NAMES)
+    assert list(view.probabilities[ORIGINAL]) == list(view.probabilities[CCUP])
+    assert len(view.probabilities[ORIGINAL]) == CHART_LABELS
+    assert next(iter(view.probabilities[ORIGINAL])) == "dog"
+    assert "guitar" in view.probabilities[ORIGINAL]
+
+
+def test_named_labels_compete_among_themselves(services: Services):
+    view = services.zero_shot(erased(services, "cat"), ["cat", "dog", "cat "])
+    assert view.offered == 2
+    assert sum(view.probabilities[CCUP].values()) == pytest.approx(1)
+
+
+def test_neighbours_are_the_nearest_and_none_is_erased(services: Services):
+    near = services.at_risk(erased(services, "cat", "dog"))
+    assert not {neighbour.name for neighbour in near} & {"cat", "dog"}
+    assert [n.similarity for n in near] == sorted((n.similarity for n in near), reverse=True)
+
+
+def test_the_retain_set_follows_the_choice(services: Services):
+    assert len(erased(services, "cat").erasure.selection.retain) == len(NAMES) - 1
+    own = erased(services, "cat", retain="list", own_retain=["dog", "my mug"])
+    assert own.erasure.selection.retain == ("dog", "my mug")
+    near = erased(services, "cat", retain="neighbours").erasure.selection.retain
+    assert "cat" not in near
+    assert near[0] == services.at_risk(erased(services, "cat"))[0].name
+
+
+def test_a_visitors_collection_is_measured_with_its_own_words(services: Services, tmp_path: Path):
+    drawing("pizza").save(tmp_path / "mug.png")
+    uploads = add_uploads(None, [str(tmp_path / "mug.png")], " my  mug ")
+    session = Session(uploads=uploads, measures_uploads=True)
+    assert services.vocabulary_of(session).names == (*NAMES, "my mug")
+    erasure = services.erase(session, ErasureRequest(["my mug"]))
+    assert erasure.selection.notices == ()
+    assert services.accuracy(replace(session, erasure=erasure))[ORIGINAL].forget.n == 1
+    assert services.collection(Session(uploads=uploads)) is services.gallery
+
+
+def test_uploads_are_all_or_nothing(tmp_path: Path):
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    drawing("cat", 900).save(good)
+    bad.write_text("no picture")
+    uploads = add_uploads(None, [str(good)], "cat")
+    assert max(uploads.pictures[0].load().size) <= 512
+    with pytest.raises(PictureError, match="not a picture"):
+        add_uploads(uploads, [str(good), str(bad)], "cat")
+    with pytest.raises(ConceptError, match="Say what the pictures show"):
+        add_uploads(uploads, [str(good)], "  ")
+    with pytest.raises(PictureError, match="choose at least one"):
+        add_uploads(uploads, [], "cat")
+    with pytest.raises(PictureError, match="too many"):
+        add_uploads(uploads, [str(good)] * MAX_UPLOADS, "cat")
+    assert len(uploads) == 1
+
+
+def test_the_strip_starts_with_what_was_asked_for(services: Services):
+    strip = strip_of(services.gallery, ["guitar", "cat"])
+    assert [picture.concept for _, picture in strip[:4]] == ["guitar", "guitar", "cat", "cat"]
+    assert len(strip) == STRIP_LENGTH
+    assert all(services.gallery.pictures[index] is picture for index, picture in strip)
+    assert strip == strip_of(services.gallery, ["guitar", "cat"])
+
+
+def test_curves_are_kept_while_only_the_strength_moves(services: Services):
+    session = erased(services, "cat")
+    heard: list[tuple[int, int]] = []
+    curves = services.trade_off(session, lambda done, total: heard.append((done, total)))
+    assert heard == [(i, len(heard)) for i in range(1, len(heard) + 1)]
+    weaker = Session(erasure=session.erasure.at(0.3), trade_off=curves)
+    assert services.trade_off(weaker) is curves
+    other = Session(erasure=erased(services, "dog").erasure, trade_off=curves)
+    assert not services.trade_off_holds(other)
+    assert services.trade_off(other) is not curves
+
+
+def test_geometry_shows_erased_texts_shrinking(services: Services):
+    geometry = services.geometry(erased(services, "cat"))
+    assert geometry.names[0] == "cat"
+    assert geometry.norms["cat"] < min(norm for name, norm in geometry.norms.items() if name != "cat")
+    assert geometry.similarity[ORIGINAL].shape == (len(geometry.names),) * 2
+    assert geometry.largest <= 1.0
+
+
+@pytest.mark.parametrize("query", ["", "  ", "x" * 301])
+def test_a_query_that_cannot_be_used_is_refused(services: Services, query: str):
+    with pytest.raises(ConceptError, match="query"):
+        services.find_pictures(Session(), query)
+
+
+def test_the_screen_starts_from_the_erasers_own_defaults():
+    request, settings = ErasureRequest(), ccup.Settings()
+    for name in ("strength", "mode", "side", "lam", "mu", "synonyms"):
+        assert getattr(request, name) == getattr(settings, name), name
+
+
+def test_events_of_one_page_do_not_undo_each_other():
+    visitor = Visitor()
+    visitor.change(measures_uploads=True)
+    before = visitor.session
+    visitor.change(erasure="an erasure")
+    assert visitor.session == Session(erasure="an erasure", measures_uploads=True)
+    assert before.erasure is None
+
+
+def test_services_are_loaded_once_and_a_failure_leaves_it_to_the_next():
+    attempts: list[int] = []
+
+    def load() -> str:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise PictureError("the folder is empty")
+        return "services"
+
+    lazily = Lazily(load)
+    with pytest.raises(PictureError):
+        lazily()
+    assert lazily() == lazily() == "services"
+    assert len(attempts) == 2
+
+
+@pytest.fixture(scope="module")
+def real(pocket, vocabulary) -> Services:
+    return Services(pocket, bundled_gallery().test, vocabulary)
+
+
+def test_on_the_embedded_model_a_cat_is_a_cat_until_it_is_erased(real: Services):
+    session = Session(
+        erasure=real.erase(Session(), ErasureRequest(["cat"])), picture=alone(real.clearest_picture("cat"))
+    )
+    view = real.zero_shot(session).probabilities
+    assert max(view[ORIGINAL], key=view[ORIGINAL].__getitem__) == "cat"
+    assert max(view[CCUP], key=view[CCUP].__getitem__) != "cat"
+    accuracy = real.accuracy(session)
+    assert accuracy[CCUP].forget.top1 == 0.0
+    assert accuracy[CCUP].retain.top1 > accuracy[ORIGINAL].retain.top1 - 0.02
+    found = real.find_pictures(session, "a cat")
+    assert found[ORIGINAL][0].picture.concept == "cat"
+    assert found[CCUP][0].score < found[ORIGINAL][0].score / 2

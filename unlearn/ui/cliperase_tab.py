@@ -1,0 +1,151 @@
+"""CLIPErase: fine-tune the concepts away in the background, watch it happen, stop it any time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from unlearn import plots
+from unlearn.ui import markup
+from unlearn.ui.guard import on_screen
+from unlearn.ui.loading import Provider
+from unlearn.ui.session import FineTuneRequest, Session, Visitor
+
+if TYPE_CHECKING:
+    from unlearn.erasers.cliperase import Record
+    from unlearn.ui.runs import RunStatus
+
+INTRO = (
+    "<p class='u-small'>CLIPErase fine-tunes CLIP until it no longer ties pictures of the concepts to their names "
+    "(forgetting), while it keeps matching the others (retention) and stays close to what it was (consistency). It "
+    "erases the concepts named on the left, learns from pictures that are never measured on, and when it is done joins "
+    "the comparison in every view. Pictures of a concept that the gallery lacks can be added on the left.</p>"
+)
+#: Seconds between two looks at a run.
+POLL = 0.7
+
+
+@dataclass(frozen=True)
+class CLIPEraseTab:
+    """The tab's components; ``render`` gives the values of ``outputs``."""
+
+    services: Provider
+    tab: gr.Tab
+    steps: gr.Slider
+    learning_rate: gr.Number
+    trainable: gr.Radio
+    forgetting: gr.Radio
+    start: gr.Button
+    stop: gr.Button
+    remove: gr.Button
+    status: gr.HTML
+    losses: gr.Plot
+    accuracy: gr.Plot
+
+    @classmethod
+    def build(cls, services: Provider) -> CLIPEraseTab:
+        asked = FineTuneRequest()
+        with gr.Tab("CLIPErase", id="cliperase") as tab:
+            gr.HTML(INTRO)
+            with gr.Row():
+                start = gr.Button("Start CLIPErase", variant="primary", elem_id="start-run")
+                stop = gr.Button("Stop", interactive=False, elem_id="stop-run")
+                remove = gr.Button("Take off again", interactive=False, elem_id="remove-run")
+            with gr.Accordion("How to fine-tune", open=False):
+                with gr.Row():
+                    steps = gr.Slider(10, 500, value=asked.steps, step=10, label="Steps", buttons=[])
+                    learning_rate = gr.Number(None, label="Learning rate (empty: what suits)", min_width=120)
+                trainable = gr.Radio(
+                    [
+                        ("Last blocks of both towers", "last_blocks"),
+                        ("Projections only", "projections"),
+                        ("LoRA adapters", "lora"),
+                        ("All weights (slow)", "all"),
+                    ],
+                    value=asked.trainable,
+                    label="What trains",
+                )
+                forgetting = gr.Radio(
+                    [("Cosine of the pairs (paper)", "cosine"), ("Gradient ascent (variant)", "gradient_ascent")],
+                    value=asked.forgetting,
+                    label="Forgetting module",
+                )
+            status = gr.HTML(markup.no_run(), elem_id="run-status")
+            with gr.Row():
+                losses = _plot("run-losses")
+                accuracy = _plot("run-accuracy")
+        return cls(
+            services, tab, steps, learning_rate, trainable, forgetting, start, stop, remove, status, losses, accuracy
+        )
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return []
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.start, self.stop, self.remove, self.status, self.losses, self.accuracy]
+
+    def render(self, session: Session) -> list[Any]:
+        """The state that does not move: the run in force, if any. A moving run is shown by :meth:`watch`."""
+        return [gr.skip(), gr.skip(), gr.update(interactive=session.fine_tuned is not None), *[gr.skip()] * 3]
+
+    def of_status(self, visitor: Visitor, status: RunStatus | None) -> list[Any]:
+        """The values of ``outputs`` for a run as it is now; its result comes into force here."""
+        if status is None:
+            return [gr.update(interactive=True), gr.update(interactive=False), *self.render(visitor.session)[2:]]
+        records = steps_of(status)
+        return [
+            gr.update(interactive=status.ended),
+            gr.update(interactive=not status.ended),
+            gr.update(interactive=visitor.session.fine_tuned is not None),
+            markup.run_status(status),
+            plots.loss_curves(records) if records else gr.skip(),
+            plots.accuracy_curves(records) if records else gr.skip(),
+        ]
+
+    async def watch(self, visitor: Visitor) -> AsyncIterator[list[Any]]:
+        """Show the visitor's run until it has ended, on whichever page it was started."""
+        shown: RunStatus | None = None
+        while True:
+            status = self.services().run_of(visitor)
+            if status != shown or status is None:
+                shown = status
+                yield self.of_status(visitor, status)
+            if status is None or status.ended:
+                return
+            await asyncio.sleep(POLL)
+
+    @property
+    def settings(self) -> list[gr.components.Component]:
+        """What :class:`unlearn.ui.runs.FineTuneRequest` holds beside the concepts, in its order."""
+        return [self.steps, self.learning_rate, self.trainable, self.forgetting]
+
+    def begin(self, visitor: Visitor, forget: list[str], *values: Any) -> list[Any]:
+        """Put the visitor's run in line."""
+        steps, *rest = values
+        return self.of_status(visitor, self.services().start_run(visitor, FineTuneRequest(forget, int(steps), *rest)))
+
+    def end(self, visitor: Visitor) -> list[Any]:
+        """Stop the visitor's run within a step; the edit that was in force stays."""
+        return self.of_status(visitor, self.services().cancel_run(visitor))
+
+    def register_callbacks(self, visitor: gr.State) -> None:
+        self.stop.click(
+            on_screen(self.end), visitor, self.outputs, show_progress="hidden", api_visibility="private", queue=False
+        )
+
+
+def steps_of(status: RunStatus) -> list[Record]:
+    """The steps a run has made, without the preparation before them."""
+    from unlearn.erasers.cliperase import Record
+
+    return [progress for progress in status.progress if isinstance(progress, Record)]
+
+
+def _plot(name: str) -> gr.Plot:
+    return gr.Plot(show_label=False, container=False, elem_id=name, elem_classes="u-plot-360", min_width=300)

@@ -1,0 +1,81 @@
+"""CLIPErase for a visitor: a background run over the shared model, and the model that comes of it. No gradio here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import asdict, dataclass
+
+from unlearn.concepts import Vocabulary, select
+from unlearn.encoders import OpenClipEncoder, TextImageEncoder, class_embeddings
+from unlearn.erasers import cliperase
+from unlearn.errors import ModelError
+from unlearn.finetuning.pairs import hold_out
+from unlearn.gallery import Gallery, image_features
+from unlearn.jobs import Jobs, Status
+from unlearn.ui.session import FineTuneRequest
+from unlearn.zero_gpu import on_zero_gpu
+
+
+@dataclass(frozen=True, eq=False)
+class FineTuned:
+    """A finished run: the erasure, and the model it makes, which shares all other weights with the base model."""
+
+    erasure: cliperase.Erasure
+    encoder: OpenClipEncoder
+
+    @property
+    def forget_names(self) -> tuple[str, ...]:
+        return self.erasure.selection.forget_names
+
+
+Run = Callable[[], Generator[cliperase.Progress, None, FineTuned]]
+RunStatus = Status[cliperase.Progress, FineTuned]
+RunQueue = Jobs[cliperase.Progress, FineTuned]
+
+
+def prepare_run(
+    encoder: TextImageEncoder,
+    request: FineTuneRequest,
+    *,
+    training: Gallery,
+    collection: Gallery,
+    uploads: Gallery | None,
+    vocabulary: Vocabulary,
+) -> Run:
+    """Check everything now, and return the run as :class:`unlearn.jobs.Jobs` takes it.
+
+    Args:
+        encoder: the shared model.
+        request: concepts and settings.
+        training: pictures to train on.
+        collection: pictures that the views measure on.
+        uploads: the visitor's own; every fifth of a concept is measured on, the others are trained on.
+        vocabulary: the labels in use.
+
+    Raises:
+        ConceptError, ParameterError, PictureError, ModelError: it cannot be run; the message says why.
+    """
+    if not isinstance(encoder, OpenClipEncoder):
+        raise ModelError("This model cannot be fine-tuned; CCUP needs no training.")
+    asked = {name: value for name, value in asdict(request).items() if name != "forget" and value is not None}
+    settings = cliperase.Settings.of(**asked)
+    selection = select(request.forget, vocabulary=vocabulary)
+    own = hold_out(uploads) if uploads else None
+    run = cliperase.train(
+        encoder,
+        selection,
+        settings,
+        galleries=[training, own.train] if own else [training],
+        probe=own.test if own and len(own.test) and collection is uploads else collection,
+        classnames=vocabulary.names,
+    )
+
+    def start() -> Generator[cliperase.Progress, None, FineTuned]:
+        erasure = yield from on_zero_gpu(lambda: run)()
+        edited = erasure.apply(encoder)
+        # What every view asks for first, encoded here, so that the page does not wait for it.
+        image_features(edited, collection)
+        class_embeddings(edited, vocabulary.names)
+        return FineTuned(erasure, edited)
+
+    return start
