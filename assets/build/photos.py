@@ -46,7 +46,7 @@ PHOTOS = (
     Photo(f"{STDLIB}dust-bowl-home", "image.jpg", "house", "an old photo of an abandoned house", GETTY, "Dorothea Lange", (480, 190, 1024, 520)),
     Photo(f"{STDLIB}locomotion-house-cat", "image.jpg", "cat", "an old photo of a walking cat", GETTY, "Eadweard J. Muybridge", (40, 12, 190, 118)),
     Photo(f"{STDLIB}nagasaki-boats", "image.jpg", "sailboat", "an old photo of a boat on a river", GETTY, "Felice Beato", (400, 100, 1000, 620)),
-    Photo(SCIPY, "face.dat", "raccoon", "a photo of a raccoon", "CC0-1.0", "Derrick Coetzee"),
+    Photo(SCIPY, "face.dat", "raccoon", "a photo of a raccoon", "Public domain", "public-domain-image.com"),
 )  # fmt: skip
 
 

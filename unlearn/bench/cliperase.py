@@ -100,8 +100,8 @@ def run(quick: bool = False) -> Table:
         ),
         rows=tuple(_row(size, done) for size, done in outcomes.items()),
         note=f"Top-1 on the gallery's test split: {len(gallery.test)} pictures never trained on, "
-        f"{len(load_vocabulary().names)} labels offered, erased ones included. Every run has a seed and concepts of its "
-        f"own, drawn from the {len(known)} that the model knows. Trained on {len(gallery.train)} pictures in other "
+        f"{len(load_vocabulary().names)} labels offered, erased ones included. Every run has a seed and concepts of "
+        f"its own, drawn from the {len(known)} that the model knows. Trained on {len(gallery.train)} pictures in other "
         "drawing styles with the defaults of `unlearn.erasers.cliperase.Settings`. Seconds are a run's median, "
         f"evaluation apart; the first run of all took {first:.0f}, as it also encodes the pictures. {machine()}, "
         f"{torch.get_num_threads()} threads.",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from unlearn.erasers.cliperase import Erasure
     from unlearn.finetuning.sources import TrainingData
 
-#: Fields of :class:`unlearn.erasers.cliperase.Settings` that are arguments; where none is given its default holds.
+#: Fields of :class:`unlearn.erasers.cliperase.Settings` that are arguments; where none is given its preset holds.
 NUMBERS = {
     "steps": (int, "optimiser steps"),
     "batch_size": (int, "pairs of the forget and of the retain set in a step"),
@@ -24,7 +24,7 @@ NUMBERS = {
     "probe_every": (int, "steps from one measurement, and checkpoint, to the next"),
 }
 CHOICES = {
-    "trainable": (("last_blocks", "projections", "all", "lora"), "what trains"),
+    "trainable": (("projections", "last_blocks", "all", "lora"), "what trains; the first is the default"),
     "forgetting": (("cosine", "gradient_ascent"), "form of the forgetting module; the first is the paper's"),
     "precision": (("float32", "bfloat16"), "of the towers' arithmetic"),
 }
