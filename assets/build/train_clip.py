@@ -20,7 +20,10 @@ RUN = CACHE / "pocket"
 
 
 def main() -> None:
-    """Run both stages and write ``assets/models/pocket-clip``. The defaults made the shipped model."""
+    """Run both stages and write ``assets/models/pocket-clip``.
+
+    The defaults are those of the shipped model, which an earlier form of these scripts made: expect its like, not its bytes.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=160, help="picture size in training")
     parser.add_argument("--steps", type=int, default=1400, help="steps of fine-tuning")

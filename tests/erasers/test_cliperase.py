@@ -23,7 +23,7 @@ from unlearn.finetuning.pairs import forget_and_retain, hold_out
 from unlearn.finetuning.prepared import Preparation
 from unlearn.gallery import Gallery, Picture, image_features
 
-SETTINGS = cliperase.Settings(steps=40, batch_size=6, learning_rate=1e-3, precision="float32")
+SETTINGS = cliperase.Settings("last_blocks", steps=40, batch_size=6, learning_rate=1e-3)
 
 
 @pytest.fixture
@@ -254,6 +254,14 @@ def test_settings_that_cannot_be_used(wrong):
     name = next(iter(wrong)).replace("_", " ")
     with pytest.raises(ParameterError, match=f"^{name} is"):
         cliperase.Settings(**wrong)
+
+
+def test_presets_give_way_to_what_is_given():
+    assert cliperase.Settings.of() == cliperase.Settings()
+    assert cliperase.Settings.of("last_blocks").learning_rate != cliperase.Settings.learning_rate
+    assert cliperase.Settings.of("last_blocks", learning_rate=0.01).learning_rate == 0.01
+    with pytest.raises(ParameterError, match="everything"):
+        cliperase.Settings.of("everything")
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(toy, start, monkeypatch):

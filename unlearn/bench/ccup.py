@@ -86,8 +86,8 @@ def run(quick: bool = False, encoder: OpenClipEncoder | None = None) -> Table:
         ),
         rows=tuple(rows),
         note=f"Top-1 on the gallery's test split ({len(gallery)} pictures, {len(vocabulary.names)} labels offered, "
-        f"erased ones included; “among 5”: the own label and four others, chance is 20 %), mean over sets drawn with seed "
-        f"{SEED} from the {len(known)} concepts that the model "
+        f"erased ones included; “among 5”: the own label and four others, chance is 20 %), mean over sets drawn with "
+        f"seed {SEED} from the {len(known)} concepts that the model "
         f"knows; worst set: largest fall of retain accuracy. λ = {ccup.Settings.lam:g}, μ = {ccup.Settings.mu:g}; "
         f"{machine()}.",
     )

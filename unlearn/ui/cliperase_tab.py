@@ -61,8 +61,8 @@ class CLIPEraseTab:
                     learning_rate = gr.Number(None, label="Learning rate (empty: what suits)", min_width=120)
                 trainable = gr.Radio(
                     [
-                        ("Last blocks of both towers", "last_blocks"),
-                        ("Projections only", "projections"),
+                        ("Projections of both towers (seconds)", "projections"),
+                        ("Their last blocks (minutes)", "last_blocks"),
                         ("LoRA adapters", "lora"),
                         ("All weights (slow)", "all"),
                     ],

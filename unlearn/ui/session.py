@@ -39,9 +39,9 @@ class FineTuneRequest:
     """What the visitor asks CLIPErase for; the defaults are those of its settings."""
 
     forget: Sequence[str] = ()
-    steps: int = 100
+    steps: int = 200
     learning_rate: float | None = None
-    trainable: str = "last_blocks"
+    trainable: str = "projections"
     forgetting: str = "cosine"
     seed: int = 0
 

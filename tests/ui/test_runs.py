@@ -1,0 +1,101 @@
+"""CLIPErase on the embedded model through the services: started, watched, in force, stacked, taken off, found again."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict
+
+import pytest
+
+from unlearn.config import Settings
+from unlearn.encoders import weights_checksum
+from unlearn.erasers import cliperase
+from unlearn.errors import ConceptError, JobError, ParameterError, PictureError
+from unlearn.gallery import Gallery, bundled_gallery
+from unlearn.jobs import State
+from unlearn.ui.services import Services
+from unlearn.ui.session import ErasureRequest, FineTuneRequest, Visitor
+
+
+def few(gallery: Gallery) -> Gallery:
+    """A few concepts of ``gallery``, so that a run takes seconds."""
+    wanted = {"cat", "dog", "pizza", "car", "banana", "guitar", "umbrella", "key"}
+    return gallery.where(lambda picture: picture.concept in wanted)
+
+
+@pytest.fixture(scope="module")
+def services(pocket, vocabulary):
+    bundled = bundled_gallery()
+    services = Services(pocket, few(bundled.test), vocabulary, Settings(), few(bundled.train))
+    yield services
+    services.runs.close()
+
+
+def wait(services: Services, visitor: Visitor) -> State:
+    for status in services.runs.watch(visitor.key):
+        last = status
+    services.run_of(visitor)
+    return last.state
+
+
+def test_a_run_comes_into_force_is_stacked_on_and_taken_off(services):
+    before = weights_checksum(services.encoder.model)
+    visitor = Visitor()
+    services.start_run(visitor, FineTuneRequest(["pizza"], steps=60))
+    assert wait(services, visitor) is State.DONE
+    visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["dog"])))
+    assert list(services.variants(visitor.session)) == ["Original", "CCUP", "CLIPErase", "CLIPErase + CCUP"]
+    assert visitor.session.erased == ("dog", "pizza")
+    accuracy = services.accuracy(visitor.session)
+    assert accuracy["CLIPErase + CCUP"].forget.top1 < accuracy["Original"].forget.top1
+    assert accuracy["CLIPErase + CCUP"].retain.top1 >= accuracy["Original"].retain.top1 - 0.2
+    # A reloaded page is another visitor with the same key: it finds the run.
+    reloaded = copy.deepcopy(visitor)
+    assert reloaded is not visitor
+    assert reloaded.key != visitor.key
+    reloaded.key = visitor.key
+    services.run_of(reloaded)
+    assert reloaded.session.fine_tuned is visitor.session.fine_tuned
+    services.leave(visitor)
+    assert services.run_of(reloaded) is not None, "the key is still in use"
+    assert services.remove_run(reloaded).fine_tuned is None
+    assert services.run_of(reloaded) is None
+    assert weights_checksum(services.encoder.model) == before
+
+
+def test_stop_leaves_what_was_in_force(services):
+    visitor = Visitor()
+    services.start_run(visitor, FineTuneRequest(["cat"], steps=5000))
+    with pytest.raises(JobError, match="still"):
+        services.start_run(visitor, FineTuneRequest(["dog"]))
+    services.cancel_run(visitor)
+    services.cancel_run(visitor)
+    assert wait(services, visitor) is State.CANCELLED
+    assert visitor.session.fine_tuned is None
+    assert services.cancel_run(Visitor()) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "said"),
+    [
+        (FineTuneRequest([]), ConceptError, "No concept"),
+        (FineTuneRequest(["unicycle"]), PictureError, "no picture"),
+        (FineTuneRequest(["cat"], steps=0), ParameterError, "steps is 0"),
+        (FineTuneRequest(["cat"], learning_rate=-1.0), ParameterError, "learning rate is -1"),
+        (FineTuneRequest(["cat"], trainable="everything"), ParameterError, "choose one of"),
+    ],
+)
+def test_a_bad_request_never_gets_in_line(services, asked, error, said):
+    visitor = Visitor()
+    with pytest.raises(error, match=said):
+        services.start_run(visitor, asked)
+    assert services.run_of(visitor) is None
+
+
+def test_defaults_of_the_screen_are_those_of_the_method():
+    asked = {k: v for k, v in asdict(FineTuneRequest()).items() if k != "forget" and v is not None}
+    assert cliperase.Settings(**asked) == cliperase.Settings()
+    defaults = asdict(ErasureRequest())
+    from unlearn.erasers import ccup
+
+    assert all(defaults[name] == value for name, value in asdict(ccup.Settings()).items())
