@@ -50,7 +50,7 @@ class Settings:
 
     mode: str = "consistent"
     strength: float = 1.0
-    lam: float = 500.0
+    lam: float = 1000.0
     mu: float = 100.0
     side: str = "image"
     synonyms: bool = True

@@ -29,7 +29,7 @@ class ErasureRequest:
     side: str = "image"
     retain: str = RETAIN_VOCABULARY
     own_retain: Sequence[str] = ()
-    lam: float = 500.0
+    lam: float = 1000.0
     mu: float = 100.0
     synonyms: bool = True
 
