@@ -68,6 +68,7 @@ def train(
         classnames=data.vocabulary.names,
         checkpoint=arguments.checkpoint,
     )
+    part = ""
     with tqdm(disable=quiet) as bar:
         while True:
             try:
@@ -76,17 +77,20 @@ def train(
                 result: cliperase.Erasure = stop.value
                 return result
             if isinstance(progress, Preparation):
-                bar.set_description("encoding pictures")
-                bar.total, bar.n = progress.total, progress.done
+                what, done, total = "encoding pictures", progress.done, progress.total
             else:
-                bar.set_description("CLIPErase")
-                bar.total, bar.n = progress.steps, progress.step
+                what, done, total = "CLIPErase", progress.step, progress.steps
                 bar.set_postfix(
                     loss=f"{progress.loss:.3f}",
                     forget=f"{progress.forget_accuracy:.1%}",
                     retain=f"{progress.retain_accuracy:.1%}",
+                    refresh=False,
                 )
-            bar.refresh()
+            if what != part:
+                part = what
+                bar.reset(total)  # a new part has a rate of its own
+                bar.set_description(what, refresh=False)
+            bar.update(done - bar.n)
 
 
 def _flag(name: str) -> str:

@@ -83,6 +83,7 @@ CSS = """
   .main.fillable { padding: 12px 14px !important; }
   .tab-container button { padding: 0 9px !important; font-size: var(--text-sm) !important; }
   .u-head { flex-wrap: wrap !important; }
+  .u-head > * { flex: 1 1 100% !important; }
   .u-table { font-size: var(--text-xs); }
   .u-table th, .u-table td { padding: 5px 3px !important; }
   .u-table small { display: block; font-weight: 400; }
