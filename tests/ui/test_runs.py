@@ -13,6 +13,7 @@ from unlearn.erasers import cliperase
 from unlearn.errors import ConceptError, JobError, ParameterError, PictureError
 from unlearn.gallery import Gallery, bundled_gallery
 from unlearn.jobs import State
+from unlearn.ui.api import LEARNING_RATE
 from unlearn.ui.services import Services
 from unlearn.ui.session import ErasureRequest, FineTuneRequest, Visitor
 
@@ -95,6 +96,7 @@ def test_a_bad_request_never_gets_in_line(services, asked, error, said):
 def test_defaults_of_the_screen_are_those_of_the_method():
     asked = {k: v for k, v in asdict(FineTuneRequest()).items() if k != "forget" and v is not None}
     assert cliperase.Settings(**asked) == cliperase.Settings()
+    assert cliperase.Settings().learning_rate == LEARNING_RATE
     defaults = asdict(ErasureRequest())
     from unlearn.erasers import ccup
 

@@ -88,8 +88,8 @@ def train(
                 )
             if what != part:
                 part = what
-                bar.reset(total)  # a new part has a rate of its own
                 bar.set_description(what, refresh=False)
+                bar.reset(total)  # a new part has a rate of its own
             bar.update(done - bar.n)
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from unlearn.evaluation.retrieval import RetrievalReport
     from unlearn.ui.runs import RunStatus
 
+#: What suits the projections, the default of what trains; a parameter without a default would have to be given.
+LEARNING_RATE = 3e-4
 TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
 TEXT, NUMBER, YES_OR_NO, OBJECT = ({"type": kind} for kind in ("string", "number", "boolean", "object"))
 
@@ -112,14 +114,14 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
         visitor: Visitor,
         forget: list[str],
         steps: int,
-        learning_rate: float | None,
+        learning_rate: float,
         trainable: str,
         forgetting: str,
         seed: int,
     ) -> AsyncIterator[dict[str, Any]]:
         """Fine-tune concepts away in the background; streams the state of the run until it has ended.
 
-        forget: concepts with pictures in the gallery. steps, learning_rate (null: what suits), seed: of the training.
+        forget: concepts with pictures in the gallery. steps, learning_rate, seed: of the training.
         trainable: "last_blocks", "projections", "lora" or "all". forgetting: "cosine" or "gradient_ascent". Yields
         state, place in line, step, losses and accuracies (null where not measured), seconds and seconds left; once
         done, the later calls of the same client compare "CLIPErase" too. A client that leaves leaves the run going.
@@ -164,7 +166,7 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
     run_parameters = [
         Api(None, TEXTS, "Concepts to erase"),
         Api(run.steps, NUMBER, "Steps"),
-        Api(run.learning_rate, NUMBER, "Learning rate"),
+        Api(LEARNING_RATE, NUMBER, "Learning rate"),
         Api(run.trainable, TEXT, "What trains: last_blocks, projections, lora or all"),
         Api(run.forgetting, TEXT, "Forgetting module: cosine or gradient_ascent"),
         Api(run.seed, NUMBER, "Seed"),
