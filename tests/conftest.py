@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
+from toy import toy, toy_gallery, toy_vocabulary  # noqa: F401  fixtures
 
 from unlearn import load_clip
 from unlearn.concepts import load_vocabulary

@@ -9,7 +9,6 @@ import weakref
 
 import pytest
 import torch
-from toy import toy, toy_gallery, toy_vocabulary  # noqa: F401
 
 from unlearn.concepts import select
 from unlearn.encoders import weights_checksum
@@ -173,7 +172,7 @@ def test_a_page_closed_for_good_mid_run(jobs):
     assert jobs.find("ann") is None
 
 
-def test_base_weights_after_runs_cancels_and_crashes(jobs, toy, toy_gallery, toy_vocabulary, monkeypatch):  # noqa: F811
+def test_base_weights_after_runs_cancels_and_crashes(jobs, toy, toy_gallery, toy_vocabulary, monkeypatch):
     before = weights_checksum(toy.model)
 
     def start():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
+Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
@@ -21,14 +22,25 @@ class PerEncoder(Generic[Value]):
 
     def get(self, encoder: object, key: Hashable, compute: Callable[[], Value]) -> Value:
         """The value of ``key`` for ``encoder``, computed by ``compute`` if it is not known yet."""
+        return self.get_all(encoder, [key], lambda missing: [compute()])[0]
+
+    def get_all(
+        self, encoder: object, keys: Sequence[Key], compute: Callable[[list[Key]], Sequence[Value]]
+    ) -> list[Value]:
+        """The values of ``keys`` for ``encoder``; ``compute`` gives those that are not known yet, all at once."""
         with self._lock:
             known = self._values.setdefault(encoder, OrderedDict())
-            if key in known:
+            found = {key: known[key] for key in keys if key in known}
+            for key in found:
                 known.move_to_end(key)
-                return known[key]
-        value = compute()  # outside the lock: two visitors may compute the same, nobody waits for a stranger
-        with self._lock:
-            known[key] = value
-            while len(known) > self._most:
-                known.popitem(last=False)
-        return value
+        missing = [key for key in dict.fromkeys(keys) if key not in found]
+        if missing:
+            # Outside the lock: two visitors may compute the same, nobody waits for a stranger.
+            fresh = dict(zip(missing, compute(missing), strict=True))
+            found |= fresh
+            with self._lock:
+                for key in missing:
+                    known[key] = fresh[key]
+                while len(known) > self._most:
+                    known.popitem(last=False)
+        return [found[key] for key in keys]

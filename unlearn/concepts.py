@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -34,6 +34,13 @@ class Vocabulary:
     """An ordered list of concepts: the labels offered, and by default what an erasure retains."""
 
     concepts: tuple[Concept, ...]
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Vocabulary:
+        """``names``, each once, with the synonyms that the bundled vocabulary knows for them."""
+        known = load_vocabulary()
+        found = ((name, known.find(name)) for name in dict.fromkeys(names))
+        return cls(tuple(replace(concept, name=name) if concept else Concept(name) for name, concept in found))
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -163,7 +163,8 @@ def weights_checksum(model: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-_classes: PerEncoder[Tensor] = PerEncoder(most=512)
+#: Class embeddings by name: some thousands of rows, for vocabularies, synonyms and what visitors type.
+_classes: PerEncoder[Tensor] = PerEncoder(most=8192)
 
 
 def class_embeddings(
@@ -176,19 +177,21 @@ def class_embeddings(
     if isinstance(encoder, EditedEncoder):
         return encoder.edit_text(class_embeddings(encoder.base, classnames, templates))
 
-    def compute() -> Tensor:
-        texts = [prompt for name in classnames for prompt in prompts(name, templates)]
-        features = encoder.encode_text(texts).view(len(classnames), len(templates), -1)
-        return F.normalize(features.mean(dim=1), dim=-1)
+    def compute(missing: list[tuple[str, tuple[str, ...]]]) -> Sequence[Tensor]:
+        texts = [prompt for name, _ in missing for prompt in prompts(name, templates)]
+        features = encoder.encode_text(texts).view(len(missing), len(templates), -1)
+        return F.normalize(features.mean(dim=1), dim=-1).unbind()
 
-    return _classes.get(encoder, (tuple(classnames), tuple(templates)), compute)
+    keys = [(name, tuple(templates)) for name in classnames]
+    return torch.stack(_classes.get_all(encoder, keys, compute))
 
 
 def remember_classes(
     encoder: TextImageEncoder, classnames: Sequence[str], embeddings: Tensor, templates: Sequence[str] = TEMPLATES
 ) -> None:
     """Put a classifier computed earlier by the same weights, (num_classes, embed_dim), where it will be looked up."""
-    _classes.get(encoder, (tuple(classnames), tuple(templates)), lambda: embeddings)
+    rows = {(name, tuple(templates)): row for name, row in zip(classnames, embeddings, strict=True)}
+    _classes.get_all(encoder, list(rows), lambda missing: [rows[key] for key in missing])
 
 
 def pick_device() -> torch.device:

@@ -19,6 +19,7 @@ import torch
 from unlearn.errors import JobError, UnlearnError
 
 P = TypeVar("P")
+Q = TypeVar("Q")
 R = TypeVar("R")
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,29 @@ class State(StrEnum):
     DONE = "done"
     CANCELLED = "cancelled"
     FAILED = "failed"
+
+
+def drive(run: Generator[P, None, R], watch: Callable[[P], object] = lambda progress: None) -> R:
+    """Take a job to its end here and now: ``watch`` sees all that it yields, what it returns is returned."""
+    while True:
+        try:
+            progress = next(run)
+        except StopIteration as stop:
+            result: R = stop.value
+            return result
+        watch(progress)
+
+
+def relayed(run: Generator[P, None, R], change: Callable[[P], Q]) -> Generator[Q, None, R]:
+    """The same job, its progress told in other words."""
+    try:
+        while True:
+            yield change(next(run))
+    except StopIteration as stop:
+        result: R = stop.value
+        return result
+    finally:
+        run.close()
 
 
 ENDED = frozenset({State.DONE, State.CANCELLED, State.FAILED})

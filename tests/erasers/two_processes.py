@@ -12,6 +12,7 @@ from toy import COLOURS, toy_gallery, toy_model
 from unlearn.concepts import Concept, Vocabulary, select
 from unlearn.erasers import cliperase
 from unlearn.finetuning.processes import Processes
+from unlearn.jobs import drive
 
 SETTINGS = cliperase.Settings(trainable="projections", steps=5, batch_size=5, learning_rate=1e-3, precision="float32")
 
@@ -28,11 +29,7 @@ def train_toy() -> dict[str, torch.Tensor]:
         probe=gallery.test,
         classnames=vocabulary.names,
     )
-    while True:
-        try:
-            next(run)
-        except StopIteration as stop:
-            return dict(stop.value.delta)
+    return dict(drive(run).delta)
 
 
 if __name__ == "__main__":

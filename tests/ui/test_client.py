@@ -21,7 +21,7 @@ def cat(tmp_path: Path) -> Path:
 
 def test_the_endpoints_are_documented(client: Client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(endpoints) >= {"/erase", "/zero_shot", "/retrieve", "/trade_off"}
+    assert set(endpoints) >= {"/erase", "/zero_shot", "/retrieve", "/trade_off", "/cliperase", "/generate", "/cancel"}
     assert all(len(endpoint["description"]) > 80 for endpoint in endpoints.values())
     assert [p["parameter_name"] for p in endpoints["/erase"]["parameters"]] == [
         "forget", "strength", "mode", "side", "retain", "own_retain", "lam", "mu", "synonyms",

@@ -1,4 +1,4 @@
-"""CLIPErase through the API: it streams, it stops, and says in a sentence what cannot be done."""
+"""CLIPErase and drawing through the API: they stream, they stop, and say in a sentence what cannot be done."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_run_streams_its_state_and_stops_when_told(real_app: str):
 
 
 def test_what_cannot_be_run_is_told(client: Client, real_app: str):
-    assert client.predict(api_name="/cancel") == {"state": "none"}
+    assert client.predict(api_name="/cancel") == {"state": "none", "drawing": "none"}
     with pytest.raises(AppError, match="cannot be fine-tuned"):
         client.predict(["cat"], api_name="/cliperase")
     with visiting(real_app) as visitor:
@@ -31,3 +31,18 @@ def test_what_cannot_be_run_is_told(client: Client, real_app: str):
             visitor.predict(["unicycle"], api_name="/cliperase")
         with pytest.raises(AppError, match="steps is 0"):
             visitor.predict(["cat"], 0, api_name="/cliperase")
+
+
+def test_a_program_draws_before_and_after(real_app: str):
+    with visiting(real_app) as client:
+        with pytest.raises(AppError, match="Nothing is erased yet"):
+            client.predict("a cat", api_name="/generate")
+        client.predict(["cat"], api_name="/erase")
+        *_, last = client.submit("a cat and a pizza", "pocket", 3, 1, 4, api_name="/generate")
+        assert last["state"] == "done", last["message"]
+        assert last["seeds"] == [3]
+        assert set(last["seen"]) == {"cat", "pizza"}
+        assert last["before"][0].startswith("data:image/png;base64,")
+        assert last["before"] != last["after"]
+        with pytest.raises(AppError, match="seed is -1"):
+            client.predict("a cat", "pocket", -1, api_name="/generate")

@@ -13,7 +13,7 @@ from unlearn.erasers import cliperase
 from unlearn.errors import ConceptError, JobError, ParameterError, PictureError
 from unlearn.gallery import Gallery, bundled_gallery
 from unlearn.jobs import State
-from unlearn.ui.api import LEARNING_RATE
+from unlearn.ui.api_runs import LEARNING_RATE
 from unlearn.ui.services import Services
 from unlearn.ui.session import ErasureRequest, FineTuneRequest, Visitor
 
@@ -29,11 +29,11 @@ def services(pocket, vocabulary):
     bundled = bundled_gallery()
     services = Services(pocket, few(bundled.test), vocabulary, Settings(), few(bundled.train))
     yield services
-    services.runs.close()
+    services.jobs.close()
 
 
 def wait(services: Services, visitor: Visitor) -> State:
-    for status in services.runs.watch(visitor.key):
+    for status in services.jobs.watch(visitor.key):
         last = status
     services.run_of(visitor)
     return last.state

@@ -11,6 +11,7 @@ from fakes import NAMES, drawing
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError, PictureError
 from unlearn.gallery import bundled_gallery
+from unlearn.ui import trade_offs
 from unlearn.ui.loading import Lazily
 from unlearn.ui.services import CCUP, CHART_LABELS, ORIGINAL, Services
 from unlearn.ui.session import ErasureRequest, Session, Visitor
@@ -113,17 +114,17 @@ def test_the_strip_starts_with_what_was_asked_for(services: Services):
 def test_curves_are_kept_while_only_the_strength_moves(services: Services):
     session = erased(services, "cat")
     heard: list[tuple[int, int]] = []
-    curves = services.trade_off(session, lambda done, total: heard.append((done, total)))
+    curves = trade_offs.measure(services, session, lambda done, total: heard.append((done, total)))
     assert heard == [(i, len(heard)) for i in range(1, len(heard) + 1)]
     weaker = Session(erasure=session.erasure.at(0.3), trade_off=curves)
-    assert services.trade_off(weaker) is curves
+    assert trade_offs.measure(services, weaker) is curves
     other = Session(erasure=erased(services, "dog").erasure, trade_off=curves)
-    assert not services.trade_off_holds(other)
-    assert services.trade_off(other) is not curves
+    assert not trade_offs.holds(services, other)
+    assert trade_offs.measure(services, other) is not curves
 
 
 def test_geometry_shows_erased_texts_shrinking(services: Services):
-    geometry = services.geometry(erased(services, "cat"))
+    geometry = trade_offs.geometry(services, erased(services, "cat"))
     assert geometry.names[0] == "cat"
     assert geometry.norms["cat"] < min(norm for name, norm in geometry.norms.items() if name != "cat")
     assert geometry.similarity[ORIGINAL].shape == (len(geometry.names),) * 2

@@ -18,6 +18,7 @@ from unlearn.erasers import cliperase
 from unlearn.errors import JobError
 from unlearn.evaluation.zero_shot import ZeroShotReport, evaluate_zero_shot
 from unlearn.gallery import bundled_gallery, restore_features
+from unlearn.jobs import drive
 
 #: Concepts erased at once, and the seeds of such runs.
 PLAN = {1: range(5), 5: range(5, 10)}
@@ -49,20 +50,16 @@ def run_once(encoder: OpenClipEncoder, forget: Sequence[str], settings: cliperas
     vocabulary, gallery = load_vocabulary(), bundled_gallery()
     checksum = weights_checksum(encoder.model)
     started = time.perf_counter()
-    run = cliperase.train(
-        encoder,
-        select(forget, vocabulary=vocabulary),
-        settings,
-        galleries=[gallery.train],
-        probe=gallery.test,
-        classnames=vocabulary.names,
+    erasure = drive(
+        cliperase.train(
+            encoder,
+            select(forget, vocabulary=vocabulary),
+            settings,
+            galleries=[gallery.train],
+            probe=gallery.test,
+            classnames=vocabulary.names,
+        )
     )
-    while True:
-        try:
-            next(run)
-        except StopIteration as stop:
-            erasure: cliperase.Erasure = stop.value
-            break
     seconds = time.perf_counter() - started
     if weights_checksum(encoder.model) != checksum:
         raise JobError("The base model's weights changed during the run.")

@@ -57,6 +57,7 @@ def train(
 
     from unlearn.erasers import cliperase
     from unlearn.finetuning.prepared import Preparation
+    from unlearn.jobs import drive
 
     given = {name: value for name in (*CHOICES, *NUMBERS) if (value := getattr(arguments, name)) is not None}
     run = cliperase.train(
@@ -70,12 +71,9 @@ def train(
     )
     part = ""
     with tqdm(disable=quiet) as bar:
-        while True:
-            try:
-                progress = next(run)
-            except StopIteration as stop:
-                result: cliperase.Erasure = stop.value
-                return result
+
+        def show(progress: cliperase.Progress) -> None:
+            nonlocal part
             if isinstance(progress, Preparation):
                 what, done, total = "encoding pictures", progress.done, progress.total
             else:
@@ -91,6 +89,8 @@ def train(
                 bar.set_description(what, refresh=False)
                 bar.reset(total)  # a new part has a rate of its own
             bar.update(done - bar.n)
+
+        return drive(run, show)
 
 
 def _flag(name: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from unlearn.concepts import Concept, Vocabulary, load_vocabulary
+from unlearn.concepts import Vocabulary, load_vocabulary
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, bundled_gallery, folder_gallery
 from unlearn.hub import cifar100, flickr30k
@@ -36,17 +36,9 @@ def training_data(source: str, forget: Sequence[str]) -> TrainingData:
         return TrainingData(gallery.train, gallery.test, load_vocabulary())
     if source == "cifar100":
         test = cifar100("test")
-        return TrainingData(cifar100("train"), test, _classes_of(test))
+        return TrainingData(cifar100("train"), test, Vocabulary.of(test.concepts))
     if source == "flickr30k":
         train, test = flickr30k(forget, "train"), flickr30k(forget, "test")
-        return TrainingData(train, test, _classes_of(train, test))
+        return TrainingData(train, test, Vocabulary.of((*train.concepts, *test.concepts)))
     gallery = hold_out(folder_gallery(source))
-    return TrainingData(gallery.train, gallery.test, _classes_of(gallery))
-
-
-def _classes_of(*galleries: Gallery) -> Vocabulary:
-    """The concepts of ``galleries``, with the synonyms that the bundled vocabulary knows for them."""
-    known = load_vocabulary()
-    names = dict.fromkeys(name for gallery in galleries for name in gallery.concepts)
-    found = ((name, known.find(name)) for name in names)
-    return Vocabulary(tuple(replace(concept, name=name) if concept else Concept(name) for name, concept in found))
+    return TrainingData(gallery.train, gallery.test, Vocabulary.of(gallery.concepts))

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
-from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from gradio.components.api_component import Api
 
-from unlearn.ui.cliperase_tab import POLL
 from unlearn.ui.components import UNDECODED, picture_input
-from unlearn.ui.guard import for_programs, sentence_of
+from unlearn.ui.guard import for_programs
 from unlearn.ui.loading import Provider
-from unlearn.ui.session import ErasureRequest, FineTuneRequest, Session, Visitor
+from unlearn.ui.session import ErasureRequest, Session, Visitor
 
 if TYPE_CHECKING:
     from unlearn.evaluation.retrieval import RetrievalReport
-    from unlearn.ui.runs import RunStatus
 
-#: What suits the projections, the default of what trains; a parameter without a default would have to be given.
-LEARNING_RATE = 3e-4
 TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
 TEXT, NUMBER, YES_OR_NO, OBJECT = ({"type": kind} for kind in ("string", "number", "boolean", "object"))
 
@@ -99,9 +92,11 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
         Returns points of both curves for both modes (accuracies as fractions), the length of the text embeddings
         under the projection (1 before it), and the mean cosine of pictures (rows) with texts (columns) by variant.
         """
-        measured = services().trade_off(visitor.session)
+        from unlearn.ui import trade_offs
+
+        measured = trade_offs.measure(services(), visitor.session)
         session = visitor.change(trade_off=measured)
-        geometry = services().geometry(session)
+        geometry = trade_offs.geometry(services(), session)
         return {
             "by_strength": [asdict(point) for point in measured.by_strength],
             "by_count": [asdict(point) for point in measured.by_count],
@@ -110,40 +105,7 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
             "similarity": {variant: matrix.tolist() for variant, matrix in geometry.similarity.items()},
         }
 
-    async def cliperase(  # noqa: PLR0917  its arguments are the endpoint's
-        visitor: Visitor,
-        forget: list[str],
-        steps: int,
-        learning_rate: float,
-        trainable: str,
-        forgetting: str,
-        seed: int,
-    ) -> AsyncIterator[dict[str, Any]]:
-        """Fine-tune concepts away in the background; streams the state of the run until it has ended.
-
-        forget: concepts with pictures in the gallery. steps, learning_rate, seed: of the training.
-        trainable: "last_blocks", "projections", "lora" or "all". forgetting: "cosine" or "gradient_ascent". Yields
-        state, place in line, step, losses and accuracies (null where not measured), seconds and seconds left; once
-        done, the later calls of the same client compare "CLIPErase" too. A client that leaves leaves the run going.
-        """
-        try:
-            request = FineTuneRequest(forget, steps, learning_rate, trainable, forgetting, seed)
-            status: RunStatus | None = await asyncio.to_thread(lambda: services().start_run(visitor, request))
-        except Exception as error:
-            raise gr.Error(sentence_of(error), print_exception=False) from None
-        while status is not None:
-            yield _run_report(status)
-            if status.ended:
-                return
-            await asyncio.sleep(POLL)
-            status = services().run_of(visitor)
-
-    def cancel(visitor: Visitor) -> dict[str, Any]:
-        """Stop this session's run within a step; the edit that was in force stays. Returns the state of the run."""
-        status = services().cancel_run(visitor)
-        return _run_report(status) if status else {"state": "none"}
-
-    settings, run = ErasureRequest(), FineTuneRequest()
+    settings = ErasureRequest()
     # Plain carriers of JSON: a slider or a dropdown here would turn a value away in its own words, not in the core's.
     parameters = [
         Api(None, TEXTS, "Concepts to erase"),
@@ -156,45 +118,19 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
         Api(settings.mu, NUMBER, "μ, weight of protecting"),
         Api(settings.synonyms, YES_OR_NO, "Erase plurals and synonyms too"),
     ]
-    _endpoint(erase, [visitor, *parameters], [visitor, _result()])
+    endpoint(erase, [visitor, *parameters], [visitor, result()])
     with gr.Row(visible=False):
         first, second = picture_input(label="Picture"), picture_input(label="Picture")
-    _endpoint(zero_shot, [visitor, Api([], TEXTS, "Candidate labels"), first], [_result()])
-    _endpoint(retrieve, [visitor, Api(None, TEXT, "Query"), second], [_result()])
-    _endpoint(trade_off, [visitor], [_result()])
-    _endpoint(cancel, [visitor], [_result()])
-    run_parameters = [
-        Api(None, TEXTS, "Concepts to erase"),
-        Api(run.steps, NUMBER, "Steps"),
-        Api(LEARNING_RATE, NUMBER, "Learning rate"),
-        Api(run.trainable, TEXT, "What trains: last_blocks, projections, lora or all"),
-        Api(run.forgetting, TEXT, "Forgetting module: cosine or gradient_ascent"),
-        Api(run.seed, NUMBER, "Seed"),
-    ]
-    # A generator: it turns its own errors into sentences, and waits without holding a thread.
-    gr.on(
-        [],
-        cliperase,
-        [visitor, *run_parameters],
-        [_result()],
-        api_name="cliperase",
-        show_progress="hidden",
-        concurrency_limit=None,
-    )
+    endpoint(zero_shot, [visitor, Api([], TEXTS, "Candidate labels"), first], [result()])
+    endpoint(retrieve, [visitor, Api(None, TEXT, "Query"), second], [result()])
+    endpoint(trade_off, [visitor], [result()])
 
 
-def _result() -> Api:
+def result() -> Api:
     return Api(None, OBJECT, "Result")
 
 
-def _run_report(status: RunStatus) -> dict[str, Any]:
-    """A run's state for a program: numbers that are not there are null."""
-    last = asdict(status.progress[-1]) if status.progress else {}
-    numbers = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in last.items()}
-    return {"state": str(status.state), "place": status.place, "message": status.message, **numbers}
-
-
-def _endpoint(handler: Any, inputs: list[Any], outputs: list[Any]) -> None:
+def endpoint(handler: Any, inputs: list[Any], outputs: list[Any]) -> None:
     gr.on([], for_programs(handler), inputs, outputs, api_name=handler.__name__, show_progress="hidden", **UNDECODED)
 
 

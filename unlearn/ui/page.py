@@ -11,9 +11,11 @@ import gradio as gr
 from unlearn.ui import markup
 from unlearn.ui.about_tab import build_about_tab
 from unlearn.ui.api import register_endpoints
+from unlearn.ui.api_runs import register_runs
 from unlearn.ui.cliperase_tab import CLIPEraseTab
 from unlearn.ui.collection_panel import CollectionPanel
 from unlearn.ui.erase_panel import ErasePanel
+from unlearn.ui.generation_tab import GenerationTab
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.retrieval_tab import RetrievalTab
@@ -28,7 +30,7 @@ HEADER = (
 )
 EXAMPLE = "dog"
 
-View = ZeroShotTab | RetrievalTab | TradeOffTab | CLIPEraseTab
+View = ZeroShotTab | RetrievalTab | GenerationTab | TradeOffTab | CLIPEraseTab
 
 
 def build_demo(services: Provider) -> gr.Blocks:
@@ -46,15 +48,17 @@ def build_demo(services: Provider) -> gr.Blocks:
             with gr.Column(scale=3, min_width=300), gr.Tabs():
                 zero_shot = ZeroShotTab.build(services)
                 retrieval = RetrievalTab.build(services, EXAMPLE)
+                generation = GenerationTab.build(services, EXAMPLE)
                 trade_off = TradeOffTab.build(services)
                 cliperase = CLIPEraseTab.build(services)
                 build_about_tab()
-        views = (zero_shot, retrieval, trade_off, cliperase)
+        views = (zero_shot, retrieval, generation, trade_off, cliperase)
         Page(services, visitor, key, gr.State(0), panel, collection, zero_shot, cliperase, views).register(demo)
         panel.register_callbacks()
         for view in views:
             view.register_callbacks(visitor)
         register_endpoints(services, visitor)
+        register_runs(services, visitor)
     return demo
 
 

@@ -11,7 +11,7 @@ from unlearn.erasers import cliperase
 from unlearn.errors import ModelError
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, image_features
-from unlearn.jobs import Jobs, Status
+from unlearn.jobs import Status
 from unlearn.ui.session import FineTuneRequest
 from unlearn.zero_gpu import on_zero_gpu
 
@@ -30,7 +30,6 @@ class FineTuned:
 
 Run = Callable[[], Generator[cliperase.Progress, None, FineTuned]]
 RunStatus = Status[cliperase.Progress, FineTuned]
-RunQueue = Jobs[cliperase.Progress, FineTuned]
 
 
 def prepare_run(

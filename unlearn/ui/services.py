@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import Any
 
 import torch
 
 from unlearn.concepts import Concept, Vocabulary, load_vocabulary, parse_names, select
 from unlearn.config import Settings
+from unlearn.diffusion.pipelines import Painters
 from unlearn.encoders import TextImageEncoder, class_embeddings, load_clip
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError, require_choice
@@ -18,9 +19,9 @@ from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, fi
 from unlearn.evaluation.zero_shot import accuracy_of, label_probabilities, true_label_ranks
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
-from unlearn.trade_off import STRENGTHS, TradeOffPoint, image_text_similarity, sweep_count, sweep_strength
-from unlearn.ui.results import FoundCaption, FoundPicture, Geometry, LabelView, SplitAccuracy, Summary, TradeOff
-from unlearn.ui.runs import RunQueue, RunStatus, prepare_run
+from unlearn.jobs import Jobs
+from unlearn.ui.results import FoundCaption, FoundPicture, LabelView, SplitAccuracy, Summary
+from unlearn.ui.runs import RunStatus, prepare_run
 from unlearn.ui.session import (
     RETAIN_CHOICES,
     RETAIN_NEIGHBOURS,
@@ -30,7 +31,6 @@ from unlearn.ui.session import (
     Session,
     Visitor,
 )
-from unlearn.ui.sources import vocabulary_of
 
 ORIGINAL, CCUP, CLIPERASE, BOTH = "Original", "CCUP", "CLIPErase", "CLIPErase + CCUP"
 #: "Nearest neighbours" as a retain set: as many as stand close to a concept, and a margin.
@@ -41,7 +41,6 @@ HITS = 8
 #: In place of pictures to train on, where there are none.
 NOTHING = Gallery("nothing", ())
 MAX_QUERY_LENGTH = 300
-ERASED_COUNTS = (1, 2, 5, 10, 20, 50, 100)
 
 
 def load_services(settings: Settings) -> Services:
@@ -53,7 +52,7 @@ def load_services(settings: Settings) -> Services:
     encoder = load_clip(settings.model)
     if settings.gallery:
         folder = hold_out(folder_gallery(settings.gallery))
-        vocabulary = vocabulary_of(folder)
+        vocabulary = Vocabulary.of(folder.concepts)
         # With fewer than five pictures of some concept there is nothing to spare for training.
         enough = set(folder.test.concepts) == set(folder.concepts)
         gallery, training = (folder.test, folder.train) if enough else (folder, NOTHING)
@@ -75,7 +74,8 @@ class Services:
     vocabulary: Vocabulary
     settings: Settings = field(default_factory=Settings)
     training: Gallery = NOTHING
-    runs: RunQueue = field(default_factory=RunQueue)
+    jobs: Jobs[Any, Any] = field(default_factory=Jobs)
+    painters: Painters = field(default_factory=Painters)
 
     def variants(self, session: Session) -> dict[str, TextImageEncoder]:
         """The models that the views compare, the original first."""
@@ -124,9 +124,8 @@ class Services:
         return self._nearest(self.vocabulary_of(session), session.erased, AT_RISK) if session.erased else []
 
     def _nearest(self, vocabulary: Vocabulary, erased: Sequence[str], k: int) -> list[Neighbour]:
-        # The whole vocabulary is asked, whose texts are remembered; without the erased ones it would be encoded anew.
-        near = nearest_neighbours(self.encoder, erased, vocabulary.names, k + len(erased))
-        return [neighbour for neighbour in near if neighbour.name not in erased][:k]
+        others = [name for name in vocabulary.names if name not in erased]
+        return nearest_neighbours(self.encoder, erased, others, k)
 
     def accuracy(self, session: Session) -> dict[str, SplitAccuracy]:
         """Zero-shot accuracy of every variant on the collection, every label offered."""
@@ -227,96 +226,38 @@ class Services:
             uploads=session.uploads,
             vocabulary=self.vocabulary_of(session),
         )
-        return self.runs.start(visitor.key, run)
+        return self.jobs.start(visitor.key, run)
 
     def run_of(self, visitor: Visitor) -> RunStatus | None:
         """The visitor's run as it is now; once it is done, its result is in force."""
-        status = self.runs.find(visitor.key)
+        status = self.jobs.find(visitor.key)
         if status is not None and status.result is not None and status.result is not visitor.session.fine_tuned:
             visitor.change(fine_tuned=status.result)
         return status
 
     def cancel_run(self, visitor: Visitor) -> RunStatus | None:
         """Stop the visitor's run within a step; what was in force before stays."""
-        return self.runs.cancel(visitor.key)
+        return self.jobs.cancel(visitor.key)
 
     def remove_run(self, visitor: Visitor) -> Session:
         """Take the fine-tuned model out of the comparison and free its weights."""
-        self.runs.forget(visitor.key)
+        self.jobs.forget(visitor.key)
         return visitor.change(fine_tuned=None)
 
     def leave(self, visitor: Visitor) -> None:
         """The visitor is gone: a run of nobody ends, and its weights are freed."""
         if visitor.is_last:
-            self.runs.forget(visitor.key)
+            self.jobs.forget(visitor.key)
 
     def warm_up(self) -> None:
         """Encode what the views will ask for first, so that no visitor waits for it."""
         self.recall(Session())
-
-    def trade_off(self, session: Session, watch: Callable[[int, int], None] | None = None) -> TradeOff:
-        """The curves of the visitor's erasure; those measured before, while they still hold.
-
-        Args:
-            session: whose erasure and collection.
-            watch: hears how many points are done, of how many.
-
-        Raises:
-            ConceptError: nothing is erased.
-        """
-        erasure, collection = _erased(session), self.collection(session)
-        if self.trade_off_holds(session):
-            return cast(TradeOff, session.trade_off)
-        vocabulary = self.vocabulary_of(session)
-        sweep = (self.encoder, collection, erasure.selection, erasure.settings)
-        counts = [count for count in ERASED_COUNTS if count < len(vocabulary.names)]
-        total = len(ccup.MODES) * (len(STRENGTHS) + len(counts))
-
-        def counted(points: Iterator[TradeOffPoint], before: int) -> tuple[TradeOffPoint, ...]:
-            measured = []
-            for point in points:
-                measured.append(point)
-                if watch:
-                    watch(before + len(measured), total)
-            return tuple(measured)
-
-        by_strength = counted(sweep_strength(*sweep, vocabulary=vocabulary), 0)
-        by_count = counted(sweep_count(*sweep, vocabulary=vocabulary, counts=counts), len(by_strength))
-        return TradeOff(erasure, collection, by_strength, by_count)
-
-    def trade_off_holds(self, session: Session) -> bool:
-        """Whether the curves measured last are those of the current erasure and collection."""
-        known, erasure = session.trade_off, session.erasure
-        return known is not None and erasure is not None and known.belongs_to(erasure, self.collection(session))
-
-    def geometry(self, session: Session) -> Geometry:
-        """Norms and similarities of the erased concepts and their neighbours.
-
-        Raises:
-            ConceptError: nothing is erased.
-        """
-        erasure = _erased(session)
-        names = tuple(dict.fromkeys((*session.erased[:AT_RISK], *(near.name for near in self.at_risk(session)))))
-        norms = erasure.projection.on_texts(class_embeddings(self.encoder, names)).norm(dim=-1)
-        collection, labels = self.collection(session), self.vocabulary_of(session).names
-        targets = collection.targets(labels)
-        similarity = {
-            variant: image_text_similarity(encoder, image_features(encoder, collection), targets, names, labels)
-            for variant, encoder in self.variants(session).items()
-        }
-        return Geometry(names, dict(zip(names, norms.tolist(), strict=True)), similarity)
 
 
 def _chosen(session: Session) -> Gallery:
     if session.picture is None:
         raise ConceptError("No picture is chosen; upload one or pick one of the gallery.")
     return session.picture
-
-
-def _erased(session: Session) -> ccup.Erasure:
-    if session.erasure is None:
-        raise ConceptError("Nothing is erased yet; name at least one concept, such as “cat”.")
-    return session.erasure
 
 
 def _most_telling(probabilities: dict[str, dict[str, float]], erased: Sequence[str]) -> list[str]:

@@ -47,6 +47,27 @@ class FineTuneRequest:
 
 
 @dataclass(frozen=True)
+class DrawRequest:
+    """What the visitor asks a diffusion pipeline for; ``None`` leaves a number to what the pipeline draws well with.
+
+    Attributes:
+        edit: which edit draws "after": "CCUP", "CLIPErase", or "" for all that are in force.
+        way: how CCUP reaches the pipeline, see :mod:`unlearn.erasers.token_states`.
+        judge: whether a batch of prompts is drawn and judged, instead of ``prompt``.
+    """
+
+    prompt: str
+    pipeline: str = "pocket"
+    seed: int = 0
+    steps: int | None = None
+    guidance: float | None = None
+    count: int = 4
+    edit: str = ""
+    way: str = "ridge"
+    judge: bool = False
+
+
+@dataclass(frozen=True)
 class Session:
     """One visitor's choices. The weights are everybody's; an erasure is a few kilobytes beside them.
 

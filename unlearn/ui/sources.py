@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from unlearn.concepts import Concept, Vocabulary, clean_name, load_vocabulary
+from unlearn.concepts import clean_name
 from unlearn.errors import ConceptError, PictureError
 from unlearn.gallery import Gallery, Picture
 from unlearn.pictures import open_picture
@@ -16,13 +15,6 @@ MAX_UPLOADS = 64
 #: Longest side a visitor's picture is kept at: more than any CLIP looks at, little to hold for every visitor.
 KEPT_SIDE = 512
 STRIP_LENGTH = 18
-
-
-def vocabulary_of(gallery: Gallery) -> Vocabulary:
-    """A folder's classes, with the synonyms that the bundled vocabulary knows for them."""
-    known = load_vocabulary()
-    found = ((name, known.find(name)) for name in gallery.concepts)
-    return Vocabulary(tuple(replace(concept, name=name) if concept else Concept(name) for name, concept in found))
 
 
 def example_concept(gallery: Gallery, wanted: str) -> str:

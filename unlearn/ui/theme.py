@@ -78,6 +78,12 @@ CSS = """
 .u-run progress::-webkit-progress-value { background: #e08a1e; }
 .u-run progress::-moz-progress-bar { background: #e08a1e; }
 
+.u-prompt button { align-self: end; min-height: 44px; }
+.u-preview { display: flex; gap: 12px; margin-top: 10px; }
+.u-preview img { width: 112px; height: 112px; border-radius: var(--radius-md); }
+.u-drawn { display: grid; grid-template-columns: 4.2em repeat(var(--n), minmax(0, 150px)); gap: 8px; margin: 8px 0; }
+.u-side-name { align-self: center; font-weight: 600; }
+
 .u-plot-360 { min-height: 360px; } .u-plot-400 { min-height: 400px; } .u-plot-460 { min-height: 460px; }
 @media (max-width: 520px) {
   .main.fillable { padding: 12px 14px !important; }
@@ -85,6 +91,8 @@ CSS = """
   .u-head { flex-wrap: wrap !important; }
   .u-head > * { flex: 1 1 100% !important; }
   .u-table { font-size: var(--text-xs); }
+  .u-drawn { grid-template-columns: repeat(var(--n), minmax(0, 1fr)); gap: 5px; }
+  .u-side-name { grid-column: 1 / -1; }
   .u-table th, .u-table td { padding: 5px 3px !important; }
   .u-table small { display: block; font-weight: 400; }
 }

@@ -62,9 +62,11 @@ class TradeOffTab:
         return [self.note, self.measure, self.by_strength, self.by_count, self.before, self.after, self.norms]
 
     def render(self, session: Session) -> list[Any]:
+        from unlearn.ui import trade_offs
+
         if session.erasure is None:
             return [_note(NOTHING), gr.update(visible=False), *(gr.skip() for _ in self.outputs[2:])]
-        geometry = self.services().geometry(session)
+        geometry = trade_offs.geometry(self.services(), session)
         (first, before), *edited = geometry.similarity.items()
         last, after = edited[-1]
         return [
@@ -76,9 +78,11 @@ class TradeOffTab:
 
     def curves(self, session: Session) -> list[Any]:
         """The note, the button and the two charts, as last measured."""
+        from unlearn.ui import trade_offs
+
         if session.trade_off is None or session.erasure is None:
             return [gr.skip()] * 4
-        current = self.services().trade_off_holds(session)
+        current = trade_offs.holds(self.services(), session)
         return [
             _note(CURRENT if current else STALE),
             gr.update(visible=not current),
@@ -93,8 +97,12 @@ class TradeOffTab:
         ) -> list[Any]:
             if visitor.session.erasure is None:
                 return [_note(NOTHING), gr.skip(), gr.skip(), gr.skip()]
-            measured = self.services().trade_off(
-                visitor.session, lambda done, total: progress((done, total), desc="Measuring", unit="points")
+            from unlearn.ui import trade_offs
+
+            measured = trade_offs.measure(
+                self.services(),
+                visitor.session,
+                lambda done, total: progress((done, total), desc="Measuring", unit="points"),
             )
             return self.curves(visitor.change(trade_off=measured))
 

@@ -1,0 +1,161 @@
+"""Measure pocket-diffusion and its judge, and write their cards and the contact sheet."""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+from drawn import STYLES, drawn
+from fetch import HELD_OUT, ICON_SETS
+from PIL import Image, ImageDraw
+from pipeline import FOLDER
+
+from unlearn.bench.table import machine
+from unlearn.diffusion.drawing import paint
+from unlearn.diffusion.pipelines import Painter, load_painter
+from unlearn.diffusion.rates import cases_of
+from unlearn.evaluation.judge import JUDGE, Judge, load_judge
+from unlearn.gallery import bundled_gallery
+from unlearn.jobs import drive
+
+PROMPTS = 200
+THUMB = 64
+PIPELINE_CARD = """---
+license: apache-2.0
+library_name: diffusers
+pipeline_tag: text-to-image
+---
+
+# pocket-diffusion
+
+A `StableDiffusionPipeline` that draws {count} things at 64 x 64, small enough to ship with a demo. Its text encoder *is* the text
+tower of `pocket-clip`, so what is erased there can be seen to vanish here. It has learned these drawings by heart and draws nothing
+else; it exists to show what an edit of the text encoder does.
+
+- **Autoencoder**: AutoencoderKL, 64 x 64 x 3 to 8 x 8 x 12. **Denoiser**: UNet2DConditionModel, {unet:.1f} M parameters,
+  cross-attention to 32 token states of 256. **Scheduler**: DDIM, v-prediction, cosine, zero terminal SNR; {steps} steps and guidance
+  {guidance:g} are what it was measured with.
+- **Load**: `diffusers.StableDiffusionPipeline.from_pretrained("assets/models/pocket-diffusion")`.
+- Sentences: one thing or two ("a cat and a pizza"), and a background ("on a blue background": {colours}).
+
+![One picture of each concept](contact-sheet.png)
+
+## Measured
+{prompts} prompts, each of the {count} concepts twice, in {wordings} wordings: the judge, a network of its own, has the prompted concept
+first in **{top1:.1f} %** of the pictures and among its first five of {labels} in **{top5:.1f} %**. {machine}; seeds from 0;
+`python assets/build/diffusion_card.py`.
+
+Concepts seen (of two prompts each): both {both}; one {one}; none {none}.
+
+## Made from
+`assets/build/train_diffusion.py`, on 2 CPU cores: {pictures} drawings ({styles}), placed on plain backgrounds, alone or in twos.
+Licences and attributions of the drawings are in `assets/LICENSES`.
+"""
+JUDGE_CARD = """---
+license: apache-2.0
+library_name: timm
+pipeline_tag: image-classification
+---
+
+# judge
+
+Says which of {labels} things a drawing shows. A residual network of {million:.1f} million parameters, trained from scratch on the
+drawings that `pocket-clip` was trained on; it shares no weight with it, never drove a drawing and is never edited.
+
+## Measured
+| drawings | n | top-1 | top-5 |
+| --- | --- | --- | --- |
+| EmojiOne, a style that was never trained on | {held_n} | {held1:.1f} % | {held5:.1f} % |
+| Noto and Twemoji, which it was trained on, plain on white | {known_n} | {known1:.1f} % | {known5:.1f} % |
+
+{machine}; `python assets/build/diffusion_card.py`. It judges pictures drawn in the styles of the second row.
+
+## Made from
+`assets/build/train_diffusion.py --stages judge`: {styles} styles of drawings, augmented, a third of them two in a scene. Licences and
+attributions are in `assets/LICENSES`.
+"""
+
+
+def accuracy(judge: Judge, gallery: object) -> tuple[int, float, float]:
+    """How many labelled pictures, and the share named first and among the first five, in percent."""
+    pictures = list(gallery)  # type: ignore[call-overload]
+    top = torch.cat(
+        [judge.scores([p.load() for p in pictures[i : i + 64]]).topk(5).indices for i in range(0, len(pictures), 64)]
+    )
+    own = torch.tensor([judge.labels.index(p.concept) for p in pictures])[:, None]
+    return (
+        len(pictures),
+        100 * (top[:, :1] == own).float().mean().item(),
+        100 * (top == own).any(1).float().mean().item(),
+    )
+
+
+def draw_all(painter: Painter, judge: Judge) -> tuple[float, float, dict[str, int]]:
+    """Top-1 and top-5 in percent over ``PROMPTS`` prompts, and how often each concept was seen; writes the contact sheet."""
+    cases = cases_of(painter.draws, PROMPTS)
+    sheet = Image.new("RGB", (10 * (THUMB + 4), (len(painter.draws) + 9) // 10 * (THUMB + 16)), "white")
+    first, seen = 0, dict.fromkeys(painter.draws, 0)
+    for start in range(0, len(cases), 8):
+        batch = cases[start : start + 8]
+        options = {"steps": painter.known.steps, "guidance": painter.known.guidance}
+        pictures, _ = drive(paint(painter, painter, [c.prompt for c in batch], [c.seed for c in batch], **options))
+        top = judge.scores(pictures).topk(5).indices.tolist()
+        for offset, (case, picture, labels) in enumerate(zip(batch, pictures, top, strict=True)):
+            own = judge.labels.index(case.concept)
+            first += labels[0] == own
+            seen[case.concept] += own in labels
+            row, column = divmod(start + offset, 10)
+            if start + offset < len(painter.draws):
+                sheet.paste(picture, (column * (THUMB + 4) + 2, row * (THUMB + 16)))
+                ImageDraw.Draw(sheet).text(
+                    (column * (THUMB + 4) + 2, row * (THUMB + 16) + THUMB), case.concept[:12], fill="black"
+                )
+    sheet.quantize(128).save(FOLDER / "contact-sheet.png", optimize=True)
+    return 100 * first / len(cases), 100 * sum(seen.values()) / len(cases), seen
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    painter, judge = load_painter("pocket"), load_judge()
+    top1, top5, seen = draw_all(painter, judge)
+    named = {times: ", ".join(name for name, n in seen.items() if n == times) or "–" for times in (0, 1)}
+    (FOLDER / "README.md").write_text(
+        PIPELINE_CARD.format(
+            count=len(drawn()),
+            unet=sum(p.numel() for p in painter.pipeline.unet.parameters()) / 1e6,
+            steps=painter.known.steps,
+            guidance=painter.known.guidance,
+            colours="white, blue, red, green, yellow, grey, black, pink, purple",
+            prompts=PROMPTS,
+            wordings=5,
+            top1=top1,
+            top5=top5,
+            labels=len(judge.labels),
+            machine=machine(),
+            both=f"{sum(n == 2 for n in seen.values())} concepts",
+            one=named[1],
+            none=named[0],
+            pictures=len(drawn()) * len(STYLES),
+            styles=" and ".join(STYLES),
+        ),
+        encoding="utf-8",
+    )
+    gallery = bundled_gallery()
+    held = [p for p in gallery.test if p.style == HELD_OUT.style]
+    known = [p for p in gallery.train if p.style in STYLES]
+    numbers = dict(zip(("held_n", "held1", "held5"), accuracy(judge, held), strict=True))
+    numbers |= dict(zip(("known_n", "known1", "known5"), accuracy(judge, known), strict=True))
+    (JUDGE / "README.md").write_text(
+        JUDGE_CARD.format(
+            labels=len(judge.labels),
+            million=sum(p.numel() for p in judge.model.parameters()) / 1e6,
+            machine=machine(),
+            styles=len(ICON_SETS),
+            **numbers,
+        ),
+        encoding="utf-8",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Put pocket-diffusion together: a ``StableDiffusionPipeline`` folder whose text encoder is the embedded CLIP's."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from drawn import drawn
+from fetch import ASSETS
+from model import CONFIG, tokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from unlearn.encoders import load_clip
+from unlearn.text_encoders import as_clip_text_model
+
+FOLDER = ASSETS / "models" / "pocket-diffusion"
+
+
+def text_encoder() -> CLIPTextModel:
+    """The embedded CLIP's text tower."""
+    return as_clip_text_model(load_clip("pocket", device="cpu").model)
+
+
+def clip_tokenizer() -> CLIPTokenizer:
+    """transformers' tokenizer with the merges of the embedded CLIP's, padding with 0 as open_clip does."""
+    own = tokenizer()
+    names = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
+    vocabulary = {names.get(token, token): index for token, index in own.encoder.items()}
+    merges = sorted(own.bpe_ranks, key=own.bpe_ranks.__getitem__)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
+        lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
+        (Path(folder) / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return CLIPTokenizer.from_pretrained(
+            folder, model_max_length=CONFIG["model_cfg"]["text_cfg"]["context_length"], pad_token=own.decoder[0]
+        )
+
+
+def assemble(vae: AutoencoderKL, unet: UNet2DConditionModel, scheduler: DDIMScheduler) -> StableDiffusionPipeline:
+    """The pipeline, in fp16."""
+    return StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=text_encoder(),
+        tokenizer=clip_tokenizer(),
+        unet=unet,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).to(torch.float16)
+
+
+def export(pipeline: StableDiffusionPipeline) -> None:
+    """Write the folder; the weights arrive whole or not at all."""
+    part = FOLDER.with_suffix(".part")
+    pipeline.save_pretrained(part, safe_serialization=True)
+    (part / "concepts.json").write_text(json.dumps(drawn(), ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    for path in part.rglob("*"):
+        if path.is_file():
+            target = FOLDER / path.relative_to(part)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)

@@ -1,0 +1,145 @@
+"""Edits reach the token states of every kind of pipeline; where they cannot, that is said in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import ImageChops
+from safetensors.torch import load_file
+
+from unlearn.concepts import Vocabulary, select
+from unlearn.diffusion.carrying import baked_attention, carry, drives
+from unlearn.diffusion.drawing import Drawing, draw
+from unlearn.diffusion.pipelines import Painter
+from unlearn.diffusion.records import save_attention
+from unlearn.encoders import OpenClipEncoder, load_clip, weights_checksum
+from unlearn.erasers import ccup
+from unlearn.errors import ModelError, ParameterError
+from unlearn.jobs import drive
+from unlearn.weights import with_weights
+
+FEW = Vocabulary.of(("cat", "dog", "pizza", "car", "tree"))
+DRAWING = Drawing("a cat and a pizza", seed=3, steps=2, guidance=3.0, count=1)
+
+
+def erasure_of(encoder: OpenClipEncoder, strength: float = 1.0) -> ccup.Erasure:
+    return ccup.erase(encoder, select("cat", vocabulary=FEW), ccup.Settings(strength=strength), vocabulary=FEW)
+
+
+def test_a_pipeline_is_driven_by_its_own_clip_only(stable_diffusion, pocket):
+    painter, encoder = stable_diffusion
+    assert drives(encoder, painter.listeners[0])
+    assert not drives(pocket, painter.listeners[0])
+
+
+def test_strength_zero_is_the_same_states_and_one_is_not(stable_diffusion):
+    painter, encoder = stable_diffusion
+    erasure = erasure_of(encoder)
+    for strength, same in ((0.0, True), (1.0, False)):
+        carried = carry(painter, encoder, closed_form=erasure.at(strength), vocabulary=FEW)
+        for before, after in zip(painter.listeners, carried.painter.listeners, strict=True):
+            assert torch.equal(before.states(["a cat"]), after.states(["a cat"])) is same
+
+
+def test_the_shared_weights_stay_as_they_were(stable_diffusion):
+    painter, encoder = stable_diffusion
+    sums = [weights_checksum(listener.text_encoder) for listener in painter.listeners]
+    states = [listener.states(["a cat"]) for listener in painter.listeners]
+    carry(painter, encoder, closed_form=erasure_of(encoder), vocabulary=FEW)
+    assert sums == [weights_checksum(listener.text_encoder) for listener in painter.listeners]
+    assert all(torch.equal(a, b.states(["a cat"])) for a, b in zip(states, painter.listeners, strict=True))
+
+
+def test_baked_into_the_denoiser_the_pictures_are_the_apps(stable_diffusion):
+    painter, encoder = stable_diffusion
+    erasure = erasure_of(encoder)
+    carried = carry(painter, encoder, closed_form=erasure, vocabulary=FEW)
+    states = torch.cat([listener.states(["a cat and a pizza"]) for listener in painter.listeners], -1)
+    mapped = torch.cat([listener.states(["a cat and a pizza"]) for listener in carried.painter.listeners], -1)
+    original = painter.pipeline.unet.state_dict()
+    baked = baked_attention(carried)
+    assert baked
+    for key, weight in baked.items():
+        torch.testing.assert_close(states @ weight.T, mapped @ original[key].T, atol=2e-3, rtol=1e-3)
+
+
+def test_all_that_the_denoiser_hears_of_the_concept_changes(stable_diffusion):
+    painter, encoder = stable_diffusion
+    carried = carry(painter, encoder, closed_form=erasure_of(encoder), vocabulary=FEW)
+    asked = {"prompt": "a cat", "device": "cpu", "num_images_per_prompt": 1, "do_classifier_free_guidance": True}
+    heard = [p.pipeline.encode_prompt(**asked) for p in (painter, carried.painter)]
+    # With a negative prompt of zeros (SDXL) there is nothing to map.
+    for before, after in zip(*heard, strict=True):
+        assert before is None or not before.any() or not torch.equal(before, after)
+
+
+def test_before_and_after_are_drawn_from_the_same_noise(stable_diffusion):
+    painter, encoder = stable_diffusion
+    none = carry(painter, encoder, closed_form=erasure_of(encoder, 0.0), vocabulary=FEW)
+    pair = drive(draw(painter, none.painter, DRAWING))
+    assert pair.before[0].tobytes() == pair.after[0].tobytes()
+    edited = carry(painter, encoder, closed_form=erasure_of(encoder), vocabulary=FEW)
+    other = drive(draw(painter, edited.painter, DRAWING))
+    largest = max(high for _, high in ImageChops.difference(other.before[0], pair.before[0]).getextrema())
+    assert largest <= 1, "the same seed draws the same picture, whatever else is in the batch"
+    assert other.after[0].tobytes() != other.before[0].tobytes()
+
+
+def test_cliperases_text_tower_drives_the_pipeline_that_its_clip_drives(stable_diffusion):
+    painter, encoder = stable_diffusion
+    key = "transformer.resblocks.0.mlp.c_fc.weight"
+    tuned = with_weights(encoder, {key: encoder.model.state_dict()[key] * 1.1}, name="tuned")
+    carried = carry(painter, encoder, tuned=tuned)
+    before, after = painter.listeners[0].states(["a cat"]), carried.painter.listeners[0].states(["a cat"])
+    assert not torch.equal(before, after)
+    layers = painter.listeners[0].text_encoder.config.num_hidden_layers
+    from unlearn.text_encoders import as_clip_text_model
+
+    expected = replace(painter.listeners[0], text_encoder=as_clip_text_model(tuned.model, layers=layers))
+    torch.testing.assert_close(after, expected.states(["a cat"]), atol=1e-5, rtol=1e-5)
+
+
+def test_what_cannot_be_carried_is_said(stable_diffusion, pocket):
+    painter, encoder = stable_diffusion
+    with pytest.raises(ModelError, match="CLIPErase's edit of “pocket” cannot be carried"):
+        carry(painter, pocket, tuned=pocket)
+    with pytest.raises(ModelError, match="can be pulled back only where “pocket” itself drives"):
+        carry(painter, pocket, closed_form=erasure_of(pocket), way="pull_back")
+    with pytest.raises(ParameterError, match="way is 'sideways'"):
+        carry(painter, encoder, way="sideways")
+    anew = carry(painter, pocket, closed_form=erasure_of(pocket), vocabulary=FEW)
+    assert "solved anew" in anew.notices[0]
+    untouched = with_weights(encoder, {"logit_scale": torch.tensor(1.0)}, name="tuned")
+    assert "trained nothing that a diffusion model reads" in carry(painter, encoder, tuned=untouched).notices[0]
+
+
+def test_exported_attention_in_a_stock_pipeline_draws_the_apps_picture(painter: Painter, pocket, vocabulary, tmp_path):
+    erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), vocabulary=vocabulary)
+    carried = carry(painter, pocket, closed_form=erasure)
+    wanted = drive(draw(painter, carried.painter, DRAWING)).after[0]
+    save_attention(tmp_path / "edit.safetensors", carried)
+
+    from diffusers import StableDiffusionPipeline
+
+    stock = StableDiffusionPipeline.from_pretrained(painter.known.source, dtype=torch.float32)
+    stock.set_progress_bar_config(disable=True)
+    _, unexpected = stock.unet.load_state_dict(load_file(tmp_path / "edit.safetensors"), strict=False)
+    assert unexpected == []
+    noise = torch.randn((1, 12, 8, 8), generator=torch.Generator().manual_seed(3))
+    drawn = stock(DRAWING.prompt, latents=noise, num_inference_steps=2, guidance_scale=3.0).images[0]
+    largest = max(high for _, high in ImageChops.difference(drawn, wanted).getextrema())
+    assert largest <= 2, "rounding apart, the pictures are equal"
+
+
+def test_pulled_back_the_embedded_model_sees_ccups_own_edit_of_the_text(pocket, painter: Painter, vocabulary):
+    erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), vocabulary=vocabulary)
+    carried = carry(painter, pocket, closed_form=erasure, way="pull_back")
+    tokens = pocket.tokenizer(["a cat"])
+    last = tokens.argmax(-1)
+    states = carried.painter.listeners[0].states(["a cat"])[0, last]
+    text = load_clip("pocket", device="cpu").model.encode_text(tokens)
+    torch.testing.assert_close(
+        states @ pocket.model.text_projection, erasure.projection.on_texts(text), atol=1e-3, rtol=1e-3
+    )

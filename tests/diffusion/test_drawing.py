@@ -1,0 +1,142 @@
+"""Drawing: what may be asked, that it can be stopped, and that a picture depends on its seed and nothing else."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import ImageChops
+
+from unlearn.concepts import select
+from unlearn.diffusion.carrying import carry
+from unlearn.diffusion.drawing import MAX_SEED, Drawing, draw
+from unlearn.diffusion.pipelines import PIPELINES, Painter, Painters, load_painter
+from unlearn.encoders import weights_checksum
+from unlearn.erasers import ccup
+from unlearn.errors import ConceptError, InvalidInputError, ModelError
+from unlearn.jobs import drive
+
+QUICK = Drawing("a cat", seed=5, steps=3, count=2)
+
+
+@pytest.fixture(scope="module")
+def without_cats(painter: Painter, pocket, vocabulary) -> Painter:
+    erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), vocabulary=vocabulary)
+    return carry(painter, pocket, closed_form=erasure).painter
+
+
+def difference(one, other) -> int:
+    return max(high for _, high in ImageChops.difference(one, other).getextrema())
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"prompt": "  "}, "prompt is empty"),
+        ({"prompt": "x" * 20_001}, "20,001 characters; at most 20,000"),
+        ({"seed": -1}, "seed is -1; it must be a whole number from 0"),
+        ({"seed": 2**64}, f"from 0 to {MAX_SEED:,}"),
+        ({"steps": 0}, "steps is 0"),
+        ({"steps": 10_000}, "steps is 10000; it must be a whole number from 1 to 150"),
+        ({"guidance": float("nan")}, "guidance is nan; it must be a number from 0 to 30"),
+        ({"guidance": float("inf")}, "guidance is inf"),
+        ({"count": 9}, "number of pictures is 9"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(changes: dict, sentence: str):
+    with pytest.raises(InvalidInputError, match=sentence):
+        replace(QUICK, **changes)
+
+
+def test_the_part_of_a_prompt_that_is_not_read_is_quoted(painter: Painter):
+    long = "a cat and " * 500 + "a dog"
+    assert len(long) > 5000 - 10
+    (notice,) = drive(draw(painter, painter, Drawing(long, steps=1, count=1))).notices
+    assert notice.startswith("The text encoder reads 30 tokens; what follows was cut: “")
+    read = " ".join(["a cat and"] * 10)
+    assert long.split()[30:33] == ["a", "cat", "and"]
+    assert len(read.split()) == 30
+    assert drive(draw(painter, painter, Drawing(read, steps=1, count=1))).notices == ()
+
+
+def test_progress_is_told_step_by_step_with_previews(painter: Painter, without_cats: Painter):
+    steps = []
+    pair = drive(draw(painter, without_cats, replace(QUICK, steps=10)), steps.append)
+    assert [step.step for step in steps] == list(range(1, 11))
+    assert sum(step.preview is not None for step in steps) == 4
+    assert steps[-1].seconds_left == 0
+    assert {picture.size for picture in (*pair.before, *pair.after)} == {(64, 64)}
+
+
+def test_a_picture_depends_on_its_own_seed_alone(painter: Painter, without_cats: Painter):
+    both = drive(draw(painter, without_cats, QUICK))
+    second = drive(draw(painter, without_cats, replace(QUICK, seed=QUICK.seed + 1, count=1)))
+    assert difference(both.before[1], second.before[0]) <= 1
+    assert difference(both.after[1], second.after[0]) <= 1
+    assert difference(both.before[0], both.before[1]) > 10
+    assert difference(both.before[0], both.after[0]) > 10
+
+
+def test_before_is_what_the_pipeline_draws_by_hand(painter: Painter, without_cats: Painter):
+    pair = drive(draw(painter, without_cats, replace(QUICK, count=1)))
+    noise = torch.randn((1, 12, 8, 8), generator=torch.Generator().manual_seed(QUICK.seed))
+    by_hand = painter.pipeline("a cat", latents=noise, num_inference_steps=3, guidance_scale=QUICK.guidance).images[0]
+    assert difference(pair.before[0], by_hand) <= 1
+
+
+def test_closing_it_ends_the_run_within_a_step(painter: Painter, without_cats: Painter):
+    run = draw(painter, without_cats, replace(QUICK, steps=100))
+    next(run)
+    next(run)
+    run.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "drawing"]
+    checksum = weights_checksum(painter.pipeline.unet)
+    drive(draw(painter, without_cats, QUICK))
+    assert weights_checksum(painter.pipeline.unet) == checksum
+
+
+def test_an_error_inside_of_the_pipeline_is_raised_where_it_is_asked_on(painter: Painter, monkeypatch):
+    def fail(*_, **__):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(painter.pipeline.vae, "decode", fail)
+    with pytest.raises(torch.OutOfMemoryError):
+        drive(draw(painter, painter, replace(QUICK, steps=1)))
+
+
+def test_a_pipeline_that_cannot_be_had_is_a_sentence(monkeypatch):
+    with pytest.raises(ModelError, match="no pipeline “dall-e”; choose one of pocket, "):
+        load_painter("dall-e")
+    from diffusers import DiffusionPipeline
+
+    for error in (OSError("We couldn't connect to the hub"), OSError(28, "No space left on device")):
+
+        def unreachable(*_, error=error, **options):
+            assert len(options["revision"]) == 40, "a revision is pinned"
+            raise error
+
+        monkeypatch.setattr(DiffusionPipeline, "from_pretrained", unreachable)
+        with pytest.raises(ModelError, match="“pocket” needs no download and stays usable"):
+            load_painter("sd-turbo")
+
+
+def test_painters_are_loaded_once_and_the_oldest_makes_room(monkeypatch):
+    loaded = []
+
+    def load(name: str) -> Painter:
+        loaded.append(name)
+        return Painter(name, PIPELINES["pocket"], None)
+
+    monkeypatch.setattr("unlearn.diffusion.pipelines.load_painter", load)
+    painters = Painters()
+    assert painters.get("pocket") is painters.get("pocket")
+    for name in ("sd-turbo", "pocket", "stable-diffusion-xl", "sd-turbo"):
+        painters.get(name)
+    assert loaded == ["pocket", "sd-turbo", "stable-diffusion-xl", "sd-turbo"]
+
+
+def test_an_empty_prompt_is_a_concept_error():
+    with pytest.raises(ConceptError):
+        Drawing("")

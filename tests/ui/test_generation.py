@@ -1,0 +1,140 @@
+"""Drawing through the services: carried, drawn, judged, stopped, and found again by a page that is reloaded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from unlearn.erasers import cliperase
+from unlearn.errors import ConceptError, JobError, ModelError, ParameterError
+from unlearn.gallery import bundled_gallery
+from unlearn.jobs import State
+from unlearn.ui import generation, markup
+from unlearn.ui.generation import Drawn, Judging, Rates, drawing_of, start_drawing, stop_drawing
+from unlearn.ui.runs import FineTuned
+from unlearn.ui.services import Services
+from unlearn.ui.session import DrawRequest, ErasureRequest, Visitor
+
+QUICK = DrawRequest("a cat and a pizza", steps=3, count=2)
+
+
+@pytest.fixture(scope="module")
+def services(pocket, vocabulary):
+    services = Services(pocket, bundled_gallery().test, vocabulary)
+    yield services
+    services.jobs.close()
+
+
+@pytest.fixture
+def visitor(services: Services) -> Visitor:
+    """Somebody who has erased cats."""
+    visitor = Visitor()
+    visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["cat"])))
+    return visitor
+
+
+def finish(services: Services, visitor: Visitor):
+    for status in services.jobs.watch(generation._line(visitor)):
+        last = status
+    return last
+
+
+def test_a_drawing_is_judged_and_found_again(services: Services, visitor: Visitor):
+    start_drawing(services, visitor, QUICK)
+    status = finish(services, visitor)
+    assert status.state is State.DONE, status.message
+    drawn = status.result
+    assert isinstance(drawn, Drawn)
+    assert len(drawn.pair.before) == len(drawn.pair.after) == 2
+    assert drawn.erased == ("cat",)
+    assert [sight.concept for sight in drawn.sights[0]] == ["cat", "pizza"]
+    reloaded = Visitor()
+    reloaded.key = visitor.key
+    assert drawing_of(services, reloaded).result is drawn
+    page = markup.drawn(drawn)
+    assert page.count("<img") == 4
+    assert "seed 1" in page
+
+
+def test_a_batch_is_judged(services: Services, visitor: Visitor, monkeypatch):
+    monkeypatch.setattr(generation, "JUDGED", 4)
+    start_drawing(services, visitor, replace(QUICK, judge=True, steps=2))
+    status = finish(services, visitor)
+    rates = status.result
+    assert isinstance(rates, Rates), status.message
+    assert {rate.n for rate in (rates.erased, rates.others, rates.beside)} == {4}
+    assert [(p.step, p.steps) for p in status.progress if isinstance(p, Judging)][-1] == (4, 4)
+    assert "What is erased" in markup.judged_rates(rates)
+
+
+def test_it_stops_within_a_step_and_a_second_start_waits_its_turn(services: Services, visitor: Visitor):
+    start_drawing(services, visitor, replace(QUICK, steps=150, count=4))
+    with pytest.raises(JobError, match="still"):
+        start_drawing(services, visitor, QUICK)
+    stop_drawing(services, visitor)
+    status = finish(services, visitor)
+    assert status.state is State.CANCELLED
+    assert len(status.progress) < 150
+    assert "Stopped" in markup.drawing_status(status)
+
+
+def test_without_an_erasure_or_with_a_bad_number_nothing_is_started(services: Services, visitor: Visitor):
+    with pytest.raises(ConceptError, match="Nothing is erased yet"):
+        start_drawing(services, Visitor(), QUICK)
+    for changes in ({"seed": -1}, {"seed": 2**64}, {"steps": 0}, {"guidance": float("nan")}, {"pipeline": "dall-e"}):
+        with pytest.raises(ParameterError):
+            start_drawing(services, visitor, replace(QUICK, **changes))
+    with pytest.raises(ConceptError, match="prompt is empty"):
+        start_drawing(services, visitor, replace(QUICK, prompt=" "))
+    assert drawing_of(services, visitor) is None
+
+
+def test_a_concept_that_is_not_drawn_is_said(services: Services):
+    visitor = Visitor()
+    visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["platypus"])))
+    start_drawing(services, visitor, replace(QUICK, count=1, steps=1))
+    drawn = finish(services, visitor).result
+    assert "“platypus” is not one of them" in drawn.notices[0]
+    start_drawing(services, visitor, replace(QUICK, judge=True))
+    status = finish(services, visitor)
+    assert status.state is State.FAILED
+    assert "nothing to judge" in status.message
+
+
+def test_an_unreachable_hub_is_a_sentence_and_the_next_drawing_works(services: Services, visitor: Visitor, monkeypatch):
+    from diffusers import DiffusionPipeline
+
+    def unreachable(*_, **__):
+        raise OSError("the hub cannot be reached")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DiffusionPipeline, "from_pretrained", unreachable)
+        start_drawing(services, visitor, replace(QUICK, pipeline="sd-turbo"))
+        status = finish(services, visitor)
+    assert status.state is State.FAILED
+    assert "“pocket” needs no download and stays usable" in status.message
+    start_drawing(services, visitor, replace(QUICK, count=1, steps=1))
+    assert finish(services, visitor).state is State.DONE
+
+
+def test_a_run_that_trained_only_projections_draws_the_same_and_says_why(services: Services, pocket, vocabulary):
+    visitor = Visitor()
+    projection = {"text_projection": pocket.model.state_dict()["text_projection"] * 1.01}
+    selection = services.erase(visitor.session, ErasureRequest(["cat"])).selection
+    erasure = cliperase.Erasure(selection, cliperase.Settings(), projection)
+    visitor.change(fine_tuned=FineTuned(erasure, erasure.apply(pocket)))
+    start_drawing(services, visitor, replace(QUICK, count=1, steps=1))
+    drawn = finish(services, visitor).result
+    assert drawn.pair.before[0].tobytes() == drawn.pair.after[0].tobytes()
+    assert "fine-tune the last blocks" in drawn.notices[0]
+
+
+def test_a_model_that_drives_nothing_is_refused(visitor: Visitor):
+    from fakes import fake_services
+
+    fake = fake_services()
+    somebody = Visitor()
+    somebody.change(erasure=fake.erase(somebody.session, ErasureRequest(["cat"])))
+    with pytest.raises(ModelError, match="drives no diffusion pipeline"):
+        start_drawing(fake, somebody, QUICK)

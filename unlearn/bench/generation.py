@@ -1,0 +1,92 @@
+"""What erasing does to pictures: twenty concepts, one at a time, drawn before and after and judged; and its cost."""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+
+import torch
+from tqdm import tqdm
+
+from unlearn.bench.table import Table, machine
+from unlearn.concepts import load_vocabulary, select
+from unlearn.diffusion.carrying import WAYS, carry
+from unlearn.diffusion.drawing import Drawing, draw
+from unlearn.diffusion.pipelines import Painter, load_painter
+from unlearn.diffusion.rates import Rate, Verdict, cases_of, look_for, two_thing_cases
+from unlearn.encoders import OpenClipEncoder, load_clip
+from unlearn.erasers import ccup
+from unlearn.evaluation.judge import load_judge
+from unlearn.jobs import drive
+
+CONCEPTS, SEEDS = 20, 20
+
+
+def run(quick: bool = False) -> Table:
+    """Erase every fifth concept that the embedded pipeline draws, in both ways, and look for what is left."""
+    painter, encoder = load_painter("pocket"), load_clip("pocket")
+    drawn = painter.draws
+    erased = drawn[:: len(drawn) // CONCEPTS][: 2 if quick else CONCEPTS]
+    seeds = 4 if quick else SEEDS
+    rows = []
+    with tqdm(total=len(WAYS) * len(erased), desc="generation", unit="erasure") as bar:
+        for way in WAYS:
+            groups: tuple[list[Verdict], ...] = ([], [], [])
+            for concept in erased:
+                for group, verdicts in zip(groups, _judge(painter, encoder, concept, way, seeds), strict=True):
+                    group.extend(verdicts)
+                bar.update()
+            rows.append((NAMES[way], *(_percent(Rate.of(group)) for group in groups)))
+    pairs, ratio = _cost(painter, encoder, erased[0], repeats=1 if quick else 5)
+    return Table(
+        name="generation",
+        columns=("CCUP reaches the token states", "erased, seen", "others, seen", "the other of two, seen"),
+        rows=tuple(rows),
+        note=f"Share of pictures, before → after, in which the judge has the concept among its first five of "
+        f"{len(load_judge().labels)}. {len(erased)} concepts, each erased alone; for each {seeds} pictures of it, "
+        f"{seeds} of others and {seeds} of it beside another, seeds from 0, {painter.known.steps} steps, guidance "
+        f"{painter.known.guidance:g}. Four pairs at {painter.known.steps} steps take {pairs:.1f} s, {ratio:.2f} times "
+        f"what the pipeline takes when called by hand for eight pictures (medians of one run). {machine()}, "
+        f"{torch.get_num_threads()} threads.",
+    )
+
+
+NAMES = {"ridge": "solved on the states (default)", "pull_back": "pulled back from the joint space"}
+
+
+def _judge(
+    painter: Painter, encoder: OpenClipEncoder, concept: str, way: str, seeds: int
+) -> tuple[list[Verdict], list[Verdict], list[Verdict]]:
+    """Verdicts on pictures of the erased concept, of others, and of both at once."""
+    vocabulary = load_vocabulary()
+    erasure = ccup.erase(encoder, select(concept, vocabulary=vocabulary), vocabulary=vocabulary)
+    edited = carry(painter, encoder, closed_form=erasure, way=way).painter
+    others = [name for name in painter.draws if name != concept]
+    start = painter.draws.index(concept)
+    near = [others[(start + 5 * i) % len(others)] for i in range(seeds)]
+    cases = [cases_of([concept], seeds), cases_of(near, seeds), two_thing_cases(concept, others, seeds)]
+    flat = [case for group in cases for case in group]
+    known = painter.known
+    verdicts = drive(look_for(painter, edited, flat, load_judge(), steps=known.steps, guidance=known.guidance))
+    return verdicts[:seeds], verdicts[seeds : 2 * seeds], verdicts[2 * seeds :]
+
+
+def _percent(rate: Rate) -> str:
+    return f"{100 * rate.before:.1f} → {100 * rate.after:.1f} % (n = {rate.n})"
+
+
+def _cost(painter: Painter, encoder: OpenClipEncoder, concept: str, *, repeats: int) -> tuple[float, float]:
+    """Seconds of four pairs, and their ratio to eight pictures that the pipeline draws by hand."""
+    vocabulary = load_vocabulary()
+    erasure = ccup.erase(encoder, select(concept, vocabulary=vocabulary), vocabulary=vocabulary)
+    edited = carry(painter, encoder, closed_form=erasure).painter
+    drawing = Drawing(f"a {concept}", steps=painter.known.steps, guidance=painter.known.guidance, count=4)
+    ours, by_hand = [], []
+    for _ in range(repeats + 1):  # the first is for warming up
+        started = time.perf_counter()
+        drive(draw(painter, edited, drawing))
+        ours.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        painter.pipeline([drawing.prompt] * 8, num_inference_steps=drawing.steps, guidance_scale=drawing.guidance)
+        by_hand.append(time.perf_counter() - started)
+    return median(ours[1:]), median(a / b for a, b in zip(ours[1:], by_hand[1:], strict=True))

@@ -1,0 +1,72 @@
+"""``python -m unlearn generate``: the same seeds drawn before and after an erasure."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "Draw pictures before and after an erasure, with the same seeds."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="pocket", metavar="NAME", help="pipeline to draw with (default: pocket)")
+    parser.add_argument(
+        "--clip", metavar="NAME", help="CLIP that is edited (default: the one that drives the pipeline)"
+    )
+    parser.add_argument("--prompt", required=True, help="what to draw")
+    parser.add_argument("--forget", nargs="+", default=[], metavar="CONCEPT", help="concepts to erase with CCUP")
+    parser.add_argument("--erasure", type=Path, metavar="DIR", help="folder that `erase` wrote, instead of --forget")
+    parser.add_argument("--strength", type=float, default=1.0, metavar="A", help="0 to 1, with --forget (default: 1)")
+    parser.add_argument("--way", default="ridge", help="how CCUP reaches the pipeline: ridge (default) or pull_back")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the first picture; the next takes the next (default: 0)"
+    )
+    parser.add_argument("--n", type=int, default=4, metavar="N", help="pictures (default: 4)")
+    parser.add_argument("--steps", type=int, metavar="N", help="denoising steps (default: the pipeline's)")
+    parser.add_argument("--guidance", type=float, metavar="G", help="guidance scale (default: the pipeline's)")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="before_0.png, after_0.png, …, generation.json"
+    )
+    parser.add_argument(
+        "--export", action="store_true", help="also write cross_attention.safetensors, the edit for other tools"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    # Imported here so that --help answers at once.
+    from tqdm import tqdm
+
+    from unlearn.diffusion.drawing import Drawing, draw
+    from unlearn.diffusion.pipelines import load_painter
+    from unlearn.diffusion.records import carry_asked, judged, save_pair
+    from unlearn.encoders import load_clip
+    from unlearn.jobs import drive
+
+    painter = load_painter(arguments.model)
+    drawing = Drawing(
+        arguments.prompt,
+        arguments.seed,
+        painter.known.steps if arguments.steps is None else arguments.steps,
+        painter.known.guidance if arguments.guidance is None else arguments.guidance,
+        arguments.n,
+    )
+    encoder = load_clip(arguments.clip or painter.known.clips[0])
+    carried, erased = carry_asked(
+        painter,
+        encoder,
+        forget=arguments.forget,
+        folder=arguments.erasure,
+        strength=arguments.strength,
+        way=arguments.way,
+    )
+    with tqdm(total=drawing.steps, desc="drawing", unit="step") as bar:
+        pair = drive(draw(painter, carried.painter, drawing), lambda step: bar.update(step.step - bar.n))
+    sights = judged(pair, erased, encoder)
+    save_pair(arguments.out, pair, carried, sights, export=arguments.export)
+    for notice in (*carried.notices, *pair.notices):
+        print(notice)
+    for before, after in zip(*sights, strict=True):
+        if before.seen is not None and after.seen is not None:
+            counts = f"{sum(before.seen)} of {arguments.n} before, {sum(after.seen)} after"
+            print(f"{before.concept}: seen by the judge in {counts}")
+    print(f"Wrote {arguments.out}")

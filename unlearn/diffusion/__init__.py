@@ -1,0 +1,1 @@
+"""Diffusion pipelines whose text encoder carries an erasure."""

@@ -1,0 +1,158 @@
+"""Whatever edits are in force, carried into a pipeline; and what cannot be carried, said in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from unlearn.concepts import Vocabulary
+from unlearn.diffusion.conditioning import Listener, RidgeSettings, solve
+from unlearn.encoders import OpenClipEncoder
+from unlearn.erasers.token_states import TokenMap, pull_back
+from unlearn.errors import ModelError, require_choice
+from unlearn.projections import final_projection
+from unlearn.text_encoders import state_dict, text_tower
+
+if TYPE_CHECKING:
+    from unlearn.diffusion.pipelines import Painter
+    from unlearn.erasers.ccup import Erasure
+
+#: How CCUP reaches the token states; the first is the default, as it forgets more where as much is kept (README).
+WAYS = ("ridge", "pull_back")
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """A painter that hears the edits, and what the visitor should know about it."""
+
+    painter: Painter
+    maps: tuple[TokenMap | None, ...]
+    notices: tuple[str, ...]
+
+
+def carry(
+    painter: Painter,
+    encoder: OpenClipEncoder,
+    *,
+    closed_form: Erasure | None = None,
+    tuned: OpenClipEncoder | None = None,
+    way: str = "ridge",
+    vocabulary: Vocabulary | None = None,
+    settings: RidgeSettings | None = None,
+) -> Carried:
+    """``painter`` with the edits of ``encoder`` in its text encoders; nothing that is shared changes.
+
+    Args:
+        painter: the pipeline.
+        encoder: the CLIP that was edited, as it was before.
+        closed_form: CCUP's edit. It is solved for each text encoder, whichever CLIP that comes from.
+        tuned: what CLIPErase made of ``encoder``.
+        way: ``ridge`` or ``pull_back``; the second needs the pipeline to be driven by ``encoder`` itself.
+        vocabulary: see :func:`unlearn.diffusion.conditioning.solve`.
+
+    Raises:
+        ModelError: the edit cannot be carried; the sentence says why.
+    """
+    require_choice("way", way, WAYS)
+    notices: list[str] = []
+    listeners, maps = list(painter.listeners), []
+    own = [position for position, listener in enumerate(listeners) if drives(encoder, listener)]
+    if tuned is not None:
+        if not own:
+            raise ModelError(
+                f"CLIPErase's edit of “{encoder.name}” cannot be carried to “{painter.name}”: its text encoder is "
+                f"another CLIP ({', '.join(painter.known.clips)}). CCUP can, as it is solved anew for any of them."
+            )
+        for position in own:
+            weights = _changed(encoder, tuned, listeners[position])
+            if not weights:
+                notices.append(
+                    "This CLIPErase run trained nothing that a diffusion model reads (projections come after the token "
+                    "states): fine-tune the last blocks to change pictures."
+                )
+            listeners[position] = listeners[position].edited(weights=weights)
+    for position, listener in enumerate(listeners):
+        token_map = None
+        if closed_form is not None and way == "pull_back":
+            if position not in own:
+                raise ModelError(
+                    f"CCUP can be pulled back only where “{encoder.name}” itself drives the pipeline; “{painter.name}” "
+                    f"hears {painter.known.clips[position]}. Solve on the states instead (ridge)."
+                )
+            model = (tuned or encoder).model
+            token_map = pull_back(closed_form.projection, _text_projection(model))
+        elif closed_form is not None:
+            strength = closed_form.settings.strength
+            token_map = solve(
+                listener, closed_form.selection, vocabulary=vocabulary, strength=strength, settings=settings
+            )
+            if position not in own:
+                notices.append(
+                    f"CCUP was solved anew for {painter.known.clips[position]}, the text encoder of “{painter.name}”."
+                )
+        if token_map is not None:
+            listeners[position] = listener.edited(token_map=token_map)
+            if closed_form is not None and painter.reads_pooled(position):
+                pooled = replace(listener, layer=None)
+                pooled_map = solve(
+                    pooled,
+                    closed_form.selection,
+                    vocabulary=vocabulary,
+                    strength=closed_form.settings.strength,
+                    settings=settings,
+                )
+                edited = replace(listeners[position], layer=None).edited(token_map=pooled_map)
+                listeners[position] = replace(edited, layer=listener.layer)
+        maps.append(token_map)
+    return Carried(painter.hearing(tuple(listeners)), tuple(maps), tuple(notices))
+
+
+def drives(encoder: OpenClipEncoder, listener: Listener) -> bool:
+    """Whether the pipeline's text encoder is ``encoder``'s text tower, number by number up to half precision."""
+    try:
+        tower = text_tower(encoder.model)
+    except ModelError:
+        return False
+    theirs = listener.text_encoder.state_dict()
+    ours = state_dict(tower, listener.text_encoder.config.num_hidden_layers)
+    return all(
+        key in theirs
+        and theirs[key].shape == tensor.shape
+        and torch.allclose(theirs[key].float().cpu(), tensor, rtol=2e-3, atol=2e-3)
+        for key, tensor in ours.items()
+    )
+
+
+def _changed(encoder: OpenClipEncoder, tuned: OpenClipEncoder, listener: Listener) -> dict[str, Tensor]:
+    """The text encoder's tensors that CLIPErase changed, under the pipeline's names and in its precision."""
+    layers = listener.text_encoder.config.num_hidden_layers
+    before, after = (state_dict(text_tower(model.model), layers) for model in (encoder, tuned))
+    dtype = listener.text_encoder.dtype
+    return {key: tensor.to(dtype) for key, tensor in after.items() if not torch.equal(tensor, before[key])}
+
+
+def _text_projection(model: torch.nn.Module) -> Tensor:
+    """W_t (width, d)."""
+    found = final_projection(model, "text")
+    weight: Tensor = model.state_dict()[found.weight]
+    return weight if found.rows_are_inputs else weight.T
+
+
+def baked_attention(carried: Carried) -> dict[str, Tensor]:
+    """The denoiser's cross-attention weights with the maps in them, for pipelines elsewhere: no hook, no ``unlearn``.
+
+    ``to_k`` and ``to_v`` are linear in the token states, so ``(c H) Wᵀ = c (W Hᵀ)ᵀ``: each weight (out, width) becomes
+    ``W @ Hᵀ``. SDXL's denoiser reads the states of both encoders side by side, so there H is block-diagonal.
+    """
+    widths = [listener.text_encoder.config.hidden_size for listener in carried.painter.listeners]
+    blocks = [torch.eye(w) if m is None else m.matrix for w, m in zip(widths, carried.maps, strict=True)]
+    whole: Tensor = torch.block_diag(*blocks).double()  # type: ignore[no-untyped-call]
+    weights = carried.painter.pipeline.unet.state_dict()
+    return {
+        key: (tensor.detach().cpu().double() @ whole.T).float()
+        for key, tensor in weights.items()
+        if key.endswith(("attn2.to_k.weight", "attn2.to_v.weight"))
+    }

@@ -1,0 +1,173 @@
+"""An erasure carried into a pipeline's text encoder, so that the denoiser hears of the concept no more.
+
+What a pipeline gets is a text encoder of its own over the shared weights: tensors that fine-tuning changed are
+replaced, and a token map is applied to what the encoder puts out. The pipeline's code stays the library's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from unlearn.caching import PerEncoder
+from unlearn.concepts import Concept, Selection, Vocabulary, load_vocabulary, prompts, surface_forms
+from unlearn.erasers.token_states import TokenMap, ridge
+from unlearn.weights import sharing_copy
+
+if TYPE_CHECKING:
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+#: Sentences that a concept is erased from, and that others are kept in.
+TEMPLATES = ("{}", "a {}", "a picture of a {}", "a {} on a blue background")
+RETAIN_TEMPLATES = ("a {}", "a picture of a {}")
+BATCH = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Listener:
+    """One text encoder of a pipeline, with its tokenizer and which of its layers the denoiser reads.
+
+    Attributes:
+        layer: -1 for the last hidden state after the final norm (Stable Diffusion 1 and 2), -2 for the last but one
+            without it (SDXL), None for the one pooled, projected state that SDXL's denoiser reads beside them.
+    """
+
+    text_encoder: CLIPTextModel
+    tokenizer: CLIPTokenizer
+    layer: int | None = -1
+
+    @property
+    def tokens(self) -> int:
+        """How many token states a prompt has."""
+        return int(self.tokenizer.model_max_length)
+
+    def token_ids(self, sentences: Sequence[str]) -> Tensor:
+        """(n, tokens), as the pipeline makes them."""
+        encoded = self.tokenizer(
+            list(sentences), padding="max_length", max_length=self.tokens, truncation=True, return_tensors="pt"
+        )
+        ids: Tensor = encoded.input_ids
+        return ids
+
+    @torch.inference_mode()
+    def states(self, sentences: Sequence[str]) -> Tensor:
+        """Token states (n, tokens, width), or (n, 1, width) where they are pooled; float32 on the CPU."""
+        rows = []
+        for start in range(0, len(sentences), BATCH):
+            ids = self.token_ids(sentences[start : start + BATCH]).to(self.text_encoder.device)
+            out = self.text_encoder(ids, output_hidden_states=True)
+            if self.layer is None:
+                read = out.text_embeds[:, None]
+            else:
+                read = out.last_hidden_state if self.layer == -1 else out.hidden_states[self.layer]
+            rows.append(read.float().cpu())
+        return torch.cat(rows)
+
+    def edited(self, *, weights: dict[str, Tensor] | None = None, token_map: TokenMap | None = None) -> Listener:
+        """A listener over the same tensors except ``weights``, whose states pass through ``token_map``."""
+        copied: Any = sharing_copy(self.text_encoder, weights or {})
+        if token_map is not None:
+            copied.register_forward_hook(_Mapped(token_map, self.layer), with_kwargs=False)
+        return replace(self, text_encoder=copied)
+
+
+@dataclass(frozen=True)
+class _Mapped:
+    """A forward hook that sends the states which the denoiser reads through a map."""
+
+    token_map: TokenMap
+    layer: int | None
+
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Any:
+        if self.layer is None:
+            output.text_embeds = self.token_map.on_states(output.text_embeds)
+        elif self.layer == -1:
+            output.last_hidden_state = self.token_map.on_states(output.last_hidden_state)
+        else:
+            hidden = list(output.hidden_states)
+            hidden[self.layer] = self.token_map.on_states(hidden[self.layer])
+            output.hidden_states = tuple(hidden)
+        return output
+
+
+@dataclass(frozen=True)
+class RidgeSettings:
+    """How CCUP is solved on token states; the defaults were chosen by measuring (see the README).
+
+    Attributes:
+        lam: λ, weight of forgetting.
+        mu: μ, weight of retaining.
+        anchor: the sentence whose states the concept's become.
+    """
+
+    lam: float = 100.0
+    mu: float = 10.0
+    anchor: str = ""
+
+
+_moments: PerEncoder[tuple[Tensor, int]] = PerEncoder(most=8)
+
+
+def solve(
+    listener: Listener,
+    selection: Selection,
+    *,
+    vocabulary: Vocabulary | None = None,
+    strength: float = 1.0,
+    settings: RidgeSettings | None = None,
+) -> TokenMap:
+    """CCUP on the token states of ``listener``: no picture, no training, whatever CLIP it comes from.
+
+    Args:
+        listener: the text encoder.
+        selection: forget and retain set.
+        vocabulary: where the retain set is most of it, its states are remembered.
+        strength: α.
+        settings: λ, μ and what the concept's states become.
+    """
+    settings = settings or RidgeSettings()
+    forget, targets = _forget_rows(listener, selection.forget, settings.anchor)
+    retain = _retain_moment(listener, selection, vocabulary or load_vocabulary())
+    return ridge(forget, targets, retain, lam=settings.lam, mu=settings.mu, strength=strength)
+
+
+def _forget_rows(listener: Listener, concepts: Sequence[Concept], anchor: str) -> tuple[Tensor, Tensor]:
+    """States of every way to write the concepts, from their first token to the end, and the anchor's in their place."""
+    forms = [form for concept in concepts for form in surface_forms(concept)]
+    sentences = [(form, sentence) for form in forms for sentence in prompts(form, TEMPLATES)]
+    states, neutral = listener.states([sentence for _, sentence in sentences]), listener.states([anchor])[0]
+    before = listener.token_ids([sentence[: sentence.rindex(form)] for form, sentence in sentences])
+    whole = listener.token_ids([sentence for _, sentence in sentences])
+    # Up to where the sentence and what precedes the concept in it agree, nothing has been said of it.
+    agree = (before == whole).int().cumprod(dim=1).sum(dim=1)
+    first = [0] * len(sentences) if listener.layer is None else agree.tolist()
+    rows = [state[start:] for state, start in zip(states, first, strict=True)]
+    return torch.cat(rows), torch.cat([neutral[start:] for start in first])
+
+
+def _retain_moment(listener: Listener, selection: Selection, vocabulary: Vocabulary) -> Tensor:
+    """Mean outer product of the retained states, (width, width); for "all but a few" the vocabulary's is reused."""
+    kept = set(selection.retain)
+    removed = [name for name in vocabulary.names if name not in kept]
+    if len(removed) + len(kept) == len(vocabulary.names) and len(removed) < len(kept):
+        total, count = _moments.get(
+            listener.text_encoder, (vocabulary.names, listener.layer), lambda: _moment(listener, vocabulary.names)
+        )
+        less, fewer = _moment(listener, removed)
+        return (total - less) / (count - fewer)
+    total, count = _moment(listener, selection.retain)
+    return total / count
+
+
+def _moment(listener: Listener, names: Sequence[str]) -> tuple[Tensor, int]:
+    """Summed outer product of all states of sentences about ``names``, and how many states those are."""
+    total, count = torch.zeros(1), 0
+    sentences = [sentence for name in names for sentence in prompts(name, RETAIN_TEMPLATES)]
+    for start in range(0, len(sentences), BATCH):
+        rows = listener.states(sentences[start : start + BATCH]).flatten(0, 1).double()
+        total, count = total + rows.T @ rows, count + len(rows)
+    return total, count

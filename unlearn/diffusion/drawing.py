@@ -1,0 +1,223 @@
+"""The same seeds drawn before and after an edit, in one batch, a step at a time."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from unlearn.diffusion.pipelines import Painter
+from unlearn.errors import ConceptError, ParameterError, require_whole
+
+MAX_PROMPT, MAX_SEED, MAX_STEPS, MAX_GUIDANCE, MAX_PICTURES = 20_000, 2**32 - 1, 150, 30.0, 8
+Pictures = tuple[Image.Image, ...]
+#: Previews of a run; each decodes one pair, so that watching costs little.
+PREVIEWS = 5
+#: What ``encode_prompt`` of Stable Diffusion (the first two) and SDXL returns, as the pipelines take it again.
+CONDITIONING = (
+    "prompt_embeds",
+    "negative_prompt_embeds",
+    "pooled_prompt_embeds",
+    "negative_pooled_prompt_embeds",
+)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What to draw: picture i of ``count`` starts from the noise of ``seed`` + i.
+
+    Raises:
+        ConceptError: the prompt is empty or endless.
+        ParameterError: a number outside of what is allowed.
+    """
+
+    prompt: str
+    seed: int = 0
+    steps: int = 25
+    guidance: float = 4.0
+    count: int = 4
+
+    def __post_init__(self) -> None:
+        if not self.prompt.strip():
+            raise ConceptError("The prompt is empty; say what to draw, such as “a cat and a pizza”.")
+        if len(self.prompt) > MAX_PROMPT:
+            raise ConceptError(f"The prompt has {len(self.prompt):,} characters; at most {MAX_PROMPT:,} are allowed.")
+        require_whole("seed", self.seed, lowest=0, largest=MAX_SEED)
+        require_whole("steps", self.steps, largest=MAX_STEPS)
+        require_whole("number of pictures", self.count, largest=MAX_PICTURES)
+        number = isinstance(self.guidance, int | float) and not isinstance(self.guidance, bool)
+        if not number or not 0.0 <= self.guidance <= MAX_GUIDANCE:
+            raise ParameterError(f"guidance is {self.guidance!r}; it must be a number from 0 to {MAX_GUIDANCE:g}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A step that was made, and now and then what the first picture looks like, before and after."""
+
+    step: int
+    steps: int
+    seconds: float
+    preview: tuple[Image.Image, Image.Image] | None = None
+
+    @property
+    def seconds_left(self) -> float:
+        return self.seconds / self.step * (self.steps - self.step)
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """The finished pictures, in the order of their seeds, and what the visitor should know about them."""
+
+    drawing: Drawing
+    before: Pictures
+    after: Pictures
+    notices: tuple[str, ...] = ()
+
+
+def draw(original: Painter, edited: Painter, drawing: Drawing) -> Generator[Step, None, Pair]:
+    """Draw ``drawing`` with both painters, which share everything but their text encoders."""
+    seeds = range(drawing.seed, drawing.seed + drawing.count)
+    before, after = yield from paint(
+        original, edited, [drawing.prompt] * drawing.count, seeds, steps=drawing.steps, guidance=drawing.guidance
+    )
+    cut = _cut(original, drawing.prompt)
+    return Pair(drawing, before, after, (cut,) if cut else ())
+
+
+def paint(
+    original: Painter, edited: Painter, prompts: Sequence[str], seeds: Sequence[int], *, steps: int, guidance: float
+) -> Generator[Step, None, tuple[Pictures, Pictures]]:
+    """One picture a prompt and seed, before and after, in one batch: noise, rounding and schedule are the same.
+
+    Where the edit leaves the states of all prompts as they were, there is nothing to draw twice, and before and after
+    are the same pictures. Closing the generator ends the run within a step.
+    """
+    count = len(prompts)
+    before, after = (_conditioning(painter, prompts, guidance) for painter in (original, edited))
+    same = all(torch.equal(before[name], after[name]) for name in before)
+    sides = [before] if same else [before, after]
+    latents = _latents(original, seeds)
+    arguments: dict[str, Any] = {name: torch.cat([side[name] for side in sides]) for name in before}
+    pipeline = original.pipeline
+
+    def call(on_step: Callable[[int, Tensor], None]) -> list[Image.Image]:
+        def report(_: Any, step: int, __: Any, values: dict[str, Tensor]) -> dict[str, Tensor]:
+            on_step(step + 1, values["latents"])
+            return {}
+
+        out = pipeline(
+            **arguments,
+            latents=torch.cat([latents] * len(sides)),
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            height=original.known.size,
+            width=original.known.size,
+            callback_on_step_end=report,
+        )
+        images: list[Image.Image] = out.images
+        return images
+
+    started = time.perf_counter()
+    every = max(1, steps // PREVIEWS)
+
+    def made(step: int, now: Tensor) -> Step:
+        shown = None
+        if step % every == 0 and step < steps:
+            first = _decode(original, now[::count])
+            shown = (first[0], first[-1])
+        return Step(step, steps, time.perf_counter() - started, shown)
+
+    pictures = yield from _stepwise(call, made)
+    return tuple(pictures[:count]), tuple(pictures[-count:])
+
+
+class _StoppedError(Exception):
+    """Raised inside of a pipeline to leave it."""
+
+
+def _stepwise(
+    call: Callable[[Callable[[int, Tensor], None]], list[Image.Image]], made: Callable[[int, Tensor], Step]
+) -> Generator[Step, None, list[Image.Image]]:
+    """A pipeline's call, which reports by calling back, as a generator: after each step it waits to be asked on."""
+    reports: queue.Queue[Any] = queue.Queue(maxsize=1)
+    go_on, stopped = threading.Semaphore(0), threading.Event()
+
+    def on_step(step: int, latents: Tensor) -> None:
+        reports.put(made(step, latents))
+        go_on.acquire()
+        if stopped.is_set():
+            raise _StoppedError
+
+    def work() -> None:
+        try:
+            reports.put(call(on_step))
+        except BaseException as error:  # raised again where the generator is
+            reports.put(error)
+
+    worker = threading.Thread(target=work, name="drawing", daemon=True)
+    worker.start()
+    try:
+        while isinstance(report := reports.get(), Step):
+            yield report
+            go_on.release()
+    finally:
+        stopped.set()
+        go_on.release()
+        while worker.is_alive():
+            try:
+                reports.get(timeout=0.05)
+            except queue.Empty:
+                continue
+    if isinstance(report, BaseException):
+        raise report
+    pictures: list[Image.Image] = report
+    return pictures
+
+
+@torch.inference_mode()
+def _conditioning(painter: Painter, prompts: Sequence[str], guidance: float) -> dict[str, Tensor]:
+    """What the denoiser hears of the prompts, and of no prompt where there is guidance: a row a prompt."""
+    pipeline = painter.pipeline
+    encoded = pipeline.encode_prompt(
+        prompt=list(prompts),
+        device=pipeline._execution_device,
+        num_images_per_prompt=1,
+        do_classifier_free_guidance=guidance > 1,
+    )
+    return {name: value for name, value in zip(CONDITIONING, encoded, strict=False) if value is not None}
+
+
+def _latents(painter: Painter, seeds: Sequence[int]) -> Tensor:
+    """Noise of every seed, (n, channels, height, width), made on the CPU so that it is the same on every device."""
+    pipeline = painter.pipeline
+    side = painter.known.size // pipeline.vae_scale_factor
+    shape = (1, pipeline.unet.config.in_channels, side, side)
+    noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.cat(noise).to(pipeline._execution_device, pipeline.unet.dtype)
+
+
+@torch.inference_mode()
+def _decode(painter: Painter, latents: Tensor) -> list[Image.Image]:
+    pipeline = painter.pipeline
+    decoded = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor, return_dict=False)[0]
+    pictures: list[Image.Image] = pipeline.image_processor.postprocess(decoded, output_type="pil")
+    return pictures
+
+
+def _cut(painter: Painter, prompt: str) -> str:
+    """A sentence about the part of ``prompt`` that the text encoder does not read, or nothing."""
+    listener = painter.listeners[0]
+    offsets = listener.tokenizer(prompt, return_offsets_mapping=True).offset_mapping
+    if len(offsets) <= listener.tokens:
+        return ""
+    start = offsets[listener.tokens - 1][0]
+    rest = prompt[start:].strip()
+    shown = rest if len(rest) <= 60 else f"{rest[:60]}…"
+    return f"The text encoder reads {listener.tokens - 2} tokens; what follows was cut: “{shown}”."

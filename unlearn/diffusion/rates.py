@@ -1,0 +1,103 @@
+"""How often a concept is seen in pictures before and after an edit, over many prompts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+from unlearn.concepts import prompts
+from unlearn.diffusion.drawing import Step, paint
+from unlearn.diffusion.pipelines import Painter
+from unlearn.evaluation.judge import Judge
+from unlearn.jobs import relayed
+
+#: Wordings that a concept is asked for in; what is drawn has to survive all of them.
+WORDINGS = ("a {}", "a drawing of a {}", "a {} on a blue background", "a {} on a yellow background", "the {}")
+TWO = ("a {} and a {}", "a {} next to a {}", "a {} and a {} on a green background")
+#: Pictures drawn at once, before and after counted apart: more is no faster on a CPU and needs more memory on a GPU.
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Case:
+    """A prompt, a seed, and the concept that is looked for in the picture."""
+
+    prompt: str
+    concept: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the judge sees the case's concept before and after the edit."""
+
+    case: Case
+    before: bool
+    after: bool
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Over ``n`` pictures: the share in which the concept is seen before, and after."""
+
+    before: float
+    after: float
+    n: int
+
+    @classmethod
+    def of(cls, verdicts: Sequence[Verdict]) -> Rate:
+        n = len(verdicts)
+        nan = float("nan")
+        return cls(
+            sum(v.before for v in verdicts) / n if n else nan, sum(v.after for v in verdicts) / n if n else nan, n
+        )
+
+    @property
+    def left(self) -> float:
+        """What the edit left of it: after relative to before, NaN where it was never seen."""
+        return self.after / self.before if self.before else float("nan")
+
+
+def cases_of(concepts: Sequence[str], count: int, seed: int = 0) -> list[Case]:
+    """``count`` cases that ask for the concepts in turn, in wordings drawn with ``seed``, with seeds from it on."""
+    rng = random.Random(seed)  # noqa: S311  a fixed choice, not a secret
+    asked = [concepts[i % len(concepts)] for i in range(count)]
+    return [Case(rng.choice(prompts(concept, WORDINGS)), concept, seed + i) for i, concept in enumerate(asked)]
+
+
+def two_thing_cases(concept: str, others: Sequence[str], count: int, seed: int = 0) -> list[Case]:
+    """``count`` cases of ``concept`` beside one of ``others``; looked for is the other, which the edit must leave."""
+    rng = random.Random(seed)  # noqa: S311
+    cases = []
+    for i in range(count):
+        other = rng.choice(list(others))
+        pair = [concept, other] if rng.random() < 0.5 else [other, concept]
+        first, second = (prompts(name, ("a {}",))[0].removeprefix("a ") for name in pair)
+        sentence = rng.choice(TWO).format(first, second).replace("a an ", "an ")
+        cases.append(Case(sentence, other, seed + i))
+    return cases
+
+
+def _among(done: int, batches: int) -> Callable[[Step], tuple[int, int]]:
+    """A batch's step among those of all batches, ``done`` of which are complete."""
+    return lambda step: (done * step.steps + step.step, batches * step.steps)
+
+
+def look_for(
+    original: Painter, edited: Painter, cases: Sequence[Case], judge: Judge, *, steps: int, guidance: float
+) -> Generator[tuple[int, int], None, list[Verdict]]:
+    """Draw all cases before and after and judge them; yields how many steps of how many are made."""
+    verdicts: list[Verdict] = []
+    batches = [cases[start : start + BATCH] for start in range(0, len(cases), BATCH)]
+    for done, batch in enumerate(batches):
+        run = paint(
+            original, edited, [c.prompt for c in batch], [c.seed for c in batch], steps=steps, guidance=guidance
+        )
+        sides = yield from relayed(run, _among(done, len(batches)))
+        before, after = (
+            [bool(judge.sees([picture], case.concept)[0]) for picture, case in zip(pictures, batch, strict=True)]
+            for pictures in sides
+        )
+        verdicts += [Verdict(*row) for row in zip(batch, before, after, strict=True)]
+    return verdicts

@@ -1,0 +1,104 @@
+"""A drawn pair for programs and on disk: the pictures, what is seen in them, and the edit for other tools."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from unlearn.concepts import load_vocabulary, parse_names, select
+from unlearn.diffusion.carrying import Carried, baked_attention, carry
+from unlearn.errors import ConceptError
+from unlearn.evaluation.generation import Sight, look, named_in
+from unlearn.evaluation.judge import load_judge
+
+if TYPE_CHECKING:
+    from unlearn.diffusion.drawing import Pair
+    from unlearn.diffusion.pipelines import Painter
+    from unlearn.encoders import OpenClipEncoder
+
+RECORD, ATTENTION = "generation.json", "cross_attention.safetensors"
+Sights = tuple[tuple[Sight, ...], tuple[Sight, ...]]
+
+
+def carry_asked(
+    painter: Painter, encoder: OpenClipEncoder, *, forget: Sequence[str], folder: Path | None, strength: float, way: str
+) -> tuple[Carried, tuple[str, ...]]:
+    """``painter`` with CCUP of the concepts ``forget``, or with the erasure saved in ``folder``; and what is erased.
+
+    Raises:
+        ConceptError, ParameterError, ErasureFileError, ModelError: it cannot be done; the sentence says why.
+    """
+    from unlearn.erasers import ccup, cliperase
+    from unlearn.export import load_erasure
+
+    if forget and folder is not None:
+        raise ConceptError("Both concepts and a saved erasure were given; give one of them.")
+    if folder is not None:
+        saved = load_erasure(folder, encoder)
+        names = saved.selection.forget_names
+        if isinstance(saved, ccup.Erasure):
+            return carry(painter, encoder, closed_form=saved, way=way), names
+        tuned = cast(cliperase.Erasure, saved).apply(encoder)
+        return carry(painter, encoder, tuned=tuned, way=way), names
+    if not forget:
+        raise ConceptError("Nothing is to be erased; name a concept, or a folder that `erase` wrote.")
+    vocabulary = load_vocabulary()
+    selection = select([name for given in forget for name in parse_names(given)], vocabulary=vocabulary)
+    erasure = ccup.erase(encoder, selection, ccup.Settings(strength=strength), vocabulary=vocabulary)
+    return carry(painter, encoder, closed_form=erasure, way=way), selection.forget_names
+
+
+def judged(pair: Pair, erased: Sequence[str], original: OpenClipEncoder) -> Sights:
+    """What is seen before and after, of the erased concepts and of what else the prompt names."""
+    named = named_in(pair.drawing.prompt, load_vocabulary().names)
+    concepts = tuple(dict.fromkeys((*erased, *named)))
+    before, after = (look(pictures, concepts, original, load_judge()) for pictures in (pair.before, pair.after))
+    return before, after
+
+
+def report(pair: Pair, carried: Carried, sights: Sights) -> dict[str, Any]:
+    """The record of a pair, as JSON."""
+    before, after = sights
+    return {
+        "pipeline": carried.painter.name,
+        "drawing": asdict(pair.drawing),
+        "seeds": list(range(pair.drawing.seed, pair.drawing.seed + pair.drawing.count)),
+        "notices": [*carried.notices, *pair.notices],
+        "seen": {
+            first.concept: {
+                "before": first.seen,
+                "after": second.seen,
+                "clip_score_before": first.clip_score,
+                "clip_score_after": second.clip_score,
+            }
+            for first, second in zip(before, after, strict=True)
+        },
+    }
+
+
+def save_pair(folder: Path, pair: Pair, carried: Carried, sights: Sights, *, export: bool = False) -> dict[str, Any]:
+    """Write ``before_I.png``, ``after_I.png`` and ``generation.json``; with ``export`` the edit itself as well."""
+    folder.mkdir(parents=True, exist_ok=True)
+    hashes = {}
+    for side, pictures in (("before", pair.before), ("after", pair.after)):
+        for index, picture in enumerate(pictures):
+            path = folder / f"{side}_{index}.png"
+            picture.save(path)
+            hashes[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    if export:
+        save_attention(folder / ATTENTION, carried)
+        hashes[ATTENTION] = hashlib.sha256((folder / ATTENTION).read_bytes()).hexdigest()
+    record = report(pair, carried, sights) | {"sha256": hashes}
+    (folder / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return record
+
+
+def save_attention(path: Path, carried: Carried) -> None:
+    """Write the cross-attention weights with the edit in them, for ``unet.load_state_dict(…, strict=False)``."""
+    from safetensors.torch import save_file
+
+    save_file({key: tensor.contiguous() for key, tensor in baked_attention(carried).items()}, path)

@@ -1,0 +1,102 @@
+"""An open_clip model's text tower as transformers' ``CLIPTextModel``: the same numbers, for a diffusion pipeline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from unlearn.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+#: open_clip's names inside a residual block to transformers' inside an encoder layer; attention is packed in one.
+_BLOCK = {
+    "ln_1": "layer_norm1",
+    "ln_2": "layer_norm2",
+    "attn.out_proj": "self_attn.out_proj",
+    "mlp.c_fc": "mlp.fc1",
+    "mlp.c_proj": "mlp.fc2",
+}
+
+
+def text_tower(model: nn.Module) -> Any:
+    """The module that holds an open_clip model's text tower: the model itself, or its ``text``.
+
+    Raises:
+        ModelError: the tower is not CLIP's causal transformer (a SigLIP, a Hugging Face tower), so no
+            ``CLIPTextModel`` computes the same.
+    """
+    tower: Any = getattr(model, "text", model)
+    blocks = getattr(getattr(tower, "transformer", None), "resblocks", None)
+    if blocks is None or getattr(tower, "attn_mask", None) is None or not hasattr(blocks[0].attn, "in_proj_weight"):
+        raise ModelError(
+            "This model's text tower is not CLIP's causal transformer, so no diffusion pipeline is driven by it; "
+            "use a CLIP such as ViT-L-14/openai."
+        )
+    return tower
+
+
+def as_clip_text_model(model: nn.Module, *, layers: int | None = None) -> CLIPTextModel:
+    """Convert the text tower of ``model``; the new module has tensors of its own, in float32.
+
+    Args:
+        model: an open_clip model.
+        layers: how many residual blocks to keep, from the first; Stable Diffusion 2 reads the last but one.
+
+    Returns:
+        A ``CLIPTextModel`` whose ``last_hidden_state`` (n, tokens, width) is what ``ln_final`` gives in open_clip.
+
+    Raises:
+        ModelError: the tower is not CLIP's causal transformer.
+    """
+    from transformers import CLIPTextModel
+
+    tower = text_tower(model)
+    config = _config(tower, layers)
+    converted: Any = CLIPTextModel(config)
+    converted.load_state_dict(state_dict(tower, config.num_hidden_layers), strict=True)
+    frozen: CLIPTextModel = converted.eval().requires_grad_(False)
+    return frozen
+
+
+def state_dict(tower: Any, layers: int) -> dict[str, Tensor]:
+    """The weights of a text tower, as :func:`text_tower` finds it, under ``CLIPTextModel``'s names."""
+    state = {
+        "embeddings.token_embedding.weight": tower.token_embedding.weight,
+        "embeddings.position_embedding.weight": tower.positional_embedding,
+        "final_layer_norm.weight": tower.ln_final.weight,
+        "final_layer_norm.bias": tower.ln_final.bias,
+    }
+    for index, block in enumerate(tower.transformer.resblocks[:layers]):
+        own = block.state_dict()
+        name = f"encoder.layers.{index}"
+        for kind in ("weight", "bias"):
+            parts = own[f"attn.in_proj_{kind}"].chunk(3)
+            state |= {f"{name}.self_attn.{p}_proj.{kind}": part for p, part in zip("qkv", parts, strict=True)}
+            state |= {f"{name}.{new}.{kind}": own[f"{old}.{kind}"] for old, new in _BLOCK.items()}
+    return {key: tensor.detach().to("cpu", torch.float32, copy=True) for key, tensor in state.items()}
+
+
+def _config(tower: Any, layers: int | None) -> CLIPTextConfig:
+    from transformers import CLIPTextConfig
+
+    blocks = tower.transformer.resblocks
+    vocabulary, width = tower.token_embedding.weight.shape
+    return CLIPTextConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=blocks[0].mlp.c_fc.out_features,
+        num_hidden_layers=min(layers or len(blocks), len(blocks)),
+        num_attention_heads=blocks[0].attn.num_heads,
+        max_position_embeddings=tower.positional_embedding.shape[0],
+        hidden_act="quick_gelu" if type(blocks[0].mlp.gelu).__name__ == "QuickGELU" else "gelu",
+        layer_norm_eps=tower.ln_final.eps,
+        projection_dim=width,
+        # open_clip's tokenizers end their vocabulary with the two marks and pad with 0.
+        bos_token_id=vocabulary - 2,
+        eos_token_id=vocabulary - 1,
+        pad_token_id=0,
+    )

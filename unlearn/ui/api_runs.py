@@ -1,0 +1,171 @@
+"""The endpoints that take their time: background runs, told as they go. Docstrings are the API's documentation."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from gradio.components.api_component import Api
+
+from unlearn.ui.api import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, result
+from unlearn.ui.cliperase_tab import POLL
+from unlearn.ui.guard import sentence_of
+from unlearn.ui.loading import Provider
+from unlearn.ui.markup import picture_uri
+from unlearn.ui.session import DrawRequest, FineTuneRequest, Visitor
+
+if TYPE_CHECKING:
+    from unlearn.ui.generation import DrawStatus
+    from unlearn.ui.runs import RunStatus
+
+#: What suits the projections, the default of what trains; a parameter without a default would have to be given.
+LEARNING_RATE = 3e-4
+#: A number that is left to the pipeline: JSON's null would say that the parameter was forgotten.
+LEFT_OPEN = -1
+
+
+def register_runs(services: Provider, visitor: gr.State) -> None:
+    """Add ``/cliperase``, ``/generate`` and ``/cancel``."""
+
+    async def cliperase(  # noqa: PLR0917  its arguments are the endpoint's
+        visitor: Visitor,
+        forget: list[str],
+        steps: int,
+        learning_rate: float,
+        trainable: str,
+        forgetting: str,
+        seed: int,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Fine-tune concepts away in the background; streams the state of the run until it has ended.
+
+        forget: concepts with pictures in the gallery. steps, learning_rate, seed: of the training.
+        trainable: "last_blocks", "projections", "lora" or "all". forgetting: "cosine" or "gradient_ascent". Yields
+        state, place in line, step, losses and accuracies (null where not measured), seconds and seconds left; once
+        done, the later calls of the same client compare "CLIPErase" too. A client that leaves leaves the run going.
+        """
+        try:
+            request = FineTuneRequest(forget, steps, learning_rate, trainable, forgetting, seed)
+            status: RunStatus | None = await asyncio.to_thread(lambda: services().start_run(visitor, request))
+        except Exception as error:
+            raise gr.Error(sentence_of(error), print_exception=False) from None
+        while status is not None:
+            yield _run_report(status)
+            if status.ended:
+                return
+            await asyncio.sleep(POLL)
+            status = services().run_of(visitor)
+
+    async def generate(  # noqa: PLR0917  its arguments are the endpoint's
+        visitor: Visitor,
+        prompt: str,
+        pipeline: str,
+        seed: int,
+        count: int,
+        steps: int,
+        guidance: float,
+        edit: str,
+        way: str,
+        judge: bool,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Draw the same seeds before and after the edits of this session; streams the state until it is complete.
+
+        prompt: what to draw. pipeline: "pocket", "stable-diffusion-v1-5", "stable-diffusion-2-1",
+        "stable-diffusion-xl" or "sd-turbo". seed: of the first picture, the next takes the next. count: pictures.
+        steps, guidance: -1 leaves them to what the pipeline draws well with. edit: "CCUP", "CLIPErase" or "" for all
+        in force. way: "ridge" or "pull_back". judge: draw and judge a batch instead of the prompt. Yields state and
+        step; once done, the pictures as PNG data URIs and what is seen in them, or the rates of the batch.
+        """
+        from unlearn.ui.generation import drawing_of, start_drawing
+
+        own_steps = None if steps == LEFT_OPEN else steps
+        own_guidance = None if guidance == LEFT_OPEN else guidance
+        request = DrawRequest(prompt, pipeline, seed, own_steps, own_guidance, count, edit, way, judge)
+        try:
+            status: DrawStatus | None = start_drawing(services(), visitor, request)
+        except Exception as error:
+            raise gr.Error(sentence_of(error), print_exception=False) from None
+        while status is not None:
+            yield _drawing_report(status)
+            if status.ended:
+                return
+            await asyncio.sleep(POLL)
+            status = drawing_of(services(), visitor)
+
+    def cancel(visitor: Visitor) -> dict[str, Any]:
+        """Stop this session's run and drawing within a step; the edit in force and the pictures stay.
+
+        Returns the state of the run, and of the drawing.
+        """
+        from unlearn.ui.generation import stop_drawing
+
+        status, drawing = services().cancel_run(visitor), stop_drawing(services(), visitor)
+        report = _run_report(status) if status else {"state": "none"}
+        return report | {"drawing": str(drawing.state) if drawing else "none"}
+
+    run = FineTuneRequest()
+    endpoint(cancel, [visitor], [result()])
+    _stream(
+        cliperase,
+        visitor,
+        Api(None, TEXTS, "Concepts to erase"),
+        Api(run.steps, NUMBER, "Steps"),
+        Api(LEARNING_RATE, NUMBER, "Learning rate"),
+        Api(run.trainable, TEXT, "What trains: last_blocks, projections, lora or all"),
+        Api(run.forgetting, TEXT, "Forgetting module: cosine or gradient_ascent"),
+        Api(run.seed, NUMBER, "Seed"),
+    )
+    _stream(
+        generate,
+        visitor,
+        Api(None, TEXT, "Prompt"),
+        Api("pocket", TEXT, "Pipeline"),
+        Api(0, NUMBER, "Seed of the first picture"),
+        Api(4, NUMBER, "Pictures"),
+        Api(LEFT_OPEN, NUMBER, "Steps; -1 for the pipeline's own"),
+        Api(LEFT_OPEN, NUMBER, "Guidance; -1 for the pipeline's own"),
+        Api("", TEXT, "Edit: CCUP, CLIPErase, or all in force"),
+        Api("ridge", TEXT, "How CCUP reaches the pipeline: ridge or pull_back"),
+        Api(False, YES_OR_NO, "Draw and judge a batch instead"),
+    )
+
+
+def _stream(handler: Any, visitor: gr.State, *parameters: Api) -> None:
+    """A generator: it turns its own errors into sentences, and waits without holding a thread."""
+    gr.on(
+        [],
+        handler,
+        [visitor, *parameters],
+        [result()],
+        api_name=handler.__name__,
+        show_progress="hidden",
+        concurrency_limit=None,
+    )
+
+
+def _run_report(status: RunStatus) -> dict[str, Any]:
+    """A run's state for a program: numbers that are not there are null."""
+    last = asdict(status.progress[-1]) if status.progress else {}
+    numbers = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in last.items()}
+    return {"state": str(status.state), "place": status.place, "message": status.message, **numbers}
+
+
+def _drawing_report(status: DrawStatus) -> dict[str, Any]:
+    """A drawing's state for a program; pictures and what is seen in them once it is done."""
+    from unlearn.diffusion.records import report
+    from unlearn.ui.generation import Drawn, Rates
+
+    told: dict[str, Any] = {"state": str(status.state), "place": status.place, "message": status.message}
+    if status.progress:
+        told |= {"step": status.progress[-1].step, "steps": status.progress[-1].steps}
+    result = status.result
+    if isinstance(result, Drawn):
+        told |= report(result.pair, result.carried, result.sights)
+        told |= {"forget": list(result.erased), "notices": list(result.notices)}
+        told |= {side: [picture_uri(p) for p in getattr(result.pair, side)] for side in ("before", "after")}
+    elif isinstance(result, Rates):
+        told["rates"] = asdict(result)
+    return told

@@ -1,0 +1,154 @@
+"""Pictures before and after the visitor's edits: a background run over the shared pipelines. No gradio here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+from unlearn.diffusion.carrying import Carried, carry
+from unlearn.diffusion.drawing import Drawing, Pair, Step, draw
+from unlearn.diffusion.pipelines import PIPELINES, Painter
+from unlearn.diffusion.rates import Rate, cases_of, look_for, two_thing_cases
+from unlearn.diffusion.records import Sights, judged
+from unlearn.encoders import OpenClipEncoder
+from unlearn.errors import ConceptError, ModelError, require_choice
+from unlearn.evaluation.judge import load_judge
+from unlearn.jobs import Status, relayed
+from unlearn.ui.services import CCUP, CLIPERASE, Services
+from unlearn.ui.session import DrawRequest, Session, Visitor
+from unlearn.zero_gpu import on_zero_gpu
+
+#: Pictures of a batch that is judged: with the concept, without it, and with it beside another.
+JUDGED = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A finished pair, what is seen in it, and what was erased when it was drawn."""
+
+    pair: Pair
+    sights: Sights
+    erased: tuple[str, ...]
+    notices: tuple[str, ...]
+    carried: Carried
+
+
+@dataclass(frozen=True, eq=False)
+class Rates:
+    """A judged batch: pictures of what is erased, of others, and of both at once, where the other is looked for."""
+
+    erased: Rate
+    others: Rate
+    beside: Rate
+
+
+@dataclass(frozen=True)
+class Judging:
+    """Progress of a batch."""
+
+    step: int
+    steps: int
+
+
+Progress = Step | Judging
+DrawStatus = Status[Progress, Drawn | Rates]
+DrawRun = Callable[[], Generator[Progress, None, Drawn | Rates]]
+
+
+def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) -> DrawStatus:
+    """Put a drawing, or a batch to be judged, in line.
+
+    Raises:
+        ConceptError, ParameterError, ModelError: the request cannot be used.
+        JobError: the visitor is drawing already, or the line is full.
+    """
+    session = visitor.session
+    encoder = services.encoder
+    require_choice("pipeline", request.pipeline, tuple(PIPELINES))
+    known = PIPELINES[request.pipeline]
+    drawing = Drawing(
+        request.prompt,
+        request.seed,
+        known.steps if request.steps is None else request.steps,
+        known.guidance if request.guidance is None else request.guidance,
+        request.count,
+    )
+    if session.erasure is None and session.fine_tuned is None:
+        raise ConceptError("Nothing is erased yet; name at least one concept, such as “cat”, on the left.")
+    if not isinstance(encoder, OpenClipEncoder):
+        raise ModelError("This model drives no diffusion pipeline.")
+
+    def start() -> Generator[Progress, None, Drawn | Rates]:
+        painter = services.painters.get(request.pipeline)
+        carried = _carried(services, session, painter, encoder, request)
+        if request.judge:
+            return (yield from _judge_batch(services, session, painter, carried, drawing))
+        pair = yield from on_zero_gpu(lambda: draw(painter, carried.painter, drawing))()
+        notices = (*carried.notices, *_unknown_to(painter, drawing, session.erased), *pair.notices)
+        return Drawn(pair, judged(pair, session.erased, encoder), session.erased, notices, carried)
+
+    return services.jobs.start(_line(visitor), start)
+
+
+def drawing_of(services: Services, visitor: Visitor) -> DrawStatus | None:
+    """The visitor's drawing as it is now."""
+    return services.jobs.find(_line(visitor))
+
+
+def stop_drawing(services: Services, visitor: Visitor) -> DrawStatus | None:
+    """Stop it within a step; the pictures drawn before stay."""
+    return services.jobs.cancel(_line(visitor))
+
+
+def _line(visitor: Visitor) -> str:
+    """A visitor may draw while a run of CLIPErase waits, and the other way round; both use the one worker."""
+    return f"{visitor.key}/drawing"
+
+
+def _carried(
+    services: Services, session: Session, painter: Painter, encoder: OpenClipEncoder, request: DrawRequest
+) -> Carried:
+    tuned = session.fine_tuned.encoder if session.fine_tuned and request.edit != CCUP else None
+    closed_form = session.erasure if request.edit != CLIPERASE else None
+    return carry(
+        painter,
+        encoder,
+        closed_form=closed_form,
+        tuned=tuned,
+        way=request.way,
+        vocabulary=services.vocabulary_of(session),
+    )
+
+
+def _unknown_to(painter: Painter, drawing: Drawing, erased: Sequence[str]) -> tuple[str, ...]:
+    """A sentence where the pipeline was never made to draw what is erased."""
+    unknown = [name for name in erased if painter.draws and name not in painter.draws]
+    if not unknown:
+        return ()
+    return (f"“{painter.name}” draws {len(painter.draws)} concepts, and “{unknown[0]}” is not one of them.",)
+
+
+def _judge_batch(
+    services: Services, session: Session, painter: Painter, carried: Carried, drawing: Drawing
+) -> Generator[Progress, None, Rates]:
+    known = painter.draws or services.vocabulary_of(session).names
+    erased = [name for name in session.erased if name in known]
+    if not erased:
+        raise ConceptError(f"“{painter.name}” draws none of the erased concepts, so there is nothing to judge.")
+    others = [name for name in known if name not in session.erased]
+    judge = load_judge()
+    groups = [
+        cases_of(erased, JUDGED, drawing.seed),
+        cases_of(others[:: max(1, len(others) // JUDGED)], JUDGED, drawing.seed),
+        two_thing_cases(erased[0], others, JUDGED, drawing.seed),
+    ]
+    run = look_for(
+        painter,
+        carried.painter,
+        [case for group in groups for case in group],
+        judge,
+        steps=drawing.steps,
+        guidance=drawing.guidance,
+    )
+    verdicts = yield from relayed(run, lambda made: Judging(*made))
+    return Rates(*(Rate.of(verdicts[start : start + JUDGED]) for start in range(0, 3 * JUDGED, JUDGED)))

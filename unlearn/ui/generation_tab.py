@@ -1,0 +1,188 @@
+"""Generation: the same seeds drawn before and after, by a diffusion model that the edited text encoder drives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from unlearn.ui import markup
+from unlearn.ui.cliperase_tab import POLL
+from unlearn.ui.guard import on_screen
+from unlearn.ui.loading import Provider
+from unlearn.ui.session import DrawRequest, Session, Visitor
+
+if TYPE_CHECKING:
+    from unlearn.ui.generation import DrawStatus
+
+INTRO = (
+    "<p class='u-small'>A diffusion model draws what its text encoder tells it. The same noise is drawn twice: with "
+    "the original text encoder, and with the one that carries what you erased. “pocket” was made here, draws 100 "
+    "things at 64 pixels and needs no download; the others are Stable Diffusion, fetched when first asked for.</p>"
+)
+EXAMPLE = "a {} and a pizza on a blue background"
+SLIDERS = 4
+PIPELINE_CHOICES = [
+    ("pocket (64 px, in seconds)", "pocket"),
+    ("Stable Diffusion 1.5", "stable-diffusion-v1-5"),
+    ("Stable Diffusion 2.1", "stable-diffusion-2-1"),
+    ("Stable Diffusion XL", "stable-diffusion-xl"),
+    ("SD Turbo (few steps)", "sd-turbo"),
+]
+
+
+@dataclass(frozen=True)
+class GenerationTab:
+    """The tab's components; a drawing is shown by :meth:`watch`, as it goes, and stays until the next is complete."""
+
+    services: Provider
+    tab: gr.Tab
+    prompt: gr.Textbox
+    draw: gr.Button
+    judge: gr.Button
+    stop: gr.Button
+    pipeline: gr.Dropdown
+    seed: gr.Number
+    steps: gr.Number
+    guidance: gr.Number
+    count: gr.Slider
+    edit: gr.Radio
+    way: gr.Radio
+    status: gr.HTML
+    pictures: gr.HTML
+    sliders: tuple[gr.ImageSlider, ...]
+    rates: gr.HTML
+
+    @classmethod
+    def build(cls, services: Provider, example: str) -> GenerationTab:
+        asked = DrawRequest("")
+        with gr.Tab("Generation", id="generation") as tab:
+            gr.HTML(INTRO)
+            with gr.Row(equal_height=True, elem_classes="u-prompt"):
+                prompt = gr.Textbox(
+                    EXAMPLE.format(example), label="Prompt", elem_id="prompt", max_lines=2, scale=4, min_width=260
+                )
+                draw = gr.Button("Draw", variant="primary", elem_id="draw", scale=1, min_width=90)
+                stop = gr.Button("Stop", interactive=False, elem_id="stop-drawing", scale=1, min_width=90)
+            with gr.Accordion("How to draw", open=False):
+                with gr.Row():
+                    pipeline = gr.Dropdown(PIPELINE_CHOICES, value=asked.pipeline, label="Diffusion model")
+                    seed = gr.Number(asked.seed, precision=0, label="Seed of the first picture", min_width=120)
+                    count = gr.Slider(1, SLIDERS, value=asked.count, step=1, label="Pictures", buttons=[])
+                with gr.Row():
+                    steps = gr.Number(None, precision=0, label="Steps (empty: what suits)", min_width=120)
+                    guidance = gr.Number(None, label="Guidance (empty: what suits)", min_width=120)
+                edit = gr.Radio(
+                    [("All edits in force", ""), ("CCUP alone", "CCUP"), ("CLIPErase alone", "CLIPErase")],
+                    value=asked.edit,
+                    label="Drawn after",
+                )
+                way = gr.Radio(
+                    [("Solved on the token states", "ridge"), ("Pulled back from the joint space", "pull_back")],
+                    value=asked.way,
+                    label="How CCUP reaches the diffusion model",
+                )
+            status = gr.HTML(markup.no_drawing(), elem_id="drawing-status")
+            pictures = gr.HTML(elem_id="drawn")
+            with gr.Row(elem_id="sliders"):
+                sliders = tuple(
+                    gr.ImageSlider(
+                        visible=False, show_label=False, buttons=[], interactive=False, min_width=120, max_height=320
+                    )
+                    for _ in range(SLIDERS)
+                )
+            with gr.Row(elem_classes="u-head"):
+                gr.HTML(
+                    "<h3>How often is it seen?</h3><p class='u-small'>Draws 20 pictures of what is erased, 20 of other "
+                    "things and 20 of both side by side, and lets the judge look.</p>"
+                )
+                judge = gr.Button("Judge a batch", size="sm", elem_id="judge", scale=0, min_width=150)
+            rates = gr.HTML(elem_id="rates")
+        return cls(
+            services, tab, prompt, draw, judge, stop, pipeline, seed, steps, guidance, count, edit, way, status,
+            pictures, sliders, rates,
+        )  # fmt: skip
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return []
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.draw, self.judge, self.stop, self.status, self.pictures, *self.sliders, self.rates]
+
+    def render(self, session: Session) -> list[Any]:
+        """Nothing moves when the erasure does: the pictures say of which erasure they are."""
+        return [gr.skip()] * len(self.outputs)
+
+    @property
+    def settings(self) -> list[gr.components.Component]:
+        """What a :class:`DrawRequest` holds, in its order, up to ``judge``."""
+        return [
+            self.prompt, self.pipeline, self.seed, self.steps, self.guidance, self.count, self.edit, self.way,
+        ]  # fmt: skip
+
+    def of_status(self, status: DrawStatus | None) -> list[Any]:
+        """The values of ``outputs`` for a drawing as it is now."""
+        busy = status is not None and not status.ended
+        buttons = [gr.update(interactive=not busy), gr.update(interactive=not busy), gr.update(interactive=busy)]
+        if status is None:
+            return [*buttons, *[gr.skip()] * (len(self.outputs) - 3)]
+        from unlearn.ui.generation import Drawn, Rates
+
+        shown: list[Any] = [gr.skip()] * (2 + SLIDERS)
+        if isinstance(status.result, Drawn):
+            before, after = status.result.pair.before, status.result.pair.after
+            pairs = [gr.update(value=pair, visible=True) for pair in zip(before, after, strict=True)]
+            hidden = [gr.update(value=None, visible=False)] * (SLIDERS - len(pairs))
+            shown = [markup.drawn(status.result), *pairs[:SLIDERS], *hidden, gr.skip()]
+        elif isinstance(status.result, Rates):
+            shown = [*[gr.skip()] * (1 + SLIDERS), markup.judged_rates(status.result)]
+        return [*buttons, markup.drawing_status(status), *shown]
+
+    async def watch(self, visitor: Visitor) -> AsyncIterator[list[Any]]:
+        """Show the visitor's drawing until it is complete, on whichever page it was started."""
+        from unlearn.ui.generation import drawing_of
+
+        shown: DrawStatus | None = None
+        while True:
+            status = drawing_of(self.services(), visitor)
+            if status != shown or status is None:
+                shown = status
+                yield self.of_status(status)
+            if status is None or status.ended:
+                return
+            await asyncio.sleep(POLL)
+
+    def begin(self, visitor: Visitor, *values: Any) -> list[Any]:
+        """Put the visitor's drawing in line."""
+        return self._begin(visitor, DrawRequest(*values))
+
+    def begin_batch(self, visitor: Visitor, *values: Any) -> list[Any]:
+        """Put a batch to be judged in line."""
+        return self._begin(visitor, replace(DrawRequest(*values), judge=True))
+
+    def _begin(self, visitor: Visitor, request: DrawRequest) -> list[Any]:
+        from unlearn.ui.generation import start_drawing
+
+        return self.of_status(start_drawing(self.services(), visitor, request))
+
+    def end(self, visitor: Visitor) -> list[Any]:
+        """Stop within a step; what was drawn before stays."""
+        from unlearn.ui.generation import stop_drawing
+
+        return self.of_status(stop_drawing(self.services(), visitor))
+
+    def register_callbacks(self, visitor: gr.State) -> None:
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        for trigger, handler in (
+            ([self.draw.click, self.prompt.submit], self.begin),
+            ([self.judge.click], self.begin_batch),
+        ):
+            gr.on(trigger, on_screen(handler), [visitor, *self.settings], self.outputs, **quiet).then(
+                self.watch, visitor, self.outputs, concurrency_limit=None, **quiet
+            )
+        self.stop.click(on_screen(self.end), visitor, self.outputs, queue=False, **quiet)

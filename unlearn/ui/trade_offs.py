@@ -1,0 +1,78 @@
+"""What an erasure costs as it grows: curves and geometry of a visitor's edit. No gradio here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import cast
+
+from unlearn.encoders import class_embeddings
+from unlearn.erasers import ccup
+from unlearn.errors import ConceptError
+from unlearn.gallery import image_features
+from unlearn.trade_off import STRENGTHS, TradeOffPoint, image_text_similarity, sweep_count, sweep_strength
+from unlearn.ui.results import Geometry, TradeOff
+from unlearn.ui.services import AT_RISK, Services
+from unlearn.ui.session import Session
+
+ERASED_COUNTS = (1, 2, 5, 10, 20, 50, 100)
+
+
+def measure(services: Services, session: Session, watch: Callable[[int, int], None] | None = None) -> TradeOff:
+    """The curves of the visitor's erasure; those measured before, while they still hold.
+
+    Args:
+        session: whose erasure and collection.
+        watch: hears how many points are done, of how many.
+
+    Raises:
+        ConceptError: nothing is erased.
+    """
+    erasure, collection = _erased(session), services.collection(session)
+    if holds(services, session):
+        return cast(TradeOff, session.trade_off)
+    vocabulary = services.vocabulary_of(session)
+    sweep = (services.encoder, collection, erasure.selection, erasure.settings)
+    counts = [count for count in ERASED_COUNTS if count < len(vocabulary.names)]
+    total = len(ccup.MODES) * (len(STRENGTHS) + len(counts))
+
+    def counted(points: Iterator[TradeOffPoint], before: int) -> tuple[TradeOffPoint, ...]:
+        measured = []
+        for point in points:
+            measured.append(point)
+            if watch:
+                watch(before + len(measured), total)
+        return tuple(measured)
+
+    by_strength = counted(sweep_strength(*sweep, vocabulary=vocabulary), 0)
+    by_count = counted(sweep_count(*sweep, vocabulary=vocabulary, counts=counts), len(by_strength))
+    return TradeOff(erasure, collection, by_strength, by_count)
+
+
+def holds(services: Services, session: Session) -> bool:
+    """Whether the curves measured last are those of the current erasure and collection."""
+    known, erasure = session.trade_off, session.erasure
+    return known is not None and erasure is not None and known.belongs_to(erasure, services.collection(session))
+
+
+def geometry(services: Services, session: Session) -> Geometry:
+    """Norms and similarities of the erased concepts and their neighbours.
+
+    Raises:
+        ConceptError: nothing is erased.
+    """
+    erasure = _erased(session)
+    names = tuple(dict.fromkeys((*session.erased[:AT_RISK], *(near.name for near in services.at_risk(session)))))
+    norms = erasure.projection.on_texts(class_embeddings(services.encoder, names)).norm(dim=-1)
+    collection, labels = services.collection(session), services.vocabulary_of(session).names
+    targets = collection.targets(labels)
+    similarity = {
+        variant: image_text_similarity(encoder, image_features(encoder, collection), targets, names, labels)
+        for variant, encoder in services.variants(session).items()
+    }
+    return Geometry(names, dict(zip(names, norms.tolist(), strict=True)), similarity)
+
+
+def _erased(session: Session) -> ccup.Erasure:
+    if session.erasure is None:
+        raise ConceptError("Nothing is erased yet; name at least one concept, such as “cat”.")
+    return session.erasure
