@@ -34,12 +34,12 @@ def test_only_what_is_missing_is_computed():
 
 def test_values_do_not_keep_their_encoder_alive():
     cache, encoder = PerEncoder(most=3), Encoder()
-    value = Encoder()
-    cache.get(encoder, "key", lambda: value)
-    gone, value_gone = weakref.ref(encoder), weakref.ref(value)
-    del encoder, value
+    value = weakref.ref(cache.get(encoder, "key", Encoder))
+    gone = weakref.ref(encoder)
+    assert value() is not None
+    del encoder
     gc.collect()
-    assert gone() is value_gone() is None
+    assert gone() is value() is None
 
 
 def test_class_embeddings_are_encoded_once_a_name(words, monkeypatch):

@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from diffusion_pipelines import random_painter
 from PIL import ImageChops
 from safetensors.torch import load_file
+from test_text_encoders import untrained
+from toy import toy_model
 
 from unlearn.concepts import Vocabulary, select
 from unlearn.diffusion.carrying import baked_attention, carry, drives
@@ -32,6 +35,17 @@ def test_a_pipeline_is_driven_by_its_own_clip_only(stable_diffusion, pocket):
     painter, encoder = stable_diffusion
     assert drives(encoder, painter.listeners[0])
     assert not drives(pocket, painter.listeners[0])
+
+
+def test_sdxls_second_text_encoder_is_known_and_carries_cliperase_too(tmp_path):
+    painter, _ = random_painter("stable-diffusion-xl", tmp_path)
+    second = replace(toy_model(), model=untrained("ViT-bigG-14"))
+    assert [drives(second, listener) for listener in painter.listeners] == [False, True]
+    key = "transformer.resblocks.0.mlp.c_fc.weight"
+    tuned = with_weights(second, {key: second.model.state_dict()[key] * 1.1}, name="tuned")
+    carried = carry(painter, second, tuned=tuned)
+    pairs = zip(painter.listeners, carried.painter.listeners, strict=True)
+    assert [torch.equal(before.states(["a cat"]), after.states(["a cat"])) for before, after in pairs] == [True, False]
 
 
 def test_strength_zero_is_the_same_states_and_one_is_not(stable_diffusion):

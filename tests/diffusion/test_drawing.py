@@ -12,7 +12,7 @@ from PIL import ImageChops
 from unlearn.concepts import select
 from unlearn.diffusion.carrying import carry
 from unlearn.diffusion.drawing import MAX_SEED, Drawing, draw
-from unlearn.diffusion.pipelines import PIPELINES, Painter, Painters, load_painter
+from unlearn.diffusion.pipelines import PIPELINES, Painter, Painters, _place, load_painter
 from unlearn.encoders import weights_checksum
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError, InvalidInputError, ModelError
@@ -140,3 +140,16 @@ def test_painters_are_loaded_once_and_the_oldest_makes_room(monkeypatch):
 def test_an_empty_prompt_is_a_concept_error():
     with pytest.raises(ConceptError):
         Drawing("")
+
+
+@pytest.mark.parametrize(("free_gib", "in_pieces"), [(8, True), (40, False)])
+def test_where_gpu_memory_is_short_the_pipeline_goes_there_in_pieces(free_gib: int, in_pieces: bool, monkeypatch):
+    calls = []
+
+    class Pipeline:
+        def __getattr__(self, name: str):
+            return lambda *_, **__: calls.append(name)
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free_gib * 2**30, 80 * 2**30))
+    _place(Pipeline(), torch.device("cuda"))
+    assert calls == (["enable_attention_slicing", "enable_model_cpu_offload"] if in_pieces else ["to"])

@@ -16,6 +16,7 @@ import pytest
 from fakes import fake_services
 from gradio_client import Client
 
+from unlearn.gallery import bundled_gallery
 from unlearn.ui.services import Services
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +38,21 @@ def fake_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def real_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of ``python app.py``, with the embedded model."""
     with served("app.py", tmp_path_factory.mktemp("real") / "log") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def folder_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of ``python app.py`` over a folder of a few concepts, on which CLIPErase takes seconds."""
+    folder, bundled = tmp_path_factory.mktemp("pictures"), bundled_gallery()
+    for concept in ("cat", "pizza", "car", "banana", "guitar", "umbrella"):
+        (folder / concept).mkdir()
+        drawings = [p.load() for split in (bundled.train, bundled.test) for p in split if p.concept == concept]
+        for number, drawing in enumerate(drawings * 4):
+            turned = drawing.rotate(7 * (number - len(drawings)), fillcolor="white")
+            turned.save(folder / concept / f"{number}.png")
+    log = tmp_path_factory.mktemp("folder") / "log"
+    with served("app.py", log, UNLEARN_GALLERY=str(folder)) as address:
         yield address
 
 
@@ -70,10 +86,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(script: str, log: Path, seconds: float = 60) -> Iterator[str]:
-    """The address at which ``script`` answers."""
+def served(script: str, log: Path, seconds: float = 60, **settings: str) -> Iterator[str]:
+    """The address at which ``script`` answers; ``settings`` go into its environment."""
     port = free_port()
-    environ = os.environ | {"UNLEARN_PORT": str(port), "UNLEARN_HOST": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+    own = {"UNLEARN_PORT": str(port), "UNLEARN_HOST": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+    environ = os.environ | own | settings
     address = f"http://127.0.0.1:{port}"
     with log.open("w") as out, subprocess.Popen([sys.executable, script], cwd=ROOT, env=environ, stderr=out) as process:
         try:

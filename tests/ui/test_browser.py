@@ -1,4 +1,4 @@
-"""A real browser goes through erase, zero-shot and retrieval; any error in its console fails the test.
+"""A real browser goes through every view; any error in its console fails the test.
 
 With ``UNLEARN_SCREENSHOTS=DIR`` the README's pictures are written on the way.
 """
@@ -67,7 +67,13 @@ class Visit:
         expect(self.page.locator("#summary")).to_contain_text("Most at risk")
 
     def tab(self, name: str) -> None:
-        self.page.get_by_role("tab", name=name, exact=True).click()
+        """Open a tab; on a phone the last ones are in a menu."""
+        tab = self.page.get_by_role("tab", name=name, exact=True)
+        if tab.is_visible():
+            tab.click()
+        else:
+            self.page.locator(".overflow-menu > button").click()
+            self.page.locator(".overflow-dropdown button", has_text=name).click()
 
     def erase(self, concept: str) -> None:
         """Add ``concept`` to what is erased, as a visitor does: type it and press Enter."""
@@ -122,12 +128,72 @@ def test_a_visitor_erases_looks_and_searches(visit: Visit, request: pytest.Fixtu
     visit.fits()
     visit.shoot(f"{name}-retrieval")
 
+    visit.tab("Generation")
+    page.locator("#draw").click()
+    drawn = page.locator("#drawn figure")
+    expect(drawn).to_have_count(8, timeout=120_000)
+    expect(page.locator("#drawn")).to_contain_text("✕ dog")
+    expect(page.locator("#sliders img").first).to_be_visible()
+    visit.fits()
+    visit.shoot(f"{name}-generation")
+
     if SCREENSHOTS:
         visit.tab("Trade-off")
         expect(page.locator("#by-count .js-plotly-plot")).to_be_visible(timeout=120_000)
         expect(page.locator("#norms .js-plotly-plot")).to_be_visible()
         visit.shoot(f"{name}-trade-off")
     assert visit.complaints == []
+
+
+@pytest.fixture(params=["desktop-light", "phone-light", "desktop-dark", "phone-dark"])
+def folder_visit(request: pytest.FixtureRequest, browser: Browser, folder_app: str) -> Iterator[Visit]:
+    device, scheme = request.param.split("-")
+    if request.param != "desktop-light" and not SCREENSHOTS:
+        pytest.skip("for the screenshots: set UNLEARN_SCREENSHOTS")
+    context = browser.new_context(viewport=DESK if device == "desktop" else PHONE, color_scheme=scheme)
+    yield Visit(context.new_page(), folder_app)
+    context.close()
+
+
+def test_a_run_is_watched_joins_every_view_and_is_taken_off(folder_visit: Visit, request: pytest.FixtureRequest):
+    visit, page = folder_visit, folder_visit.page
+    visit.open()
+    visit.tab("CLIPErase")
+    expect(page.locator("#run-status")).to_contain_text("No run yet")
+    page.locator("#start-run").click()
+    expect(page.locator("#run-status")).to_contain_text("Done in", timeout=180_000)
+    for chart in ("#run-losses", "#run-accuracy"):
+        expect(page.locator(f"{chart} .js-plotly-plot")).to_be_visible()
+    visit.fits()
+    visit.shoot(f"{request.node.callspec.id}-cliperase")
+    visit.tab("Zero-shot")
+    expect(page.locator("#accuracy")).to_contain_text("CLIPErase + CCUP")
+    assert visit.complaints == []
+    page.reload()
+    expect(page.locator("#accuracy")).to_contain_text("CLIPErase + CCUP", timeout=120_000)
+    visit.complaints.clear()  # gradio's own streams report that the reload cut them
+    visit.tab("CLIPErase")
+    page.locator("#remove-run").click()
+    visit.tab("Zero-shot")
+    expect(page.locator("#accuracy")).not_to_contain_text("CLIPErase")
+    assert visit.complaints == []
+
+
+def test_a_drawing_is_stopped_and_what_cannot_be_drawn_is_said(desk: Visit):
+    page = desk.page
+    desk.open()
+    desk.tab("Generation")
+    page.get_by_role("button", name="How to draw").click()
+    page.get_by_label("Seed of the first picture").fill("-1")
+    page.locator("#draw").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("seed is -1")
+    page.get_by_label("Seed of the first picture").fill("0")
+    page.get_by_label("Steps (empty: what suits)").fill("150")
+    page.locator("#draw").click()
+    page.locator("#stop-drawing:not([disabled])").click()
+    expect(page.locator("#drawing-status")).to_contain_text("Stopped")
+    expect(page.locator("#draw")).to_be_enabled()
+    assert desk.complaints == []
 
 
 @pytest.fixture

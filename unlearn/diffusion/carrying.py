@@ -117,7 +117,7 @@ def drives(encoder: OpenClipEncoder, listener: Listener) -> bool:
     except ModelError:
         return False
     theirs = listener.text_encoder.state_dict()
-    ours = state_dict(tower, listener.text_encoder.config.num_hidden_layers)
+    ours = _under_their_names(state_dict(tower, listener.text_encoder.config.num_hidden_layers), listener)
     return all(
         key in theirs
         and theirs[key].shape == tensor.shape
@@ -129,9 +129,17 @@ def drives(encoder: OpenClipEncoder, listener: Listener) -> bool:
 def _changed(encoder: OpenClipEncoder, tuned: OpenClipEncoder, listener: Listener) -> dict[str, Tensor]:
     """The text encoder's tensors that CLIPErase changed, under the pipeline's names and in its precision."""
     layers = listener.text_encoder.config.num_hidden_layers
-    before, after = (state_dict(text_tower(model.model), layers) for model in (encoder, tuned))
+    before, after = (
+        _under_their_names(state_dict(text_tower(model.model), layers), listener) for model in (encoder, tuned)
+    )
     dtype = listener.text_encoder.dtype
     return {key: tensor.to(dtype) for key, tensor in after.items() if not torch.equal(tensor, before[key])}
+
+
+def _under_their_names(state: dict[str, Tensor], listener: Listener) -> dict[str, Tensor]:
+    """Text encoders with a projection of their own (SDXL's second) keep the tower one level down."""
+    nested = any(key.startswith("text_model.") for key in listener.text_encoder.state_dict())
+    return {f"text_model.{key}": tensor for key, tensor in state.items()} if nested else state
 
 
 def _text_projection(model: torch.nn.Module) -> Tensor:

@@ -22,6 +22,10 @@ The minimum has a closed form, so nothing is trained and no picture is needed: e
 - **Zero-shot**: the probability of each label for one picture, before and after. Erased labels are still offered.
 - **Retrieval**: the pictures closest to a text, the captions closest to a picture, and how often the right one is among
   the first 1, 5 or 10.
+- **Generation**: the same noise drawn twice by a diffusion model, once told of the prompt by the original text encoder
+  and once by the edited one. It reads the encoder's token states, before any projection, so CCUP is solved anew on
+  them; CLIPErase changes pictures only where it trained more than the projections. A judge that was never edited
+  counts.
 - **Trade-off**: accuracy on erased and on other pictures as the erasure grows stronger or wider.
 
 Accuracy is always measured on pictures that the model was not trained on.
