@@ -59,8 +59,10 @@ pipeline_tag: image-classification
 
 # judge
 
-Says which of {labels} things a drawing shows. A residual network of {million:.1f} million parameters, trained from scratch on the
-drawings that `pocket-clip` was trained on; it shares no weight with it, never drove a drawing and is never edited.
+Says which of {labels} things a drawing shows: the first five stages of EfficientNet-Lite0 with their ImageNet weights, unchanged, and
+a head trained on drawings; {million:.1f} million parameters. Nothing of it drives a drawing, and it is never edited. It is not wholly a
+stranger to `pocket-clip`: that model's image tower was fine-tuned from the same backbone, on the same drawings. The text tower, which
+is what drives `pocket-diffusion` and what is edited, shares nothing with it.
 
 ## Measured
 | drawings | n | top-1 | top-5 |

@@ -1,4 +1,4 @@
-"""Train the judge of drawn pictures: a small network from scratch that shares nothing with the embedded CLIP but its drawings."""
+"""Train the judge of drawings: ImageNet's early features as they are, and a head that learns drawings from scratch."""
 
 from __future__ import annotations
 
@@ -7,73 +7,78 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from augment import Augmentation
+from imagenet import classifier
 from pictures import Pictures, batch
 from texts import labels
-from torch import nn
+from torch import Tensor
 from tqdm import trange
 
-from unlearn.evaluation.judge import JUDGE_SIZE, build
+from unlearn.evaluation.judge import JUDGE_SIZE, STAGES, JudgeNetwork
 
-#: As pocket-diffusion draws: upright, close to their colours, mostly on plain backgrounds.
+#: As pocket-diffusion draws: upright, close to their colours, on plain backgrounds, soft.
 DRAWN = Augmentation(
-    size=JUDGE_SIZE,
+    size=64,
     scale=(0.45, 1.0),
-    degrees=8.0,
+    degrees=6.0,
     white=0.5,
-    colour_jitter=0.2,
-    hue=0.03,
-    grey=0.03,
+    colour_jitter=0.15,
+    hue=0.02,
+    grey=0.02,
     blur=0.3,
-    noise=0.2,
-    cutout=0.1,
+    noise=0.15,
+    cutout=0.05,
 )
-SAVE_EVERY = 250
+#: Scenes whose features are computed once; the head sees each of them many times.
+SCENES = 40_000
+
+
+def untrained(count: int) -> JudgeNetwork:
+    """ImageNet's first stages and a fresh head. The embedded CLIP was fine-tuned from the same; this was not."""
+    judge = JudgeNetwork(count)
+    backbone = classifier()
+    judge.stem[0].load_state_dict(backbone.conv_stem.state_dict())
+    judge.stem[1].load_state_dict(backbone.bn1.state_dict())
+    for own, theirs in zip(judge.stages, backbone.blocks[:STAGES], strict=True):
+        own.load_state_dict(theirs.state_dict())
+    return judge
+
+
+@torch.no_grad()
+def scenes(judge: JudgeNetwork, pictures: Pictures, checkpoint: Path, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Features (n, 464) of augmented scenes and their labels (n, 2), both columns the same where there is one thing."""
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        return saved["features"], saved["shown"]
+    features, shown = [], []
+    for _ in trange(SCENES // 128, desc="judge: scenes", mininterval=5):
+        scene, labelled = batch(pictures, torch.randint(len(pictures), (128,)), DRAWN, pairs=0.3)
+        large = F.interpolate(scene.to(device), size=(JUDGE_SIZE, JUDGE_SIZE), mode="bilinear")
+        with torch.autocast(device.type, torch.bfloat16):
+            features.append(judge.features(large).float().cpu())
+        shown.append(labelled)
+    saved = {"features": torch.cat(features), "shown": torch.cat(shown)}
+    torch.save(saved, checkpoint)
+    return saved["features"], saved["shown"]
 
 
 def fit(
-    pictures: Pictures, checkpoint: Path, device: torch.device, steps: int, rate: float = 3e-3, count: int = 128
-) -> nn.Module:
-    """Train for ``steps`` of a one-cycle schedule, going on from ``checkpoint``; two things in a scene share the target."""
-    known = labels()
-    judge = build(known.concepts).to(device)
-    average = torch.optim.swa_utils.AveragedModel(judge, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998))
-    optimiser = torch.optim.AdamW(judge.parameters(), lr=rate, weight_decay=0.02)
+    pictures: Pictures, checkpoint: Path, device: torch.device, steps: int, rate: float = 3e-3, count: int = 512
+) -> JudgeNetwork:
+    """Train the head for ``steps`` of a one-cycle schedule; two things in a scene share the target."""
+    judge = untrained(labels().concepts).eval().to(device)
+    features, shown = scenes(judge, pictures, checkpoint, device)
+    head = judge.head.train()
+    optimiser = torch.optim.AdamW(head.parameters(), lr=rate, weight_decay=0.05)
     rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
-    state = {"judge": judge, "average": average, "optimiser": optimiser, "rates": rates}
-    first = 0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True, map_location="cpu")
-        for name, part in state.items():
-            part.load_state_dict(saved[name])
-        first = saved["step"]
-    for step in (bar := trange(first, steps, initial=first, total=steps, desc="judge", mininterval=5)):
-        scene, shown = batch(pictures, torch.randint(len(pictures), (count,)), DRAWN, pairs=0.35)
-        with torch.autocast(device.type, torch.bfloat16):
-            scores = judge(scene.to(device)).float()
-        loss = torch.stack(
-            [F.cross_entropy(scores, shown[:, i].to(device), label_smoothing=0.05) for i in (0, 1)]
-        ).mean()
+    for _ in (bar := trange(steps, desc="judge: head", mininterval=5)):
+        chosen = torch.randint(len(features), (count,))
+        noisy = features[chosen] * (1 + 0.1 * torch.randn(count, features.shape[1]))
+        scores = head(noisy.to(device))
+        targets = shown[chosen].to(device)
+        loss = torch.stack([F.cross_entropy(scores, targets[:, i], label_smoothing=0.05) for i in (0, 1)]).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         rates.step()
-        average.update_parameters(judge)
         bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
-            torch.save({name: part.state_dict() for name, part in state.items()} | {"step": step + 1}, checkpoint)
-    fitted = average.module.eval()
-    _renew_statistics(fitted, pictures, device)
-    return fitted
-
-
-@torch.no_grad()
-def _renew_statistics(judge: nn.Module, pictures: Pictures, device: torch.device) -> None:
-    """Measure the batch norms' means and variances for the averaged weights."""
-    norms = [module for module in judge.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-    judge.train()
-    for _ in range(30):
-        judge(batch(pictures, torch.randint(len(pictures), (128,)), DRAWN, pairs=0.35)[0].to(device))
-    judge.eval()
+    return judge.eval()

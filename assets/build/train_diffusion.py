@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--stages", nargs="+", choices=("vae", "unet", "judge"), default=("vae", "unet", "judge"))
     parser.add_argument("--vae-steps", type=int, default=3600)
     parser.add_argument("--unet-steps", type=int, default=7000)
-    parser.add_argument("--judge-steps", type=int, default=2500)
+    parser.add_argument("--judge-steps", type=int, default=3000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -21,9 +21,10 @@ from unlearn.weights import sharing_copy
 if TYPE_CHECKING:
     from transformers import CLIPTextModel, CLIPTokenizer
 
-#: Sentences that a concept is erased from, and that others are kept in.
-TEMPLATES = ("{}", "a {}", "a picture of a {}", "a {} on a blue background")
-RETAIN_TEMPLATES = ("a {}", "a picture of a {}")
+#: Sentences that a concept is erased from, and that others are kept in. Backgrounds stand among the kept alone: in the
+#: first, "on a blue background" would be forgotten with the concept before it.
+TEMPLATES = ("{}", "a {}", "a picture of a {}")
+RETAIN_TEMPLATES = ("a {}", "a picture of a {}", "a {} on a blue background", "a {} on a green background")
 BATCH = 256
 
 

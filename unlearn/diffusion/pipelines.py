@@ -119,7 +119,9 @@ class Painter:
         for number, listener in zip(("", "_2"), listeners, strict=False):
             parts[f"text_encoder{number}"] = listener.text_encoder
         optional = {key: self.pipeline.config[key] for key in _FLAGS if key in self.pipeline.config}
-        return replace(self, pipeline=type(self.pipeline)(**parts, **optional))
+        pipeline = type(self.pipeline)(**parts, **optional)
+        pipeline.set_progress_bar_config(disable=True)
+        return replace(self, pipeline=pipeline)
 
 
 _FLAGS = ("requires_safety_checker", "force_zeros_for_empty_prompt")

@@ -1,4 +1,4 @@
-"""A judge that was never edited: a small network, trained apart from every CLIP here, says what a drawing shows."""
+"""A judge that was never edited and never drives a drawing: a small network that says what a drawing shows."""
 
 from __future__ import annotations
 
@@ -16,15 +16,39 @@ from torch import Tensor, nn
 from unlearn.config import ASSETS
 
 JUDGE = ASSETS / "models" / "judge"
-JUDGE_SIZE = 64
+JUDGE_SIZE = 96
+STAGES = 5
 
 
-def build(labels: int) -> nn.Module:
-    """The untrained network: a narrow residual network for pictures of 64 x 64."""
-    from timm.models.resnet import BasicBlock, ResNet
+class JudgeNetwork(nn.Module):
+    """The first stages of EfficientNet-Lite0, which see edges, textures and parts, and a head that names what they make.
 
-    block: Any = BasicBlock  # annotated by timm as an instance
-    return ResNet(block, (1, 1, 1, 1), num_classes=labels, channels=(32, 64, 128, 192), stem_width=32)
+    Args:
+        labels: how many things it tells apart.
+    """
+
+    def __init__(self, labels: int) -> None:
+        super().__init__()
+        import timm
+
+        whole: Any = timm.create_model("tf_efficientnet_lite0")
+        self.stem, self.stages = nn.Sequential(whole.conv_stem, whole.bn1), whole.blocks[:STAGES]
+        width = 2 * (40 + 80 + 112)  # mean and maximum of the channels of the last three stages
+        self.head = nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, 640), nn.GELU(), nn.Linear(640, labels))
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Mean and maximum of every channel of the last three stages, (n, 464), for pixels (n, 3, 96, 96) in -1..1."""
+        hidden, parts = self.stem(pixels), []
+        for number, stage in enumerate(self.stages):
+            hidden = stage(hidden)
+            if number >= STAGES - 3:
+                parts += [hidden.mean((2, 3)), hidden.amax((2, 3))]
+        return torch.cat(parts, dim=1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Logits, (n, labels)."""
+        logits: Tensor = self.head(self.features(pixels))
+        return logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +61,8 @@ class Judge:
     @torch.inference_mode()
     def scores(self, pictures: Sequence[Image.Image]) -> Tensor:
         """Probability of every label in every picture: (n, labels)."""
-        small = [
-            picture.convert("RGB").resize((JUDGE_SIZE, JUDGE_SIZE), Image.Resampling.BILINEAR) for picture in pictures
-        ]
+        sizes = (JUDGE_SIZE, JUDGE_SIZE)
+        small = [picture.convert("RGB").resize(sizes, Image.Resampling.BILINEAR) for picture in pictures]
         pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in small])).permute(0, 3, 1, 2)
         probabilities: Tensor = self.model(pixels.float() / 127.5 - 1).softmax(dim=-1)
         return probabilities
@@ -56,8 +79,7 @@ def load_judge() -> Judge:
     from safetensors.torch import load_file
 
     labels = tuple(json.loads((JUDGE / "labels.json").read_text(encoding="utf-8")))
-    model = build(len(labels))
-    model.load_state_dict(
-        {k: v.float() if v.is_floating_point() else v for k, v in load_file(JUDGE / "model.safetensors").items()}
-    )
+    model = JudgeNetwork(len(labels))
+    weights = load_file(JUDGE / "model.safetensors")
+    model.load_state_dict({key: t.float() if t.is_floating_point() else t for key, t in weights.items()})
     return Judge(model.eval().requires_grad_(False), labels)
