@@ -279,8 +279,8 @@ def _shortened(text: str, longest: int = 160) -> str:
 def _sights(result: Drawn) -> str:
     rows = "".join(
         f"<tr><th scope='row'>{name_of(first.concept, result.erased)}</th>"
-        f"<td>{_seen(first)}</td><td><b>{_seen(second)}</b></td><td>{fmean(first.clip_score):.2f}</td>"
-        f"<td>{fmean(second.clip_score):.2f}</td></tr>"
+        f"<td>{_seen(first)}</td><td><b>{_seen(second)}</b></td><td>{_mean(first.clip_score)}</td>"
+        f"<td>{_mean(second.clip_score)}</td></tr>"
         for first, second in zip(*result.sights, strict=True)
     )
     return (
@@ -291,6 +291,10 @@ def _sights(result: Drawn) -> str:
         f"</thead><tbody>{rows}</tbody></table></div><p class='u-small'>The judge is a small network that was never "
         "edited and never drove a drawing; a concept is seen where it is among its first five of 466.</p>"
     )
+
+
+def _mean(cosines: Sequence[float]) -> str:
+    return f"{fmean(cosines):.2f}".replace("-0.00", "0.00")
 
 
 def _seen(sight: Sight) -> str:

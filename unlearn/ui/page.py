@@ -26,7 +26,7 @@ from unlearn.ui.zero_shot_tab import MOST_TELLING, ZeroShotTab
 TITLE = "Unlearn: erase concepts from CLIP"
 HEADER = (
     "<header class='u-header'><h1>Unlearn</h1><p>Erase a concept from CLIP and see at once what it still "
-    "recognises and finds. CCUP trains nothing: its edit is one matrix, solved in closed form.</p></header>"
+    "recognises, finds and draws. CCUP trains nothing: its edit is one matrix, solved in closed form.</p></header>"
 )
 EXAMPLE = "dog"
 
