@@ -21,7 +21,7 @@ STAGES = 5
 
 
 class JudgeNetwork(nn.Module):
-    """The first stages of EfficientNet-Lite0, which see edges, textures and parts, and a head that names what they make.
+    """The first stages of EfficientNet-Lite0, which see edges, textures and parts, and a head that names the whole.
 
     Args:
         labels: how many things it tells apart.

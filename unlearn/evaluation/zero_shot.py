@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from PIL import Image
@@ -59,14 +60,29 @@ def accuracy_among_few(image: Tensor, classes: Tensor, targets: Tensor, *, other
     return accuracy_of((scores.gather(1, order[:, :others]) >= own).sum(dim=1))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ZeroShotReport:
-    """Zero-shot accuracy on a gallery with every label offered, erased ones included."""
+    """Zero-shot accuracy on a gallery with every label offered, erased ones included.
+
+    Attributes:
+        overall, forget, retain: on all pictures, on those of erased concepts, on the others.
+        classnames: the labels offered.
+        targets: index of each picture's own label, (n,).
+        ranks: how many labels come before it, (n,).
+    """
 
     overall: Accuracy
     forget: Accuracy
     retain: Accuracy
-    per_class: dict[str, Accuracy]
+    classnames: tuple[str, ...]
+    targets: Tensor
+    ranks: Tensor
+
+    @cached_property
+    def per_class(self) -> dict[str, Accuracy]:
+        """Accuracy of every class that has pictures."""
+        shown = sorted(set(self.targets.tolist()))
+        return {self.classnames[i]: accuracy_of(self.ranks[self.targets == i]) for i in shown}
 
 
 def true_label_ranks(image: Tensor, classes: Tensor, targets: Tensor) -> Tensor:
@@ -117,5 +133,7 @@ def evaluate_zero_shot(
         overall=accuracy_of(ranks),
         forget=accuracy_of(ranks[forgotten]),
         retain=accuracy_of(ranks[~forgotten]),
-        per_class={names[i]: accuracy_of(ranks[targets == i]) for i in sorted(set(targets.tolist()))},
+        classnames=names,
+        targets=targets,
+        ranks=ranks,
     )

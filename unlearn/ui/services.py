@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
-
 from unlearn.concepts import Concept, Vocabulary, load_vocabulary, parse_names, select
 from unlearn.config import Settings
 from unlearn.diffusion.pipelines import Painters
@@ -16,7 +14,7 @@ from unlearn.erasers import ccup
 from unlearn.errors import ConceptError, require_choice
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, find_captions, find_pictures
-from unlearn.evaluation.zero_shot import accuracy_of, label_probabilities, true_label_ranks
+from unlearn.evaluation.zero_shot import evaluate_zero_shot, label_probabilities
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
 from unlearn.jobs import Jobs
@@ -130,13 +128,10 @@ class Services:
     def accuracy(self, session: Session) -> dict[str, SplitAccuracy]:
         """Zero-shot accuracy of every variant on the collection, every label offered."""
         collection, labels = self.collection(session), self.vocabulary_of(session).names
-        targets = collection.targets(labels)
-        gone = {name.casefold() for name in session.erased}
-        erased = torch.tensor([label.casefold() in gone for label in labels])[targets]
         result = {}
         for variant, encoder in self.variants(session).items():
-            ranks = true_label_ranks(image_features(encoder, collection), class_embeddings(encoder, labels), targets)
-            result[variant] = SplitAccuracy(accuracy_of(ranks[erased]), accuracy_of(ranks[~erased]))
+            report = evaluate_zero_shot(encoder, collection, forget=session.erased, classnames=labels)
+            result[variant] = SplitAccuracy(report.forget, report.retain)
         return result
 
     def summary(self, session: Session) -> Summary:
