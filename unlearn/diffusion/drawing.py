@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from unlearn.diffusion.pipelines import Painter
+from unlearn.diffusion.stepwise import stepwise
 from unlearn.errors import ConceptError, ParameterError, require_whole
 
 MAX_PROMPT, MAX_SEED, MAX_STEPS, MAX_GUIDANCE, MAX_PICTURES = 20_000, 2**32 - 1, 150, 30.0, 8
@@ -107,9 +106,16 @@ def paint(
     arguments: dict[str, Any] = {name: torch.cat([side[name] for side in sides]) for name in before}
     pipeline = original.pipeline
 
-    def call(on_step: Callable[[int, Tensor], None]) -> list[Image.Image]:
-        def report(_: Any, step: int, __: Any, values: dict[str, Tensor]) -> dict[str, Tensor]:
-            on_step(step + 1, values["latents"])
+    started = time.perf_counter()
+    every = max(1, steps // PREVIEWS)
+
+    def call(report: Callable[[Step], None]) -> list[Image.Image]:
+        def on_step(_: Any, index: int, __: Any, values: dict[str, Tensor]) -> dict[str, Tensor]:
+            step, shown = index + 1, None
+            if step % every == 0 and step < steps:
+                first = _decode(original, values["latents"][::count])
+                shown = (first[0], first[-1])
+            report(Step(step, steps, time.perf_counter() - started, shown))
             return {}
 
         out = pipeline(
@@ -119,66 +125,13 @@ def paint(
             guidance_scale=guidance,
             height=original.known.size,
             width=original.known.size,
-            callback_on_step_end=report,
+            callback_on_step_end=on_step,
         )
         images: list[Image.Image] = out.images
         return images
 
-    started = time.perf_counter()
-    every = max(1, steps // PREVIEWS)
-
-    def made(step: int, now: Tensor) -> Step:
-        shown = None
-        if step % every == 0 and step < steps:
-            first = _decode(original, now[::count])
-            shown = (first[0], first[-1])
-        return Step(step, steps, time.perf_counter() - started, shown)
-
-    pictures = yield from _stepwise(call, made)
+    pictures = yield from stepwise(call)
     return tuple(pictures[:count]), tuple(pictures[-count:])
-
-
-class _StoppedError(Exception):
-    """Raised inside of a pipeline to leave it."""
-
-
-def _stepwise(
-    call: Callable[[Callable[[int, Tensor], None]], list[Image.Image]], made: Callable[[int, Tensor], Step]
-) -> Generator[Step, None, list[Image.Image]]:
-    """A pipeline's call, which reports by calling back, as a generator: after each step it waits to be asked on."""
-    reports: queue.Queue[Any] = queue.Queue(maxsize=1)
-    go_on, stopped = threading.Semaphore(0), threading.Event()
-
-    def on_step(step: int, latents: Tensor) -> None:
-        reports.put(made(step, latents))
-        go_on.acquire()
-        if stopped.is_set():
-            raise _StoppedError
-
-    def work() -> None:
-        try:
-            reports.put(call(on_step))
-        except BaseException as error:  # raised again where the generator is
-            reports.put(error)
-
-    worker = threading.Thread(target=work, name="drawing", daemon=True)
-    worker.start()
-    try:
-        while isinstance(report := reports.get(), Step):
-            yield report
-            go_on.release()
-    finally:
-        stopped.set()
-        go_on.release()
-        while worker.is_alive():
-            try:
-                reports.get(timeout=0.05)
-            except queue.Empty:
-                continue
-    if isinstance(report, BaseException):
-        raise report
-    pictures: list[Image.Image] = report
-    return pictures
 
 
 @torch.inference_mode()

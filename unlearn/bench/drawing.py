@@ -1,0 +1,64 @@
+"""What drawing before and after costs, against the pipeline called by hand for as many pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from tqdm import trange
+
+from unlearn.bench.table import Table, machine
+from unlearn.concepts import load_vocabulary, select
+from unlearn.diffusion.carrying import carry
+from unlearn.diffusion.drawing import Drawing, draw
+from unlearn.diffusion.pipelines import load_painter
+from unlearn.encoders import load_clip
+from unlearn.erasers import ccup
+from unlearn.jobs import drive
+
+PAIRS = 4
+
+
+def run(quick: bool = False) -> Table:
+    """Four pairs with every preview, and eight pictures by hand, in turn."""
+    painter, encoder, vocabulary = load_painter("pocket"), load_clip("pocket"), load_vocabulary()
+    erasure = ccup.erase(encoder, select("cat", vocabulary=vocabulary), vocabulary=vocabulary)
+    solving = _seconds(lambda: carry(painter, encoder, closed_form=erasure))
+    again = _seconds(lambda: carry(painter, encoder, closed_form=erasure))
+    edited = carry(painter, encoder, closed_form=erasure).painter
+    drawing = Drawing("a cat", steps=painter.known.steps, guidance=painter.known.guidance, count=PAIRS)
+
+    def ours() -> None:
+        drive(draw(painter, edited, drawing))
+
+    def by_hand() -> None:
+        painter.pipeline(["a cat"] * 2 * PAIRS, num_inference_steps=drawing.steps, guidance_scale=drawing.guidance)
+
+    measured: list[tuple[float, float]] = []
+    for _ in trange(2 if quick else 12, desc="drawing"):
+        measured.append((_seconds(ours), _seconds(by_hand)))
+    warm = measured[1:]
+    return Table(
+        name="drawing",
+        columns=("step", "median seconds", "× by hand"),
+        rows=(
+            ("the pipeline by hand, eight pictures", f"{median(b for _, b in warm):.2f}", "1"),
+            (
+                "four pairs, before and after, with previews",
+                f"{median(a for a, _ in warm):.2f}",
+                f"{median(a / b for a, b in warm):.2f}",
+            ),
+            ("carrying CCUP into it, first concept", f"{solving:.2f}", "–"),
+            ("carrying CCUP into it, next concept", f"{again:.2f}", "–"),
+        ),
+        note=f"`pocket-diffusion`, {drawing.steps} steps, guidance {drawing.guidance:g}, median of {len(warm)} in one "
+        f"run. {machine()}, {torch.get_num_threads()} threads.",
+    )
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
