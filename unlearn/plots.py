@@ -213,7 +213,7 @@ def loss_curves(records: Sequence[Record]) -> go.Figure:
         )
         for module, (name, colour, dash) in MODULES.items()
     ]
-    return _over_steps(records, lines, "loss", "~s")
+    return _over_steps(records, lines, "loss", "~r")
 
 
 def accuracy_curves(records: Sequence[Record]) -> go.Figure:

@@ -129,10 +129,12 @@ def test_a_visitor_erases_looks_and_searches(visit: Visit, request: pytest.Fixtu
     visit.shoot(f"{name}-retrieval")
 
     visit.tab("Generation")
+    page.get_by_label("Prompt").fill("a dog and a car on a blue background")
     page.locator("#draw").click()
     drawn = page.locator("#drawn figure")
     expect(drawn).to_have_count(8, timeout=120_000)
     expect(page.locator("#drawn")).to_contain_text("✕ dog")
+    expect(page.locator("#drawn")).to_contain_text("car")
     expect(page.locator("#sliders img").first).to_be_visible()
     visit.fits()
     visit.shoot(f"{name}-generation")
