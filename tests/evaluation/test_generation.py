@@ -35,9 +35,7 @@ def test_scores_are_probabilities_of_pictures_of_any_size():
 def test_a_sight_tells_what_the_judge_sees_and_what_it_does_not_know(words):
     tomato, unicycle = look([RED, BLUE], ["Tomato", "unicycle"], words, JUDGE)
     assert tomato.seen == (True, False)
-    assert tomato.rate == 0.5
     assert unicycle.seen is None
-    assert math.isnan(unicycle.rate)
     assert len(unicycle.clip_score) == 2
 
 
@@ -70,8 +68,7 @@ def test_rates_count_before_and_after():
     case = Case("a cat", "cat", 0)
     rate = Rate.of([Verdict(case, True, False), Verdict(case, True, True), Verdict(case, False, False)])
     assert (rate.before, rate.after, rate.n) == (pytest.approx(2 / 3), pytest.approx(1 / 3), 3)
-    assert rate.left == pytest.approx(0.5)
-    assert math.isnan(Rate.of([]).left)
+    assert math.isnan(Rate.of([]).after)
 
 
 def test_the_embedded_judge_knows_the_drawings_it_judges():

@@ -10,7 +10,7 @@ from unlearn.erasers import cliperase
 from unlearn.errors import ConceptError, JobError, ModelError, ParameterError
 from unlearn.gallery import bundled_gallery
 from unlearn.jobs import State
-from unlearn.ui import generation, markup
+from unlearn.ui import drawing_markup, generation
 from unlearn.ui.generation import Drawn, Judging, Rates, drawing_of, start_drawing, stop_drawing
 from unlearn.ui.runs import FineTuned
 from unlearn.ui.services import Services
@@ -52,7 +52,7 @@ def test_a_drawing_is_judged_and_found_again(services: Services, visitor: Visito
     reloaded = Visitor()
     reloaded.key = visitor.key
     assert drawing_of(services, reloaded).result is drawn
-    page = markup.drawn(drawn)
+    page = drawing_markup.drawn(drawn)
     assert page.count("<img") == 4
     assert "seed 1" in page
 
@@ -65,7 +65,7 @@ def test_a_batch_is_judged(services: Services, visitor: Visitor, monkeypatch):
     assert isinstance(rates, Rates), status.message
     assert {rate.n for rate in (rates.erased, rates.others, rates.beside)} == {4}
     assert [(p.step, p.steps) for p in status.progress if isinstance(p, Judging)][-1] == (4, 4)
-    assert "What is erased" in markup.judged_rates(rates)
+    assert "What is erased" in drawing_markup.judged_rates(rates)
 
 
 def test_it_stops_within_a_step_and_a_second_start_waits_its_turn(services: Services, visitor: Visitor):
@@ -76,7 +76,7 @@ def test_it_stops_within_a_step_and_a_second_start_waits_its_turn(services: Serv
     status = finish(services, visitor)
     assert status.state is State.CANCELLED
     assert len(status.progress) < 150
-    assert "Stopped" in markup.drawing_status(status)
+    assert "Stopped" in drawing_markup.drawing_status(status)
 
 
 def test_without_an_erasure_or_with_a_bad_number_nothing_is_started(services: Services, visitor: Visitor):

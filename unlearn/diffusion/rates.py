@@ -53,11 +53,6 @@ class Rate:
             sum(v.before for v in verdicts) / n if n else nan, sum(v.after for v in verdicts) / n if n else nan, n
         )
 
-    @property
-    def left(self) -> float:
-        """What the edit left of it: after relative to before, NaN where it was never seen."""
-        return self.after / self.before if self.before else float("nan")
-
 
 def cases_of(concepts: Sequence[str], count: int, seed: int = 0) -> list[Case]:
     """``count`` cases that ask for the concepts in turn, in wordings drawn with ``seed``, with seeds from it on."""
@@ -96,7 +91,7 @@ def look_for(
         )
         sides = yield from relayed(run, _among(done, len(batches)))
         before, after = (
-            [bool(judge.sees([picture], case.concept)[0]) for picture, case in zip(pictures, batch, strict=True)]
+            [case.concept in seen for case, seen in zip(batch, judge.first_labels(pictures), strict=True)]
             for pictures in sides
         )
         verdicts += [Verdict(*row) for row in zip(batch, before, after, strict=True)]

@@ -10,9 +10,6 @@ from PIL import Image
 from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
 from unlearn.evaluation.judge import Judge
 
-#: A concept counts as seen where the judge has it among its first so many labels.
-SEEN_WITHIN = 5
-
 
 @dataclass(frozen=True)
 class Sight:
@@ -28,23 +25,18 @@ class Sight:
     seen: tuple[bool, ...] | None
     clip_score: tuple[float, ...]
 
-    @property
-    def rate(self) -> float:
-        """Share of the pictures in which it is seen; NaN where the judge does not know it."""
-        return sum(self.seen) / len(self.seen) if self.seen else float("nan")
-
 
 def look(
     pictures: Sequence[Image.Image], concepts: Sequence[str], original: TextImageEncoder, judge: Judge
 ) -> tuple[Sight, ...]:
     """What judge and original CLIP see of each of ``concepts`` in ``pictures``."""
-    top = judge.scores(pictures).topk(SEEN_WITHIN, dim=-1).indices
+    known = {label.casefold() for label in judge.labels}
+    first = [{label.casefold() for label in labels} for labels in judge.first_labels(pictures)]
     scores = similarity(original.encode_image(pictures), class_embeddings(original, concepts))
-    position = {label.casefold(): index for index, label in enumerate(judge.labels)}
     sights = []
     for column, concept in enumerate(concepts):
-        index = position.get(concept.casefold())
-        seen = None if index is None else tuple((top == index).any(dim=-1).tolist())
+        name = concept.casefold()
+        seen = tuple(name in labels for labels in first) if name in known else None
         sights.append(Sight(concept, seen, tuple(scores[:, column].tolist())))
     return tuple(sights)
 

@@ -67,10 +67,10 @@ class Judge:
         probabilities: Tensor = self.model(pixels.float() / 127.5 - 1).softmax(dim=-1)
         return probabilities
 
-    def sees(self, pictures: Sequence[Image.Image], concept: str, *, k: int = 5) -> Tensor:
-        """Whether ``concept`` is among the first ``k`` labels of each picture: (n,) bool."""
-        top = self.scores(pictures).topk(k, dim=-1).indices
-        return (top == self.labels.index(concept)).any(dim=-1)
+    def first_labels(self, pictures: Sequence[Image.Image], k: int = 5) -> list[list[str]]:
+        """The ``k`` most probable labels of every picture, best first."""
+        top = self.scores(pictures).topk(k, dim=-1).indices.tolist()
+        return [[self.labels[index] for index in row] for row in top]
 
 
 @lru_cache(maxsize=1)

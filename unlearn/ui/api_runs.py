@@ -13,9 +13,9 @@ from gradio.components.api_component import Api
 
 from unlearn.ui.api import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, result
 from unlearn.ui.cliperase_tab import POLL
+from unlearn.ui.drawing_markup import picture_uri
 from unlearn.ui.guard import sentence_of
 from unlearn.ui.loading import Provider
-from unlearn.ui.markup import picture_uri
 from unlearn.ui.session import DrawRequest, FineTuneRequest, Visitor
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from unlearn.ui import markup
+from unlearn.ui import drawing_markup
 from unlearn.ui.cliperase_tab import POLL
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
@@ -85,7 +85,7 @@ class GenerationTab:
                     value=asked.way,
                     label="How CCUP reaches the diffusion model",
                 )
-            status = gr.HTML(markup.no_drawing(), elem_id="drawing-status")
+            status = gr.HTML(drawing_markup.no_drawing(), elem_id="drawing-status")
             pictures = gr.HTML(elem_id="drawn")
             with gr.Row(elem_id="sliders"):
                 sliders = tuple(
@@ -138,10 +138,10 @@ class GenerationTab:
             before, after = status.result.pair.before, status.result.pair.after
             pairs = [gr.update(value=pair, visible=True) for pair in zip(before, after, strict=True)]
             hidden = [gr.update(value=None, visible=False)] * (SLIDERS - len(pairs))
-            shown = [markup.drawn(status.result), *pairs[:SLIDERS], *hidden, gr.skip()]
+            shown = [drawing_markup.drawn(status.result), *pairs[:SLIDERS], *hidden, gr.skip()]
         elif isinstance(status.result, Rates):
-            shown = [*[gr.skip()] * (1 + SLIDERS), markup.judged_rates(status.result)]
-        return [*buttons, markup.drawing_status(status), *shown]
+            shown = [*[gr.skip()] * (1 + SLIDERS), drawing_markup.judged_rates(status.result)]
+        return [*buttons, drawing_markup.drawing_status(status), *shown]
 
     async def watch(self, visitor: Visitor) -> AsyncIterator[list[Any]]:
         """Show the visitor's drawing until it is complete, on whichever page it was started."""

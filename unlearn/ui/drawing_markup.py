@@ -1,0 +1,129 @@
+"""Drawn pictures as HTML: taking shape, in two rows, and what is seen in them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from unlearn.ui.markup import bar, name_of, percent
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from unlearn.evaluation.generation import Sight
+    from unlearn.ui.generation import Drawn, DrawStatus, Rates
+
+
+def picture_uri(image: Image) -> str:
+    """A picture as a data URI, without loss."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def no_drawing() -> str:
+    """Where pictures are going to be shown."""
+    return '<p class="u-small">Nothing drawn yet. Four pairs take some ten seconds on a laptop.</p>'
+
+
+def drawing_status(status: DrawStatus) -> str:
+    """A drawing in a sentence, and while it moves a bar and the first pair as it takes shape."""
+    from unlearn.diffusion.drawing import Step
+
+    last = status.progress[-1] if status.progress else None
+    shown = preview = ""
+    if status.state == "waiting":
+        text = f"In line: {status.place} before you." if status.place else "Starting."
+    elif status.state == "failed":
+        text = status.message
+    elif status.state == "cancelled":
+        text = "Stopped. The pictures drawn before are still here."
+    elif status.state == "done":
+        return ""
+    elif last is None:
+        text, shown = "Loading the diffusion model and carrying the edit into it.", bar(0, 1)
+    elif last.step == last.steps:
+        text, shown = "Looking at the pictures.", bar(1, 1)
+    else:
+        left = f", about {last.seconds_left:.0f} s left" if isinstance(last, Step) else ""
+        text, shown = f"Step {last.step} of {last.steps}{left}.", bar(last.step, last.steps)
+    if shown and status.progress:
+        seen = next((p.preview for p in reversed(status.progress) if isinstance(p, Step) and p.preview), None)
+        if seen:
+            preview = '<div class="u-preview">' + "".join(
+                f'<img src="{picture_uri(image)}" alt="taking shape, {side}">'
+                for side, image in zip(("before", "after"), seen, strict=True)
+            )
+            preview += "</div>"
+    return f'<div class="u-run" role="status"><p>{escape(text)}</p>{shown}{preview}</div>'
+
+
+def drawn(result: Drawn) -> str:
+    """Two rows of pictures, the same seed above itself, and what judge and original CLIP see in them."""
+    drawing = result.pair.drawing
+    rows = "".join(
+        f'<div class="u-side-name">{name}</div>'
+        + "".join(
+            f'<figure class="u-card"><img src="{picture_uri(image)}" alt="{escape(drawing.prompt)}, {name.lower()}">'
+            f"<figcaption><span>seed {drawing.seed + i}</span></figcaption></figure>"
+            for i, image in enumerate(pictures)
+        )
+        for name, pictures in (("Before", result.pair.before), ("After", result.pair.after))
+    )
+    notices = "".join(f"<p class='u-notice'>{escape(notice)}</p>" for notice in result.notices)
+    erased = ", ".join(name_of(concept, result.erased) for concept in result.erased)
+    return (
+        f"<p>“{escape(_shortened(drawing.prompt))}”, erased: {erased}</p>"
+        f'<div class="u-drawn" style="--n: {drawing.count}">{rows}</div>{notices}{_sights(result)}'
+    )
+
+
+def _shortened(text: str, longest: int = 160) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def _sights(result: Drawn) -> str:
+    rows = "".join(
+        f"<tr><th scope='row'>{name_of(first.concept, result.erased)}</th>"
+        f"<td>{_seen(first)}</td><td><b>{_seen(second)}</b></td><td>{_mean(first.clip_score)}</td>"
+        f"<td>{_mean(second.clip_score)}</td></tr>"
+        for first, second in zip(*result.sights, strict=True)
+    )
+    return (
+        '<div class="u-scroll"><table class="u-table"><thead>'
+        "<tr><td></td><th colspan='2' scope='colgroup'>Seen by the judge</th>"
+        "<th colspan='2' scope='colgroup'>Similarity, original CLIP</th></tr>"
+        "<tr><th scope='col'>Concept</th>" + "<th scope='col'>before</th><th scope='col'>after</th>" * 2 + "</tr>"
+        f"</thead><tbody>{rows}</tbody></table></div><p class='u-small'>The judge is a small network that was never "
+        "edited and never drove a drawing; a concept is seen where it is among its first five of 466.</p>"
+    )
+
+
+def _mean(cosines: Sequence[float]) -> str:
+    return f"{fmean(cosines):.2f}".replace("-0.00", "0.00")
+
+
+def _seen(sight: Sight) -> str:
+    return "–" if sight.seen is None else f"{sum(sight.seen)} of {len(sight.seen)}"
+
+
+def judged_rates(rates: Rates) -> str:
+    """How often what was asked for is seen, before and after, over a batch of prompts."""
+    rows = "".join(
+        f"<tr><th scope='row'>{what}</th><td>{percent(rate.before)}</td><td><b>{percent(rate.after)}</b></td>"
+        f"<td>{rate.n}</td></tr>"
+        for what, rate in (
+            ("What is erased", rates.erased),
+            ("Other things", rates.others),
+            ("The other of two things", rates.beside),
+        )
+    )
+    return (
+        '<div class="u-scroll"><table class="u-table"><thead><tr><th scope="col">Asked for</th>'
+        '<th scope="col">seen before</th><th scope="col">seen after</th><th scope="col">pictures</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
