@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 from unlearn.cli import main
-from unlearn.encoders import POCKET
 from unlearn.erasers import ccup
 from unlearn.errors import ErasureFileError
 from unlearn.export import load_erasure
 from unlearn.gallery import image_features
+from unlearn.models import POCKET
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from unlearn.cli import main
-from unlearn.encoders import POCKET
 from unlearn.export import load_erasure
 from unlearn.gallery import bundled_gallery
+from unlearn.models import POCKET
 
 CONCEPTS = ("cat", "pizza", "car", "banana", "guitar")
 

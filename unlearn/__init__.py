@@ -14,11 +14,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unlearn.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder, load_clip
+    from unlearn.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder
     from unlearn.erasers.ccup import ccup
     from unlearn.errors import UnlearnError
     from unlearn.evaluation.zero_shot import classify
     from unlearn.gallery import bundled_gallery, folder_gallery
+    from unlearn.models import load_clip
 
 __version__ = "0.1.0"
 
@@ -43,7 +44,7 @@ _HOMES = {
     "ccup": "unlearn.erasers.ccup",
     "classify": "unlearn.evaluation.zero_shot",
     "folder_gallery": "unlearn.gallery",
-    "load_clip": "unlearn.encoders",
+    "load_clip": "unlearn.models",
 }
 
 

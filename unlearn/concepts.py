@@ -37,10 +37,16 @@ class Vocabulary:
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Vocabulary:
-        """``names``, each once, with the synonyms that the bundled vocabulary knows for them."""
-        known = load_vocabulary()
-        found = ((name, known.find(name)) for name in dict.fromkeys(names))
-        return cls(tuple(replace(concept, name=name) if concept else Concept(name) for name, concept in found))
+        """``names``, each once, as :func:`concept_of` knows them; what is a name here is nobody's synonym."""
+        once: dict[str, str] = {}
+        for name in names:
+            once.setdefault(name.casefold(), name)
+        return cls(
+            tuple(
+                replace(concept, synonyms=tuple(word for word in concept.synonyms if word.casefold() not in once))
+                for concept in map(concept_of, once.values())
+            )
+        )
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -62,6 +68,15 @@ def load_vocabulary(path: Path = ASSETS / "vocabulary.json") -> Vocabulary:
     """Read a vocabulary: a JSON list of ``{"name", "synonyms", "group", "subgroup"}``."""
     entries = json.loads(path.read_text(encoding="utf-8"))
     return Vocabulary(tuple(Concept(e["name"], tuple(e["synonyms"]), e["group"], e["subgroup"]) for e in entries))
+
+
+def concept_of(name: str) -> Concept:
+    """``name`` with the other words that the bundled vocabulary has for it, or with its plural where it has none."""
+    known = load_vocabulary().find(name)
+    if known is None:
+        return Concept(name, (plural(name),))
+    words = (known.name, *known.synonyms)
+    return replace(known, name=name, synonyms=tuple(word for word in words if word.casefold() != name.casefold()))
 
 
 @dataclass(frozen=True)
@@ -151,7 +166,7 @@ def select(
     for name in names:
         known = vocabulary.find(name)
         if known is None:
-            known = Concept(name, (plural(name),))
+            known = concept_of(name)
             notices.append(
                 f"“{name}” is not in the vocabulary: it is erased by its words alone, and no picture measures it."
             )

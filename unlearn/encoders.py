@@ -20,13 +20,10 @@ from torch.nn import functional as F
 
 from unlearn.caching import PerEncoder
 from unlearn.concepts import TEMPLATES, prompts
-from unlearn.config import ASSETS
-from unlearn.errors import ModelError
 
 if TYPE_CHECKING:
     from unlearn.erasers.closed_form import Projection
 
-POCKET = ASSETS / "models" / "pocket-clip"
 #: An edited embedding shorter than this (it was unit length) has no direction left worth naming.
 NOTHING_LEFT = 0.1
 #: Similarity of an embedding with nothing left: the lowest cosine there is, so it never wins.
@@ -75,7 +72,8 @@ class OpenClipEncoder:
     def sha256(self) -> str:
         """Hash of the weights file, or of the weights themselves where there is no single file."""
         if self.weights_file is not None:
-            return hashlib.sha256(self.weights_file.read_bytes()).hexdigest()
+            with self.weights_file.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
         return weights_checksum(self.model)
 
     @torch.inference_mode()
@@ -192,60 +190,3 @@ def remember_classes(
     """Put a classifier computed earlier by the same weights, (num_classes, embed_dim), where it will be looked up."""
     rows = {(name, tuple(templates)): row for name, row in zip(classnames, embeddings, strict=True)}
     _classes.get_all(encoder, list(rows), lambda missing: [rows[key] for key in missing])
-
-
-def pick_device() -> torch.device:
-    """The best device this machine has: CUDA, then Apple MPS, then the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
-
-
-def load_clip(name: str = "pocket", *, device: str | torch.device | None = None) -> OpenClipEncoder:
-    """Load a CLIP model, frozen and in evaluation mode.
-
-    Args:
-        name: ``"pocket"`` for the embedded model; ``"ARCHITECTURE/PRETRAINED"`` as open_clip names them, such as
-            ``"ViT-B-32/laion2b_s34b_b79k"``, where what stands behind the first slash is a tag or a weights file;
-            or ``"hf-hub:ORG/REPO"``.
-        device: where to run; the best there is by default.
-
-    Raises:
-        ModelError: no such model, or its weights cannot be had.
-    """
-    import open_clip  # takes seconds: only when a model is wanted
-
-    device = torch.device(device) if device is not None else pick_device()
-    weights_file: Path | None = None
-    tokenizer_options: dict[str, str] = {}
-    pretrained: str | None = None
-    if name == "pocket":
-        spec = f"local-dir:{POCKET}"
-        weights_file = POCKET / "open_clip_model.safetensors"
-        tokenizer_options = {"bpe_path": str(POCKET / "bpe_simple_vocab_8k.txt.gz")}
-    elif name.startswith("hf-hub:"):
-        spec = name
-    else:
-        spec, _, pretrained = name.partition("/")
-        if spec not in open_clip.list_models() or not pretrained:
-            raise ModelError(
-                f"There is no model “{name}”. Use “pocket”, ARCHITECTURE/PRETRAINED such as "
-                "“ViT-B-32/laion2b_s34b_b79k”, or hf-hub:ORG/REPO."
-            )
-        if Path(pretrained).is_file():
-            weights_file = Path(pretrained)
-        elif pretrained not in open_clip.list_pretrained_tags_by_model(spec):
-            known = ", ".join(open_clip.list_pretrained_tags_by_model(spec)) or "none"
-            raise ModelError(f"“{pretrained}” is neither a file nor pretrained weights of {spec}; known: {known}.")
-    try:
-        model, _, preprocess = open_clip.create_model_and_transforms(spec, pretrained=pretrained, device=device)
-        tokenizer = open_clip.get_tokenizer(spec, **tokenizer_options)
-    # open_clip, huggingface_hub and safetensors each raise their own kinds for a hub out of reach or a damaged file.
-    except Exception as error:
-        raise ModelError(
-            f"The model “{name}” could not be loaded ({type(error).__name__}: {str(error)[:200]}). "
-            "“pocket” needs no download and stays usable."
-        ) from error
-    return OpenClipEncoder(name, model.eval().requires_grad_(False), preprocess, tokenizer, device, weights_file)

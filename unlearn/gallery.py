@@ -148,13 +148,20 @@ def folder_gallery(folder: str | Path) -> Gallery:
 _features: PerEncoder[Tensor] = PerEncoder(most=8)
 
 
-def image_features(encoder: TextImageEncoder, gallery: Gallery, *, progress: bool = False) -> Tensor:
+def image_features(
+    encoder: TextImageEncoder,
+    gallery: Gallery,
+    *,
+    progress: bool = False,
+    watch: Callable[[int, int], object] = lambda done, total: None,
+) -> Tensor:
     """Embeddings of all pictures of ``gallery``, (n, embed_dim).
 
-    Pictures are encoded once for every set of weights; a projection acts on the remembered embeddings.
+    Pictures are encoded once for every set of weights; a projection acts on the remembered embeddings. ``progress``
+    shows a bar in the terminal, ``watch`` hears how many are done, of how many.
     """
     if isinstance(encoder, EditedEncoder):
-        return encoder.edit_image(image_features(encoder.base, gallery, progress=progress))
+        return encoder.edit_image(image_features(encoder.base, gallery, progress=progress, watch=watch))
 
     def compute() -> Tensor:
         rows = []
@@ -163,6 +170,7 @@ def image_features(encoder: TextImageEncoder, gallery: Gallery, *, progress: boo
                 batch = gallery.pictures[start : start + 32]
                 rows.append(encoder.encode_image([picture.load() for picture in batch]))
                 bar.update(len(batch))
+                watch(start + len(batch), len(gallery))
         return torch.cat(rows)
 
     return _features.get(encoder, gallery, compute)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from unlearn.encoders import load_clip
 from unlearn.gallery import SHIPPED_FEATURES, save_features
+from unlearn.models import load_clip
 
 if __name__ == "__main__":
     save_features(load_clip("pocket", device="cpu"))

@@ -17,10 +17,11 @@ from unlearn.diffusion.carrying import baked_attention, carry, drives
 from unlearn.diffusion.drawing import Drawing, draw
 from unlearn.diffusion.pipelines import Painter
 from unlearn.diffusion.records import save_attention
-from unlearn.encoders import OpenClipEncoder, load_clip, weights_checksum
+from unlearn.encoders import OpenClipEncoder, weights_checksum
 from unlearn.erasers import ccup
 from unlearn.errors import ModelError, ParameterError
 from unlearn.jobs import drive
+from unlearn.models import load_clip
 from unlearn.weights import with_weights
 
 FEW = Vocabulary.of(("cat", "dog", "pizza", "car", "tree"))

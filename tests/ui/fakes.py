@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from unlearn.concepts import Concept, Vocabulary
 from unlearn.gallery import Gallery, Picture
+from unlearn.models import Models
 from unlearn.ui.services import Services
 
 NAMES = (
@@ -56,4 +57,4 @@ def fake_services() -> Services:
         for style in ("a drawing of a", "a small")
     )
     vocabulary = Vocabulary(tuple(Concept(name, ("kitten",) if name == "cat" else ()) for name in NAMES))
-    return Services(FakeEncoder(), Gallery("fake", pictures), vocabulary)
+    return Services(Models(FakeEncoder()), Gallery("fake", pictures), vocabulary)

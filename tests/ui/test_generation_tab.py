@@ -10,6 +10,7 @@ from unlearn.erasers import cliperase
 from unlearn.errors import ConceptError, JobError, ModelError, ParameterError
 from unlearn.gallery import bundled_gallery
 from unlearn.jobs import State
+from unlearn.models import Models
 from unlearn.ui import drawing_markup, generation
 from unlearn.ui.generation import Drawn, Judging, Rates, drawing_of, start_drawing, stop_drawing
 from unlearn.ui.runs import FineTuned
@@ -21,7 +22,7 @@ QUICK = DrawRequest("a cat and a pizza", steps=3, count=2)
 
 @pytest.fixture(scope="module")
 def services(pocket, vocabulary):
-    services = Services(pocket, bundled_gallery().test, vocabulary)
+    services = Services(Models(pocket), bundled_gallery().test, vocabulary)
     yield services
     services.jobs.close()
 

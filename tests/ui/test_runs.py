@@ -13,6 +13,7 @@ from unlearn.erasers import cliperase
 from unlearn.errors import ConceptError, JobError, ParameterError, PictureError
 from unlearn.gallery import Gallery, bundled_gallery
 from unlearn.jobs import State
+from unlearn.models import Models
 from unlearn.ui.api_runs import LEARNING_RATE
 from unlearn.ui.services import Services
 from unlearn.ui.session import ErasureRequest, FineTuneRequest, Visitor
@@ -27,7 +28,7 @@ def few(gallery: Gallery) -> Gallery:
 @pytest.fixture(scope="module")
 def services(pocket, vocabulary):
     bundled = bundled_gallery()
-    services = Services(pocket, few(bundled.test), vocabulary, Settings(), few(bundled.train))
+    services = Services(Models(pocket), few(bundled.test), vocabulary, Settings(), few(bundled.train))
     yield services
     services.jobs.close()
 
@@ -40,7 +41,7 @@ def wait(services: Services, visitor: Visitor) -> State:
 
 
 def test_a_run_comes_into_force_is_stacked_on_and_taken_off(services):
-    before = weights_checksum(services.encoder.model)
+    before = weights_checksum(services.models.own.model)
     visitor = Visitor()
     services.start_run(visitor, FineTuneRequest(["pizza"], steps=60))
     assert wait(services, visitor) is State.DONE
@@ -61,7 +62,7 @@ def test_a_run_comes_into_force_is_stacked_on_and_taken_off(services):
     assert services.run_of(reloaded) is not None, "the key is still in use"
     assert services.remove_run(reloaded).fine_tuned is None
     assert services.run_of(reloaded) is None
-    assert weights_checksum(services.encoder.model) == before
+    assert weights_checksum(services.models.own.model) == before
 
 
 def test_stop_leaves_what_was_in_force(services):

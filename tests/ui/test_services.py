@@ -11,6 +11,7 @@ from fakes import NAMES, drawing
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError, PictureError
 from unlearn.gallery import bundled_gallery
+from unlearn.models import Models
 from unlearn.ui import trade_offs
 from unlearn.ui.loading import Lazily
 from unlearn.ui.services import CCUP, CHART_LABELS, ORIGINAL, Services
@@ -21,7 +22,7 @@ from unlearn.ui.sources import MAX_UPLOADS, STRIP_LENGTH, add_uploads, alone, st
 def erased(services: Services, *names: str, **options: object) -> Session:
     """A session with ``names`` erased, looking at the first of them."""
     session = Session(erasure=services.erase(Session(), ErasureRequest(names, **options)))
-    picture = alone(services.clearest_picture(names[0])) if names[0] in NAMES else None
+    picture = alone(services.clearest_picture(session, names[0])) if names[0] in NAMES else None
     return Session(erasure=session.erasure, picture=picture)
 
 
@@ -170,12 +171,12 @@ def test_services_are_loaded_once_and_a_failure_leaves_it_to_the_next():
 
 @pytest.fixture(scope="module")
 def real(pocket, vocabulary) -> Services:
-    return Services(pocket, bundled_gallery().test, vocabulary)
+    return Services(Models(pocket), bundled_gallery().test, vocabulary)
 
 
 def test_on_the_embedded_model_a_cat_is_a_cat_until_it_is_erased(real: Services):
     session = Session(
-        erasure=real.erase(Session(), ErasureRequest(["cat"])), picture=alone(real.clearest_picture("cat"))
+        erasure=real.erase(Session(), ErasureRequest(["cat"])), picture=alone(real.clearest_picture(Session(), "cat"))
     )
     view = real.zero_shot(session).probabilities
     assert max(view[ORIGINAL], key=view[ORIGINAL].__getitem__) == "cat"

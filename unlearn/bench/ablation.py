@@ -11,9 +11,9 @@ from unlearn.bench.ccup import forget_sets
 from unlearn.bench.cliperase import known_concepts, run_once
 from unlearn.bench.table import Table, machine
 from unlearn.concepts import load_vocabulary
-from unlearn.encoders import load_clip
 from unlearn.erasers.cliperase import Settings
 from unlearn.gallery import bundled_gallery, restore_features
+from unlearn.models import load_clip
 
 SIZE, RUNS = 5, 3
 VARIANTS: dict[str, dict[str, Any]] = {

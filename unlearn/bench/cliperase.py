@@ -13,12 +13,13 @@ from tqdm import tqdm
 from unlearn.bench.ccup import forget_sets
 from unlearn.bench.table import Table, machine
 from unlearn.concepts import load_vocabulary, select
-from unlearn.encoders import OpenClipEncoder, load_clip, weights_checksum
+from unlearn.encoders import OpenClipEncoder, weights_checksum
 from unlearn.erasers import cliperase
 from unlearn.errors import JobError
 from unlearn.evaluation.zero_shot import ZeroShotReport, evaluate_zero_shot
 from unlearn.gallery import bundled_gallery, restore_features
 from unlearn.jobs import drive
+from unlearn.models import load_clip
 
 #: Concepts erased at once, and the seeds of such runs.
 PLAN = {1: range(5), 5: range(5, 10)}

@@ -14,9 +14,9 @@ from unlearn.concepts import load_vocabulary, select
 from unlearn.diffusion.carrying import carry
 from unlearn.diffusion.drawing import Drawing, draw
 from unlearn.diffusion.pipelines import load_painter
-from unlearn.encoders import load_clip
 from unlearn.erasers import ccup
 from unlearn.jobs import drive
+from unlearn.models import load_clip
 
 PAIRS = 4
 

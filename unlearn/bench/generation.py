@@ -9,10 +9,11 @@ from unlearn.concepts import load_vocabulary, select
 from unlearn.diffusion.carrying import WAYS, carry
 from unlearn.diffusion.pipelines import Painter, load_painter
 from unlearn.diffusion.rates import Rate, Verdict, cases_of, look_for, two_thing_cases
-from unlearn.encoders import OpenClipEncoder, load_clip
+from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers import ccup
 from unlearn.evaluation.judge import load_judge
 from unlearn.jobs import drive
+from unlearn.models import load_clip
 
 CONCEPTS, SEEDS = 20, 20
 

@@ -38,13 +38,13 @@ def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from unlearn.cli.metrics import zero_shot_metrics
     from unlearn.concepts import parse_names, select
-    from unlearn.encoders import load_clip, pick_device
     from unlearn.errors import ConceptError
     from unlearn.evaluation.zero_shot import evaluate_zero_shot
     from unlearn.export import RECORD, Erasure, save_erasure
     from unlearn.finetuning.processes import Processes
     from unlearn.finetuning.sources import training_data
     from unlearn.gallery import restore_features
+    from unlearn.models import load_clip, pick_device
 
     retain = arguments.retain
     if arguments.retain_file is not None:

@@ -21,11 +21,12 @@ def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from unlearn.cli.metrics import retrieval_metrics, zero_shot_metrics
     from unlearn.concepts import parse_names
-    from unlearn.encoders import TextImageEncoder, load_clip
+    from unlearn.encoders import TextImageEncoder
     from unlearn.evaluation.retrieval import evaluate_retrieval
     from unlearn.evaluation.zero_shot import evaluate_zero_shot
     from unlearn.export import load_erasure
     from unlearn.gallery import bundled_gallery, folder_gallery, restore_features
+    from unlearn.models import load_clip
 
     gallery = folder_gallery(arguments.images) if arguments.images is not None else bundled_gallery().test
     base = load_clip(arguments.model)

@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.diffusion.drawing import Drawing, draw
     from unlearn.diffusion.pipelines import load_painter
     from unlearn.diffusion.records import carry_asked, judged, save_pair
-    from unlearn.encoders import load_clip
     from unlearn.jobs import drive
+    from unlearn.models import load_clip
 
     painter = load_painter(arguments.model)
     drawing = Drawing(

@@ -21,7 +21,7 @@ TEXT, NUMBER, YES_OR_NO, OBJECT = ({"type": kind} for kind in ("string", "number
 
 
 def register_endpoints(services: Provider, visitor: gr.State) -> None:
-    """Add ``/erase``, ``/zero_shot``, ``/retrieve`` and ``/trade_off``; a client's calls share one session."""
+    """Add ``/erase``, ``/model`` and those that compare; a client's calls share one session."""
 
     def erase(  # noqa: PLR0917  positions are how gradio passes values
         visitor: Visitor,
@@ -43,8 +43,9 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
         top-1 and top-5 accuracy before and after as fractions.
         """
         request = ErasureRequest(forget, strength, mode, side, retain, own_retain, lam, mu, synonyms)
-        erasure = services().erase(visitor.session, request)
-        session = visitor.change(erasure=erasure)
+        session = visitor.session
+        erasure = services().erase(session, request)
+        session = visitor.change(since=session, erasure=erasure)
         summary = services().summary(session)
         return visitor, {
             "forget": list(session.erased),
@@ -54,6 +55,19 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
             "at_risk": [asdict(neighbour) for neighbour in summary.at_risk],
             "accuracy": {variant: asdict(accuracy) for variant, accuracy in summary.accuracy.items()},
         }
+
+    def model(visitor: Visitor, model: str, vocabulary: str) -> tuple[Visitor, dict[str, Any]]:
+        """Edit another CLIP, or choose among other words, in this session; what is erased is erased there too.
+
+        model: "pocket", ARCHITECTURE/TAG as open_clip knows them, or hf-hub:ORG/REPO; "" is the app's own.
+        vocabulary: "bundled", "imagenet", "cifar100" or your own words, separated by commas; "" is the app's own.
+        A fine-tuned model is dropped. Returns name, device, millions of parameters, the diffusion pipelines that it
+        drives, and the number of words.
+        """
+        from unlearn.ui.model_choice import choose, facts_of
+
+        session = choose(services(), visitor, model, vocabulary)
+        return visitor, asdict(facts_of(services(), session))
 
     def zero_shot(visitor: Visitor, labels: list[str], picture: dict[str, Any] | None = None) -> dict[str, Any]:
         """Classify a picture before and after the erasure of this session.
@@ -94,8 +108,9 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
         """
         from unlearn.ui import trade_offs
 
-        measured = trade_offs.measure(services(), visitor.session)
-        session = visitor.change(trade_off=measured)
+        session = visitor.session
+        measured = trade_offs.measure(services(), session)
+        session = visitor.change(since=session, trade_off=measured)
         geometry = trade_offs.geometry(services(), session)
         return {
             "by_strength": [asdict(point) for point in measured.by_strength],
@@ -119,6 +134,7 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
         Api(settings.synonyms, YES_OR_NO, "Erase plurals and synonyms too"),
     ]
     endpoint(erase, [visitor, *parameters], [visitor, result()])
+    endpoint(model, [visitor, Api(None, TEXT, "Model"), Api("", TEXT, "Vocabulary")], [visitor, result()])
     with gr.Row(visible=False):
         first, second = picture_input(label="Picture"), picture_input(label="Picture")
     endpoint(zero_shot, [visitor, Api([], TEXTS, "Candidate labels"), first], [result()])

@@ -63,7 +63,7 @@ def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) ->
         JobError: the visitor is drawing already, or the line is full.
     """
     session = visitor.session
-    encoder = services.encoder
+    encoder = services.encoder_of(session)
     require_choice("pipeline", request.pipeline, tuple(PIPELINES))
     known = PIPELINES[request.pipeline]
     drawing = Drawing(

@@ -18,6 +18,7 @@ from unlearn.ui.erase_panel import ErasePanel
 from unlearn.ui.generation_tab import GenerationTab
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
+from unlearn.ui.model_panel import ModelPanel
 from unlearn.ui.retrieval_tab import RetrievalTab
 from unlearn.ui.session import RETAIN_OWN, ErasureRequest, Session, Visitor
 from unlearn.ui.trade_off_tab import TradeOffTab
@@ -44,6 +45,7 @@ def build_demo(services: Provider) -> gr.Blocks:
         with gr.Row(equal_height=False, elem_classes="u-page"):
             with gr.Column(scale=1, min_width=300, elem_classes="u-side"):
                 panel = ErasePanel.build(EXAMPLE)
+                model = ModelPanel.build(services)
                 collection = CollectionPanel.build(services)
             with gr.Column(scale=3, min_width=300), gr.Tabs():
                 zero_shot = ZeroShotTab.build(services)
@@ -53,8 +55,9 @@ def build_demo(services: Provider) -> gr.Blocks:
                 cliperase = CLIPEraseTab.build(services)
                 build_about_tab()
         views = (zero_shot, retrieval, generation, trade_off, cliperase)
-        Page(services, visitor, key, gr.State(0), panel, collection, zero_shot, cliperase, views).register(demo)
+        Page(services, visitor, key, gr.State(0), panel, model, collection, zero_shot, cliperase, views).register(demo)
         panel.register_callbacks()
+        model.register_callbacks()
         for view in views:
             view.register_callbacks(visitor)
         register_endpoints(services, visitor)
@@ -71,6 +74,7 @@ class Page:
     key: gr.BrowserState
     front: gr.State
     panel: ErasePanel
+    model: ModelPanel
     collection: CollectionPanel
     zero_shot: ZeroShotTab
     cliperase: CLIPEraseTab
@@ -109,27 +113,54 @@ class Page:
         visitor.key = key or visitor.key
         services.run_of(visitor)
         example = example_concept(services.gallery, EXAMPLE)
-        session = visitor.change(picture=alone(services.clearest_picture(example)))
+        session = visitor.change(picture=alone(services.clearest_picture(visitor.session, example)))
         session = visitor.change(erasure=services.erase(session, ErasureRequest([example])))
-        names = list(services.vocabulary.names)
+        forget, *words = self.word_lists(session)
         return [
             visitor,
             visitor.key,
-            gr.update(choices=names, value=[example]),
-            gr.update(choices=names),
-            gr.update(choices=names),
+            *self.model.opened(session),
+            forget | {"value": [example]},
+            *words,
             gr.update(choices=[MOST_TELLING, *sorted(services.gallery.concepts)]),
             session.picture.pictures[0].load() if session.picture else None,
             *self.everything(session, front, values),
         ]
+
+    @property
+    def word_outputs(self) -> list[gr.components.Component]:
+        return [self.panel.forget, self.panel.own_retain, self.zero_shot.labels]
+
+    def word_lists(self, session: Session) -> list[dict[str, Any]]:
+        """The values of ``word_outputs``: the lists that offer the vocabulary."""
+        return [gr.update(choices=list(self.services().vocabulary_of(session).names)) for _ in self.word_outputs]
+
+    def use_model(  # noqa: PLR0917  positions are how gradio passes values
+        self,
+        visitor: Visitor,
+        front: int,
+        model: str,
+        vocabulary: str,
+        own: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  how gradio hands it over
+        *values: Any,
+    ) -> list[Any]:
+        """Another model or vocabulary: everything is shown anew."""
+
+        def watch(what: str, done: int, total: int) -> None:
+            progress(done / total if total else None, desc=what)
+
+        session = self.model.switch(visitor, model, vocabulary, own, watch)
+        return [*self.model.chosen(session), *self.word_lists(session), *self.everything(session, front, values)]
 
     def change_erasure(self, visitor: Visitor, front: int, *values: Any) -> Any:
         """Another erasure; with no concept named, none."""
         asked, values = ErasureRequest(*values[: len(self.panel.inputs)]), values[len(self.panel.inputs) :]
         if asked.retain == RETAIN_OWN and not asked.own_retain:
             return gr.skip()  # the list has just been opened, to be filled
-        erasure = self.services().erase(visitor.session, asked) if asked.forget else None
-        session = visitor.change(erasure=erasure)
+        session = visitor.session
+        erasure = self.services().erase(session, asked) if asked.forget else None
+        session = visitor.change(since=session, erasure=erasure)
         return [visitor, *self.overview(session), *self.render(session, front, values)]
 
     def add_pictures(
@@ -156,7 +187,7 @@ class Page:
         return [*self.overview(session), self.zero_shot.thumbnails(session), *self.render(session, front, values)]
 
     def register(self, demo: gr.Blocks) -> None:
-        panel, collection, zero_shot = self.panel, self.collection, self.zero_shot
+        panel, model, collection, zero_shot = self.panel, self.model, self.collection, self.zero_shot
         everything = [*self.overview_outputs, zero_shot.strip, *self.view_outputs]
         common: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         loaded = demo.load(
@@ -165,9 +196,8 @@ class Page:
             [
                 self.visitor,
                 self.key,
-                panel.forget,
-                panel.own_retain,
-                zero_shot.labels,
+                *model.outputs,
+                *self.word_outputs,
                 zero_shot.shown,
                 zero_shot.picture,
                 *everything,
@@ -182,6 +212,13 @@ class Page:
             [self.visitor, *self.overview_outputs, *self.view_outputs],
             trigger_mode="always_last",  # a fast drag asks for its last place, not for every place it passed
             **common,
+        )
+        model.use.click(
+            on_screen(self.use_model),
+            [self.visitor, self.front, *model.inputs, *self.view_inputs],
+            [*model.outputs, *self.word_outputs, *everything],
+            api_visibility="private",
+            show_progress_on=model.note,
         )
         collection.add.click(
             on_screen(self.add_pictures),

@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class ModelFacts:
+    """The model and the words in use: where it runs, its millions of parameters, the diffusion pipelines it drives."""
+
+    name: str
+    device: str
+    millions: float
+    drives: tuple[str, ...]
+    words: int
+
+
+@dataclass(frozen=True)
 class SplitAccuracy:
     """Zero-shot accuracy on pictures of erased concepts and on all others."""
 

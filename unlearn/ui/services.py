@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from unlearn.concepts import Concept, Vocabulary, load_vocabulary, parse_names, select
+from unlearn.concepts import Vocabulary, concept_of, load_vocabulary, parse_names, select
 from unlearn.config import Settings
 from unlearn.diffusion.pipelines import Painters
-from unlearn.encoders import TextImageEncoder, class_embeddings, load_clip
+from unlearn.encoders import TextImageEncoder, class_embeddings
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError, require_choice
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
@@ -18,6 +18,7 @@ from unlearn.evaluation.zero_shot import evaluate_zero_shot, label_probabilities
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
 from unlearn.jobs import Jobs
+from unlearn.models import Models, load_clip
 from unlearn.ui.results import FoundCaption, FoundPicture, LabelView, SplitAccuracy, Summary
 from unlearn.ui.runs import RunStatus, prepare_run
 from unlearn.ui.session import (
@@ -60,14 +61,14 @@ def load_services(settings: Settings) -> Services:
     # Nothing to do where embeddings are shipped; otherwise better now than under the first visitor's hand.
     image_features(encoder, gallery, progress=True)
     class_embeddings(encoder, vocabulary.names)
-    return Services(encoder, gallery, vocabulary, settings, training)
+    return Services(Models(encoder), gallery, vocabulary, settings, training)
 
 
 @dataclass(frozen=True, eq=False)
 class Services:
-    """The shared model, gallery and vocabulary; every method is a function of a session."""
+    """The shared models, gallery and vocabulary; every method is a function of a session."""
 
-    encoder: TextImageEncoder
+    models: Models
     gallery: Gallery
     vocabulary: Vocabulary
     settings: Settings = field(default_factory=Settings)
@@ -75,12 +76,21 @@ class Services:
     jobs: Jobs[Any, Any] = field(default_factory=Jobs)
     painters: Painters = field(default_factory=Painters)
 
+    def encoder_of(self, session: Session) -> TextImageEncoder:
+        """The model that the visitor chose, unedited.
+
+        Raises:
+            ModelError: it made room for others since, and cannot be loaded again.
+        """
+        return self.models.get(session.model)
+
     def variants(self, session: Session) -> dict[str, TextImageEncoder]:
         """The models that the views compare, the original first."""
-        compared: dict[str, TextImageEncoder] = {ORIGINAL: self.encoder}
+        original = self.encoder_of(session)
+        compared = {ORIGINAL: original}
         erasure, tuned = session.erasure, session.fine_tuned
         if erasure:
-            compared[CCUP] = erasure.apply(self.encoder)
+            compared[CCUP] = erasure.apply(original)
         if tuned:
             compared[CLIPERASE] = tuned.encoder
         if erasure and tuned:
@@ -95,9 +105,11 @@ class Services:
         return session.uploads if session.measures_uploads and session.uploads else self.gallery
 
     def vocabulary_of(self, session: Session) -> Vocabulary:
-        """The words in use: the app's vocabulary, and what else the visitor's own pictures show."""
-        own = [name for name in self.collection(session).concepts if self.vocabulary.find(name) is None]
-        return Vocabulary((*self.vocabulary.concepts, *map(Concept, own))) if own else self.vocabulary
+        """The words in use: the visitor's choice or the app's vocabulary, and what else one's own pictures show."""
+        chosen, collection = session.vocabulary or self.vocabulary, self.collection(session)
+        shown = () if collection is self.gallery else collection.concepts
+        own = [concept_of(name) for name in shown if chosen.find(name) is None]
+        return Vocabulary((*chosen.concepts, *own)) if own else chosen
 
     def erase(self, session: Session, request: ErasureRequest) -> ccup.Erasure:
         """Fit CCUP for ``request``.
@@ -113,17 +125,17 @@ class Services:
         vocabulary = self.vocabulary_of(session)
         selection = select(request.forget or (), own, vocabulary=vocabulary, most=self.settings.max_concepts)
         if request.retain == RETAIN_NEIGHBOURS:
-            near = self._nearest(vocabulary, selection.forget_names, NEIGHBOURS_RETAINED)
+            near = self._nearest(session, selection.forget_names, NEIGHBOURS_RETAINED)
             selection = replace(selection, retain=tuple(neighbour.name for neighbour in near))
-        return ccup.erase(self.encoder, selection, settings, vocabulary=vocabulary)
+        return ccup.erase(self.encoder_of(session), selection, settings, vocabulary=vocabulary)
 
     def at_risk(self, session: Session) -> list[Neighbour]:
         """The concepts closest to the erased ones."""
-        return self._nearest(self.vocabulary_of(session), session.erased, AT_RISK) if session.erased else []
+        return self._nearest(session, session.erased, AT_RISK) if session.erased else []
 
-    def _nearest(self, vocabulary: Vocabulary, erased: Sequence[str], k: int) -> list[Neighbour]:
-        others = [name for name in vocabulary.names if name not in erased]
-        return nearest_neighbours(self.encoder, erased, others, k)
+    def _nearest(self, session: Session, erased: Sequence[str], k: int) -> list[Neighbour]:
+        others = [name for name in self.vocabulary_of(session).names if name not in erased]
+        return nearest_neighbours(self.encoder_of(session), erased, others, k)
 
     def accuracy(self, session: Session) -> dict[str, SplitAccuracy]:
         """Zero-shot accuracy of every variant on the collection, every label offered."""
@@ -154,10 +166,11 @@ class Services:
         shown = _most_telling(probabilities, session.erased)
         return LabelView({v: {label: p[label] for label in shown} for v, p in probabilities.items()}, len(offered))
 
-    def clearest_picture(self, concept: str) -> Picture:
+    def clearest_picture(self, session: Session, concept: str) -> Picture:
         """The gallery's picture of ``concept`` that the original recognises best, to open with."""
+        encoder = self.encoder_of(session)
         own = [i for i, picture in enumerate(self.gallery) if picture.concept == concept]
-        scores = image_features(self.encoder, self.gallery)[own] @ class_embeddings(self.encoder, [concept])[0]
+        scores = image_features(encoder, self.gallery)[own] @ class_embeddings(encoder, [concept])[0]
         return self.gallery.pictures[own[int(scores.argmax())]]
 
     def find_pictures(self, session: Session, query: str) -> dict[str, list[FoundPicture]]:
@@ -214,7 +227,7 @@ class Services:
         """
         session = visitor.session
         run = prepare_run(
-            self.encoder,
+            self.encoder_of(session),
             request,
             training=self.training,
             collection=self.collection(session),
@@ -225,9 +238,9 @@ class Services:
 
     def run_of(self, visitor: Visitor) -> RunStatus | None:
         """The visitor's run as it is now; once it is done, its result is in force."""
-        status = self.jobs.find(visitor.key)
-        if status is not None and status.result is not None and status.result is not visitor.session.fine_tuned:
-            visitor.change(fine_tuned=status.result)
+        session, status = visitor.session, self.jobs.find(visitor.key)
+        if status is not None and status.result is not None and status.result is not session.fine_tuned:
+            visitor.change(since=session, fine_tuned=status.result)
         return status
 
     def cancel_run(self, visitor: Visitor) -> RunStatus | None:

@@ -10,6 +10,7 @@ from uuid import uuid4
 from weakref import WeakSet
 
 if TYPE_CHECKING:
+    from unlearn.concepts import Vocabulary
     from unlearn.erasers.ccup import Erasure
     from unlearn.gallery import Gallery
     from unlearn.ui.results import TradeOff
@@ -72,6 +73,8 @@ class Session:
     """One visitor's choices. The weights are everybody's; an erasure is a few kilobytes beside them.
 
     Attributes:
+        model: the model, as :class:`unlearn.models.Models` knows it; "" is the one the app started with.
+        vocabulary: the words in use, or None for the app's.
         erasure: the CCUP edit in force, or None.
         picture: the picture looked at, as a collection of one, so that its embedding is remembered like a gallery's.
         uploads: the visitor's own labelled pictures.
@@ -80,6 +83,8 @@ class Session:
         fine_tuned: what CLIPErase came to, or None.
     """
 
+    model: str = ""
+    vocabulary: Vocabulary | None = None
     erasure: Erasure | None = None
     fine_tuned: FineTuned | None = None
     picture: Gallery | None = None
@@ -122,8 +127,14 @@ class Visitor:
         """Whether no other page of the same key is open."""
         return not any(other.key == self.key for other in _living if other is not self)
 
-    def change(self, **changes: Any) -> Session:
-        """Replace fields of the session, and return it."""
+    def change(self, *, since: Session | None = None, **changes: Any) -> Session:
+        """Replace fields of the session, and return it.
+
+        What was computed for the model and the words of ``since`` does not fit others: if they have been exchanged
+        meanwhile, nothing is replaced.
+        """
         with _changing:
-            self.session = replace(self.session, **changes)
+            now = self.session
+            if since is None or (since.model, since.vocabulary) == (now.model, now.vocabulary):
+                self.session = replace(now, **changes)
             return self.session

@@ -62,6 +62,7 @@ CSS = """
   border-bottom: 1px solid var(--border-color-primary); }
 .u-shown img { width: 100%; max-width: 180px; border-radius: var(--radius-md); background: #fff; }
 
+#model input { text-overflow: ellipsis; padding-right: 28px; }
 #picture img { width: 100%; height: 100%; object-fit: contain; }
 .u-head { align-items: center !important; justify-content: space-between; flex-wrap: nowrap !important; }
 .u-strip { display: flex; gap: 8px; overflow-x: auto; padding: 2px 2px 8px; }

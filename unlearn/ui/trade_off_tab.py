@@ -95,16 +95,17 @@ class TradeOffTab:
             visitor: Visitor,
             progress: gr.Progress = gr.Progress(),  # noqa: B008  how gradio hands it over
         ) -> list[Any]:
-            if visitor.session.erasure is None:
+            session = visitor.session
+            if session.erasure is None:
                 return [_note(NOTHING), gr.skip(), gr.skip(), gr.skip()]
             from unlearn.ui import trade_offs
 
             measured = trade_offs.measure(
                 self.services(),
-                visitor.session,
+                session,
                 lambda done, total: progress((done, total), desc="Measuring", unit="points"),
             )
-            return self.curves(visitor.change(trade_off=measured))
+            return self.curves(visitor.change(since=session, trade_off=measured))
 
         gr.on(
             [self.tab.select, self.measure.click],

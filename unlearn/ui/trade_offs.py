@@ -31,7 +31,7 @@ def measure(services: Services, session: Session, watch: Callable[[int, int], No
     if holds(services, session):
         return cast(TradeOff, session.trade_off)
     vocabulary = services.vocabulary_of(session)
-    sweep = (services.encoder, collection, erasure.selection, erasure.settings)
+    sweep = (services.encoder_of(session), collection, erasure.selection, erasure.settings)
     counts = [count for count in ERASED_COUNTS if count < len(vocabulary.names)]
     total = len(ccup.MODES) * (len(STRENGTHS) + len(counts))
 
@@ -62,7 +62,7 @@ def geometry(services: Services, session: Session) -> Geometry:
     """
     erasure = _erased(session)
     names = tuple(dict.fromkeys((*session.erased[:AT_RISK], *(near.name for near in services.at_risk(session)))))
-    norms = erasure.projection.on_texts(class_embeddings(services.encoder, names)).norm(dim=-1)
+    norms = erasure.projection.on_texts(class_embeddings(services.encoder_of(session), names)).norm(dim=-1)
     collection, labels = services.collection(session), services.vocabulary_of(session).names
     targets = collection.targets(labels)
     similarity = {

@@ -1,0 +1,156 @@
+"""Models by name: what a name may be, which are kept in memory, and that a visitor's name never becomes a path."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import threading
+from pathlib import Path
+
+import open_clip
+import pytest
+import torch
+
+from unlearn import models
+from unlearn.errors import ModelError
+from unlearn.models import CURATED, KEPT, Models, device_in_words, load_clip
+
+
+class Named:
+    """All that the registry asks of a model."""
+
+    def __init__(self, name: str = "own") -> None:
+        self.name = name
+
+
+PATHS = [
+    "ViT-B-32//etc/passwd",
+    "ViT-B-32/../../x",
+    "ViT-B-32/{weights}",
+    "local-dir:/etc",
+    "local-dir:{folder}",
+    "hf-hub:../..",
+    "hf-hub:/etc/passwd",
+    "hf-hub:a/../../b",
+    "hf-hub:a/b/c",
+    "hf-hub:{folder}",
+    "/etc/passwd",
+    "../pocket",
+    "pocket/../../x",
+    "ViT-B-32\0/etc/passwd",
+]
+
+
+@pytest.mark.parametrize("attack", PATHS)
+def test_a_visitors_name_of_a_model_never_reaches_the_file_system(attack, tmp_path, monkeypatch):
+    (tmp_path / "weights.safetensors").write_bytes(b"secret")
+    name = attack.format(weights=tmp_path / "weights.safetensors", folder=tmp_path)
+    open_clip.list_models()  # what it reads, it has read
+
+    def touched(path: object, *rest: object, **more: object) -> None:
+        raise AssertionError(f"{path} was looked at")
+
+    models = Models(Named())
+    with monkeypatch.context() as patch:  # undone before pytest, which opens files of its own, goes on
+        for place, function in ((builtins, "open"), (os, "stat"), (Path, "is_file"), (Path, "open")):
+            patch.setattr(place, function, touched)
+        with pytest.raises(ModelError, match="no model|is not among"):
+            models.get(name)
+
+
+def test_the_same_name_is_a_file_on_the_command_line(tmp_path):
+    with pytest.raises(ModelError, match="neither a file nor"):
+        load_clip(f"ViT-B-32/{tmp_path / 'none.safetensors'}")
+    (tmp_path / "damaged.safetensors").write_bytes(b"no weights")
+    with pytest.raises(ModelError, match="could not be loaded"):
+        load_clip(f"ViT-B-32/{tmp_path / 'damaged.safetensors'}")
+
+
+class Loader:
+    """Stands in for :func:`load_clip`, and counts."""
+
+    def __init__(self) -> None:
+        self.loaded: list[str] = []
+
+    def __call__(self, name: str, *, from_files: bool) -> Named:
+        assert not from_files
+        self.loaded.append(name)
+        return Named(name)
+
+
+@pytest.fixture
+def loader(monkeypatch) -> Loader:
+    loader = Loader()
+    monkeypatch.setattr(models, "load_clip", loader)
+    return loader
+
+
+def test_a_model_is_loaded_once_and_the_own_one_never(loader):
+    own = Named()
+    kept = Models(own)
+    assert kept.get("") is kept.get(own.name) is own
+    assert kept.get("a") is kept.get("a")
+    assert loader.loaded == ["a"]
+
+
+def test_the_least_recently_used_makes_room(loader):
+    kept = Models(Named())
+    names = [f"model {i}" for i in range(KEPT)]
+    for name in (*names, names[0], "another"):
+        kept.get(name)
+    assert kept.find(names[0]) is not None
+    assert kept.find(names[1]) is None
+    kept.get(names[1])
+    assert loader.loaded == [*names, "another", names[1]]
+
+
+def test_a_loaded_model_does_not_wait_for_one_that_is_loading(loader, monkeypatch):
+    kept = Models(Named())
+    kept.get("here")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(name: str, *, from_files: bool) -> Named:
+        begun.set()
+        assert go_on.wait(10)
+        return loader(name, from_files=from_files)
+
+    monkeypatch.setattr(models, "load_clip", slow)
+    waiting = [threading.Thread(target=kept.get, args=("slow",)) for _ in range(2)]
+    for thread in waiting:
+        thread.start()
+    assert begun.wait(10)
+    assert kept.get("here").name == "here"
+    go_on.set()
+    for thread in waiting:
+        thread.join(10)
+    assert loader.loaded == ["here", "slow"]
+
+
+def test_a_model_that_cannot_be_loaded_is_not_kept(monkeypatch):
+    def fail(name: str, *, from_files: bool) -> Named:
+        raise ModelError("no hub")
+
+    monkeypatch.setattr(models, "load_clip", fail)
+    kept = Models(Named())
+    for _ in range(2):
+        with pytest.raises(ModelError, match="no hub"):
+            kept.get("a")
+    assert kept.find("a") is None
+
+
+def test_without_a_hub_a_model_is_refused_in_a_sentence():
+    with pytest.raises(ModelError, match="“pocket” needs no download and stays usable"):
+        load_clip("ViT-B-32/laion2b_s34b_b79k")
+    with pytest.raises(ModelError, match="“pocket” needs no download and stays usable"):
+        load_clip("hf-hub:nobody/nothing")
+
+
+def test_the_curated_models_are_open_clips():
+    for name in CURATED:
+        architecture, _, tag = name.partition("/")
+        assert name == "pocket" or open_clip.is_pretrained_cfg(architecture, tag), name
+
+
+def test_the_device_is_told_in_words():
+    assert device_in_words(torch.device("cpu")).startswith("CPU, ")
+    assert device_in_words(torch.device("mps")) == "Apple GPU"

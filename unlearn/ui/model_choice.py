@@ -1,0 +1,96 @@
+"""Another model, another vocabulary, for one visitor. No gradio here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from unlearn.concepts import Vocabulary, select
+from unlearn.diffusion.pipelines import PIPELINES
+from unlearn.encoders import OpenClipEncoder, TextImageEncoder, class_embeddings
+from unlearn.erasers import ccup
+from unlearn.gallery import image_features
+from unlearn.models import CURATED, device_in_words, pick_device
+from unlearn.ui.results import ModelFacts
+from unlearn.ui.services import Services
+from unlearn.ui.session import Session, Visitor
+from unlearn.vocabularies import named_vocabulary
+
+#: Words read between two reports.
+AT_ONCE = 50
+Watch = Callable[[str, int, int], object]
+
+
+def choose(
+    services: Services, visitor: Visitor, model: str, vocabulary: str, watch: Watch = lambda what, done, total: None
+) -> Session:
+    """Give ``visitor`` another model and vocabulary; the new session.
+
+    The CCUP edit in force is fitted anew. What belonged to the old model, a fine-tuned one and measured curves, goes.
+    Until the end everything stays as it was.
+
+    Args:
+        model: as :class:`unlearn.models.Models` knows it.
+        vocabulary: as :func:`unlearn.vocabularies.named_vocabulary` takes it; "" is the app's own.
+        watch: hears what is waited for, how much of it is done, of how much (0: that is not known).
+
+    Raises:
+        ModelError: there is no such model, or it cannot be loaded.
+        ConceptError: the vocabulary cannot be used, or the erasure does not fit it.
+    """
+    words = named_vocabulary(vocabulary) if vocabulary else None
+    chosen: dict[str, Any] = {"model": model, "vocabulary": words, "fine_tuned": None, "trade_off": None}
+    after = replace(visitor.session, erasure=None, **chosen)
+    if services.models.find(model) is None:
+        watch("Loading the model", 0, 0)
+    encoder = services.encoder_of(after)
+    read, collection = services.vocabulary_of(after), services.collection(after)
+    for start in range(0, len(read.names), AT_ONCE):
+        watch("Reading the words", start, len(read.names))
+        class_embeddings(encoder, read.names[start : start + AT_ONCE])
+    image_features(encoder, collection, watch=lambda done, total: watch("Looking at the pictures", done, total))
+    now = visitor.session  # the slider may have moved meanwhile
+    erasure = _again(encoder, now.erasure, services.vocabulary_of(now), read) if now.erasure else None
+    services.jobs.forget(visitor.key)
+    return visitor.change(erasure=erasure, **chosen)
+
+
+def facts_of(services: Services, session: Session) -> ModelFacts:
+    """What there is to know about the visitor's model."""
+    encoder = services.encoder_of(session)
+    weights = encoder.model.parameters() if isinstance(encoder, OpenClipEncoder) else ()
+    return ModelFacts(
+        encoder.name,
+        device_in_words(encoder.device if isinstance(encoder, OpenClipEncoder) else pick_device()),
+        sum(parameter.numel() for parameter in weights) / 1e6,
+        drives(encoder.name),
+        len(services.vocabulary_of(session).names),
+    )
+
+
+def curated_choices(own: str) -> list[tuple[str, str]]:
+    """What a dropdown offers, ``own`` first: the label with size and licence, and the model's name."""
+    named = {own: own} if own not in CURATED else {}
+    for name, facts in CURATED.items():
+        driven = f", drives {' and '.join(drives(name))}" if drives(name) else ""
+        named[name] = f"{name} ({facts.millions:.0f} M, {facts.licence}{driven})"
+    return [(label, name) for name, label in named.items()]
+
+
+def drives(model: str) -> tuple[str, ...]:
+    """The diffusion pipelines with a text encoder that is ``model``'s text tower."""
+    return tuple(name for name, known in PIPELINES.items() if model in known.clips)
+
+
+def _again(encoder: TextImageEncoder, erasure: ccup.Erasure, old: Vocabulary, new: Vocabulary) -> ccup.Erasure:
+    """``erasure`` for another model or other words; who retained the rest of the old words retains that of the new."""
+    forget = erasure.selection.forget_names
+    rest = erasure.selection.retain == _retaining(old, forget)
+    selection = select(forget, None if rest else erasure.selection.retain, vocabulary=new, most=len(forget))
+    return ccup.erase(encoder, selection, erasure.settings, vocabulary=new)
+
+
+def _retaining(vocabulary: Vocabulary, forget: tuple[str, ...]) -> tuple[str, ...]:
+    gone = {name.casefold() for name in forget}
+    return tuple(name for name in vocabulary.names if name.casefold() not in gone)

@@ -1,0 +1,105 @@
+"""Which CLIP is edited, and which words it knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from unlearn.ui.loading import Provider
+from unlearn.ui.session import Session, Visitor
+
+if TYPE_CHECKING:
+    from unlearn.ui.model_choice import Watch
+    from unlearn.ui.results import ModelFacts
+
+APP, OWN = "", "own"
+VOCABULARY_CHOICES = [
+    ("The app's", APP),
+    ("ImageNet-1k", "imagenet"),
+    ("CIFAR-100", "cifar100"),
+    ("My own list", OWN),
+]
+
+
+@dataclass(frozen=True)
+class ModelPanel:
+    """The panel's components; ``inputs`` are what :func:`unlearn.ui.model_choice.choose` is asked with."""
+
+    services: Provider
+    frame: gr.Accordion
+    model: gr.Dropdown
+    vocabulary: gr.Dropdown
+    own: gr.Textbox
+    use: gr.Button
+    note: gr.HTML
+
+    @classmethod
+    def build(cls, services: Provider) -> ModelPanel:
+        with gr.Accordion("Model", open=False) as frame:
+            model = gr.Dropdown(
+                [],
+                allow_custom_value=True,
+                label="CLIP",
+                info="Or type any that open_clip knows: ARCHITECTURE/TAG, hf-hub:ORG/REPO.",
+                elem_id="model",
+            )
+            vocabulary = gr.Dropdown(VOCABULARY_CHOICES, value=APP, label="Words it chooses among", elem_id="words")
+            own = gr.Textbox(
+                label="My words", placeholder="mug, spoon, kettle", lines=3, visible=False, elem_id="own-words"
+            )
+            use = gr.Button("Use", size="sm", elem_id="use-model")
+            note = gr.HTML(elem_id="model-note")
+        return cls(services, frame, model, vocabulary, own, use, note)
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return [self.model, self.vocabulary, self.own]
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.frame, self.model, self.note]
+
+    def opened(self, session: Session) -> list[Any]:
+        """The values of ``outputs`` when the page opens."""
+        from unlearn.ui.model_choice import curated_choices, facts_of
+
+        services = self.services()
+        facts = facts_of(services, session)
+        choices = gr.update(choices=curated_choices(services.models.own.name), value=facts.name)
+        return [gr.update(label=f"Model: {facts.name}"), choices, note_of(facts)]
+
+    def chosen(self, session: Session) -> list[Any]:
+        """The values of ``outputs`` once another model is in use."""
+        from unlearn.ui.model_choice import facts_of
+
+        facts = facts_of(self.services(), session)
+        return [gr.update(label=f"Model: {facts.name}"), gr.skip(), note_of(facts)]
+
+    def switch(self, visitor: Visitor, model: str | None, vocabulary: str, own: str, watch: Watch) -> Session:
+        """Put the visitor's choice into force; ``watch`` hears what is waited for."""
+        from unlearn.ui.model_choice import choose
+
+        words = own or " " if vocabulary == OWN else vocabulary  # an empty list is not the app's vocabulary
+        return choose(self.services(), visitor, (model or "").strip(), words, watch)
+
+    def register_callbacks(self) -> None:
+        self.vocabulary.input(
+            lambda vocabulary: gr.update(visible=vocabulary == OWN),
+            self.vocabulary,
+            self.own,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+
+def note_of(facts: ModelFacts) -> str:
+    """A sentence or two on the model in use."""
+    size = f"{facts.millions:.0f} million parameters on" if facts.millions else "Runs on"
+    drives = f" It drives {' and '.join(facts.drives)}." if facts.drives else " It drives no diffusion model."
+    return (
+        f"<p class='u-small'>{size} {escape(facts.device)}, choosing among {facts.words:,} words.{drives} "
+        "Other models are downloaded when first used; where no hub can be reached, pocket is what there is.</p>"
+    )

@@ -1,0 +1,62 @@
+"""Vocabularies by name: the bundle's concepts, ImageNet-1k, CIFAR-100, or a list of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from unlearn.concepts import Vocabulary, load_vocabulary, parse_names
+from unlearn.errors import ConceptError
+
+#: The fine labels of CIFAR-100 (Krizhevsky 2009), in the data set's order.
+CIFAR100 = (
+    "apple", "aquarium fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl", "boy",
+    "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair", "chimpanzee", "clock",
+    "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant", "flatfish", "forest",
+    "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn mower", "leopard", "lion", "lizard",
+    "lobster", "man", "maple tree", "motorcycle", "mountain", "mouse", "mushroom", "oak tree", "orange", "orchid",
+    "otter", "palm tree", "pear", "pickup truck", "pine tree", "plain", "plate", "poppy", "porcupine", "possum",
+    "rabbit", "raccoon", "ray", "road", "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper",
+    "snail", "snake", "spider", "squirrel", "streetcar", "sunflower", "sweet pepper", "table", "tank", "telephone",
+    "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow tree", "wolf",
+    "woman", "worm",
+)  # fmt: skip
+#: A list of one's own: a word of it costs a few texts to encode.
+MOST_WORDS = 2000
+
+
+def named_vocabulary(text: str) -> Vocabulary:
+    """The vocabulary called ``text``, one of :data:`VOCABULARIES`; any other text is the list of words itself.
+
+    Raises:
+        ConceptError: fewer than two words, too many, or one that cannot be used.
+    """
+    if text in VOCABULARIES:
+        return VOCABULARIES[text]()
+    names = parse_names(text, what="word", most=MOST_WORDS)
+    if len(names) < 2:
+        raise ConceptError(
+            f"A vocabulary needs at least two words, one to erase and one to retain; write them with commas or on "
+            f"lines, or choose one of {', '.join(VOCABULARIES)}."
+        )
+    return Vocabulary.of(names)
+
+
+@lru_cache(maxsize=1)
+def _imagenet() -> Vocabulary:
+    """open_clip's names of ImageNet's classes, each once: two of them stand for two classes each."""
+    from open_clip import IMAGENET_CLASSNAMES
+
+    return Vocabulary.of(IMAGENET_CLASSNAMES)
+
+
+@lru_cache(maxsize=1)
+def _cifar100() -> Vocabulary:
+    return Vocabulary.of(CIFAR100)
+
+
+VOCABULARIES: dict[str, Callable[[], Vocabulary]] = {
+    "bundled": load_vocabulary,
+    "imagenet": _imagenet,
+    "cifar100": _cifar100,
+}
