@@ -15,7 +15,7 @@ from unlearn.erasers import ccup
 from unlearn.errors import ErasureFileError
 from unlearn.export import load_erasure
 from unlearn.gallery import image_features
-from unlearn.models import POCKET
+from unlearn.loading import POCKET
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import builtins
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import open_clip
 import pytest
 import torch
+from toy import toy_model
 
 from unlearn import models
-from unlearn.errors import ModelError
-from unlearn.models import CURATED, KEPT, Models, device_in_words, load_clip
+from unlearn.errors import ModelError, ParameterError
+from unlearn.loading import device_in_words, load_clip
+from unlearn.models import CURATED, KEPT, Models
 
 
 class Named:
@@ -34,6 +37,9 @@ PATHS = [
     "hf-hub:a/../../b",
     "hf-hub:a/b/c",
     "hf-hub:{folder}",
+    "blip:../..",
+    "blip:/etc",
+    "blip:{folder}",
     "/etc/passwd",
     "../pocket",
     "pocket/../../x",
@@ -72,7 +78,7 @@ class Loader:
     def __init__(self) -> None:
         self.loaded: list[str] = []
 
-    def __call__(self, name: str, *, from_files: bool) -> Named:
+    def __call__(self, name: str, *, precision: str, from_files: bool) -> Named:
         assert not from_files
         self.loaded.append(name)
         return Named(name)
@@ -109,10 +115,10 @@ def test_a_loaded_model_does_not_wait_for_one_that_is_loading(loader, monkeypatc
     kept.get("here")
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(name: str, *, from_files: bool) -> Named:
+    def slow(name: str, *, precision: str, from_files: bool) -> Named:
         begun.set()
         assert go_on.wait(10)
-        return loader(name, from_files=from_files)
+        return loader(name, precision=precision, from_files=from_files)
 
     monkeypatch.setattr(models, "load_clip", slow)
     waiting = [threading.Thread(target=kept.get, args=("slow",)) for _ in range(2)]
@@ -127,7 +133,7 @@ def test_a_loaded_model_does_not_wait_for_one_that_is_loading(loader, monkeypatc
 
 
 def test_a_model_that_cannot_be_loaded_is_not_kept(monkeypatch):
-    def fail(name: str, *, from_files: bool) -> Named:
+    def fail(name: str, *, precision: str, from_files: bool) -> Named:
         raise ModelError("no hub")
 
     monkeypatch.setattr(models, "load_clip", fail)
@@ -145,12 +151,62 @@ def test_without_a_hub_a_model_is_refused_in_a_sentence():
         load_clip("hf-hub:nobody/nothing")
 
 
-def test_the_curated_models_are_open_clips():
-    for name in CURATED:
+def test_the_curated_models_are_open_clips_and_as_large_as_said():
+    for name, facts in CURATED.items():
         architecture, _, tag = name.partition("/")
-        assert name == "pocket" or open_clip.is_pretrained_cfg(architecture, tag), name
+        if name != "pocket" and not name.startswith("blip:"):
+            assert tag in open_clip.list_pretrained_tags_by_model(architecture), name
+            with torch.device("meta"):
+                model = open_clip.create_model(architecture, device="meta", pretrained_text=False)
+            assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(facts.millions, abs=0.05)
+
+
+def test_the_readme_lists_the_curated_models():
+    rows = [line for line in Path("README.md").read_text().splitlines() if line.startswith("| `")]
+    for name, facts in CURATED.items():
+        assert any(row.startswith(f"| `{name}` | {facts.millions:,.0f} M | {facts.licence} |") for row in rows), name
 
 
 def test_the_device_is_told_in_words():
     assert device_in_words(torch.device("cpu")).startswith("CPU, ")
     assert device_in_words(torch.device("mps")) == "Apple GPU"
+
+
+@pytest.mark.parametrize(
+    "vision", [None, {"image_size": 32, "layers": [1, 1, 1, 1], "width": 16}], ids=["vit", "resnet"]
+)
+def test_half_precision_hardly_moves_an_embedding(vision, toy_gallery):
+    exact = toy_model(vision)
+    half = replace(exact, precision=torch.bfloat16)
+    pictures = [picture.load() for picture in toy_gallery.test.pictures[:4]]
+    for before, after in (
+        (exact.encode_image(pictures), half.encode_image(pictures)),
+        (exact.encode_text(["a cat", "two dogs"]), half.encode_text(["a cat", "two dogs"])),
+    ):
+        assert after.dtype == torch.float32
+        torch.testing.assert_close(after.norm(dim=-1), torch.ones(len(after)))
+        assert not torch.equal(after, before), "nothing was computed in half precision"
+        assert (before * after).sum(dim=-1).min() > 0.999
+
+
+def test_weights_stay_float32_whatever_the_arithmetic():
+    encoder = load_clip("pocket", device="cpu", precision="bfloat16")
+    assert encoder.precision == torch.bfloat16
+    assert {weight.dtype for weight in encoder.model.parameters()} == {torch.float32}
+    assert load_clip("pocket", device="cpu").precision == torch.float32
+    with pytest.raises(ParameterError, match="precision is 'int4'; choose one of auto, float32"):
+        load_clip("pocket", precision="int4")
+
+
+def test_a_tag_trained_with_another_activation_gets_it(monkeypatch):
+    built: list[dict[str, object]] = []
+
+    def build(spec: str, **options: object) -> tuple[torch.nn.Module, None]:
+        built.append(options)
+        return torch.nn.Linear(1, 1), None
+
+    monkeypatch.setattr(open_clip, "download_pretrained", lambda facts: "weights.safetensors")
+    monkeypatch.setattr(open_clip, "create_model_from_pretrained", build)
+    for name in ("ViT-L-14/openai", "ViT-L-14/laion2b_s32b_b82k"):
+        assert load_clip(name, device="cpu").weights_file == Path("weights.safetensors")
+    assert [options["force_quick_gelu"] for options in built] == [True, False]

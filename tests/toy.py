@@ -24,11 +24,11 @@ COLOURS = {
 }
 
 
-def toy_model(vision: dict[str, object] | None = None, *, seed: int = 0) -> OpenClipEncoder:
+def toy_model(vision: dict[str, object] | None = None, *, embed_dim: int = 32, seed: int = 0) -> OpenClipEncoder:
     """An untrained CLIP of open_clip's own classes, 32 px pictures, 64 dimensions or less everywhere."""
     torch.manual_seed(seed)
     model = open_clip.model.CLIP(
-        embed_dim=32,
+        embed_dim=embed_dim,
         vision_cfg=vision or {"image_size": 32, "patch_size": 8, "width": 64, "layers": 2, "head_width": 32},
         text_cfg={"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
     )

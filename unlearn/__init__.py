@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from unlearn.errors import UnlearnError
     from unlearn.evaluation.zero_shot import classify
     from unlearn.gallery import bundled_gallery, folder_gallery
-    from unlearn.models import load_clip
+    from unlearn.loading import load_clip
 
 __version__ = "0.1.0"
 
@@ -44,7 +44,7 @@ _HOMES = {
     "ccup": "unlearn.erasers.ccup",
     "classify": "unlearn.evaluation.zero_shot",
     "folder_gallery": "unlearn.gallery",
-    "load_clip": "unlearn.models",
+    "load_clip": "unlearn.loading",
 }
 
 

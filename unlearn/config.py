@@ -20,6 +20,9 @@ class Settings:
     """
 
     model: str = field(default="pocket", metadata={"help": "model the app starts with"})
+    precision: str = field(
+        default="auto", metadata={"help": "arithmetic of the towers: auto, float32, bfloat16 or float16"}
+    )
     gallery: str = field(default="", metadata={"help": "folder of pictures instead of the bundled gallery"})
     host: str = field(default="0.0.0.0", metadata={"help": "address to listen on"})  # noqa: S104
     port: int = field(default=7860, metadata={"help": "port to listen on"})

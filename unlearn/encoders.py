@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from PIL import Image
@@ -50,7 +51,10 @@ class TextImageEncoder(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class OpenClipEncoder:
-    """An open_clip model with its tokenizer and preprocessing. The weights are shared and never change."""
+    """A model with open_clip's interface, its tokenizer and preprocessing. The weights are shared and never change.
+
+    The towers compute in ``precision``; weights and embeddings are float32.
+    """
 
     name: str
     model: torch.nn.Module
@@ -58,6 +62,7 @@ class OpenClipEncoder:
     tokenizer: object
     device: torch.device
     weights_file: Path | None = None
+    precision: torch.dtype = torch.float32
     batch_size: int = 32
 
     @cached_property
@@ -81,19 +86,23 @@ class OpenClipEncoder:
         rows = []
         for start in range(0, len(texts), 8 * self.batch_size):
             tokens = self.tokenizer(list(texts[start : start + 8 * self.batch_size]))  # type: ignore[operator]
-            features = self.model.encode_text(tokens.to(self.device))  # type: ignore[operator]
+            with self._arithmetic():
+                features = self.model.encode_text(tokens.to(self.device))  # type: ignore[operator]
             rows.append(F.normalize(features.float(), dim=-1).cpu())
         return torch.cat(rows)
 
     @torch.inference_mode()
     def encode_image(self, images: Sequence[Image.Image]) -> Tensor:
-        dtype = next(self.model.parameters()).dtype
         rows = []
         for start in range(0, len(images), self.batch_size):
             batch = torch.stack([self.preprocess(image) for image in images[start : start + self.batch_size]])  # type: ignore[operator]
-            features = self.model.encode_image(batch.to(self.device, dtype))  # type: ignore[operator]
+            with self._arithmetic():
+                features = self.model.encode_image(batch.to(self.device))  # type: ignore[operator]
             rows.append(F.normalize(features.float(), dim=-1).cpu())
         return torch.cat(rows)
+
+    def _arithmetic(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
 
 
 @dataclass(frozen=True, eq=False)

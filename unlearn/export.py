@@ -52,7 +52,8 @@ def save_erasure(
 ) -> dict[str, Any]:
     """Write ``erasure`` of ``encoder`` to ``folder`` and return the record.
 
-    Weights keep the precision of the base model's file, except those that the edit changes: they are float32.
+    Weights keep the precision of the base model's file, except those that the edit changes: they are float32. What the
+    file holds beside the model, such as the rest of a BLIP, is kept too.
 
     Raises:
         ModelError: the edit cannot be baked into this model's weights.
@@ -60,7 +61,10 @@ def save_erasure(
     out = Path(folder)
     changed = erasure.changed_weights(encoder)
     path = encoder.weights_file
-    stored = load_file(path) if path and path.suffix == ".safetensors" else encoder.model.state_dict()
+    state = encoder.model.state_dict()
+    stored = load_file(path) if path and path.suffix == ".safetensors" else state
+    if not state.keys() <= stored.keys():
+        stored = state  # open_clip has translated the file's names
     out.mkdir(parents=True, exist_ok=True)
     save_file({key: tensor.cpu().contiguous() for key, tensor in {**stored, **changed}.items()}, out / MODEL)
     erasure.save(out / EDIT)

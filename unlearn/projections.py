@@ -21,6 +21,11 @@ class FinalProjection:
     bias: str | None
     rows_are_inputs: bool
 
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """Its names in the state dict: the weight's, and the bias's where there is one."""
+        return (self.weight,) if self.bias is None else (self.weight, self.bias)
+
     def bake(self, state: dict[str, Tensor], edit: Tensor) -> dict[str, Tensor]:
         """The tensors of ``state`` that change so that features become ``features @ edit``; ``edit`` is (d, d).
 
@@ -34,17 +39,32 @@ class FinalProjection:
         return baked
 
 
-def final_projection(model: nn.Module, tower: str) -> FinalProjection:
-    """Find the last linear map of ``model``'s ``tower``, "image" or "text".
+#: Where each kind of tower has its last map: vision transformers, ResNets, timm's, BLIP; text towers, Hugging Face's.
+NAMES = {
+    "image": ("proj", "attnpool.c_proj", "head", "vision_proj"),
+    "text": ("text_projection", "proj", "text_proj"),
+}
 
-    Knows open_clip's vision transformers, ResNets, timm towers, text transformers and Hugging Face text towers.
+
+def final_projection(model: nn.Module, tower: str) -> FinalProjection:
+    """The last linear map of ``model``'s ``tower``, "image" or "text".
 
     Raises:
-        ModelError: the tower does not end in a linear map; its edit can only be applied live.
+        ModelError: the tower does not end in one; its edit can only be applied live.
     """
+    found = find_projection(model, tower)
+    if found is None:
+        raise ModelError(
+            f"The {tower} tower of this model does not end in a linear projection, so the edit cannot be baked into "
+            "its weights; it can be applied live."
+        )
+    return found
+
+
+def find_projection(model: nn.Module, tower: str) -> FinalProjection | None:
+    """The last linear map of ``model``'s ``tower``; None where it ends in something else, as a SigLIP's image tower."""
     prefix, root = tower_root(model, tower)
-    names = ("proj", "attnpool.c_proj", "head") if tower == "image" else ("text_projection", "proj")
-    for name in names:
+    for name in NAMES[tower]:
         found = _resolve(root, name)
         path = f"{prefix}{name}"
         if isinstance(found, nn.Parameter):
@@ -58,10 +78,7 @@ def final_projection(model: nn.Module, tower: str) -> FinalProjection:
     if trunk is not None and isinstance(classifier := trunk.get_classifier(), nn.Linear):
         key = next(key for key, layer in trunk.named_modules() if layer is classifier)
         return _of_linear(f"{prefix}trunk.{key}", classifier)
-    raise ModelError(
-        f"The {tower} tower of this model does not end in a linear projection, so the edit cannot be baked into its "
-        "weights; it can be applied live."
-    )
+    return None
 
 
 def tower_root(model: nn.Module, tower: str) -> tuple[str, nn.Module]:

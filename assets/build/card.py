@@ -16,7 +16,7 @@ from unlearn.concepts import TEMPLATES, load_vocabulary
 from unlearn.encoders import OpenClipEncoder
 from unlearn.evaluation.zero_shot import Accuracy, classify, evaluate_zero_shot
 from unlearn.gallery import Gallery, bundled_gallery, restore_features
-from unlearn.models import load_clip
+from unlearn.loading import load_clip
 
 SEED = 0
 CARD = """---

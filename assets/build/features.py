@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unlearn.gallery import SHIPPED_FEATURES, save_features
-from unlearn.models import load_clip
+from unlearn.loading import load_clip
 
 if __name__ == "__main__":
     save_features(load_clip("pocket", device="cpu"))

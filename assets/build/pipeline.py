@@ -13,7 +13,7 @@ from fetch import ASSETS
 from model import CONFIG, tokenizer
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from unlearn.models import load_clip
+from unlearn.loading import load_clip
 from unlearn.text_encoders import as_clip_text_model
 
 FOLDER = ASSETS / "models" / "pocket-diffusion"

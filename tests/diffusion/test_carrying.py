@@ -21,7 +21,7 @@ from unlearn.encoders import OpenClipEncoder, weights_checksum
 from unlearn.erasers import ccup
 from unlearn.errors import ModelError, ParameterError
 from unlearn.jobs import drive
-from unlearn.models import load_clip
+from unlearn.loading import load_clip
 from unlearn.weights import with_weights
 
 FEW = Vocabulary.of(("cat", "dog", "pizza", "car", "tree"))

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from toy import toy_model
 
 from unlearn.encoders import weights_checksum
+from unlearn.errors import ModelError
 from unlearn.finetuning.trainable import TRAINABLE, make_trainable
 from unlearn.weights import with_weights
 
@@ -82,3 +83,14 @@ def test_batch_norm_statistics_stay(pixels):
     trainable.image_features(pixels).sum().backward()
     assert statistics
     assert all(torch.equal(b, dict(trainable.model.named_buffers())[n]) for n, b in statistics.items())
+
+
+def test_a_tower_without_a_projection_trains_its_last_block():
+    vit = {"timm_model_name": "vit_base_patch16_siglip_224", "timm_pool": "map", "timm_proj": "none", "image_size": 224}
+    encoder = toy_model(vit, embed_dim=768)
+    with pytest.raises(ModelError, match="image tower .* train “last_blocks” instead"):
+        make_trainable(encoder, "projections")
+    trainable = make_trainable(encoder, "last_blocks")
+    names = {name.rsplit(".", 2)[0] for name in trainable.parameters}
+    assert {"visual.trunk.blocks.11.mlp", "visual.trunk.attn_pool.mlp"} <= names
+    assert not [name for name in names if name.startswith("visual.trunk.blocks.10")]

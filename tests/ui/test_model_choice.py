@@ -32,7 +32,7 @@ class Wider(FakeEncoder):
 
 @pytest.fixture
 def services(monkeypatch) -> Services:
-    def load(name: str, *, from_files: bool) -> Wider:
+    def load(name: str, *, precision: str, from_files: bool) -> Wider:
         if name != "wider":
             raise ModelError(f"There is no model “{name}”.")
         return Wider()

@@ -13,7 +13,7 @@ from unlearn.bench.table import Table, machine
 from unlearn.concepts import load_vocabulary
 from unlearn.erasers.cliperase import Settings
 from unlearn.gallery import bundled_gallery, restore_features
-from unlearn.models import load_clip
+from unlearn.loading import load_clip
 
 SIZE, RUNS = 5, 3
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -15,7 +15,7 @@ from unlearn.encoders import OpenClipEncoder, TextImageEncoder, class_embeddings
 from unlearn.erasers import ccup
 from unlearn.evaluation.zero_shot import ZeroShotReport, accuracy_among_few, evaluate_zero_shot
 from unlearn.gallery import Gallery, bundled_gallery, image_features, restore_features
-from unlearn.models import load_clip
+from unlearn.loading import load_clip
 
 #: how many concepts at once, and how many such sets
 PLAN = ((1, 20), (5, 20), (20, 4), (100, 4))

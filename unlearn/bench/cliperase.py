@@ -19,7 +19,7 @@ from unlearn.errors import JobError
 from unlearn.evaluation.zero_shot import ZeroShotReport, evaluate_zero_shot
 from unlearn.gallery import bundled_gallery, restore_features
 from unlearn.jobs import drive
-from unlearn.models import load_clip
+from unlearn.loading import load_clip
 
 #: Concepts erased at once, and the seeds of such runs.
 PLAN = {1: range(5), 5: range(5, 10)}

@@ -16,7 +16,7 @@ from unlearn.diffusion.drawing import Drawing, draw
 from unlearn.diffusion.pipelines import load_painter
 from unlearn.erasers import ccup
 from unlearn.jobs import drive
-from unlearn.models import load_clip
+from unlearn.loading import load_clip
 
 PAIRS = 4
 

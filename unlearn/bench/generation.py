@@ -13,7 +13,7 @@ from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers import ccup
 from unlearn.evaluation.judge import load_judge
 from unlearn.jobs import drive
-from unlearn.models import load_clip
+from unlearn.loading import load_clip
 
 CONCEPTS, SEEDS = 20, 20
 

@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.finetuning.processes import Processes
     from unlearn.finetuning.sources import training_data
     from unlearn.gallery import restore_features
-    from unlearn.models import load_clip, pick_device
+    from unlearn.loading import load_clip, pick_device
 
     retain = arguments.retain
     if arguments.retain_file is not None:

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.evaluation.zero_shot import evaluate_zero_shot
     from unlearn.export import load_erasure
     from unlearn.gallery import bundled_gallery, folder_gallery, restore_features
-    from unlearn.models import load_clip
+    from unlearn.loading import load_clip
 
     gallery = folder_gallery(arguments.images) if arguments.images is not None else bundled_gallery().test
     base = load_clip(arguments.model)

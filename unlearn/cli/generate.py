@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.diffusion.pipelines import load_painter
     from unlearn.diffusion.records import carry_asked, judged, save_pair
     from unlearn.jobs import drive
-    from unlearn.models import load_clip
+    from unlearn.loading import load_clip
 
     painter = load_painter(arguments.model)
     drawing = Drawing(

@@ -15,7 +15,7 @@ import torch
 from unlearn.config import ASSETS
 from unlearn.diffusion.conditioning import Listener
 from unlearn.errors import ModelError
-from unlearn.models import pick_device
+from unlearn.loading import pick_device
 
 POCKET_DIFFUSION = ASSETS / "models" / "pocket-diffusion"
 #: Below this much free GPU memory a pipeline is moved there piece by piece.

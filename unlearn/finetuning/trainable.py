@@ -16,12 +16,18 @@ from torch.nn import functional as F
 
 from unlearn.encoders import OpenClipEncoder
 from unlearn.errors import ModelError
-from unlearn.projections import FinalProjection, final_projection, tower_root
+from unlearn.projections import FinalProjection, find_projection, tower_root
 from unlearn.weights import sharing_copy
 
-#: Where open_clip's towers keep their blocks, and what comes between the last of them and the final projection.
-BLOCKS = ("trunk.blocks", "trunk.stages", "transformer.resblocks", "transformer.encoder.layer", "layer4")
-AFTER_BLOCKS = ("trunk.conv_head", "trunk.bn2", "trunk.norm", "trunk.fc_norm", "ln_post", "ln_final", "attnpool")
+#: Where towers keep their blocks, and what comes between the last of them and the final projection.
+BLOCKS = {
+    "image": ("trunk.blocks", "trunk.stages", "transformer.resblocks", "layer4", "vision_model.encoder.layers"),
+    "text": ("transformer.resblocks", "transformer.encoder.layer", "text_encoder.encoder.layer"),
+}
+AFTER_BLOCKS = (
+    "trunk.conv_head", "trunk.bn2", "trunk.final_conv", "trunk.norm", "trunk.fc_norm", "trunk.attn_pool", "trunk.head",
+    "ln_post", "ln_final", "attnpool", "vision_model.post_layernorm",
+)  # fmt: skip
 
 
 class AllWeights:
@@ -103,9 +109,9 @@ class Projections(AllWeights):
     keeps_images = True
 
     def __init__(self, encoder: OpenClipEncoder) -> None:
-        self._image, self._text = (final_projection(encoder.model, tower) for tower in ("image", "text"))
+        self._image, self._text = (_projection_to_train(encoder.model, tower) for tower in ("image", "text"))
         weights = dict(encoder.model.named_parameters())
-        names = [n for p in (self._image, self._text) for n in (p.weight, p.bias) if n is not None]
+        names = [*self._image.tensors, *self._text.tensors]
         self.parameters = {name: weights[name].detach().clone().requires_grad_() for name in names}
         # The same model with the identity for its projections: its features are the inputs of the real ones.
         neutral: dict[str, Tensor] = {}
@@ -190,14 +196,21 @@ def _last_block(model: nn.Module, tower: str) -> tuple[str, list[str]]:
     """The name of a tower's last block, and the names of the parameters in it and after it."""
     prefix, root = tower_root(model, tower)
     modules = dict(root.named_modules())
-    blocks = next((name for name in BLOCKS if name in modules), None)
+    blocks = next((name for name in BLOCKS[tower] if name in modules), None)
     if blocks is None:
         raise ModelError(f"The blocks of this model's {tower} tower are not known; train “projections” or “all”.")
     last = f"{blocks}.{len(list(modules[blocks].children())) - 1}"
-    projection = final_projection(model, tower)
+    projection = find_projection(model, tower)
     parts = tuple(f"{prefix}{name}." for name in (last, *AFTER_BLOCKS))
     names = [name for name, _ in model.named_parameters() if name.startswith(parts)]
-    return f"{prefix}{last}", list(dict.fromkeys([*names, *(n for n in (projection.weight, projection.bias) if n)]))
+    return f"{prefix}{last}", list(dict.fromkeys([*names, *(projection.tensors if projection else ())]))
+
+
+def _projection_to_train(model: nn.Module, tower: str) -> FinalProjection:
+    projection = find_projection(model, tower)
+    if projection is None:
+        raise ModelError(f"The {tower} tower of this model has no projection to train; train “last_blocks” instead.")
+    return projection
 
 
 def _takes_adapter(name: str, layer: nn.Module) -> bool:

@@ -11,7 +11,8 @@ from unlearn.diffusion.pipelines import PIPELINES
 from unlearn.encoders import OpenClipEncoder, TextImageEncoder, class_embeddings
 from unlearn.erasers import ccup
 from unlearn.gallery import image_features
-from unlearn.models import CURATED, device_in_words, pick_device
+from unlearn.loading import device_in_words, pick_device
+from unlearn.models import CURATED
 from unlearn.ui.results import ModelFacts
 from unlearn.ui.services import Services
 from unlearn.ui.session import Session, Visitor

@@ -18,7 +18,8 @@ from unlearn.evaluation.zero_shot import evaluate_zero_shot, label_probabilities
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
 from unlearn.jobs import Jobs
-from unlearn.models import Models, load_clip
+from unlearn.loading import load_clip
+from unlearn.models import Models
 from unlearn.ui.results import FoundCaption, FoundPicture, LabelView, SplitAccuracy, Summary
 from unlearn.ui.runs import RunStatus, prepare_run
 from unlearn.ui.session import (
@@ -48,7 +49,7 @@ def load_services(settings: Settings) -> Services:
     Raises:
         ModelError, PictureError: the model or the folder of the settings cannot be used.
     """
-    encoder = load_clip(settings.model)
+    encoder = load_clip(settings.model, precision=settings.precision)
     if settings.gallery:
         folder = hold_out(folder_gallery(settings.gallery))
         vocabulary = Vocabulary.of(folder.concepts)
@@ -61,7 +62,7 @@ def load_services(settings: Settings) -> Services:
     # Nothing to do where embeddings are shipped; otherwise better now than under the first visitor's hand.
     image_features(encoder, gallery, progress=True)
     class_embeddings(encoder, vocabulary.names)
-    return Services(Models(encoder), gallery, vocabulary, settings, training)
+    return Services(Models(encoder, settings.precision), gallery, vocabulary, settings, training)
 
 
 @dataclass(frozen=True, eq=False)
