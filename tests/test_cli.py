@@ -102,6 +102,7 @@ def test_a_retain_file_is_read(tmp_path, capsys):
         (["erase", "--forget", "cat", "--retain-file", "none.txt", "--out", "x"], "is not a file"),
         (["erase", "--forget", "cat", "--model", "no-such-model", "--out", "x"], "There is no model"),
         (["evaluate", "--images", "no-such-folder"], "is not a folder"),
+        (["evaluate", "--vocabulary", "no-such-file"], "neither a file nor one of"),
         (["evaluate", "--erasure", "no-such-folder"], "holds no readable erasure.json"),
     ],
 )
@@ -137,3 +138,13 @@ def test_an_edit_of_both_sides_is_baked_into_both(pocket, vocabulary):
         pocket, select("cat", vocabulary=vocabulary), ccup.Settings(side="both"), vocabulary=vocabulary
     )
     assert set(erasure.changed_weights(pocket)) == {"visual.head.proj.weight", "text_projection"}
+
+
+def test_a_vocabulary_is_offered_instead_of_the_classes(folder, tmp_path, capsys):
+    (tmp_path / "words.txt").write_text("cat, dog, pizza, car, hot dog, spaceship\n")
+    assert main(["evaluate", "--images", str(folder), "--vocabulary", str(tmp_path / "words.txt")]) == 0
+    assert "6 labels offered" in capsys.readouterr().out
+    out = tmp_path / "out"
+    assert main(["erase", "--forget", "cat", "--vocabulary", str(tmp_path / "words.txt"), "--out", str(out)]) == 0
+    retained = json.loads((out / "erasure.json").read_text())["concepts"]["retain"]
+    assert retained == ["dog", "pizza", "car", "hot dog", "spaceship"]

@@ -11,13 +11,14 @@ from PIL import Image
 from unlearn.concepts import select
 from unlearn.errors import PictureError
 from unlearn.finetuning.pairs import forget_and_retain
-from unlearn.finetuning.sources import training_data
+from unlearn.finetuning.sources import measuring_pictures, training_data
+from unlearn.hub import DATASETS, Labelled
 
 
 class Rows(list):
     """A data set as far as it is used: rows, columns, features."""
 
-    features = {"fine_label": types.SimpleNamespace(names=["apple", "aquarium_fish"])}  # noqa: RUF012
+    features = dict.fromkeys(("fine_label", "label"), types.SimpleNamespace(names=["apple", "aquarium_fish"]))
 
     def __getitem__(self, key):
         return [row[key] for row in self] if isinstance(key, str) else super().__getitem__(key)
@@ -29,9 +30,15 @@ def picture(i):
 
 @pytest.fixture
 def hub(monkeypatch):
-    def load_dataset(path, split):
+    def load_dataset(path, split, streaming):
         if path == "uoft-cs/cifar100":
             return Rows({"img": picture(i), "fine_label": i % 2} for i in range(120 if split == "train" else 20))
+        if path in {source.repository for source in DATASETS.values() if isinstance(source, Labelled)}:
+            assert split == "train" or path != "flwrlabs/caltech101", "it has no other split"
+            return Rows({"image": picture(i), "label": i % 2} for i in range(40))
+        if path == "pixparse/cc12m-wds":
+            assert streaming, "eleven million pictures"
+            return iter({"jpg": picture(i), "txt": f"Dog number {i}"} for i in range(10**9))
         return Rows(
             {"image": picture(i), "caption": [f"Scene {i}.", "Two dogs play." if i % 10 == 0 else "People talk."]}
             for i in range(1100)
@@ -46,6 +53,35 @@ def test_cifar100_is_a_gallery_of_its_classes(hub):
     assert (len(data.train), len(data.test)) == (100, 20)  # at most fifty a class
     assert data.train.pictures[1].concept == "aquarium fish"
     assert data.train.pictures[0].load().size == (8, 8)
+
+
+@pytest.mark.parametrize("name", [name for name, source in DATASETS.items() if isinstance(source, Labelled)])
+def test_every_data_set_of_classes_has_pictures_to_train_and_others_to_measure_on(hub, name):
+    data = training_data(name, [])
+    assert data.vocabulary.names == ("apple", "aquarium fish")
+    assert {p.split for p in data.train} == {"train"}
+    assert {p.split for p in data.test} == {"test"}
+    if name == "caltech101":
+        assert (len(data.train), len(data.test)) == (32, 8), "every fifth is kept back"
+    assert [p.concept for p in measuring_pictures(name)] == [p.concept for p in data.test]
+
+
+def test_conceptual_captions_are_streamed_and_only_as_far_as_needed(hub):
+    data = training_data("cc12m", ["dog"])
+    assert (len(data.train), len(data.test)) == (2000, 1000)
+    assert data.train.pictures[0].caption == "Dog number 1000"
+    assert data.train.concepts == ("dog",)
+    assert data.train.pictures[0].load().mode == "RGB"
+
+
+def test_a_hub_that_is_lost_while_streaming_is_told_in_a_sentence(monkeypatch):
+    def rows():
+        yield {"jpg": picture(0), "txt": "a dog"}
+        raise ConnectionError("reset by peer")
+
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=lambda *a, **k: rows()))
+    with pytest.raises(PictureError, match="ConnectionError: reset by peer"):
+        measuring_pictures("cc12m")
 
 
 def test_flickr30k_pictures_are_of_the_concept_their_captions_name(hub):

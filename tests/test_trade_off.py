@@ -35,7 +35,7 @@ def test_similarity_matrix_has_its_maximum_on_the_diagonal_before_and_not_after(
     targets = gallery.targets(vocabulary.names)
     edited = ccup.erase(pocket, select("dog", vocabulary=vocabulary), vocabulary=vocabulary).apply(pocket)
     before, after = (
-        image_text_similarity(encoder, image_features(encoder, gallery), targets, names, vocabulary.names)
+        image_text_similarity(encoder, image_features(encoder, gallery), targets, names, vocabulary)
         for encoder in (pocket, edited)
     )
     assert before[0].argmax() == 0

@@ -31,12 +31,13 @@ class Concept:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """An ordered list of concepts: the labels offered, and by default what an erasure retains."""
+    """An ordered list of concepts, the labels offered and by default what is retained, and the sentences for them."""
 
     concepts: tuple[Concept, ...]
+    templates: tuple[str, ...] = TEMPLATES
 
     @classmethod
-    def of(cls, names: Iterable[str]) -> Vocabulary:
+    def of(cls, names: Iterable[str], templates: tuple[str, ...] = TEMPLATES) -> Vocabulary:
         """``names``, each once, as :func:`concept_of` knows them; what is a name here is nobody's synonym."""
         once: dict[str, str] = {}
         for name in names:
@@ -45,7 +46,8 @@ class Vocabulary:
             tuple(
                 replace(concept, synonyms=tuple(word for word in concept.synonyms if word.casefold() not in once))
                 for concept in map(concept_of, once.values())
-            )
+            ),
+            templates,
         )
 
     @cached_property

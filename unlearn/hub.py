@@ -1,9 +1,11 @@
-"""Public data sets through Hugging Face ``datasets``, for machines that can reach a hub: the CLIPErase paper's two."""
+"""Public data sets through Hugging Face ``datasets``, for machines that can reach a hub: those of the papers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from PIL import Image
@@ -13,65 +15,102 @@ from unlearn.errors import PictureError
 from unlearn.gallery import Gallery, Picture
 from unlearn.pictures import open_picture
 
-CIFAR100 = "uoft-cs/cifar100"
-FLICKR30K = "lmms-lab/flickr30k"
+#: Pictures kept of a class, and of the training part of a data set with captions.
+PER_CLASS, CAPTIONED = 50, 2000
+#: Longest side of a picture that was streamed and so must be kept: more than any CLIP looks at.
+KEPT_SIDE = 512
 
 
-def cifar100(split: str, *, per_class: int = 50) -> Gallery:
-    """The first ``per_class`` pictures of each of CIFAR-100's classes; ``split`` is ``train`` or ``test``.
+@dataclass(frozen=True)
+class Labelled:
+    """A data set of classes: repository, columns, and its split for testing; None where it has none."""
+
+    repository: str
+    image: str = "image"
+    label: str = "label"
+    test: str | None = "test"
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """A data set of captions with one split: its first thousand pictures are for testing, the next for training."""
+
+    repository: str
+    split: str
+    image: str
+    caption: str
+    streamed: bool = False
+
+
+DATASETS: dict[str, Labelled | Captioned] = {
+    "cifar100": Labelled("uoft-cs/cifar100", "img", "fine_label"),
+    "caltech101": Labelled("flwrlabs/caltech101", test=None),
+    "oxford_flowers102": Labelled("Donghyun99/Oxford-Flower-102"),
+    "oxford_pets": Labelled("timm/oxford-iiit-pet"),
+    "stanford_cars": Labelled("tanganke/stanford_cars"),
+    "stanford_dogs": Labelled("Donghyun99/Stanford-Dogs"),
+    "flickr30k": Captioned("lmms-lab/flickr30k", "test", "image", "caption"),
+    "cc12m": Captioned("pixparse/cc12m-wds", "train", "jpg", "txt", streamed=True),
+}
+
+
+def hub_gallery(name: str, split: str, concepts: Sequence[str] = ()) -> Gallery:
+    """The pictures of the data set ``name``, one of :data:`DATASETS`; ``split`` is ``train`` or ``test``.
+
+    Of classes, the first ``PER_CLASS`` pictures of each; a data set without a split for testing gives all of them for
+    ``train``. A captioned picture whose captions name one of ``concepts`` is a picture of it; any other is of what
+    its caption says.
 
     Raises:
         PictureError: ``datasets`` is not installed, or the hub cannot be reached.
     """
-    rows = _load(CIFAR100, split)
-    names = [clean_name(name.replace("_", " ")) for name in rows.features["fine_label"].names]
-    chosen: list[Picture] = []
-    left = [per_class] * len(names)
-    for i, label in enumerate(rows["fine_label"]):
-        if left[label]:
-            left[label] -= 1
-            name = names[label]
-            chosen.append(
-                Picture(
-                    name, f"a photo of a {name}", _loader(rows, i, "img"), split=split, style="photo", source=CIFAR100
-                )
-            )
-    return Gallery("CIFAR-100", tuple(chosen))
-
-
-def flickr30k(concepts: Sequence[str], split: str, *, at_most: int = 2000) -> Gallery:
-    """Pictures of Flickr30k with their first caption, a thousand of them for testing and the others for training.
-
-    A picture whose captions name one of ``concepts`` is a picture of it; any other is of what its caption says.
-
-    Raises:
-        PictureError: ``datasets`` is not installed, or the hub cannot be reached.
-    """
-    rows = _load(FLICKR30K, "test")  # the repository calls the whole set so
-    wanted = range(1000) if split == "test" else range(1000, 1000 + at_most)
-    words = {name: re.compile(rf"\b{re.escape(name)}s?\b", re.IGNORECASE) for name in concepts}
-    chosen: list[Picture] = []
-    for i in wanted[: max(0, len(rows) - wanted.start)]:
-        captions = rows[i]["caption"]
-        named = next((name for name, word in words.items() if any(word.search(text) for text in captions)), captions[0])
-        chosen.append(
-            Picture(named, captions[0], _loader(rows, i, "image"), split=split, style="photo", source=FLICKR30K)
-        )
-    return Gallery("Flickr30k", tuple(chosen))
-
-
-def _load(path: str, split: str) -> Any:
+    source = DATASETS[name]
     try:
-        from datasets import load_dataset
-
-        return load_dataset(path, split=split)
-    # The hub, the network and the file formats raise whatever they like.
+        if isinstance(source, Labelled):
+            return Gallery(name, tuple(_labelled(source, split)))
+        return Gallery(name, tuple(_captioned(source, split, concepts)))
+    # The hub, the network and the file formats raise whatever they like, streamed rows while they are read.
     except Exception as error:
         raise PictureError(
-            f"The data set “{path}” could not be loaded ({type(error).__name__}: {str(error)[:200]}). It needs "
-            "`pip install datasets` and a hub; the bundled gallery needs neither."
+            f"The data set “{source.repository}” could not be loaded ({type(error).__name__}: {str(error)[:200]}). It "
+            "needs `pip install datasets` and a hub; the bundled gallery needs neither."
         ) from error
+
+
+def _labelled(source: Labelled, split: str) -> Iterable[Picture]:
+    rows = _load(source.repository, source.test or "train" if split == "test" else "train")
+    names = [clean_name(name.replace("_", " ").replace("-", " ")) for name in rows.features[source.label].names]
+    left = [PER_CLASS] * len(names)
+    for i, label in enumerate(rows[source.label]):
+        if left[label]:
+            left[label] -= 1
+            name, load = names[label], _loader(rows, i, source.image)
+            yield Picture(name, f"a photo of a {name}", load, split, "photo", source=source.repository)
+
+
+def _captioned(source: Captioned, split: str, concepts: Sequence[str]) -> Iterable[Picture]:
+    rows = _load(source.repository, source.split, streaming=source.streamed)
+    words = {name: re.compile(rf"\b{re.escape(name)}s?\b", re.IGNORECASE) for name in concepts}
+    wanted = (0, 1000) if split == "test" else (1000, 1000 + CAPTIONED)
+    for i, row in enumerate(islice(rows, *wanted), wanted[0]):
+        given = row[source.caption]
+        captions = [given] if isinstance(given, str) else given
+        named = next((name for name, word in words.items() if any(word.search(text) for text in captions)), captions[0])
+        load = _kept(row[source.image]) if source.streamed else _loader(rows, i, source.image)
+        yield Picture(named, captions[0], load, split, "photo", source=source.repository)
+
+
+def _load(path: str, split: str, *, streaming: bool = False) -> Any:
+    from datasets import load_dataset
+
+    return load_dataset(path, split=split, streaming=streaming)
 
 
 def _loader(rows: Any, i: int, column: str) -> Callable[[], Image.Image]:
     return lambda: open_picture(rows[i][column])
+
+
+def _kept(image: Image.Image) -> Callable[[], Image.Image]:
+    small = open_picture(image)
+    small.thumbnail((KEPT_SIDE, KEPT_SIDE))
+    return lambda: small

@@ -29,11 +29,13 @@ class TradeOffPoint:
 
 
 def measure(
-    encoder: TextImageEncoder, gallery: Gallery, erasure: ccup.Erasure, classnames: Sequence[str]
+    encoder: TextImageEncoder, gallery: Gallery, erasure: ccup.Erasure, vocabulary: Vocabulary
 ) -> TradeOffPoint:
-    """Forget and retain accuracy of ``erasure`` on ``gallery`` with ``classnames`` offered."""
+    """Forget and retain accuracy of ``erasure`` on ``gallery`` with all of ``vocabulary`` offered."""
     names = erasure.selection.forget_names
-    report = evaluate_zero_shot(erasure.apply(encoder), gallery, forget=names, classnames=classnames)
+    report = evaluate_zero_shot(
+        erasure.apply(encoder), gallery, forget=names, classnames=vocabulary.names, templates=vocabulary.templates
+    )
     settings = erasure.settings
     return TradeOffPoint(settings.mode, settings.strength, len(names), report.forget.top1, report.retain.top1)
 
@@ -51,7 +53,7 @@ def sweep_strength(
     for mode in ccup.MODES:
         fitted = ccup.erase(encoder, selection, replace(settings, mode=mode, strength=1.0), vocabulary=vocabulary)
         for strength in strengths:
-            yield measure(encoder, gallery, fitted.at(strength), vocabulary.names)
+            yield measure(encoder, gallery, fitted.at(strength), vocabulary)
 
 
 def sweep_count(
@@ -73,11 +75,11 @@ def sweep_count(
             if count < len(vocabulary.names):
                 chosen = select(names[:count], vocabulary=vocabulary)
                 erasure = ccup.erase(encoder, chosen, replace(settings, mode=mode), vocabulary=vocabulary)
-                yield measure(encoder, gallery, erasure, vocabulary.names)
+                yield measure(encoder, gallery, erasure, vocabulary)
 
 
 def image_text_similarity(
-    encoder: TextImageEncoder, features: Tensor, targets: Tensor, names: Sequence[str], classnames: Sequence[str]
+    encoder: TextImageEncoder, features: Tensor, targets: Tensor, names: Sequence[str], vocabulary: Vocabulary
 ) -> Tensor:
     """Mean cosine of the pictures of each of ``names`` with the text of each of ``names``: (names, names).
 
@@ -86,9 +88,9 @@ def image_text_similarity(
         features: embeddings of a gallery's pictures under ``encoder``, (n, d).
         targets: index into ``classnames`` of each picture's concept, (n,).
         names: rows and columns; NaN where a name has no picture.
-        classnames: what ``targets`` counts in.
+        vocabulary: what ``targets`` counts in.
     """
-    texts = class_embeddings(encoder, tuple(names))
+    texts, classnames = class_embeddings(encoder, tuple(names), vocabulary.templates), vocabulary.names
     rows = [features[targets == classnames.index(name)].mean(dim=0) if name in classnames else None for name in names]
     missing = torch.full((features.shape[1],), torch.nan)
     return torch.stack([row if row is not None else missing for row in rows]) @ texts.T

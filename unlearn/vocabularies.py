@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 
 from unlearn.concepts import Vocabulary, load_vocabulary, parse_names
 from unlearn.errors import ConceptError
@@ -42,12 +43,28 @@ def named_vocabulary(text: str) -> Vocabulary:
     return Vocabulary.of(names)
 
 
+def vocabulary_argument(text: str) -> Vocabulary:
+    """A vocabulary as a command line names it: one of :data:`VOCABULARIES`, or a file with a word a line.
+
+    Raises:
+        ConceptError: it is neither, or the words cannot be used.
+    """
+    if text in VOCABULARIES:
+        return VOCABULARIES[text]()
+    if not Path(text).is_file():
+        raise ConceptError(f"The vocabulary “{text}” is neither a file nor one of {', '.join(VOCABULARIES)}.")
+    return named_vocabulary(Path(text).read_text(encoding="utf-8"))
+
+
 @lru_cache(maxsize=1)
 def _imagenet() -> Vocabulary:
-    """open_clip's names of ImageNet's classes, each once: two of them stand for two classes each."""
-    from open_clip import IMAGENET_CLASSNAMES
+    """open_clip's names of ImageNet's classes, each once, and its seven templates for them.
 
-    return Vocabulary.of(IMAGENET_CLASSNAMES)
+    Two of the names stand for two classes each.
+    """
+    from open_clip import IMAGENET_CLASSNAMES, SIMPLE_IMAGENET_TEMPLATES
+
+    return Vocabulary.of(IMAGENET_CLASSNAMES, tuple(write("{}") for write in SIMPLE_IMAGENET_TEMPLATES))
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     retain = parser.add_mutually_exclusive_group()
     retain.add_argument("--retain", nargs="+", metavar="CONCEPT", help="concepts to protect (default: the vocabulary)")
     retain.add_argument("--retain-file", type=Path, metavar="FILE", help="the same, one a line")
+    parser.add_argument(
+        "--vocabulary", metavar="NAME", help="labels offered and retained: bundled, imagenet, cifar100 or a FILE"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument("--seed", type=int, default=0, help="of CLIPErase's batches; CCUP itself draws nothing")
     closed_form = parser.add_argument_group("CCUP")
@@ -45,6 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.finetuning.sources import training_data
     from unlearn.gallery import restore_features
     from unlearn.loading import load_clip, pick_device
+    from unlearn.vocabularies import vocabulary_argument
 
     retain = arguments.retain
     if arguments.retain_file is not None:
@@ -53,6 +58,8 @@ def run(arguments: argparse.Namespace) -> None:
         retain = arguments.retain_file.read_text(encoding="utf-8")
     forget = [name for given in arguments.forget for name in parse_names(given)]
     data = training_data(arguments.pictures, forget)
+    if arguments.vocabulary is not None:
+        data = replace(data, vocabulary=vocabulary_argument(arguments.vocabulary))
     selection = select(forget, retain, vocabulary=data.vocabulary)
     processes = Processes.current(pick_device())  # before the model is loaded: each process has its own GPU
     if processes.first:
@@ -70,7 +77,12 @@ def run(arguments: argparse.Namespace) -> None:
         return
     reports = {
         label: evaluate_zero_shot(
-            variant, data.test, forget=selection.forget_names, classnames=data.vocabulary.names, progress=True
+            variant,
+            data.test,
+            forget=selection.forget_names,
+            classnames=data.vocabulary.names,
+            templates=data.vocabulary.templates,
+            progress=True,
         )
         for label, variant in (("before", encoder), ("after", erasure.apply(encoder)))
     }

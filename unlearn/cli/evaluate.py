@@ -6,13 +6,23 @@ import argparse
 import json
 from pathlib import Path
 
-HELP = "Measure a model, or an erasure of it, on a folder with one subfolder of pictures a class."
+HELP = "Measure a model, or an erasure of it, on a folder with one subfolder a class, or on a public data set."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
     parser.add_argument("--erasure", type=Path, metavar="DIR", help="folder that `erase` wrote")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="ImageFolder (default: the bundled gallery)")
+    parser.add_argument(
+        "--images",
+        default="bundled",
+        metavar="SOURCE",
+        help="as --pictures of erase (default: bundled)",
+    )
+    parser.add_argument(
+        "--vocabulary",
+        metavar="NAME",
+        help="labels offered (default: the classes): bundled, imagenet, cifar100, FILE",
+    )
     parser.add_argument("--forget", nargs="+", metavar="CONCEPT", help="classes that count as erased")
     parser.add_argument("--json", action="store_true", help="print JSON, as fractions, and nothing else")
 
@@ -20,15 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from unlearn.cli.metrics import retrieval_metrics, zero_shot_metrics
-    from unlearn.concepts import parse_names
+    from unlearn.concepts import Vocabulary, parse_names
     from unlearn.encoders import TextImageEncoder
     from unlearn.evaluation.retrieval import evaluate_retrieval
     from unlearn.evaluation.zero_shot import evaluate_zero_shot
     from unlearn.export import load_erasure
-    from unlearn.gallery import bundled_gallery, folder_gallery, restore_features
+    from unlearn.finetuning.sources import measuring_pictures
+    from unlearn.gallery import restore_features
     from unlearn.loading import load_clip
+    from unlearn.vocabularies import vocabulary_argument
 
-    gallery = folder_gallery(arguments.images) if arguments.images is not None else bundled_gallery().test
     base = load_clip(arguments.model)
     restore_features(base)
     encoder: TextImageEncoder = base
@@ -39,7 +50,11 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.forget is not None:
         forget = tuple(name for given in arguments.forget for name in parse_names(given))
 
-    report = evaluate_zero_shot(encoder, gallery, forget=forget, progress=True)
+    gallery = measuring_pictures(arguments.images, forget)
+    offered = vocabulary_argument(arguments.vocabulary) if arguments.vocabulary else Vocabulary.of(gallery.concepts)
+    report = evaluate_zero_shot(
+        encoder, gallery, forget=forget, classnames=offered.names, templates=offered.templates, progress=True
+    )
     result = zero_shot_metrics(report) | {
         "per_class": {name: accuracy.top1 for name, accuracy in report.per_class.items()},
         "recall": retrieval_metrics(evaluate_retrieval(encoder, gallery, forget=forget)),
@@ -47,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(result))
         return
-    print(f"{encoder.name} on {gallery.name}, {report.overall.n} pictures, {len(gallery.concepts)} labels offered")
+    print(f"{encoder.name} on {gallery.name}, {report.overall.n} pictures, {len(offered.names)} labels offered")
     for part in ("overall", "forget", "retain"):
         accuracy = getattr(report, part)
         if accuracy.n:

@@ -35,7 +35,7 @@ def add_arguments(group: argparse._ArgumentGroup) -> None:
         "--pictures",
         default="bundled",
         metavar="SOURCE",
-        help="to train and to measure on: bundled (default), an ImageFolder, cifar100 or flickr30k",
+        help="to train and to measure on: bundled (default), an ImageFolder, or a public data set by name, as cifar100",
     )
     group.add_argument("--checkpoint", type=Path, metavar="FILE", help="save the run there, or resume it from there")
     for name, (choices, text) in CHOICES.items():

@@ -127,7 +127,6 @@ def erase(
     settings: Settings | None = None,
     *,
     vocabulary: Vocabulary | None = None,
-    templates: Sequence[str] = TEMPLATES,
 ) -> Erasure:
     """Fit CCUP for ``selection`` on ``encoder``; no picture is needed.
 
@@ -135,12 +134,11 @@ def erase(
         encoder: the model whose joint space is edited.
         selection: forget and retain set, from :func:`unlearn.concepts.select`.
         settings: mode, strength, λ, μ, side.
-        vocabulary: where the retain set is most of it, its cached factor is reused.
-        templates: prompts that a name is put into.
+        vocabulary: gives the sentences a name is put into; where the retain set is most of it, its factor is reused.
     """
     settings = settings or Settings()
     vocabulary = vocabulary or load_vocabulary()
-    columns = torch.cat([forget_texts(encoder, c, settings, templates) for c in selection.forget]).T
+    columns = torch.cat([forget_texts(encoder, c, settings, vocabulary.templates) for c in selection.forget]).T
     retain = _retain_factor(encoder, selection, settings.mu, vocabulary) if settings.mode == "consistent" else None
     projection = fit(columns, retain, lam=settings.lam, strength=settings.strength)
     return Erasure(selection, settings, projection)
@@ -182,6 +180,6 @@ def _retain_factor(encoder: TextImageEncoder, selection: Selection, mu: float, v
     removed = [i for i, name in enumerate(vocabulary.names) if name not in kept]
     rest_of_vocabulary = len(removed) + len(kept) == len(vocabulary.names) and len(removed) < len(kept)
     names = vocabulary.names if rest_of_vocabulary else selection.retain
-    texts = class_embeddings(encoder, names)
-    factor = _factors.get(encoder, (names, mu), lambda: RetainFactor.fit(texts.T, mu))
+    texts = class_embeddings(encoder, names, vocabulary.templates)
+    factor = _factors.get(encoder, (names, vocabulary.templates, mu), lambda: RetainFactor.fit(texts.T, mu))
     return factor.without(texts[removed].T) if rest_of_vocabulary else factor

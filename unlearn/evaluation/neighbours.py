@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
+from unlearn.concepts import TEMPLATES
 from unlearn.encoders import TextImageEncoder, class_embeddings
 
 
@@ -21,16 +22,20 @@ class Neighbour:
 
 
 def nearest_neighbours(
-    encoder: TextImageEncoder, forget: Sequence[str], candidates: Sequence[str], k: int = 6
+    encoder: TextImageEncoder,
+    forget: Sequence[str],
+    candidates: Sequence[str],
+    k: int = 6,
+    templates: Sequence[str] = TEMPLATES,
 ) -> list[Neighbour]:
     """The ``k`` candidates closest to any of ``forget``, closest first.
 
     Text embeddings share a large mean; about that mean the cosine tells relatives from strangers.
     """
-    texts = class_embeddings(encoder, tuple(candidates))
+    texts = class_embeddings(encoder, tuple(candidates), templates)
     mean = texts.mean(dim=0)
     centred = F.normalize(texts - mean, dim=-1)
-    erased = F.normalize(class_embeddings(encoder, tuple(forget)) - mean, dim=-1)
+    erased = F.normalize(class_embeddings(encoder, tuple(forget), templates) - mean, dim=-1)
     score, closest = (centred @ erased.T).max(dim=1)
     order = torch.argsort(score, descending=True)[:k].tolist()
     return [Neighbour(candidates[i], forget[int(closest[i])], float(score[i])) for i in order]

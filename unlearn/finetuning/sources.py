@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from unlearn.concepts import Vocabulary, load_vocabulary
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, bundled_gallery, folder_gallery
-from unlearn.hub import cifar100, flickr30k
+from unlearn.hub import DATASETS, Labelled, hub_gallery
 
 BUNDLED = "bundled"
 
@@ -23,10 +23,10 @@ class TrainingData:
 
 
 def training_data(source: str, forget: Sequence[str]) -> TrainingData:
-    """The pictures called ``source``: ``bundled``, ``cifar100``, ``flickr30k`` or an ImageFolder's path.
+    """The pictures called ``source``: ``bundled``, one of :data:`unlearn.hub.DATASETS` or an ImageFolder's path.
 
-    Of a folder every fifth picture of a class is kept for measuring. ``forget`` tells which of Flickr30k's pictures
-    count as pictures of a concept: those whose captions name it.
+    Where there is no split for testing, as in a folder, every fifth picture of a class is kept for measuring.
+    ``forget`` tells which captioned pictures count as pictures of a concept: those whose captions name it.
 
     Raises:
         PictureError: there is no such folder, or the data set cannot be had.
@@ -34,11 +34,26 @@ def training_data(source: str, forget: Sequence[str]) -> TrainingData:
     if source == BUNDLED:
         gallery = bundled_gallery()
         return TrainingData(gallery.train, gallery.test, load_vocabulary())
-    if source == "cifar100":
-        test = cifar100("test")
-        return TrainingData(cifar100("train"), test, Vocabulary.of(test.concepts))
-    if source == "flickr30k":
-        train, test = flickr30k(forget, "train"), flickr30k(forget, "test")
-        return TrainingData(train, test, Vocabulary.of((*train.concepts, *test.concepts)))
-    gallery = hold_out(folder_gallery(source))
+    if source in DATASETS and not _undivided(source):
+        train, test = hub_gallery(source, "train", forget), hub_gallery(source, "test", forget)
+        return TrainingData(train, test, Vocabulary.of((*test.concepts, *train.concepts)))
+    gallery = hold_out(hub_gallery(source, "train") if source in DATASETS else folder_gallery(source))
     return TrainingData(gallery.train, gallery.test, Vocabulary.of(gallery.concepts))
+
+
+def measuring_pictures(source: str, forget: Sequence[str] = ()) -> Gallery:
+    """What :func:`training_data` measures on; of a folder, all there is.
+
+    Raises:
+        PictureError: as there.
+    """
+    if source == BUNDLED:
+        return bundled_gallery().test
+    if source not in DATASETS:
+        return folder_gallery(source)
+    return hold_out(hub_gallery(source, "train")).test if _undivided(source) else hub_gallery(source, "test", forget)
+
+
+def _undivided(source: str) -> bool:
+    known = DATASETS[source]
+    return isinstance(known, Labelled) and known.test is None

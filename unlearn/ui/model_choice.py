@@ -49,7 +49,7 @@ def choose(
     read, collection = services.vocabulary_of(after), services.collection(after)
     for start in range(0, len(read.names), AT_ONCE):
         watch("Reading the words", start, len(read.names))
-        class_embeddings(encoder, read.names[start : start + AT_ONCE])
+        class_embeddings(encoder, read.names[start : start + AT_ONCE], read.templates)
     image_features(encoder, collection, watch=lambda done, total: watch("Looking at the pictures", done, total))
     now = visitor.session  # the slider may have moved meanwhile
     erasure = _again(encoder, now.erasure, services.vocabulary_of(now), read) if now.erasure else None

@@ -74,7 +74,7 @@ def prepare_run(
         edited = erasure.apply(encoder)
         # What every view asks for first, encoded here, so that the page does not wait for it.
         image_features(edited, collection)
-        class_embeddings(edited, vocabulary.names)
+        class_embeddings(edited, vocabulary.names, vocabulary.templates)
         return FineTuned(erasure, edited)
 
     return start

@@ -61,7 +61,7 @@ def load_services(settings: Settings) -> Services:
         restore_features(encoder)
     # Nothing to do where embeddings are shipped; otherwise better now than under the first visitor's hand.
     image_features(encoder, gallery, progress=True)
-    class_embeddings(encoder, vocabulary.names)
+    class_embeddings(encoder, vocabulary.names, vocabulary.templates)
     return Services(Models(encoder, settings.precision), gallery, vocabulary, settings, training)
 
 
@@ -110,7 +110,7 @@ class Services:
         chosen, collection = session.vocabulary or self.vocabulary, self.collection(session)
         shown = () if collection is self.gallery else collection.concepts
         own = [concept_of(name) for name in shown if chosen.find(name) is None]
-        return Vocabulary((*chosen.concepts, *own)) if own else chosen
+        return replace(chosen, concepts=(*chosen.concepts, *own)) if own else chosen
 
     def erase(self, session: Session, request: ErasureRequest) -> ccup.Erasure:
         """Fit CCUP for ``request``.
@@ -135,15 +135,22 @@ class Services:
         return self._nearest(session, session.erased, AT_RISK) if session.erased else []
 
     def _nearest(self, session: Session, erased: Sequence[str], k: int) -> list[Neighbour]:
-        others = [name for name in self.vocabulary_of(session).names if name not in erased]
-        return nearest_neighbours(self.encoder_of(session), erased, others, k)
+        vocabulary = self.vocabulary_of(session)
+        others = [name for name in vocabulary.names if name not in erased]
+        return nearest_neighbours(self.encoder_of(session), erased, others, k, vocabulary.templates)
 
     def accuracy(self, session: Session) -> dict[str, SplitAccuracy]:
         """Zero-shot accuracy of every variant on the collection, every label offered."""
-        collection, labels = self.collection(session), self.vocabulary_of(session).names
+        collection, vocabulary = self.collection(session), self.vocabulary_of(session)
         result = {}
         for variant, encoder in self.variants(session).items():
-            report = evaluate_zero_shot(encoder, collection, forget=session.erased, classnames=labels)
+            report = evaluate_zero_shot(
+                encoder,
+                collection,
+                forget=session.erased,
+                classnames=vocabulary.names,
+                templates=vocabulary.templates,
+            )
             result[variant] = SplitAccuracy(report.forget, report.retain)
         return result
 
@@ -159,10 +166,11 @@ class Services:
             ConceptError: a label cannot be used, or no picture was chosen.
         """
         picture = _chosen(session)
-        offered = parse_names(labels, what="label") or self.vocabulary_of(session).names
+        vocabulary = self.vocabulary_of(session)
+        offered = parse_names(labels, what="label") or vocabulary.names
         probabilities = {}
         for variant, encoder in self.variants(session).items():
-            row = label_probabilities(encoder, image_features(encoder, picture), offered)[0]
+            row = label_probabilities(encoder, image_features(encoder, picture), offered, vocabulary.templates)[0]
             probabilities[variant] = dict(zip(offered, row.tolist(), strict=True))
         shown = _most_telling(probabilities, session.erased)
         return LabelView({v: {label: p[label] for label in shown} for v, p in probabilities.items()}, len(offered))

@@ -62,11 +62,12 @@ def geometry(services: Services, session: Session) -> Geometry:
     """
     erasure = _erased(session)
     names = tuple(dict.fromkeys((*session.erased[:AT_RISK], *(near.name for near in services.at_risk(session)))))
-    norms = erasure.projection.on_texts(class_embeddings(services.encoder_of(session), names)).norm(dim=-1)
-    collection, labels = services.collection(session), services.vocabulary_of(session).names
-    targets = collection.targets(labels)
+    collection, vocabulary = services.collection(session), services.vocabulary_of(session)
+    texts = class_embeddings(services.encoder_of(session), names, vocabulary.templates)
+    norms = erasure.projection.on_texts(texts).norm(dim=-1)
+    targets = collection.targets(vocabulary.names)
     similarity = {
-        variant: image_text_similarity(encoder, image_features(encoder, collection), targets, names, labels)
+        variant: image_text_similarity(encoder, image_features(encoder, collection), targets, names, vocabulary)
         for variant, encoder in services.variants(session).items()
     }
     return Geometry(names, dict(zip(names, norms.tolist(), strict=True)), similarity)
