@@ -238,3 +238,24 @@ def test_a_thumbnail_and_a_list_of_labels_choose_what_is_classified(desk: Visit)
     dog.click()
     expect(desk.page.locator("#label-chart")).to_contain_text(name)
     assert desk.complaints == []
+
+
+def test_words_of_ones_own_are_offered_and_a_model_out_of_reach_changes_nothing(desk: Visit):
+    desk.open()
+    page = desk.page
+    page.get_by_role("button", name="Model: pocket").click()
+    page.get_by_label("CLIP", exact=True).fill("ViT-B-32//etc/passwd")
+    page.get_by_label("CLIP", exact=True).press("Enter")
+    page.locator("#use-model").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("is not among the pretrained weights")
+    expect(page.locator("#model-note")).to_contain_text("466 words")
+    page.get_by_label("CLIP", exact=True).fill("pocket")
+    page.get_by_label("CLIP", exact=True).press("Enter")
+    page.get_by_label("Words it chooses among").click()
+    page.get_by_role("option", name="My own list").click()
+    page.get_by_label("My words").fill("dog, wolf, spaceship")
+    page.locator("#use-model").click()
+    expect(page.locator("#model-note")).to_contain_text("3 words")
+    expect(page.locator("#label-chart")).to_contain_text("spaceship")
+    expect(page.locator("#summary")).to_contain_text("wolf")
+    assert desk.complaints == []

@@ -112,6 +112,28 @@ def test_without_a_picture_or_an_erasure_the_next_step_is_named(new_client: Clie
         new_client.predict(api_name="/trade_off")
 
 
+def test_another_vocabulary_is_this_clients_alone_and_what_is_erased_stays_erased(fake_app: str, new_client: Client):
+    new_client.predict(["cat"], api_name="/erase")
+    facts = new_client.predict("", "cat, dog, spaceship", api_name="/model")
+    assert (facts["name"], facts["words"]) == ("fake", 3)
+    found = new_client.predict("a cat", api_name="/retrieve")
+    assert found["forget"] == ["cat"]
+    other = Client(fake_app, verbose=False)
+    assert other.predict("", api_name="/model")["words"] == 24
+    other.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["ViT-B-32//etc/passwd", "ViT-B-32/../../x", "local-dir:/etc", "hf-hub:../..", "nothing"]
+)
+def test_a_models_name_is_no_path_and_a_refused_one_changes_nothing(new_client: Client, name: str):
+    new_client.predict(["cat"], api_name="/erase")
+    with pytest.raises(AppError, match="no model|is not among"):
+        new_client.predict(name, api_name="/model")
+    assert new_client.predict("", api_name="/model")["name"] == "fake"
+    assert new_client.predict("a cat", api_name="/retrieve")["forget"] == ["cat"]
+
+
 def test_two_visitors_at_once_never_see_each_others_erasure(fake_app: str):
     mixed_up: list[str] = []
     both_ready = threading.Barrier(2)

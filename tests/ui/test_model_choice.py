@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from fakes import NAMES, FakeEncoder, fake_services
@@ -124,3 +125,32 @@ def test_facts_are_those_of_the_model_in_use(services, visitor):
     named = {name: label for label, name in curated_choices("wider")}
     assert list(named)[:2] == ["wider", "pocket"]
     assert "stable-diffusion-v1-5" in named["ViT-L-14/openai"]
+
+
+class Finished:
+    """In place of the line of runs: everybody's is done, and its result is of the model ``base``."""
+
+    def __init__(self, base: str) -> None:
+        self.result = SimpleNamespace(base=base)
+        self.forgotten: list[str] = []
+
+    def find(self, key: str) -> SimpleNamespace:
+        return SimpleNamespace(result=self.result)
+
+    def forget(self, key: str) -> None:
+        self.forgotten.append(key)
+
+
+def test_a_fine_tuned_model_goes_with_the_model_it_came_from(services, visitor):
+    services = replace(services, jobs=Finished("fake"))
+    services.run_of(visitor)
+    assert visitor.session.fine_tuned is services.jobs.result
+    choose(services, visitor, "wider", "")
+    assert services.jobs.forgotten == [visitor.key]
+    assert visitor.session.fine_tuned is None
+
+
+def test_a_reloaded_page_does_not_get_the_run_of_another_model(services, visitor):
+    services = replace(services, jobs=Finished("wider"))
+    services.run_of(visitor)
+    assert visitor.session.fine_tuned is None

@@ -35,6 +35,8 @@ from unlearn.finetuning.trainable import TRAINABLE, make_trainable
 from unlearn.gallery import Gallery
 from unlearn.weights import with_weights
 
+#: What a model's name ends in once it is fine-tuned.
+FINE_TUNED = ", fine-tuned"
 FORGETTING = ("cosine", "gradient_ascent")
 PRECISIONS = ("float32", "bfloat16")
 #: What else suits a choice of ``trainable``: the fewer the weights, the larger the steps they need and the cheaper each
@@ -135,7 +137,7 @@ class Erasure:
         Raises:
             ModelError: ``encoder`` is of another architecture than the one this was trained on.
         """
-        return with_weights(encoder, self.delta, name=f"{encoder.name}, fine-tuned")
+        return with_weights(encoder, self.delta, name=encoder.name + FINE_TUNED)
 
     def changed_weights(self, encoder: OpenClipEncoder) -> dict[str, Tensor]:
         """The weights of ``encoder`` that differ once the edit is baked in."""

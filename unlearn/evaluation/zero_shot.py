@@ -27,7 +27,10 @@ def classify(
 def label_probabilities(
     encoder: TextImageEncoder, features: Tensor, labels: Sequence[str], templates: Sequence[str] = TEMPLATES
 ) -> Tensor:
-    """Softmax over ``labels`` of scaled cosines with image embeddings ``features`` (n, embed_dim): (n, num_labels)."""
+    """Softmax over ``labels`` of scaled cosines with image embeddings ``features`` (n, embed_dim): (n, num_labels).
+
+    A SigLIP's ``logit_bias`` would add the same to every label, which a softmax does not see.
+    """
     scores = similarity(features, class_embeddings(encoder, labels, templates))
     return (encoder.logit_scale * scores).softmax(dim=-1)
 

@@ -24,6 +24,11 @@ class FineTuned:
     encoder: OpenClipEncoder
 
     @property
+    def base(self) -> str:
+        """The name of the model that was fine-tuned."""
+        return self.encoder.name.removesuffix(cliperase.FINE_TUNED)
+
+    @property
     def forget_names(self) -> tuple[str, ...]:
         return self.erasure.selection.forget_names
 

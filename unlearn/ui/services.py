@@ -246,10 +246,11 @@ class Services:
         return self.jobs.start(visitor.key, run)
 
     def run_of(self, visitor: Visitor) -> RunStatus | None:
-        """The visitor's run as it is now; once it is done, its result is in force."""
+        """The visitor's run as it is now; once it is done, its result is in force with the model it is of."""
         session, status = visitor.session, self.jobs.find(visitor.key)
-        if status is not None and status.result is not None and status.result is not session.fine_tuned:
-            visitor.change(since=session, fine_tuned=status.result)
+        result = status.result if status else None
+        if result and result is not session.fine_tuned and result.base == self.encoder_of(session).name:
+            visitor.change(since=session, fine_tuned=result)
         return status
 
     def cancel_run(self, visitor: Visitor) -> RunStatus | None:
