@@ -75,7 +75,7 @@ def curated_choices(own: str) -> list[tuple[str, str]]:
     named = {own: own} if own not in CURATED else {}
     for name, facts in CURATED.items():
         driven = f", drives {' and '.join(drives(name))}" if drives(name) else ""
-        named[name] = f"{name} ({facts.millions:.0f} M, {facts.licence}{driven})"
+        named[name] = f"{name} ({facts.millions:.0f}\u00a0M, {facts.licence}{driven})"
     return [(label, name) for name, label in named.items()]
 
 

@@ -43,7 +43,7 @@ class ModelPanel:
                 [],
                 allow_custom_value=True,
                 label="CLIP",
-                info="Or type any that open_clip knows: ARCHITECTURE/TAG, hf-hub:ORG/REPO.",
+                info="Or type any that open_clip knows: ARCHITECTURE/TAG, hf-hub:ORG/REPO; or blip:ORG/REPO.",
                 elem_id="model",
             )
             vocabulary = gr.Dropdown(VOCABULARY_CHOICES, value=APP, label="Words it chooses among", elem_id="words")
