@@ -16,17 +16,17 @@ def test_strength_sweep_starts_at_the_original_and_ends_at_the_erasure(pocket, g
         sweep_strength(pocket, gallery, selection, ccup.Settings(), vocabulary=vocabulary, strengths=(0.0, 0.5, 1.0))
     )
     assert [(p.mode, p.strength) for p in points] == [(m, s) for m in ccup.MODES for s in (0.0, 0.5, 1.0)]
-    for start, _, end in (points[:3], points[3:]):
+    for start, _, end in (points[:3], points[3:6], points[6:]):
         assert (start.forget, start.retain) == (points[0].forget, points[0].retain)
         assert end.forget == 0.0 < start.forget
-    assert points[2].retain >= points[5].retain - 0.01, "consistent keeps no less than nullspace"
+    assert min(points[2].retain, points[5].retain) >= points[8].retain - 0.01, "the plain form keeps least"
 
 
 def test_count_sweep_erases_the_visitors_concepts_first(pocket, gallery, vocabulary):
     selection = select(["dog"], vocabulary=vocabulary)
     points = list(sweep_count(pocket, gallery, selection, ccup.Settings(), vocabulary=vocabulary, counts=(1, 20)))
-    assert [p.num_erased for p in points] == [1, 20, 1, 20]
-    one, twenty = points[2], points[3]
+    assert [p.num_erased for p in points] == [1, 20] * 3
+    one, twenty = points[4], points[5]
     assert twenty.retain < one.retain, "the plain nullspace decays with the number of erased concepts"
 
 

@@ -28,7 +28,7 @@ INK, GRID = "#808895", "rgba(128,136,149,0.22)"
 FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 #: Erased or kept is told by the line, the mode by dash and marker, so that neither needs the colour.
 CURVES = {"forget": ("erased", ERASED_COLOUR), "retain": ("others", COLOURS["CCUP"])}
-DASHES = {"consistent": ("solid", "circle"), "nullspace": ("dot", "diamond-open")}
+DASHES = {"paired": ("solid", "circle"), "consistent": ("dash", "square-open"), "nullspace": ("dot", "diamond-open")}
 
 
 def _figure(height: int, *traces: object, **layout: object) -> go.Figure:
@@ -92,7 +92,7 @@ def label_bars(probabilities: Mapping[str, Mapping[str, float]], erased: Collect
 
 
 def strength_curves(points: Sequence[TradeOffPoint], strength: float) -> go.Figure:
-    """Accuracy on erased and other pictures against α, both modes; a line marks where the slider stands."""
+    """Accuracy on erased and other pictures against α, in every mode; a line marks where the slider stands."""
     hover = "strength %{x:.2f}: %{y:.1%}"
     figure = _figure(360, *_curves(points, lambda point: point.strength, hover))
     figure.add_vline(x=strength, line={"color": INK, "width": 1, "dash": "dash"})
@@ -101,7 +101,7 @@ def strength_curves(points: Sequence[TradeOffPoint], strength: float) -> go.Figu
 
 
 def count_curves(points: Sequence[TradeOffPoint]) -> go.Figure:
-    """Accuracy on erased and other pictures against the number of erased concepts, both modes."""
+    """Accuracy on erased and other pictures against the number of erased concepts, in every mode."""
     figure = _figure(360, *_curves(points, lambda point: point.num_erased, "%{x} erased: %{y:.1%}"))
     counts = sorted({point.num_erased for point in points})
     figure.update_xaxes(title="concepts erased", type="log", tickvals=counts, ticktext=[str(count) for count in counts])
@@ -112,7 +112,7 @@ def _of_accuracy(figure: go.Figure) -> go.Figure:
     """Accuracy upwards, always from 0 to 1, and a legend of two columns."""
     figure.update_yaxes(range=[-0.04, 1.04], tickformat=".0%")
     return figure.update_layout(
-        legend={"entrywidth": 0.5, "entrywidthmode": "fraction", "font": {"size": 11}}, margin_t=64
+        legend={"entrywidth": 0.5, "entrywidthmode": "fraction", "font": {"size": 11}}, margin_t=80
     )
 
 
@@ -166,27 +166,29 @@ def similarity_matrix(
     return figure
 
 
-def norm_bars(norms: Mapping[str, float], erased: Collection[str]) -> go.Figure:
-    """Length of each text embedding after the edit, of 1 before it."""
-    names = list(norms)
+def own_similarity_bars(similarity: Mapping[str, Tensor], names: Sequence[str], erased: Collection[str]) -> go.Figure:
+    """Mean cosine of each concept's pictures with its own text, one bar a variant; none where a name has no picture.
+
+    Args:
+        similarity: by variant, as :func:`similarity_matrix` takes it.
+        names: rows and columns of the matrices.
+        erased: names to mark.
+    """
     rows = list(range(len(names)))
-    is_erased = {name.casefold() for name in erased}
-    bars = go.Bar(
-        orientation="h",
-        y=rows,
-        x=[norms[name] for name in names],
-        marker={"color": [ERASED_COLOUR if name.casefold() in is_erased else COLOURS["CCUP"] for name in names]},
-        text=[f"{norms[name]:.2f}" for name in names],
-        marker_line_width=0,
-        textposition="auto",
-        insidetextfont={"color": "white"},
-        customdata=[html.escape(name) for name in names],
-        hovertemplate="“%{customdata}”: length %{x:.3f}, was 1<extra></extra>",
-        showlegend=False,
-    )
-    figure = _figure(400, bars, bargap=0.35)
-    figure.add_vline(x=1, line={"color": INK, "width": 1, "dash": "dash"})
-    figure.update_xaxes(range=[0, 1.06], tickvals=[0, 0.25, 0.5, 0.75, 1])
+    bars = [
+        go.Bar(
+            name=variant,
+            orientation="h",
+            y=rows,
+            x=[_or_gap(value) for value in matrix.diagonal().tolist()],
+            marker={"color": COLOURS[variant], "line": {"width": 0}},
+            customdata=[html.escape(name) for name in names],
+            hovertemplate="“%{customdata}”: %{x:.2f}<extra>" + variant + "</extra>",
+        )
+        for variant, matrix in similarity.items()
+    ]
+    figure = _figure(400, *bars, barmode="group", bargap=0.28, bargroupgap=0.06)
+    figure.update_xaxes(zeroline=True)
     figure.update_yaxes(
         tickvals=rows, ticktext=[marked(name, erased) for name in names], autorange="reversed", showgrid=False
     )

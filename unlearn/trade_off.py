@@ -49,7 +49,7 @@ def sweep_strength(
     vocabulary: Vocabulary,
     strengths: Sequence[float] = STRENGTHS,
 ) -> Iterator[TradeOffPoint]:
-    """Measure ``selection`` at every strength, in both modes."""
+    """Measure ``selection`` at every strength, in every mode."""
     for mode in ccup.MODES:
         fitted = ccup.erase(encoder, selection, replace(settings, mode=mode, strength=1.0), vocabulary=vocabulary)
         for strength in strengths:
@@ -66,7 +66,7 @@ def sweep_count(
     counts: Sequence[int] = (1, 2, 5, 10, 20, 50, 100),
     seed: int = 0,
 ) -> Iterator[TradeOffPoint]:
-    """Measure growing forget sets in both modes: the visitor's concepts first, then others drawn with ``seed``."""
+    """Measure growing forget sets in every mode: the visitor's concepts first, then others drawn with ``seed``."""
     own = [name for name in selection.forget_names if name in set(vocabulary.names)]
     order = torch.randperm(len(vocabulary.names), generator=torch.Generator().manual_seed(seed)).tolist()
     names = [*own, *(vocabulary.names[i] for i in order if vocabulary.names[i] not in set(own))]

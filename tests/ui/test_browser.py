@@ -142,7 +142,7 @@ def test_a_visitor_erases_looks_and_searches(visit: Visit, request: pytest.Fixtu
     if SCREENSHOTS:
         visit.tab("Trade-off")
         expect(page.locator("#by-count .js-plotly-plot")).to_be_visible(timeout=120_000)
-        expect(page.locator("#norms .js-plotly-plot")).to_be_visible()
+        expect(page.locator("#own-similarity .js-plotly-plot")).to_be_visible()
         visit.shoot(f"{name}-trade-off")
     assert visit.complaints == []
 

@@ -51,9 +51,10 @@ def test_a_program_does_the_whole_job(client: Client, cat: Path):
 
     cost = client.predict(api_name="/trade_off")
     at_zero = [point for point in cost["by_strength"] if point["strength"] == 0]
-    assert {point["mode"] for point in at_zero} == {"consistent", "nullspace"}
+    assert {point["mode"] for point in at_zero} == {"paired", "consistent", "nullspace"}
     assert all(point["forget"] == 1.0 for point in at_zero)
-    assert cost["norms"]["cat"] < 0.3 < min(norm for name, norm in cost["norms"].items() if name != "cat")
+    before, after = cost["similarity"]["Original"], cost["similarity"]["CCUP"]
+    assert after[0][0] < 0.3 < before[0][0]
     assert cost["names"][0] == "cat"
 
 

@@ -13,7 +13,7 @@ from unlearn.trade_off import TradeOffPoint
 PROBABILITIES = {"Original": {"cat": 0.9, "<b>dog</b>": 0.1}, "CCUP": {"cat": 0.02, "<b>dog</b>": 0.98}}
 POINTS = [
     TradeOffPoint(mode, strength, count, forget=1 - strength, retain=0.8)
-    for mode in ("consistent", "nullspace")
+    for mode in plots.DASHES
     for strength in (0.0, 0.5, 1.0)
     for count in (1, 5)
 ]
@@ -42,10 +42,7 @@ def test_the_height_does_not_depend_on_the_data(labels: int):
 def test_curves_tell_mode_and_part_without_colour():
     figure = plots.strength_curves(POINTS, 0.7)
     assert {(trace.line.dash, trace.name.split(",")[0]) for trace in figure.data} == {
-        ("solid", "erased"),
-        ("solid", "others"),
-        ("dot", "erased"),
-        ("dot", "others"),
+        (dash, part) for dash in ("solid", "dash", "dot") for part in ("erased", "others")
     }
     assert figure.layout.shapes[0].x0 == 0.7
     assert list(figure.data[0].y) == [1.0, 1.0, 0.5, 0.5, 0.0, 0.0]
@@ -58,12 +55,19 @@ def test_a_matrix_shows_what_is_missing_as_missing():
     assert "✕ cat" in figure.layout.xaxis.ticktext[0]
 
 
-def test_norms_are_bars_of_the_erased_and_the_kept():
-    figure = plots.norm_bars({"cat": 0.05, "dog": 0.99}, ["cat"])
-    assert list(figure.data[0].x) == [0.05, 0.99]
-    assert len(set(figure.data[0].marker.color)) == 2
+def test_own_similarities_are_the_diagonal_of_every_variant():
+    before, after = torch.tensor([[0.8, 0.1], [0.2, torch.nan]]), torch.tensor([[-0.1, 0.1], [0.2, 0.7]])
+    figure = plots.own_similarity_bars({"Original": before, "CCUP": after}, ["cat", "<b>"], ["cat"])
+    assert [bar.name for bar in figure.data] == ["Original", "CCUP"]
+    assert figure.data[0].x == (pytest.approx(0.8), None)
+    assert figure.data[1].x == (pytest.approx(-0.1), pytest.approx(0.7))
+    assert figure.layout.yaxis.ticktext[1] == "&lt;b&gt;"
 
 
 def test_figures_are_transparent_so_that_they_fit_light_and_dark_pages():
-    for figure in (plots.label_bars(PROBABILITIES, []), plots.count_curves(POINTS), plots.norm_bars({"a": 1.0}, [])):
+    for figure in (
+        plots.label_bars(PROBABILITIES, []),
+        plots.count_curves(POINTS),
+        plots.own_similarity_bars({"CCUP": torch.eye(1)}, ["a"], []),
+    ):
         assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"

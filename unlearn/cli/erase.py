@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument("--seed", type=int, default=0, help="of CLIPErase's batches; CCUP itself draws nothing")
     closed_form = parser.add_argument_group("CCUP")
-    closed_form.add_argument("--mode", choices=("consistent", "nullspace"), default="consistent", help="form of CCUP")
+    closed_form.add_argument(
+        "--mode", choices=("paired", "consistent", "nullspace"), default="paired", help="form of CCUP (default: paired)"
+    )
     closed_form.add_argument("--strength", type=float, default=1.0, help="from 0 to 1 (default: 1)")
     closed_form.add_argument("--side", choices=("image", "text", "both"), default="image", help="embeddings to edit")
     closed_form.add_argument("--lambda", dest="lam", type=float, default=None, metavar="λ", help="weight of forgetting")

@@ -1,7 +1,8 @@
 """CCUP, Consistent Class Unlearning Projection (arXiv 2512.14137): erase concepts by name, without data.
 
 The joint space of CLIP is multiplied by one matrix that sends the texts of the erased concepts towards nothing and
-leaves those of the retained ones where they are. :mod:`unlearn.erasers.closed_form` has the mathematics.
+leaves those of the retained ones where they are. :mod:`unlearn.erasers.closed_form` has the mathematics of the paper's
+two forms, :mod:`unlearn.erasers.paired` that of the default, which was made here.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ from unlearn.concepts import (
     surface_forms,
 )
 from unlearn.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder, class_embeddings
-from unlearn.erasers.closed_form import Projection, RetainFactor, fit
+from unlearn.erasers import closed_form, paired
+from unlearn.erasers.closed_form import Projection, RetainFactor
 from unlearn.errors import ErasureFileError, require_choice, require_fraction, require_positive
 from unlearn.projections import final_projection
 
-MODES = ("consistent", "nullspace")
+MODES = ("paired", "consistent", "nullspace")
 SIDES = ("image", "text", "both")
 
 
@@ -40,15 +42,16 @@ class Settings:
     """How to erase; :data:`MODES` and :data:`SIDES` list the choices. The defaults were chosen by measuring: README.
 
     Attributes:
-        mode: ``consistent`` protects the retain set, ``nullspace`` is the paper's plain projection.
+        mode: ``paired`` acts where the concept's pictures and texts meet; of the paper's two forms ``consistent``
+            protects the retain set and ``nullspace`` is a plain projection.
         strength: α from 0 (the identity) to 1 (the concept's texts go to nothing).
-        lam: λ, weight of forgetting.
-        mu: μ, weight of retaining; ``consistent`` only, like ``lam``.
+        lam: λ, weight of forgetting; unused by ``nullspace``, like ``mu``.
+        mu: μ, weight of retaining.
         side: which embeddings are edited: ``image``, ``text`` or ``both``.
         synonyms: whether plural and synonyms of a concept belong to its forget set.
     """
 
-    mode: str = "consistent"
+    mode: str = "paired"
     strength: float = 1.0
     lam: float = 1000.0
     mu: float = 100.0
@@ -119,6 +122,7 @@ class Erasure:
 
 
 _factors: PerEncoder[RetainFactor] = PerEncoder(most=8)
+_surroundings: PerEncoder[paired.Surroundings] = PerEncoder(most=8)
 
 
 def erase(
@@ -138,9 +142,13 @@ def erase(
     """
     settings = settings or Settings()
     vocabulary = vocabulary or load_vocabulary()
-    columns = torch.cat([forget_texts(encoder, c, settings, vocabulary.templates) for c in selection.forget]).T
-    retain = _retain_factor(encoder, selection, settings.mu, vocabulary) if settings.mode == "consistent" else None
-    projection = fit(columns, retain, lam=settings.lam, strength=settings.strength)
+    texts = [forget_texts(encoder, concept, settings, vocabulary.templates).T for concept in selection.forget]
+    if settings.mode == "paired":
+        around = _around(encoder, selection, settings.mu, vocabulary)
+        projection = paired.fit(texts, around, lam=settings.lam, strength=settings.strength)
+    else:
+        factor = _factor(encoder, selection, settings.mu, vocabulary) if settings.mode == "consistent" else None
+        projection = closed_form.fit(torch.cat(texts, dim=1), factor, lam=settings.lam, strength=settings.strength)
     return Erasure(selection, settings, projection)
 
 
@@ -174,12 +182,25 @@ def forget_texts(
     return class_embeddings(encoder, forms, templates)
 
 
-def _retain_factor(encoder: TextImageEncoder, selection: Selection, mu: float, vocabulary: Vocabulary) -> RetainFactor:
-    """Factor the retain set; "the vocabulary less a few" starts from the vocabulary's own, cached factor."""
+def _factor(encoder: TextImageEncoder, selection: Selection, mu: float, vocabulary: Vocabulary) -> RetainFactor:
+    """The retain set factored for the paper's form."""
+    names, removed = _retained(selection, vocabulary)
+    texts = class_embeddings(encoder, names, vocabulary.templates).T
+    factor = _factors.get(encoder, (names, vocabulary.templates, mu), lambda: RetainFactor.fit(texts, mu))
+    return factor.without(texts[:, removed])
+
+
+def _around(encoder: TextImageEncoder, selection: Selection, mu: float, vocabulary: Vocabulary) -> paired.Surroundings:
+    """The retain set factored for the paired form."""
+    names, removed = _retained(selection, vocabulary)
+    texts = class_embeddings(encoder, names, vocabulary.templates).T
+    key = (names, vocabulary.templates, mu)
+    return _surroundings.get(encoder, key, lambda: paired.Surroundings.fit(texts, mu)).without(removed)
+
+
+def _retained(selection: Selection, vocabulary: Vocabulary) -> tuple[tuple[str, ...], list[int]]:
+    """The names to factor, and the positions to take out again: "the vocabulary less a few" shares one factor."""
     kept = set(selection.retain)
     removed = [i for i, name in enumerate(vocabulary.names) if name not in kept]
     rest_of_vocabulary = len(removed) + len(kept) == len(vocabulary.names) and len(removed) < len(kept)
-    names = vocabulary.names if rest_of_vocabulary else selection.retain
-    texts = class_embeddings(encoder, names, vocabulary.templates)
-    factor = _factors.get(encoder, (names, vocabulary.templates, mu), lambda: RetainFactor.fit(texts.T, mu))
-    return factor.without(texts[removed].T) if rest_of_vocabulary else factor
+    return (vocabulary.names, removed) if rest_of_vocabulary else (selection.retain, [])

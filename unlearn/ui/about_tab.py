@@ -17,6 +17,11 @@ sends them to nothing while it leaves the protected texts where they are:
 The minimum has a closed form, so nothing is trained and no picture is needed: each move of the slider (α) is a new *P*.
 **Nullspace** is its limit without protection: a plain orthogonal projection.
 
+**Paired**, the default, was made here. All texts lie in one cone, so every picture has a share of every text, and
+taking the concept's texts away from all pictures costs the others. The paired form solves for both ends: which pictures
+are touched, and which words are taken from them. What is neither stays; and a picture of the concept ends where a
+stranger's stands, not below.
+
 ### What the views show
 
 - **Zero-shot**: the probability of each label for one picture, before and after. Erased labels are still offered.

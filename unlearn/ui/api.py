@@ -37,10 +37,10 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
     ) -> tuple[Visitor, dict[str, Any]]:
         """Erase concepts for this session; the later calls of the same client compare before and after.
 
-        forget: concepts, any words. strength: 0 to 1. mode: "consistent" or "nullspace". side: "image", "text" or
-        "both". retain: "vocabulary", "neighbours", or "list" with the names in own_retain. lam, mu: the weights λ
-        and μ. synonyms: whether plurals and synonyms go too. Returns the concepts, the neighbours most at risk, and
-        top-1 and top-5 accuracy before and after as fractions.
+        forget: concepts, any words. strength: 0 to 1. mode: "paired", "consistent" or "nullspace". side: "image",
+        "text" or "both". retain: "vocabulary", "neighbours", or "list" with the names in own_retain. lam, mu: the
+        weights λ and μ. synonyms: whether plurals and synonyms go too. Returns the concepts, the neighbours most at
+        risk, and top-1 and top-5 accuracy before and after as fractions.
         """
         request = ErasureRequest(forget, strength, mode, side, retain, own_retain, lam, mu, synonyms)
         session = visitor.session
@@ -115,7 +115,6 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
         return {
             "by_strength": [asdict(point) for point in measured.by_strength],
             "by_count": [asdict(point) for point in measured.by_count],
-            "norms": geometry.norms,
             "names": list(geometry.names),
             "similarity": {variant: matrix.tolist() for variant, matrix in geometry.similarity.items()},
         }
@@ -125,7 +124,7 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
     parameters = [
         Api(None, TEXTS, "Concepts to erase"),
         Api(settings.strength, NUMBER, "Strength, 0 to 1"),
-        Api(settings.mode, TEXT, "consistent or nullspace"),
+        Api(settings.mode, TEXT, "paired, consistent or nullspace"),
         Api(settings.side, TEXT, "Edited embeddings: image, text or both"),
         Api(settings.retain, TEXT, "Protected concepts: vocabulary, neighbours or list"),
         Api([], TEXTS, "The list of protected concepts"),

@@ -44,7 +44,11 @@ class ErasePanel:
         summary = gr.HTML(elem_id="summary", container=False)
         with gr.Accordion("Settings", open=False):
             mode = gr.Radio(
-                [("Consistent: protect the others", "consistent"), ("Nullspace: plain projection", "nullspace")],
+                [
+                    ("Paired: where its pictures and words meet", "paired"),
+                    ("Consistent: protect the others (paper)", "consistent"),
+                    ("Nullspace: plain projection (paper)", "nullspace"),
+                ],
                 value=start.mode,
                 label="Projection",
             )

@@ -71,10 +71,9 @@ class FoundCaption:
 
 @dataclass(frozen=True)
 class Geometry:
-    """How far the edit moved what: ‖P t‖ of texts that had length 1, and picture–text cosines by variant."""
+    """Mean picture–text cosines of a few concepts, (names, names) with pictures as rows, by variant."""
 
     names: tuple[str, ...]
-    norms: dict[str, float]
     similarity: dict[str, Tensor]
 
     @property
@@ -103,4 +102,4 @@ class TradeOff:
 
 def _beside_curves(erasure: Erasure) -> ErasureSettings:
     """The settings of ``erasure`` that the curves do not run through."""
-    return replace(erasure.settings, strength=1.0, mode="consistent")
+    return replace(erasure.settings, strength=1.0, mode="paired")

@@ -26,7 +26,7 @@ class ErasureRequest:
 
     forget: Sequence[str] = ()
     strength: float = 1.0
-    mode: str = "consistent"
+    mode: str = "paired"
     side: str = "image"
     retain: str = RETAIN_VOCABULARY
     own_retain: Sequence[str] = ()

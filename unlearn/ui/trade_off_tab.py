@@ -29,7 +29,7 @@ class TradeOffTab:
     by_count: gr.Plot
     before: gr.Plot
     after: gr.Plot
-    norms: gr.Plot
+    own: gr.Plot
 
     @classmethod
     def build(cls, services: Provider) -> TradeOffTab:
@@ -47,11 +47,11 @@ class TradeOffTab:
                 before = _plot(400, "similarity-before")
                 after = _plot(400, "similarity-after")
             gr.HTML(
-                "<h3>Length of the text embeddings under the projection</h3>"
-                "<p class='u-small'>Erased texts shrink towards 1 − strength; protected ones should stay at 1.</p>"
+                "<h3>Cosine of pictures with their own text</h3>"
+                "<p class='u-small'>It should fall for what is erased and stay for what is kept.</p>"
             )
-            norms = _plot(400, "norms")
-        return cls(services, tab, note, measure, by_strength, by_count, before, after, norms)
+            own = _plot(400, "own-similarity")
+        return cls(services, tab, note, measure, by_strength, by_count, before, after, own)
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -59,7 +59,7 @@ class TradeOffTab:
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [self.note, self.measure, self.by_strength, self.by_count, self.before, self.after, self.norms]
+        return [self.note, self.measure, self.by_strength, self.by_count, self.before, self.after, self.own]
 
     def render(self, session: Session) -> list[Any]:
         from unlearn.ui import trade_offs
@@ -73,7 +73,7 @@ class TradeOffTab:
             *self.curves(session),
             plots.similarity_matrix(before, geometry.names, session.erased, first, geometry.largest),
             plots.similarity_matrix(after, geometry.names, session.erased, last, geometry.largest),
-            plots.norm_bars(geometry.norms, session.erased),
+            plots.own_similarity_bars(geometry.similarity, geometry.names, session.erased),
         ]
 
     def curves(self, session: Session) -> list[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import cast
 
-from unlearn.encoders import class_embeddings
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError
 from unlearn.gallery import image_features
@@ -55,22 +54,20 @@ def holds(services: Services, session: Session) -> bool:
 
 
 def geometry(services: Services, session: Session) -> Geometry:
-    """Norms and similarities of the erased concepts and their neighbours.
+    """Similarities of the erased concepts and their neighbours.
 
     Raises:
         ConceptError: nothing is erased.
     """
-    erasure = _erased(session)
+    _erased(session)
     names = tuple(dict.fromkeys((*session.erased[:AT_RISK], *(near.name for near in services.at_risk(session)))))
     collection, vocabulary = services.collection(session), services.vocabulary_of(session)
-    texts = class_embeddings(services.encoder_of(session), names, vocabulary.templates)
-    norms = erasure.projection.on_texts(texts).norm(dim=-1)
     targets = collection.targets(vocabulary.names)
     similarity = {
         variant: image_text_similarity(encoder, image_features(encoder, collection), targets, names, vocabulary)
         for variant, encoder in services.variants(session).items()
     }
-    return Geometry(names, dict(zip(names, norms.tolist(), strict=True)), similarity)
+    return Geometry(names, similarity)
 
 
 def _erased(session: Session) -> ccup.Erasure:

@@ -1,0 +1,119 @@
+"""Paired CCUP: both factors against slow, obvious references, and what the form promises on the embedded model."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_texts import unit_columns
+from torch.nn import functional as F
+
+from unlearn.concepts import select
+from unlearn.encoders import class_embeddings
+from unlearn.erasers import ccup, paired
+from unlearn.evaluation.zero_shot import evaluate_zero_shot
+from unlearn.gallery import image_features
+
+seeds = st.integers(0, 2**31 - 1)
+fast = settings(max_examples=20, deadline=None)
+D, LAM, MU = 24, 1000.0, 100.0
+
+
+def problem(seed: int, sizes: tuple[int, ...] = (3, 1, 2), n: int = 30):
+    """Forget texts by concept and retained texts, as columns."""
+    columns = unit_columns(torch.Generator().manual_seed(seed), D, sum(sizes) + n, cone=0.8)
+    *forget, retain = columns.split([*sizes, n], dim=1)
+    return forget, retain
+
+
+def centre(texts, retain):
+    return F.normalize(texts[:, 0] - retain.mean(dim=1), dim=0)
+
+
+@given(seeds)
+@fast
+def test_each_direction_is_the_minimum_of_its_objective(seed):
+    forget, retain = problem(seed)
+    right = paired.fit(forget, paired.Surroundings.fit(retain, MU), lam=LAM).right.double()
+    for k, texts in enumerate(forget):
+        d = centre(texts, retain)
+        r = right[:, k].clone().requires_grad_()
+        score = d @ texts[:, 0]
+        objective = (
+            (r - d).square().sum()
+            + MU * D / retain.shape[1] * (retain.T @ r).square().sum()
+            + LAM / texts.shape[1] * (texts.T @ r - score).square().sum()
+        )
+        objective.backward()
+        assert r.grad.abs().max() < 1e-3 * LAM
+
+
+@given(seeds)
+@fast
+def test_the_functionals_are_the_ridge_solution_over_the_whole_covariance(seed):
+    forget, retain = problem(seed)
+    around = paired.Surroundings.fit(retain, MU)
+    left = paired.fit(forget, around, lam=LAM).left.double()
+    centred = retain - retain.mean(dim=1, keepdim=True)
+    scatter = centred @ centred.T
+    a = scatter / (scatter.trace() / D) + paired.NOISE * torch.eye(D, dtype=torch.float64)
+    d = torch.stack([centre(texts, retain) for texts in forget], dim=1)
+    gram = d.T @ torch.linalg.inv(a) @ d
+    ridge = paired.OVERLAP * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
+    expected = torch.linalg.inv(a) @ d @ torch.linalg.inv(gram + ridge)
+    scale = (left * expected).sum() / expected.square().sum()
+    torch.testing.assert_close(left, scale * expected, atol=1e-4, rtol=1e-4)
+    assert paired.LEAST - 1e-6 <= scale <= paired.MOST + 1e-6
+
+
+@given(seeds, st.integers(1, 6))
+@fast
+def test_taking_texts_out_solves_both_problems_without_them(seed, k):
+    _, retain = problem(seed)
+    whole, columns = paired.Surroundings.fit(retain, MU), torch.randn(D, 3, dtype=torch.float64)
+    less = whole.without(range(k))
+    assert torch.equal(less.texts, retain[:, k:])
+    centred = retain[:, k:] - retain.mean(dim=1, keepdim=True)
+    identity = torch.eye(D, dtype=torch.float64)
+    for factor, texts in ((less.pictures, centred), (less.words, retain[:, k:])):
+        dense = torch.linalg.solve(identity + factor.mu * texts @ texts.T, columns)
+        torch.testing.assert_close(factor.solve(columns), dense, atol=1e-8, rtol=1e-6)
+
+
+def test_one_retained_text_is_enough_and_a_concept_that_equals_it_changes_nothing_to_nan():
+    forget, retain = problem(0, (2,), n=1)
+    assert paired.fit(forget, paired.Surroundings.fit(retain, MU)).matrix.isfinite().all()
+    same = paired.fit([retain.clone()], paired.Surroundings.fit(retain, MU)).matrix
+    assert same.isfinite().all()
+
+
+@pytest.fixture(scope="module")
+def measured(pocket, gallery, vocabulary):
+    """Retained accuracy and the erased concepts' accuracy of both forms, for twenty concepts at once."""
+    report = evaluate_zero_shot(pocket, gallery, classnames=vocabulary.names)
+    known = [name for name, accuracy in report.per_class.items() if accuracy.top1 > 0]
+    selection = select(known[::13][:20], vocabulary=vocabulary)
+    found = {}
+    for mode in ("paired", "consistent"):
+        edited = ccup.erase(pocket, selection, ccup.Settings(mode=mode), vocabulary=vocabulary).apply(pocket)
+        found[mode] = evaluate_zero_shot(edited, gallery, forget=selection.forget_names, classnames=vocabulary.names)
+    return found
+
+
+def test_twenty_concepts_are_forgotten_and_the_others_keep_more_than_under_the_papers_form(measured):
+    assert measured["paired"].forget.top1 == measured["consistent"].forget.top1 == 0.0
+    assert measured["paired"].retain.top1 > measured["consistent"].retain.top1
+
+
+def test_the_edit_acts_where_pictures_and_words_of_the_concept_meet(pocket, gallery, vocabulary):
+    erasure = ccup.erase(pocket, select("dog", vocabulary=vocabulary), vocabulary=vocabulary)
+    features, texts = image_features(pocket, gallery), class_embeddings(pocket, vocabulary.names)
+    change = (erasure.projection.on_images(features) - features) @ texts.T
+    dogs, word = [p.concept == "dog" for p in gallery], vocabulary.names.index("dog")
+    pair = change[dogs][:, word].mean()
+    assert pair < -0.3
+    others = change[[not dog for dog in dogs]]
+    assert change[dogs].square().mean().sqrt() < 0.3 * pair.abs(), "the concept's pictures, any text"
+    assert others[:, word].square().mean().sqrt() < 0.5 * pair.abs(), "any picture, the concept's text"
+    assert others.square().mean().sqrt() < 0.05 * pair.abs(), "neither"
