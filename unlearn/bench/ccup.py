@@ -13,7 +13,7 @@ from unlearn.bench.table import Table, machine
 from unlearn.concepts import Vocabulary, load_vocabulary, select
 from unlearn.encoders import OpenClipEncoder, TextImageEncoder, class_embeddings
 from unlearn.erasers import ccup
-from unlearn.evaluation.zero_shot import ZeroShotReport, accuracy_among_few, evaluate_zero_shot
+from unlearn.evaluation.zero_shot import ZeroShotReport, evaluate_zero_shot, ranks_among_few
 from unlearn.gallery import Gallery, bundled_gallery, image_features, restore_features
 from unlearn.loading import load_clip
 
@@ -52,8 +52,8 @@ def erase_and_measure(
     )
     targets = gallery.targets(names)
     shown = torch.tensor([names[target] in forget for target in targets.tolist()])
-    few = accuracy_among_few(image_features(edited, gallery)[shown], class_embeddings(edited, names), targets[shown])
-    return Outcome(before, after, few.top1)
+    few = ranks_among_few(image_features(edited, gallery)[shown], class_embeddings(edited, names), targets[shown])
+    return Outcome(before, after, float((few < 1).float().mean()))
 
 
 def run(quick: bool = False, encoder: OpenClipEncoder | None = None) -> Table:

@@ -56,11 +56,16 @@ def recall_at(scores: Tensor, relevant: Tensor) -> Recall:
     n = len(scores)
     if n == 0:
         return Recall({k: float("nan") for k in KS}, 0)
+    ranks = relevant_ranks(scores, relevant)
+    return Recall({k: float((ranks < k).float().mean()) for k in KS}, n)
+
+
+def relevant_ranks(scores: Tensor, relevant: Tensor) -> Tensor:
+    """Rank, from 0, of each query's best relevant item, (queries,); without a relevant item, behind all items."""
     best = scores.masked_fill(~relevant, -torch.inf).amax(dim=1, keepdim=True)
     # Items that are not relevant and score at least as high stand before it: ties count against the model.
     before = ((scores >= best) & ~relevant).sum(dim=1)
-    found = relevant.any(dim=1)
-    return Recall({k: float(((before < k) & found).float().mean()) for k in KS}, n)
+    return before.masked_fill(~relevant.any(dim=1), scores.shape[1] + max(KS))
 
 
 @dataclass(frozen=True)
@@ -71,26 +76,41 @@ class RetrievalReport:
     image_to_text: dict[str, Recall]
 
 
-def evaluate_retrieval(encoder: TextImageEncoder, gallery: Gallery, *, forget: Collection[str] = ()) -> RetrievalReport:
+@dataclass(frozen=True)
+class Search:
+    """Queries against items: cosines and relevance (queries, items), and which queries are of erased concepts."""
+
+    scores: Tensor
+    relevant: Tensor
+    forgotten: Tensor
+
+    @property
+    def recall(self) -> dict[str, Recall]:
+        """recall@k on the erased concepts and on the others."""
+        parts = {"forget": self.forgotten, "retain": ~self.forgotten}
+        return {part: recall_at(self.scores[rows], self.relevant[rows]) for part, rows in parts.items()}
+
+
+def search_both_ways(encoder: TextImageEncoder, gallery: Gallery, *, forget: Collection[str] = ()) -> dict[str, Search]:
     """Query ``gallery`` with each of its captions and each of its pictures; the same concept is relevant."""
-    captions = tuple(dict.fromkeys(gallery.captions))
     concept_of = {p.caption: p.concept for p in gallery}
-    text_concepts = [concept_of[caption] for caption in captions]
+    captions = tuple(concept_of)
     ids = {name: i for i, name in enumerate(gallery.concepts)}
-    text_ids = torch.tensor([ids[name] for name in text_concepts])
-    image_ids = torch.tensor([ids[p.concept] for p in gallery])
+    texts = torch.tensor([ids[concept] for concept in concept_of.values()])
+    images = torch.tensor([ids[p.concept] for p in gallery])
     scores = similarity(class_embeddings(encoder, captions, ("{}",)), image_features(encoder, gallery))
-    relevant = text_ids[:, None] == image_ids
-    forgotten_names = {name.casefold() for name in forget}
-    forgotten = torch.tensor([name.casefold() in forgotten_names for name in gallery.concepts])
-    text_forgotten, image_forgotten = forgotten[text_ids], forgotten[image_ids]
-    return RetrievalReport(
-        text_to_image={
-            "forget": recall_at(scores[text_forgotten], relevant[text_forgotten]),
-            "retain": recall_at(scores[~text_forgotten], relevant[~text_forgotten]),
-        },
-        image_to_text={
-            "forget": recall_at(scores.T[image_forgotten], relevant.T[image_forgotten]),
-            "retain": recall_at(scores.T[~image_forgotten], relevant.T[~image_forgotten]),
-        },
-    )
+    relevant = texts[:, None] == images
+    erased = {name.casefold() for name in forget}
+    forgotten = torch.tensor([name.casefold() in erased for name in gallery.concepts])
+    return {
+        "text_to_image": Search(scores, relevant, forgotten[texts]),
+        "image_to_text": Search(scores.T, relevant.T, forgotten[images]),
+    }
+
+
+def evaluate_retrieval(encoder: TextImageEncoder, gallery: Gallery, *, forget: Collection[str] = ()) -> RetrievalReport:
+    """recall@k in ``gallery``, in both directions."""
+    found = {
+        direction: search.recall for direction, search in search_both_ways(encoder, gallery, forget=forget).items()
+    }
+    return RetrievalReport(**found)

@@ -44,8 +44,8 @@ class Accuracy:
     n: int
 
 
-def accuracy_among_few(image: Tensor, classes: Tensor, targets: Tensor, *, others: int = 4, seed: int = 0) -> Accuracy:
-    """Accuracy where a picture's own label stands among ``others`` wrong ones, drawn for each picture with ``seed``.
+def ranks_among_few(image: Tensor, classes: Tensor, targets: Tensor, *, others: int = 4, seed: int = 0) -> Tensor:
+    """Rank, from 0, of each picture's own label among ``others`` wrong ones, drawn for each with ``seed``, (n,).
 
     A model that knows nothing is right by chance, 1 / (others + 1). With hundreds of labels some always come before an
     erased one; with five, what is left of the concept shows.
@@ -60,7 +60,7 @@ def accuracy_among_few(image: Tensor, classes: Tensor, targets: Tensor, *, other
     own = scores.gather(1, targets[:, None])
     # The own label is drawn last, so the first few are always wrong ones.
     order = torch.rand(scores.shape, generator=generator).scatter(1, targets[:, None], 2.0).argsort(dim=1)
-    return accuracy_of((scores.gather(1, order[:, :others]) >= own).sum(dim=1))
+    return (scores.gather(1, order[:, :others]) >= own).sum(dim=1)
 
 
 @dataclass(frozen=True, eq=False)

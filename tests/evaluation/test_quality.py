@@ -1,0 +1,89 @@
+"""Everything that is measured of an edit, against loops that count by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from unlearn.concepts import select
+from unlearn.encoders import class_embeddings
+from unlearn.erasers import ccup
+from unlearn.evaluation.interference import measure_interference
+from unlearn.evaluation.quality import evaluate_edit, harmonic_mean
+from unlearn.gallery import image_features
+
+
+def without(name, toy, vocabulary):
+    selection, settings = select(name, vocabulary=vocabulary), ccup.Settings(mode="consistent")
+    return ccup.erase(toy, selection, settings, vocabulary=vocabulary).apply(toy)
+
+
+@pytest.fixture(scope="module")
+def edited(toy, toy_vocabulary):
+    return without("frog", toy, toy_vocabulary)
+
+
+@pytest.fixture(scope="module")
+def quality(toy, edited, toy_gallery, toy_vocabulary):
+    return evaluate_edit(toy, edited, toy_gallery, forget=["FROG"], classnames=toy_vocabulary.names)
+
+
+def test_every_number_equals_counting_by_hand(toy, edited, toy_gallery, toy_vocabulary, quality):
+    names = toy_vocabulary.names
+    for when, model in (("before", toy), ("after", edited)):
+        images, texts = image_features(model, toy_gallery), class_embeddings(model, names)
+        hits, cosines = {True: [], False: []}, {True: [], False: []}
+        for picture, image in zip(toy_gallery, images, strict=True):
+            scores = [float(image @ text) for text in texts]
+            own = names.index(picture.concept)
+            hits[picture.concept == "frog"].append(scores.index(max(scores)) == own)
+            cosines[picture.concept == "frog"].append(scores[own])
+        for part, is_erased in (("forget", True), ("retain", False)):
+            accuracy, cosine = (getattr(found[part], when) for found in (quality.top1, quality.similarity))
+            assert accuracy.mean == pytest.approx(sum(hits[is_erased]) / len(hits[is_erased]))
+            assert accuracy.n == len(hits[is_erased])
+            assert cosine.mean == pytest.approx(sum(cosines[is_erased]) / len(cosines[is_erased]), abs=1e-5)
+
+
+def test_the_erased_falls_and_the_rest_stays(quality):
+    assert quality.top1["forget"].before.mean == 1.0
+    assert quality.top1["forget"].after.mean == 0.0
+    assert quality.similarity["forget"].difference.high < 0
+    assert quality.top1["retain"].after.mean == quality.top1["retain"].before.mean
+    assert quality.recall["image_to_text"]["forget"][1].after.mean < 0.2
+    assert quality.recall["text_to_image"]["retain"][5].after.mean == 1.0
+    assert quality.among_few.after.mean < quality.among_few.before.mean == 1.0
+    assert quality.harmonic_mean > 0.9
+
+
+@pytest.mark.parametrize(
+    ("forget", "before", "after", "expected"),
+    [(0.0, 0.8, 0.8, 1.0), (1.0, 0.8, 0.8, 0.0), (0.0, 0.8, 0.4, 2 / 3), (0.0, 0.8, 0.9, 1.0), (1.0, 0.8, 0.0, 0.0)],
+)
+def test_the_harmonic_mean_wants_both(forget, before, after, expected):
+    assert harmonic_mean(forget, before, after) == pytest.approx(expected)
+
+
+def test_pictures_of_labels_that_are_not_offered_are_left_out(toy, edited, toy_gallery):
+    quality = evaluate_edit(toy, edited, toy_gallery, forget=["frog"], classnames=["frog", "apple"])
+    assert (quality.top1["forget"].before.n, quality.top1["retain"].before.n) == (12, 12)
+
+
+def test_interference_is_what_erasing_each_alone_does_to_each(toy, toy_gallery, toy_vocabulary):
+    names = ("frog", "apple", "unicorn")
+
+    def erase(name):
+        return without(name, toy, toy_vocabulary)
+
+    found = measure_interference(toy, erase, toy_gallery, names, toy_vocabulary.names)
+    assert found.counts == (12, 12, 0)
+    assert found.top1[:, 2].isnan().all()
+    assert found.top1[0, 0] == found.top1[1, 1] == -1.0
+    assert found.top1[0, 1] == found.top1[1, 0] == 0.0
+    frogs = toy_gallery.where(lambda picture: picture.concept == "frog")
+    texts = class_embeddings(toy, toy_vocabulary.names)
+    own = toy_vocabulary.names.index("frog")
+    seen = [
+        (toy.logit_scale * image_features(m, frogs) @ texts.T).softmax(1)[:, own].mean() for m in (toy, erase("frog"))
+    ]
+    torch.testing.assert_close(found.probability[0, 0], seen[1] - seen[0], atol=1e-5, rtol=0)
