@@ -68,6 +68,12 @@ def test_evaluate_prints_fractions_as_json(erased, folder, capsys):
     assert main(["evaluate", "--images", str(folder), "--erasure", str(erased), "--json"]) == 0
     after = json.loads(capsys.readouterr().out)
     assert set(before) == {"top1", "top5", "n", "forget", "retain", "per_class", "recall"}
+    edit = after.pop("edit")
+    assert set(after) == set(before)
+    assert edit["top1"]["forget"]["after"]["mean"] == after["forget"]["top1"]
+    moved = edit["top1"]["retain"]["difference"]
+    assert moved["low"] <= moved["mean"] <= moved["high"]
+    assert 0.5 < edit["harmonic_mean"] <= 1
     assert set(before["per_class"]) == {"cat", "hot dog", "dog", "pizza", "car"}
     assert before["forget"] == {"top1": None, "n": 0}
     assert after["forget"]["n"] >= 2

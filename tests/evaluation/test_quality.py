@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unlearn.concepts import select
+from unlearn.concepts import Vocabulary, select
 from unlearn.encoders import class_embeddings
 from unlearn.erasers import ccup
 from unlearn.evaluation.interference import measure_interference
@@ -25,7 +25,7 @@ def edited(toy, toy_vocabulary):
 
 @pytest.fixture(scope="module")
 def quality(toy, edited, toy_gallery, toy_vocabulary):
-    return evaluate_edit(toy, edited, toy_gallery, forget=["FROG"], classnames=toy_vocabulary.names)
+    return evaluate_edit(toy, edited, toy_gallery, forget=["FROG"], vocabulary=toy_vocabulary)
 
 
 def test_every_number_equals_counting_by_hand(toy, edited, toy_gallery, toy_vocabulary, quality):
@@ -65,7 +65,7 @@ def test_the_harmonic_mean_wants_both(forget, before, after, expected):
 
 
 def test_pictures_of_labels_that_are_not_offered_are_left_out(toy, edited, toy_gallery):
-    quality = evaluate_edit(toy, edited, toy_gallery, forget=["frog"], classnames=["frog", "apple"])
+    quality = evaluate_edit(toy, edited, toy_gallery, forget=["frog"], vocabulary=Vocabulary.of(["frog", "apple"]))
     assert (quality.top1["forget"].before.n, quality.top1["retain"].before.n) == (12, 12)
 
 
@@ -75,7 +75,7 @@ def test_interference_is_what_erasing_each_alone_does_to_each(toy, toy_gallery, 
     def erase(name):
         return without(name, toy, toy_vocabulary)
 
-    found = measure_interference(toy, erase, toy_gallery, names, toy_vocabulary.names)
+    found = measure_interference(toy, erase, toy_gallery, names, toy_vocabulary)
     assert found.counts == (12, 12, 0)
     assert found.top1[:, 2].isnan().all()
     assert found.top1[0, 0] == found.top1[1, 1] == -1.0

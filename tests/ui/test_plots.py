@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from unlearn import plots
+from unlearn.evaluation.interference import Interference
 from unlearn.trade_off import TradeOffPoint
 
 PROBABILITIES = {"Original": {"cat": 0.9, "<b>dog</b>": 0.1}, "CCUP": {"cat": 0.02, "<b>dog</b>": 0.98}}
@@ -71,3 +72,12 @@ def test_figures_are_transparent_so_that_they_fit_light_and_dark_pages():
         plots.own_similarity_bars({"CCUP": torch.eye(1)}, ["a"], []),
     ):
         assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
+
+
+def test_interference_shows_who_loses_and_leaves_the_unknown_blank():
+    change = torch.tensor([[-0.9, -0.05], [0.0, torch.nan]])
+    found = Interference(("cat", "dog"), probability=change, top1=change, counts=(2, 0))
+    drawn = json.loads(plots.interference_matrix(found, ["cat"]).to_json())["data"][0]
+    assert drawn["z"][1] == [0.0, None]
+    assert drawn["z"][0] == pytest.approx([-0.9, -0.05])
+    assert drawn["customdata"][0][1] == ["cat", "dog"]

@@ -29,9 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
-    from unlearn.cli.metrics import retrieval_metrics, zero_shot_metrics
+    from unlearn.cli.metrics import edit_metrics, retrieval_metrics, zero_shot_metrics
     from unlearn.concepts import Vocabulary, parse_names
     from unlearn.encoders import TextImageEncoder
+    from unlearn.evaluation.quality import evaluate_edit
     from unlearn.evaluation.retrieval import evaluate_retrieval
     from unlearn.evaluation.zero_shot import evaluate_zero_shot
     from unlearn.export import load_erasure
@@ -59,6 +60,10 @@ def run(arguments: argparse.Namespace) -> None:
         "per_class": {name: accuracy.top1 for name, accuracy in report.per_class.items()},
         "recall": retrieval_metrics(evaluate_retrieval(encoder, gallery, forget=forget)),
     }
+    quality = None
+    if arguments.erasure is not None:
+        quality = evaluate_edit(base, encoder, gallery, forget=forget, vocabulary=offered)
+        result["edit"] = edit_metrics(quality)
     if arguments.json:
         print(json.dumps(result))
         return
@@ -67,3 +72,8 @@ def run(arguments: argparse.Namespace) -> None:
         accuracy = getattr(report, part)
         if accuracy.n:
             print(f"{part}: top-1 {accuracy.top1:.1%}, top-5 {accuracy.top5:.1%} (n = {accuracy.n})")
+    if quality is not None:
+        for part, change in quality.top1.items():
+            moved = change.difference
+            print(f"{part}, change of top-1: {moved.mean:+.1%} (95 % interval {moved.low:+.1%} to {moved.high:+.1%})")
+        print(f"harmonic mean of forgetting and retention: {quality.harmonic_mean:.3f}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
+from unlearn.evaluation.quality import Quality
 from unlearn.evaluation.retrieval import Recall, RetrievalReport
 from unlearn.evaluation.zero_shot import ZeroShotReport
 
@@ -26,6 +28,18 @@ def retrieval_metrics(report: RetrievalReport) -> dict[str, Any]:
         direction: {part: _recall(recall) for part, recall in parts.items()}
         for direction, parts in (("text_to_image", report.text_to_image), ("image_to_text", report.image_to_text))
     }
+
+
+def edit_metrics(quality: Quality) -> dict[str, Any]:
+    """The fields of :class:`Quality` and its harmonic mean; ``{"mean", "low", "high", "n"}`` for every interval."""
+    measured: dict[str, Any] = _plain(asdict(quality))
+    return measured | {"harmonic_mean": _number(quality.harmonic_mean)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return _number(value) if isinstance(value, float) else value
 
 
 def _recall(recall: Recall) -> dict[str, float | int | None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from unlearn.concepts import Vocabulary
 from unlearn.encoders import TextImageEncoder
 from unlearn.evaluation.zero_shot import label_probabilities
 from unlearn.gallery import Gallery, image_features
@@ -35,7 +36,7 @@ def measure_interference(
     erase: Callable[[str], TextImageEncoder],
     gallery: Gallery,
     names: Sequence[str],
-    classnames: Sequence[str],
+    vocabulary: Vocabulary,
 ) -> Interference:
     """Erase each of ``names`` alone, and look at the pictures of all of them.
 
@@ -44,24 +45,24 @@ def measure_interference(
         erase: gives the model without one concept.
         gallery: pictures to look at; more styles tell more, as a concept has few pictures in each.
         names: concepts, related ones to tell anything.
-        classnames: labels offered.
+        vocabulary: labels offered.
     """
     among = {name.casefold() for name in names}
     shown = gallery.where(lambda picture: picture.concept.casefold() in among)
     columns = shown.targets(names)
-    before = _seen(original, shown, classnames)
+    before = _seen(original, shown, vocabulary)
     rows = [
-        [now - then for now, then in zip(_seen(erase(name), shown, classnames), before, strict=True)] for name in names
+        [now - then for now, then in zip(_seen(erase(name), shown, vocabulary), before, strict=True)] for name in names
     ]
     counts = torch.bincount(columns, minlength=len(names))
     probability, top1 = (_by_column([row[i] for row in rows], columns, counts) for i in (0, 1))
     return Interference(tuple(names), probability, top1, tuple(counts.tolist()))
 
 
-def _seen(model: TextImageEncoder, shown: Gallery, classnames: Sequence[str]) -> tuple[Tensor, Tensor]:
+def _seen(model: TextImageEncoder, shown: Gallery, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
     """The own label's probability, and whether it comes first, of every picture, (n,) each."""
-    probabilities = label_probabilities(model, image_features(model, shown), classnames)
-    targets = shown.targets(classnames)
+    probabilities = label_probabilities(model, image_features(model, shown), vocabulary.names, vocabulary.templates)
+    targets = shown.targets(vocabulary.names)
     own = probabilities.gather(1, targets[:, None])
     first = (probabilities >= own).sum(dim=1) == 1  # a tie counts against the label
     return own[:, 0], first.float()

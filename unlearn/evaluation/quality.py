@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from unlearn.concepts import Vocabulary
 from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
 from unlearn.evaluation.intervals import Change, change
 from unlearn.evaluation.retrieval import KS, relevant_ranks, search_both_ways
@@ -53,7 +54,7 @@ def evaluate_edit(
     gallery: Gallery,
     *,
     forget: Collection[str],
-    classnames: Sequence[str],
+    vocabulary: Vocabulary,
     seed: int = 0,
 ) -> Quality:
     """Measure ``edited`` beside ``original`` on ``gallery``.
@@ -61,21 +62,24 @@ def evaluate_edit(
     Args:
         original: the model before the edit.
         edited: the model after it.
-        gallery: pictures; those of a concept that is not among ``classnames`` are left out.
+        gallery: pictures; those of a concept that ``vocabulary`` has no label for are left out.
         forget: what was to be erased.
-        classnames: labels offered, erased ones included.
+        vocabulary: labels offered, erased ones included.
         seed: of the intervals, and of the labels drawn for ``among_few``.
     """
-    offered = {name.casefold() for name in classnames}
+    offered = {name.casefold() for name in vocabulary.names}
     shown = gallery.where(lambda picture: picture.concept.casefold() in offered)
     erased = {name.casefold() for name in forget}
     forgotten = torch.tensor([picture.concept.casefold() in erased for picture in shown], dtype=torch.bool)
     parts = {"forget": forgotten, "retain": ~forgotten}
     models = (original, edited)
 
-    ranks = [evaluate_zero_shot(model, shown, classnames=classnames).ranks for model in models]
-    few = [_among_few(model, shown, classnames, forgotten, seed) for model in models]
-    own = [_own_similarity(model, shown) for model in models]
+    ranks = [
+        evaluate_zero_shot(model, shown, classnames=vocabulary.names, templates=vocabulary.templates).ranks
+        for model in models
+    ]
+    few = [_among_few(model, shown, vocabulary, forgotten, seed) for model in models]
+    own = [_own_similarity(model, shown, vocabulary) for model in models]
     return Quality(
         top1={part: _compare(ranks, 1, rows, seed) for part, rows in parts.items()},
         top5={part: _compare(ranks, 5, rows, seed) for part, rows in parts.items()},
@@ -90,15 +94,14 @@ def _compare(ranks: Sequence[Tensor], k: int, rows: Tensor, seed: int) -> Change
     return change(before, after, seed=seed)
 
 
-def _among_few(
-    model: TextImageEncoder, shown: Gallery, classnames: Sequence[str], forgotten: Tensor, seed: int
-) -> Tensor:
-    images, targets = image_features(model, shown)[forgotten], shown.targets(classnames)[forgotten]
-    return ranks_among_few(images, class_embeddings(model, classnames), targets, seed=seed) < 1
+def _among_few(model: TextImageEncoder, shown: Gallery, vocabulary: Vocabulary, forgotten: Tensor, seed: int) -> Tensor:
+    images, targets = image_features(model, shown)[forgotten], shown.targets(vocabulary.names)[forgotten]
+    classes = class_embeddings(model, vocabulary.names, vocabulary.templates)
+    return ranks_among_few(images, classes, targets, seed=seed) < 1
 
 
-def _own_similarity(model: TextImageEncoder, shown: Gallery) -> Tensor:
-    texts = class_embeddings(model, shown.concepts)
+def _own_similarity(model: TextImageEncoder, shown: Gallery, vocabulary: Vocabulary) -> Tensor:
+    texts = class_embeddings(model, shown.concepts, vocabulary.templates)
     images, targets = image_features(model, shown), shown.targets(shown.concepts)
     return similarity(images, texts).gather(1, targets[:, None])[:, 0]
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from unlearn.erasers.ccup import Erasure
     from unlearn.erasers.ccup import Settings as ErasureSettings
+    from unlearn.evaluation.interference import Interference
     from unlearn.evaluation.neighbours import Neighbour
     from unlearn.evaluation.zero_shot import Accuracy
     from unlearn.gallery import Gallery, Picture
@@ -71,10 +72,17 @@ class FoundCaption:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Mean picture–text cosines of a few concepts, (names, names) with pictures as rows, by variant."""
+    """How a few concepts stand to one another.
+
+    Attributes:
+        names: the erased and those most at risk.
+        similarity: mean picture–text cosines, (names, names) with pictures as rows, by variant.
+        interference: what erasing each alone, in the same way, does to each.
+    """
 
     names: tuple[str, ...]
     similarity: dict[str, Tensor]
+    interference: Interference
 
     @property
     def largest(self) -> float:

@@ -30,6 +30,7 @@ class TradeOffTab:
     before: gr.Plot
     after: gr.Plot
     own: gr.Plot
+    interference: gr.Plot
 
     @classmethod
     def build(cls, services: Provider) -> TradeOffTab:
@@ -46,12 +47,21 @@ class TradeOffTab:
             with gr.Row():
                 before = _plot(400, "similarity-before")
                 after = _plot(400, "similarity-after")
-            gr.HTML(
-                "<h3>Cosine of pictures with their own text</h3>"
-                "<p class='u-small'>It should fall for what is erased and stay for what is kept.</p>"
-            )
-            own = _plot(400, "own-similarity")
-        return cls(services, tab, note, measure, by_strength, by_count, before, after, own)
+            with gr.Row(equal_height=False):
+                with gr.Column(min_width=300):
+                    gr.HTML(
+                        "<h3>Cosine of pictures with their own text</h3>"
+                        "<p class='u-small'>It should fall for what is erased and stay for what is kept.</p>"
+                    )
+                    own = _plot(400, "own-similarity")
+                with gr.Column(min_width=300):
+                    gr.HTML(
+                        "<h3>Who is hurt by whom</h3>"
+                        "<p class='u-small'>Erase a row alone: how the right label's probability changes in pictures "
+                        "of each column.</p>"
+                    )
+                    interference = _plot(400, "interference")
+        return cls(services, tab, note, measure, by_strength, by_count, before, after, own, interference)
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -59,7 +69,16 @@ class TradeOffTab:
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [self.note, self.measure, self.by_strength, self.by_count, self.before, self.after, self.own]
+        return [
+            self.note,
+            self.measure,
+            self.by_strength,
+            self.by_count,
+            self.before,
+            self.after,
+            self.own,
+            self.interference,
+        ]
 
     def render(self, session: Session) -> list[Any]:
         from unlearn.ui import trade_offs
@@ -74,6 +93,7 @@ class TradeOffTab:
             plots.similarity_matrix(before, geometry.names, session.erased, first, geometry.largest),
             plots.similarity_matrix(after, geometry.names, session.erased, last, geometry.largest),
             plots.own_similarity_bars(geometry.similarity, geometry.names, session.erased),
+            plots.interference_matrix(geometry.interference, session.erased),
         ]
 
     def curves(self, session: Session) -> list[Any]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import cast
 
+from unlearn.concepts import select
+from unlearn.encoders import TextImageEncoder
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError
+from unlearn.evaluation.interference import measure_interference
 from unlearn.gallery import image_features
 from unlearn.trade_off import STRENGTHS, TradeOffPoint, image_text_similarity, sweep_count, sweep_strength
 from unlearn.ui.results import Geometry, TradeOff
@@ -54,20 +57,26 @@ def holds(services: Services, session: Session) -> bool:
 
 
 def geometry(services: Services, session: Session) -> Geometry:
-    """Similarities of the erased concepts and their neighbours.
+    """Similarities of the erased concepts and their neighbours, and what each does to each.
 
     Raises:
         ConceptError: nothing is erased.
     """
-    _erased(session)
+    erasure, encoder, vocabulary = _erased(session), services.encoder_of(session), services.vocabulary_of(session)
     names = tuple(dict.fromkeys((*session.erased[:AT_RISK], *(near.name for near in services.at_risk(session)))))
-    collection, vocabulary = services.collection(session), services.vocabulary_of(session)
+    collection = services.collection(session)
     targets = collection.targets(vocabulary.names)
     similarity = {
-        variant: image_text_similarity(encoder, image_features(encoder, collection), targets, names, vocabulary)
-        for variant, encoder in services.variants(session).items()
+        variant: image_text_similarity(model, image_features(model, collection), targets, names, vocabulary)
+        for variant, model in services.variants(session).items()
     }
-    return Geometry(names, similarity)
+
+    def erase(name: str) -> TextImageEncoder:
+        alone = select([name], vocabulary=vocabulary)
+        return ccup.erase(encoder, alone, erasure.settings, vocabulary=vocabulary).apply(encoder)
+
+    interference = measure_interference(encoder, erase, collection, names, vocabulary)
+    return Geometry(names, similarity, interference)
 
 
 def _erased(session: Session) -> ccup.Erasure:
