@@ -12,7 +12,7 @@ import gradio as gr
 from gradio.components.api_component import Api
 
 from unlearn.ui.api import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, result
-from unlearn.ui.cliperase_tab import POLL
+from unlearn.ui.background import followed
 from unlearn.ui.drawing_markup import picture_uri
 from unlearn.ui.guard import sentence_of
 from unlearn.ui.loading import Provider
@@ -49,15 +49,11 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
         """
         try:
             request = FineTuneRequest(forget, steps, learning_rate, trainable, forgetting, seed)
-            status: RunStatus | None = await asyncio.to_thread(lambda: services().start_run(visitor, request))
+            await asyncio.to_thread(lambda: services().start_run(visitor, request))
         except Exception as error:
             raise gr.Error(sentence_of(error), print_exception=False) from None
-        while status is not None:
+        async for status in followed(lambda: services().run_of(visitor)):
             yield _run_report(status)
-            if status.ended:
-                return
-            await asyncio.sleep(POLL)
-            status = services().run_of(visitor)
 
     async def generate(  # noqa: PLR0917  its arguments are the endpoint's
         visitor: Visitor,
@@ -85,15 +81,11 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
         own_guidance = None if guidance == LEFT_OPEN else guidance
         request = DrawRequest(prompt, pipeline, seed, own_steps, own_guidance, count, edit, way, judge)
         try:
-            status: DrawStatus | None = start_drawing(services(), visitor, request)
+            start_drawing(services(), visitor, request)
         except Exception as error:
             raise gr.Error(sentence_of(error), print_exception=False) from None
-        while status is not None:
+        async for status in followed(lambda: drawing_of(services(), visitor)):
             yield _drawing_report(status)
-            if status.ended:
-                return
-            await asyncio.sleep(POLL)
-            status = drawing_of(services(), visitor)
 
     def cancel(visitor: Visitor) -> dict[str, Any]:
         """Stop this session's run and drawing within a step; the edit in force and the pictures stay.
@@ -103,8 +95,7 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
         from unlearn.ui.generation import stop_drawing
 
         status, drawing = services().cancel_run(visitor), stop_drawing(services(), visitor)
-        report = _run_report(status) if status else {"state": "none"}
-        return report | {"drawing": str(drawing.state) if drawing else "none"}
+        return _run_report(status) | {"drawing": str(drawing.state) if drawing else "none"}
 
     run = FineTuneRequest()
     endpoint(cancel, [visitor], [result()])
@@ -146,15 +137,19 @@ def _stream(handler: Any, visitor: gr.State, *parameters: Api) -> None:
     )
 
 
-def _run_report(status: RunStatus) -> dict[str, Any]:
+def _run_report(status: RunStatus | None) -> dict[str, Any]:
     """A run's state for a program: numbers that are not there are null."""
+    if status is None:
+        return {"state": "none"}
     last = asdict(status.progress[-1]) if status.progress else {}
     numbers = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in last.items()}
     return {"state": str(status.state), "place": status.place, "message": status.message, **numbers}
 
 
-def _drawing_report(status: DrawStatus) -> dict[str, Any]:
+def _drawing_report(status: DrawStatus | None) -> dict[str, Any]:
     """A drawing's state for a program; pictures and what is seen in them once it is done."""
+    if status is None:
+        return {"state": "none"}
     from unlearn.diffusion.records import report
     from unlearn.ui.generation import Drawn, Rates
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import gradio as gr
 
 from unlearn import plots
 from unlearn.ui import markup
+from unlearn.ui.background import followed, switches
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import FineTuneRequest, Session, Visitor
@@ -25,8 +25,6 @@ INTRO = (
     "erases the concepts named on the left, learns from pictures that are never measured on, and when it is done joins "
     "the comparison in every view. Pictures of a concept that the gallery lacks can be added on the left.</p>"
 )
-#: Seconds between two looks at a run.
-POLL = 0.7
 
 
 @dataclass(frozen=True)
@@ -97,11 +95,10 @@ class CLIPEraseTab:
     def of_status(self, visitor: Visitor, status: RunStatus | None) -> list[Any]:
         """The values of ``outputs`` for a run as it is now; its result comes into force here."""
         if status is None:
-            return [gr.update(interactive=True), gr.update(interactive=False), *self.render(visitor.session)[2:]]
+            return [*switches(None), *self.render(visitor.session)[2:]]
         records = steps_of(status)
         return [
-            gr.update(interactive=status.ended),
-            gr.update(interactive=not status.ended),
+            *switches(status),
             gr.update(interactive=visitor.session.fine_tuned is not None),
             markup.run_status(status),
             plots.loss_curves(records) if records else gr.skip(),
@@ -110,15 +107,8 @@ class CLIPEraseTab:
 
     async def watch(self, visitor: Visitor) -> AsyncIterator[list[Any]]:
         """Show the visitor's run until it has ended, on whichever page it was started."""
-        shown: RunStatus | None = None
-        while True:
-            status = self.services().run_of(visitor)
-            if status != shown or status is None:
-                shown = status
-                yield self.of_status(visitor, status)
-            if status is None or status.ended:
-                return
-            await asyncio.sleep(POLL)
+        async for status in followed(lambda: self.services().run_of(visitor)):
+            yield self.of_status(visitor, status)
 
     @property
     def settings(self) -> list[gr.components.Component]:

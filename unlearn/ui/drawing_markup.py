@@ -9,13 +9,14 @@ from html import escape
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from unlearn.ui.markup import bar, name_of, percent
+from unlearn.ui.background import Moving, told
+from unlearn.ui.markup import name_of, percent
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from unlearn.evaluation.generation import Sight
-    from unlearn.ui.generation import Drawn, DrawStatus, Rates
+    from unlearn.ui.generation import Drawn, DrawStatus, Progress, Rates
 
 
 def picture_uri(image: Image) -> str:
@@ -32,34 +33,39 @@ def no_drawing() -> str:
 
 def drawing_status(status: DrawStatus) -> str:
     """A drawing in a sentence, and while it moves a bar and the first pair as it takes shape."""
+    return told(
+        status,
+        _drawing,
+        stopped="Stopped. The pictures drawn before are still here.",
+        below=_preview(status.progress),
+    )
+
+
+def _drawing(last: Progress | None) -> Moving:
     from unlearn.diffusion.drawing import Step
 
-    last = status.progress[-1] if status.progress else None
-    shown = preview = ""
-    if status.state == "waiting":
-        text = f"In line: {status.place} before you." if status.place else "Starting."
-    elif status.state == "failed":
-        text = status.message
-    elif status.state == "cancelled":
-        text = "Stopped. The pictures drawn before are still here."
-    elif status.state == "done":
+    if last is None:
+        return Moving("Loading the diffusion model and carrying the edit into it.")
+    if last.step == last.steps:
+        return Moving("Looking at the pictures.", 1)
+    left = f", about {last.seconds_left:.0f} s left" if isinstance(last, Step) else ""
+    return Moving(f"Step {last.step} of {last.steps}{left}.", last.step, last.steps)
+
+
+def _preview(progress: Sequence[Progress]) -> str:
+    from unlearn.diffusion.drawing import Step
+
+    seen = next((p.preview for p in reversed(progress) if isinstance(p, Step) and p.preview), None)
+    if seen is None:
         return ""
-    elif last is None:
-        text, shown = "Loading the diffusion model and carrying the edit into it.", bar(0, 1)
-    elif last.step == last.steps:
-        text, shown = "Looking at the pictures.", bar(1, 1)
-    else:
-        left = f", about {last.seconds_left:.0f} s left" if isinstance(last, Step) else ""
-        text, shown = f"Step {last.step} of {last.steps}{left}.", bar(last.step, last.steps)
-    if shown and status.progress:
-        seen = next((p.preview for p in reversed(status.progress) if isinstance(p, Step) and p.preview), None)
-        if seen:
-            preview = '<div class="u-preview">' + "".join(
-                f'<img src="{picture_uri(image)}" alt="taking shape, {side}">'
-                for side, image in zip(("before", "after"), seen, strict=True)
-            )
-            preview += "</div>"
-    return f'<div class="u-run" role="status"><p>{escape(text)}</p>{shown}{preview}</div>'
+    return (
+        '<div class="u-preview">'
+        + "".join(
+            f'<img src="{picture_uri(image)}" alt="taking shape, {side}">'
+            for side, image in zip(("before", "after"), seen, strict=True)
+        )
+        + "</div>"
+    )
 
 
 def drawn(result: Drawn) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from unlearn.ui import drawing_markup
-from unlearn.ui.cliperase_tab import POLL
+from unlearn.ui.background import followed, switches
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import DrawRequest, Session, Visitor
@@ -127,8 +126,8 @@ class GenerationTab:
 
     def of_status(self, status: DrawStatus | None) -> list[Any]:
         """The values of ``outputs`` for a drawing as it is now."""
-        busy = status is not None and not status.ended
-        buttons = [gr.update(interactive=not busy), gr.update(interactive=not busy), gr.update(interactive=busy)]
+        start, stop = switches(status)
+        buttons = [start, start, stop]
         if status is None:
             return [*buttons, *[gr.skip()] * (len(self.outputs) - 3)]
         from unlearn.ui.generation import Drawn, Rates
@@ -147,15 +146,8 @@ class GenerationTab:
         """Show the visitor's drawing until it is complete, on whichever page it was started."""
         from unlearn.ui.generation import drawing_of
 
-        shown: DrawStatus | None = None
-        while True:
-            status = drawing_of(self.services(), visitor)
-            if status != shown or status is None:
-                shown = status
-                yield self.of_status(status)
-            if status is None or status.ended:
-                return
-            await asyncio.sleep(POLL)
+        async for status in followed(lambda: drawing_of(self.services(), visitor)):
+            yield self.of_status(status)
 
     def begin(self, visitor: Visitor, *values: Any) -> list[Any]:
         """Put the visitor's drawing in line."""

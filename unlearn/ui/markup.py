@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from unlearn.plots import COLOURS
+from unlearn.ui.background import Moving, told
 
 if TYPE_CHECKING:
+    from unlearn.erasers.cliperase import Progress
     from unlearn.evaluation.retrieval import RetrievalReport
     from unlearn.gallery import Picture
     from unlearn.ui.results import FoundCaption, FoundPicture, SplitAccuracy, Summary
@@ -175,30 +177,23 @@ def no_run() -> str:
 
 def run_status(status: RunStatus) -> str:
     """A run in a sentence, and a bar while it moves."""
+    seconds = getattr(status.progress[-1], "seconds", 0.0) if status.progress else 0.0
+    return told(
+        status,
+        _training,
+        stopped="Stopped. What was in force before still is.",
+        done=f"Done in {seconds:.0f} s of training: “CLIPErase” now stands in every view.",
+    )
+
+
+def _training(last: Progress | None) -> Moving:
     from unlearn.finetuning.prepared import Preparation  # a run has loaded it already
 
-    last = status.progress[-1] if status.progress else None
-    shown = ""
-    if status.state == "waiting":
-        text = f"In line: {status.place} before you." if status.place else "Starting."
-    elif status.state == "failed":
-        text = status.message
-    elif status.state == "cancelled":
-        text = "Stopped. What was in force before still is."
-    elif last is None:
-        text, shown = "Starting.", bar(0, 1)
-    elif isinstance(last, Preparation):
-        text, shown = f"Encoding pictures: {last.done} of {last.total}.", bar(last.done, last.total)
-    elif status.state == "done":
-        text = f"Done in {last.seconds:.0f} s of training: “CLIPErase” now stands in every view."
-    elif last.step == last.steps:
-        text, shown = "Encoding the gallery with the new weights.", bar(1, 1)
-    else:
-        left = "" if math.isnan(last.eta) else f", about {last.eta:.0f} s left"
-        text, shown = f"Step {last.step} of {last.steps}{left}.", bar(last.step, last.steps)
-    return f'<div class="u-run" role="status"><p>{escape(text)}</p>{shown}</div>'
-
-
-def bar(done: int, total: int) -> str:
-    """A progress bar."""
-    return f'<progress value="{done}" max="{total}"></progress>'
+    if last is None:
+        return Moving("Starting.")
+    if isinstance(last, Preparation):
+        return Moving(f"Encoding pictures: {last.done} of {last.total}.", last.done, last.total)
+    if last.step == last.steps:
+        return Moving("Encoding the gallery with the new weights.", 1)
+    left = "" if math.isnan(last.eta) else f", about {last.eta:.0f} s left"
+    return Moving(f"Step {last.step} of {last.steps}{left}.", last.step, last.steps)

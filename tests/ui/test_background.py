@@ -1,0 +1,55 @@
+"""A background run on the screen: every change of it is seen once, its end is the last, its words are escaped."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from unlearn.jobs import State, Status
+from unlearn.ui import background
+from unlearn.ui.background import Moving, followed, switches, told
+
+RUNNING = Status(State.RUNNING, progress=(1,))
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    monkeypatch.setattr(background, "POLL", 0)
+
+
+def seen(states):
+    looks = iter(states)
+
+    async def collect():
+        return [status async for status in followed(lambda: next(looks))]
+
+    return asyncio.run(collect())
+
+
+def test_a_run_is_shown_whenever_it_has_changed_until_it_has_ended():
+    waiting, done = Status(State.WAITING), Status(State.DONE, result="it")
+    assert seen([waiting, waiting, RUNNING, RUNNING, done, "never looked at"]) == [waiting, RUNNING, done]
+    assert seen([None, "never looked at"]) == [None]
+    assert seen([RUNNING, None, "never looked at"]) == [RUNNING, None], "a run that was forgotten is over"
+
+
+def test_one_of_start_and_stop_can_be_pressed():
+    for status in (None, RUNNING, Status(State.WAITING), Status(State.FAILED)):
+        start, stop = (update["interactive"] for update in switches(status))
+        assert start != stop
+        assert start == (status is None or status.ended)
+
+
+def test_a_run_is_a_sentence_and_a_bar_only_while_it_moves():
+    def shown(status):
+        return told(status, lambda last: Moving(f"At {last}.", last or 0, 9), stopped="Stopped.", below="<b>below</b>")
+
+    assert "At 1." in shown(RUNNING)
+    assert '<progress value="1" max="9"></progress><b>below</b>' in shown(RUNNING)
+    assert "In line: 2 before you." in shown(Status(State.WAITING, place=2))
+    assert "&lt;cat&gt;" in shown(Status(State.FAILED, message="<cat>"))
+    assert "Stopped." in shown(Status(State.CANCELLED))
+    assert shown(Status(State.DONE)) == ""
+    for state in set(State) - {State.RUNNING}:
+        assert "<progress" not in shown(Status(state))

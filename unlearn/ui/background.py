@@ -1,0 +1,72 @@
+"""A background run on the screen: looked at until it has ended, told in a sentence and a bar, started and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import gradio as gr
+
+if TYPE_CHECKING:
+    from unlearn.jobs import Status
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+#: Seconds between two looks at a run.
+POLL = 0.7
+
+
+class Moving(NamedTuple):
+    """A run on its way: what it is at, and how much of it is done."""
+
+    text: str
+    done: int = 0
+    total: int = 1
+
+
+async def followed(find: Callable[[], Status[P, R] | None]) -> AsyncIterator[Status[P, R] | None]:
+    """The run that ``find`` finds, now and whenever it has changed, until it has ended; None, once, without one."""
+    shown: Status[P, R] | None = None
+    while True:
+        status = find()
+        if status is None or status != shown:
+            yield status
+        if status is None or status.ended:
+            return
+        shown = status
+        await asyncio.sleep(POLL)
+
+
+def switches(status: Status[P, R] | None) -> tuple[Any, Any]:
+    """Whether the button that starts a run can be pressed, and the one that stops it."""
+    busy = status is not None and not status.ended
+    return gr.update(interactive=not busy), gr.update(interactive=busy)
+
+
+def told(
+    status: Status[P, R], moving: Callable[[P | None], Moving], *, stopped: str, done: str = "", below: str = ""
+) -> str:
+    """A run as HTML: a sentence, and a bar while it moves.
+
+    Args:
+        status: the run.
+        moving: words and bar of a run that has last reported this; None before its first report.
+        stopped: what to say of one that was stopped.
+        done: what to say of one that is done; without it, nothing is shown of that.
+        below: HTML under the bar of one that moves.
+    """
+    if status.state == "done" and not done:
+        return ""
+    texts = {"failed": status.message, "cancelled": stopped, "done": done}
+    shown = ""
+    if status.state == "waiting":
+        text = f"In line: {status.place} before you." if status.place else "Starting."
+    elif status.state in texts:
+        text = texts[status.state]
+    else:
+        text, step, steps = moving(status.progress[-1] if status.progress else None)
+        shown = f'<progress value="{step}" max="{steps}"></progress>{below}'
+    return f'<div class="u-run" role="status"><p>{escape(text)}</p>{shown}</div>'
