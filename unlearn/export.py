@@ -21,7 +21,7 @@ from torch import Tensor
 
 from unlearn.concepts import Concept, Selection
 from unlearn.encoders import OpenClipEncoder, TextImageEncoder
-from unlearn.erasers import ccup, cliperase
+from unlearn.erasers import baselines, ccup, cliperase, stacked
 from unlearn.errors import ErasureFileError
 
 MODEL, EDIT, RECORD = "model.safetensors", "edit.safetensors", "erasure.json"
@@ -112,7 +112,7 @@ def load_erasure(folder: str | Path, encoder: OpenClipEncoder) -> Erasure:
         if not (source / name).is_file() or _sha256(source / name) != hashes[key]:
             raise ErasureFileError(f"“{source / name}” is missing or was changed after {RECORD} was written.")
     loaders: dict[str, Callable[[Path, Selection, Mapping[str, Any]], Erasure]] = {
-        kind.method: kind.load for kind in (ccup.Erasure, cliperase.Erasure)
+        kind.method: kind.load for kind in (ccup.Erasure, cliperase.Erasure, stacked.Erasure, baselines.Erasure)
     }
     if method not in loaders:
         raise ErasureFileError(f"The method “{method}” is not known; known: {', '.join(loaders)}.")

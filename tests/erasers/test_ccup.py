@@ -173,7 +173,7 @@ def test_saved_factors_come_back(tmp_path):
 def test_a_damaged_factor_file_is_refused(tmp_path):
     path = tmp_path / "edit.safetensors"
     path.write_bytes(b"not safetensors")
-    with pytest.raises(ErasureFileError, match="not a saved CCUP erasure"):
+    with pytest.raises(ErasureFileError, match="not a saved projection"):
         ccup.Erasure.load(path, Selection((), ()), {})
     erasure = ccup.Erasure(
         Selection((), ()), ccup.Settings(), Projection(torch.full((4, 1), torch.nan), torch.ones(4, 1))

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from unlearn.encoders import OpenClipEncoder
     from unlearn.erasers import ccup
 
+#: The names in :data:`unlearn.erasers.methods.METHODS`, which takes seconds to import.
+METHODS = (
+    "none", "random", "nullspace", "ccup", "leace", "forgetting_only", "gradient_ascent", "cliperase", "stacked",
+)  # fmt: skip
 HELP = "Erase concepts from a CLIP model and write the edited checkpoint and a record of it."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
-    parser.add_argument("--method", choices=("ccup", "cliperase"), default="ccup", help="how to erase (default: ccup)")
+    parser.add_argument("--method", default="ccup", help=f"how to erase: {', '.join(METHODS)} (default: ccup)")
     parser.add_argument("--forget", nargs="+", required=True, metavar="CONCEPT", help="concepts to erase")
     retain = parser.add_mutually_exclusive_group()
     retain.add_argument("--retain", nargs="+", metavar="CONCEPT", help="concepts to protect (default: the vocabulary)")
@@ -44,15 +48,18 @@ def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from unlearn.cli.metrics import zero_shot_metrics
     from unlearn.concepts import parse_names, select
-    from unlearn.errors import ConceptError
+    from unlearn.erasers import methods
+    from unlearn.errors import ConceptError, require_choice
     from unlearn.evaluation.zero_shot import evaluate_zero_shot
     from unlearn.export import RECORD, Erasure, save_erasure
     from unlearn.finetuning.processes import Processes
     from unlearn.finetuning.sources import training_data
     from unlearn.gallery import restore_features
+    from unlearn.jobs import drive
     from unlearn.loading import load_clip, pick_device
     from unlearn.vocabularies import vocabulary_argument
 
+    require_choice("method", arguments.method, METHODS)
     retain = arguments.retain
     if arguments.retain_file is not None:
         if not arguments.retain_file.is_file():
@@ -73,8 +80,11 @@ def run(arguments: argparse.Namespace) -> None:
     erasure: Erasure
     if arguments.method == "ccup":
         erasure = _fit_ccup(arguments, encoder, selection, data.vocabulary)
-    else:
+    elif arguments.method == "cliperase":
         erasure = finetuning.train(arguments, encoder, selection, data, quiet=not processes.first)
+    else:
+        task = methods.Task(encoder, selection, data.vocabulary, data.train, data.test, arguments.seed)
+        erasure = drive(methods.fit(arguments.method, task))
     if not processes.first:
         return
     reports = {

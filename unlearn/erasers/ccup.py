@@ -75,6 +75,7 @@ class Erasure:
     projection: Projection
 
     method = "ccup"
+    settings_type = Settings
 
     def apply(self, encoder: TextImageEncoder) -> EditedEncoder:
         """``encoder`` seen through this edit; ``encoder`` itself is not changed."""
@@ -113,9 +114,9 @@ class Erasure:
         try:
             factors = load_file(path)
             left, right = factors["left"], factors["right"]
-            settings = Settings(**parameters)
+            settings = cls.settings_type(**parameters)
         except (OSError, SafetensorError, KeyError, TypeError) as error:
-            raise ErasureFileError(f"“{path.name}” is not a saved CCUP erasure ({error}).") from error
+            raise ErasureFileError(f"“{path.name}” is not a saved projection ({error}).") from error
         if left.ndim != 2 or left.shape != right.shape or not bool(left.isfinite().all() & right.isfinite().all()):
             raise ErasureFileError(f"“{path.name}” does not hold two finite matrices of one shape.")
         return cls(selection, settings, Projection(left.float(), right.float(), settings.strength))
