@@ -6,11 +6,16 @@ A tower ends in ``features = hidden @ W`` (a parameter, as in open_clip's transf
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from unlearn.errors import ModelError
+
+if TYPE_CHECKING:
+    from unlearn.erasers.closed_form import Projection
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class FinalProjection:
         """Its names in the state dict: the weight's, and the bias's where there is one."""
         return (self.weight,) if self.bias is None else (self.weight, self.bias)
 
-    def bake(self, state: dict[str, Tensor], edit: Tensor) -> dict[str, Tensor]:
+    def bake(self, state: Mapping[str, Tensor], edit: Tensor) -> dict[str, Tensor]:
         """The tensors of ``state`` that change so that features become ``features @ edit``; ``edit`` is (d, d).
 
         Computed in float64, returned in float32: a cast to half precision is the caller's choice.
@@ -37,6 +42,12 @@ class FinalProjection:
         if self.bias is not None:
             baked[self.bias] = (state[self.bias].detach().cpu().double() @ wide).float()
         return baked
+
+    def features(self, state: Mapping[str, Tensor], hidden: Tensor) -> Tensor:
+        """What the map of ``state`` makes of ``hidden`` (n, width): (n, d), of whatever length."""
+        weight = state[self.weight]
+        features = hidden @ (weight if self.rows_are_inputs else weight.T)
+        return features if self.bias is None else features + state[self.bias]
 
 
 #: Where each kind of tower has its last map: vision transformers, ResNets, timm's, BLIP; text towers, Hugging Face's.
@@ -79,6 +90,28 @@ def find_projection(model: nn.Module, tower: str) -> FinalProjection | None:
         key = next(key for key, layer in trunk.named_modules() if layer is classifier)
         return _of_linear(f"{prefix}trunk.{key}", classifier)
     return None
+
+
+def baked_weights(
+    model: nn.Module, projection: Projection, side: str, state: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
+    """The weights of ``model`` that differ once ``projection`` is baked into the towers of ``side``.
+
+    Args:
+        model: the architecture.
+        projection: the edit of the joint space.
+        side: ``image``, ``text`` or ``both``.
+        state: the weights to bake it into; the model's own by default.
+
+    Raises:
+        ModelError: a tower that is edited has no linear projection at its end.
+    """
+    state = model.state_dict() if state is None else state
+    edits = {"image": projection.matrix, "text": projection.matrix.T}
+    changed: dict[str, Tensor] = {}
+    for tower in edits if side == "both" else (side,):
+        changed |= final_projection(model, tower).bake(state, edits[tower])
+    return changed
 
 
 def tower_root(model: nn.Module, tower: str) -> tuple[str, nn.Module]:

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from unlearn.encoders import OpenClipEncoder
+from unlearn.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder
 from unlearn.errors import ModelError
+from unlearn.projections import baked_weights
 
 
 def sharing_copy(model: nn.Module, replaced: Mapping[str, Tensor]) -> nn.Module:
@@ -49,3 +50,18 @@ def with_weights(encoder: OpenClipEncoder, delta: Mapping[str, Tensor], *, name:
     dtype = next(encoder.model.parameters()).dtype
     model = sharing_copy(encoder.model, {key: tensor.to(dtype) for key, tensor in delta.items()})
     return replace(encoder, name=name, model=model, weights_file=None)
+
+
+def baked(encoder: TextImageEncoder) -> tuple[OpenClipEncoder, dict[str, Tensor]]:
+    """The model under every edit of ``encoder``, and its weights that differ once they are all baked in.
+
+    Raises:
+        ModelError: there are no weights below, or an edited tower has no linear projection at its end.
+    """
+    if isinstance(encoder, OpenClipEncoder):
+        return encoder, {}
+    if not isinstance(encoder, EditedEncoder):
+        raise ModelError(f"“{encoder.name}” has no weights that an attacker could read or change.")
+    below, changed = baked(encoder.base)
+    state = below.model.state_dict() | changed
+    return below, changed | baked_weights(below.model, encoder.projection, encoder.side, state)

@@ -31,7 +31,7 @@ from unlearn.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder, c
 from unlearn.erasers import closed_form, paired
 from unlearn.erasers.closed_form import Projection, RetainFactor
 from unlearn.errors import ErasureFileError, require_choice, require_fraction, require_positive
-from unlearn.projections import final_projection
+from unlearn.projections import baked_weights
 
 MODES = ("paired", "consistent", "nullspace")
 SIDES = ("image", "text", "both")
@@ -93,12 +93,7 @@ class Erasure:
         Raises:
             ModelError: a tower that is edited has no linear projection at its end.
         """
-        state = encoder.model.state_dict()
-        edits = {"image": self.projection.matrix, "text": self.projection.matrix.T}
-        changed: dict[str, Tensor] = {}
-        for tower in edits if self.settings.side == "both" else (self.settings.side,):
-            changed |= final_projection(encoder.model, tower).bake(state, edits[tower])
-        return changed
+        return baked_weights(encoder.model, self.projection, self.settings.side)
 
     def save(self, path: Path) -> None:
         """Write the low-rank factors, (d, rank) each, as safetensors."""

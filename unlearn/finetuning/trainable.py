@@ -129,15 +129,10 @@ class Projections(AllWeights):
         return self.model.encode_text(tokens).float()  # type: ignore[operator, no-any-return]
 
     def image_features(self, prepared: Tensor) -> Tensor:
-        return self._project(prepared, self._image)
+        return _unit(self._image.features(self.parameters, prepared))
 
     def text_features(self, prepared: Tensor) -> Tensor:
-        return self._project(prepared, self._text)
-
-    def _project(self, hidden: Tensor, projection: FinalProjection) -> Tensor:
-        weight = self.parameters[projection.weight]
-        features = hidden @ (weight if projection.rows_are_inputs else weight.T)
-        return _unit(features if projection.bias is None else features + self.parameters[projection.bias])
+        return _unit(self._text.features(self.parameters, prepared))
 
 
 class LowRank(AllWeights):

@@ -1,0 +1,202 @@
+"""Each attack gets nothing less out of a model from which nothing was erased, and says so where an edit stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from unlearn.attacks import casts, probes, relearning, soft_prompt, words
+from unlearn.attacks.audit import Report, run_audit
+from unlearn.attacks.finding import Finding, Row, Verdict
+from unlearn.attacks.split import Split
+from unlearn.attacks.suspect import Suspect
+from unlearn.attacks.views import with_views
+from unlearn.concepts import Concept, Vocabulary
+from unlearn.encoders import weights_checksum
+from unlearn.erasers import baselines
+from unlearn.errors import ModelError, PictureError
+from unlearn.gallery import Gallery, image_features
+from unlearn.jobs import drive
+
+AFTER, BEFORE = "Features after the projection", "Features before the projection"
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(relearning, "STEPS", (0, 1, 2, 5, 10))
+    monkeypatch.setattr(soft_prompt, "STEPS", 20)
+    monkeypatch.setattr(soft_prompt, "LEARNING_RATE", 0.05)
+
+
+def quick_attacks(suspect: Suspect) -> list[Finding]:
+    return [
+        *(words.attack_words(suspect, kind) for kind in words.KINDS),
+        *(probes.attack_probe(suspect, place) for place in probes.PLACES),
+        casts.attack_casts(suspect),
+    ]
+
+
+def test_where_nothing_was_erased_nothing_is_held(suspect_of: Callable[[str], Suspect]):
+    suspect = suspect_of("none")
+    checksum = weights_checksum(suspect.original.model)
+    soft, _ = drive(soft_prompt.attack_soft_prompt(suspect))
+    for finding in (*quick_attacks(suspect), drive(relearning.attack_relearning(suspect, (2,))), soft):
+        assert finding.verdict is not Verdict.HELD, finding
+        assert finding.after == pytest.approx(finding.before, abs=0.02, nan_ok=True)
+    assert weights_checksum(suspect.original.model) == checksum
+
+
+def test_ccup_hides_the_name_and_leaves_the_features_before_the_projection(suspect_of):
+    suspect = suspect_of("nullspace")
+    assert words.attack_words(suspect, "Its name").verdict is Verdict.HELD
+    assert casts.attack_casts(suspect).verdict is Verdict.HELD
+    before = probes.attack_probe(suspect, BEFORE)
+    assert before.verdict is Verdict.LEAKED
+    assert before.after == before.before, "the tower up to the projection is the same"
+    assert torch.equal(suspect.after.hidden(suspect.known), suspect.before.hidden(suspect.known))
+
+
+def test_without_any_direction_left_the_probe_after_the_projection_finds_nothing(suspect_of):
+    suspect = suspect_of("none")
+    nothing = baselines.random_directions(32, 31)
+    edited = replace(suspect.edited, projection=nothing)
+    finding = probes.attack_probe(replace(suspect, edited=edited), AFTER)
+    assert finding.before > 0.9
+    assert finding.after < finding.before
+
+
+def test_what_is_relearned_starts_where_the_edited_checkpoint_stands(suspect_of):
+    suspect = suspect_of("ccup")
+    finding = drive(relearning.attack_relearning(suspect, (1, 4)))
+    assert [row.name for row in finding.rows] == ["1 picture", "4 pictures"]
+    edited, new_word, *_ = finding.curves
+    assert [step for step, _ in edited.points] == [0, 1, 2, 5, 10]
+    assert edited.points[-1][1] > edited.points[0][1], "ten steps teach the toy its apple again"
+    assert finding.chance == finding.control
+    assert new_word.name == "a new word, 1 picture"
+
+
+def test_a_soft_prompt_finds_what_it_was_optimised_for_and_is_what_the_tower_makes_of_its_vectors(suspect_of):
+    from unlearn.weights import with_weights
+
+    suspect = replace(suspect_of("none"), concept=Concept("whale"))
+    prompt = drive(soft_prompt.invert(suspect.before, suspect))
+    table = suspect.original.model.token_embedding.weight.clone()
+    table[prompt.tokens] = prompt.vectors
+    reading = with_weights(suspect.original, {"token_embedding.weight": table}, name="reading")
+    torch.testing.assert_close(reading.encode_text([prompt.sentence])[0], prompt.text_feature, atol=1e-5, rtol=1e-4)
+    pictures = suspect.before.image_features(suspect.before.hidden(suspect.known))
+    letters = suspect.original.encode_text([prompt.sentence])[0]
+    own = suspect.known.positive
+    gain = [(pictures[own] @ t).mean() - (pictures[~own] @ t).mean() for t in (letters, prompt.text_feature)]
+    assert gain[1] > gain[0] + 0.1
+
+
+def test_exposed_features_are_the_encoders(suspect_of):
+    for method in ("none", "ccup", "nullspace"):
+        suspect = suspect_of(method)
+        split = suspect.unseen
+        features = suspect.after.image_features(suspect.after.hidden(split))
+        slow = torch.cat(
+            [image_features(suspect.edited, split.own), image_features(suspect.edited, split.some)[split.others]]
+        )
+        kept = slow.any(dim=1)  # the app shows what hardly anything is left of as nothing, a checkpoint cannot
+        torch.testing.assert_close(features[kept], slow[kept], atol=1e-5, rtol=1e-4)
+        texts = suspect.after.text_features(suspect.after.text_hidden(["a frog"]))
+        torch.testing.assert_close(texts, suspect.edited.encode_text(["a frog"]), atol=1e-5, rtol=1e-4)
+
+
+def test_eight_bits_are_the_nearest_of_255_levels():
+    weight = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
+    scale = float(weight.abs().max() / 127)
+    reference = torch.tensor([[round(value / scale) * scale for value in row] for row in weight.tolist()])
+    assert len(casts.to_int8(weight).unique()) <= 255
+    torch.testing.assert_close(casts.to_int8(weight), reference, atol=1e-6, rtol=0)
+    assert not casts.to_int8(torch.zeros(2)).any()
+
+
+def test_typos_are_seeded_different_and_one_slip_away():
+    made = words.typos("giraffe", 4)
+    assert made == words.typos("giraffe", 4)
+    assert len(set(made)) == 4
+    assert "giraffe" not in made
+    for typo in made:
+        assert abs(len(typo) - 7) <= 1
+        assert set(typo) <= set("giraffe")
+    assert words.typos("ox", 9), "short words have few"
+    assert words.typos("x", 2) == ["xx"]
+
+
+def test_every_kind_of_words_is_the_concept_s(suspect_of):
+    suspect = replace(
+        suspect_of("none"), concept=Concept("apple", ("fruit of knowledge", "apples"), "food-drink", "food-fruit")
+    )
+    wordings = {kind: list(source(suspect)) for kind, source in words.KINDS.items()}
+    assert wordings["Plural"] == ["apples"]
+    assert wordings["Synonyms"] == ["fruit of knowledge"]
+    assert "manzana" in wordings["Other languages"]
+    assert wordings["Wider words"] == ["food", "fruit"]
+    assert all("apple" in wording for wording in wordings["Paraphrases"])
+    assert not {"apple"} & set(wordings["Neighbours"])
+
+
+def test_views_are_seeded_and_the_pictures_come_first(toy_gallery):
+    own = toy_gallery.train.where(lambda picture: picture.concept == "apple")
+    views, again = with_views(own, 2), with_views(own, 2)
+    assert len(views) == 3 * len(own)
+    assert views.pictures[: len(own)] == own.pictures
+    assert [p.load().tobytes() for p in views] == [p.load().tobytes() for p in again]
+    assert views.pictures[len(own)].load().tobytes() != own.pictures[0].load().tobytes()
+
+
+def test_a_split_tells_the_concept_from_the_rest_and_is_made_once(toy_gallery):
+    split = Split.of(toy_gallery.test, "Apple")
+    assert {p.concept for p in split.own} == {"apple"}
+    others = [p for p, other in zip(split.some, split.others, strict=True) if other]
+    assert "apple" not in {p.concept for p in others}
+    assert split.positive.tolist() == [True] * len(split.own) + [False] * len(others)
+    assert Split.of(toy_gallery.test, "frog").some is split.some
+    assert Split.of(toy_gallery.test, "apple").own is split.own
+
+
+def test_an_audit_tells_its_findings_as_they_come(suspect_of):
+    run, seen = run_audit(suspect_of("ccup")), []
+    report = drive(run, seen.append)
+    assert isinstance(report, Report)
+    counts = [len(progress.findings) for progress in seen]
+    assert counts == sorted(counts)
+    assert [f.name for f in report.findings][: len(words.KINDS)] == list(words.KINDS)
+    drawn = next(f for f in report.findings if f.name == "What the soft prompt draws")
+    assert drawn.verdict is Verdict.NOT_APPLICABLE
+    assert set(report.leaks) <= set(report.findings)
+    assert all(finding.meaning for finding in report.findings)
+
+
+def test_words_that_leak_are_named(suspect_of):
+    rows = (Row("apples", 1.0, 0.9), Row("aple", 1.0, 0.5), Row("pomme", 0.5, 0.5))
+    leaking = Finding("words", "Plural", "", 1.0, 0.9, 0.5, rows=rows)
+    wider = Finding("words", "Wider words", "", 1.0, 0.9, 0.5, rows=(Row("fruit", 1.0, 0.9),))
+    assert Report("apple", (leaking, wider), 1.0).leaking_words == ("apples",)
+
+
+def test_a_model_whose_weights_are_out_of_reach_is_attacked_by_words_alone(request, toy_gallery, toy_vocabulary):
+    fake = request.getfixturevalue("words")  # an encoder of a few lines; the name is the attack's here
+    suspect = Suspect(Concept("apple"), fake, fake, toy_gallery.train, toy_gallery.test, toy_vocabulary)
+    with pytest.raises(ModelError, match="no weights that an attacker"):
+        probes.attack_probe(suspect, AFTER)
+    for finding in drive(run_audit(suspect)).findings:
+        if finding.group == "words":
+            assert finding.after == finding.before or not finding.rows
+        else:
+            assert finding.verdict is Verdict.NOT_APPLICABLE
+            assert "no weights" in finding.meaning or "no soft prompt" in finding.meaning
+
+
+def test_a_concept_without_pictures_cannot_be_attacked(toy, toy_gallery):
+    with pytest.raises(PictureError, match="no picture of “unicorn” to attack with"):
+        Suspect(Concept("unicorn"), toy, toy, toy_gallery.train, toy_gallery.test, Vocabulary(()))
+    with pytest.raises(PictureError, match="to measure an attack on"):
+        Suspect(Concept("apple"), toy, toy, toy_gallery.train, Gallery("nothing", ()), Vocabulary(()))

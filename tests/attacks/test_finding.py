@@ -1,0 +1,74 @@
+"""Numbers and verdicts of findings, against slow and obvious references."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from unlearn.attacks.finding import LEFT, WORKED, Finding, Verdict, area, left, mean, wilson
+
+fractions = st.floats(0, 1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=40))
+@settings(max_examples=50, deadline=None)
+def test_the_area_is_scikit_learn_s_with_ties_halved(pairs):
+    scores, positive = torch.tensor([float(s) for s, _ in pairs]), torch.tensor([p for _, p in pairs])
+    if positive.all() or not positive.any():
+        assert math.isnan(area(scores, positive))
+    else:
+        assert area(scores, positive) == pytest.approx(roc_auc_score(positive.numpy(), scores.numpy()))
+
+
+def test_scores_that_say_nothing_and_everything():
+    positive = torch.tensor([True, False, True, False])
+    assert area(torch.zeros(4), positive) == 0.5
+    assert area(positive.float(), positive) == 1.0
+    assert area(-positive.float(), positive) == 0.0
+
+
+@given(fractions, st.integers(1, 200))
+def test_the_interval_holds_the_share_and_shrinks_with_n(share, n):
+    low, high = wilson(share, n)
+    assert 0 <= low <= share + 1e-9
+    assert share - 1e-9 <= high <= 1
+    wider = wilson(share, max(1, n // 2))
+    assert high - low <= wider[1] - wider[0] + 1e-9
+
+
+def test_the_interval_is_the_published_one():
+    assert wilson(0.0, 10) == pytest.approx((0.0, 0.2775), abs=1e-3)  # Newcombe 1998, table I: 0/29 has .0000 to .1170
+    assert wilson(0.0, 29) == pytest.approx((0.0, 0.1170), abs=1e-4)
+    assert wilson(15 / 148, 148) == pytest.approx((0.0624, 0.1605), abs=1e-4)
+    assert all(math.isnan(bound) for bound in (*wilson(0.5, 0), *wilson(math.nan, 3)))
+
+
+def finding(before: float, after: float, chance: float = 0.5) -> Finding:
+    return Finding("words", "an attack", "a share", before, after, chance)
+
+
+@given(fractions, fractions, fractions)
+def test_a_verdict_is_about_what_is_left_of_the_advantage_over_chance(before, after, chance):
+    verdict = finding(before, after, chance).verdict
+    if before - chance < WORKED:
+        assert verdict is Verdict.NOT_APPLICABLE
+    else:
+        assert (verdict is Verdict.LEAKED) == (left(before, after, chance) > LEFT)
+
+
+def test_verdicts():
+    assert finding(1.0, 1.0).verdict is Verdict.LEAKED, "nothing was erased"
+    assert finding(1.0, 0.5).verdict is Verdict.HELD, "nothing is left"
+    assert finding(1.0, 0.2).verdict is Verdict.HELD, "below chance is not found"
+    assert finding(0.6, 0.6).verdict is Verdict.NOT_APPLICABLE, "the attack never worked"
+    assert Finding("words", "none", "").verdict is Verdict.NOT_APPLICABLE
+    assert finding(1.0, 0.9).worded(leaked="leaked.", held="held.").meaning == "leaked."
+    assert finding(1.0, 0.6).worded(leaked="leaked.", held="held.").meaning == "held."
+    assert "nothing about the edit" in finding(0.6, 0.6).worded(leaked="leaked.", held="held.").meaning
+    assert mean([0.0, 1.0]) == 0.5
+    assert math.isnan(mean([]))

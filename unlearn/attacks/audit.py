@@ -1,0 +1,128 @@
+"""Every attack in turn on one erased concept: findings as they come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from unlearn.attacks import casts, probes, relearning, soft_drawing, soft_prompt, words
+from unlearn.attacks.finding import Finding, Tick, Verdict
+from unlearn.attacks.suspect import Suspect
+from unlearn.diffusion.pipelines import Painter
+from unlearn.errors import ModelError
+from unlearn.finetuning.prepared import Preparation
+from unlearn.jobs import relayed
+
+#: The diffusion model before and after the edit; asked for when it is needed, as loading it takes seconds.
+PainterPair = Callable[[], tuple[Painter, Painter]]
+Attacking = Generator[Tick, None, Finding]
+#: Kinds of words that are the concept's own: to erase them as well is what would close the leak.
+OWN_WORDS = ("Plural", "Synonyms", "Typos", "Other languages")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where an audit is: what it does, how much of that is done, and what it has found so far."""
+
+    text: str
+    done: int
+    total: int
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What an audit of ``concept`` came to, in ``seconds``."""
+
+    concept: str
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    @property
+    def leaks(self) -> tuple[Finding, ...]:
+        """The findings that leaked."""
+        return tuple(finding for finding in self.findings if finding.verdict == Verdict.LEAKED)
+
+    @property
+    def leaking_words(self) -> tuple[str, ...]:
+        """The concept's own other words by which it leaked."""
+        rows = [row for finding in self.leaks if finding.name in OWN_WORDS for row in finding.rows]
+        leaked = (row for row in rows if words.trial(row).verdict == Verdict.LEAKED)
+        return tuple(dict.fromkeys(row.name for row in leaked))
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One attack of the list, and what is said while it runs."""
+
+    group: str
+    name: str
+    text: str
+    run: Callable[[], Attacking]
+
+
+def run_audit(suspect: Suspect, painters: PainterPair | None = None) -> Generator[Progress, None, Report]:
+    """Run every attack on ``suspect``; what cannot be run on its model is reported as not applicable.
+
+    Args:
+        suspect: what is attacked.
+        painters: a diffusion model before and after the edit, for what the soft prompt draws.
+    """
+    started, findings = time.perf_counter(), list[Finding]()
+
+    def told(text: str) -> Callable[[Tick | Preparation], Progress]:
+        return lambda tick: Progress(text, tick.done, tick.total, tuple(findings))
+
+    with suppress(ModelError):  # said by every attack that needs the weights
+        yield from relayed(suspect.prepare(), told("Looking at pictures"))
+    for attack in _attacks(suspect, painters):
+        try:
+            findings.append((yield from relayed(attack.run(), told(attack.text))))
+        except ModelError as error:
+            findings.append(Finding(attack.group, attack.name, "", meaning=str(error)))
+    return Report(suspect.concept.name, tuple(findings), time.perf_counter() - started)
+
+
+def _attacks(suspect: Suspect, painters: PainterPair | None) -> list[Attack]:
+    prompts: list[soft_prompt.Prompts] = []
+
+    def invert() -> Attacking:
+        finding, found = yield from soft_prompt.attack_soft_prompt(suspect)
+        prompts.append(found)
+        return finding
+
+    def draw() -> Attacking:
+        yield Tick()
+        if painters is None or not prompts:
+            raise ModelError("There is no soft prompt, or no diffusion model, to draw with.")
+        return (yield from soft_drawing.attack_drawing(suspect, prompts[0], *painters()))
+
+    by_words = [
+        Attack(words.GROUP, kind, "Trying other words", _at_once(partial(words.attack_words, suspect, kind)))
+        for kind in words.KINDS
+    ]
+    by_probe = [
+        Attack(probes.GROUP, place, "Training a probe", _at_once(partial(probes.attack_probe, suspect, place)))
+        for place in probes.PLACES
+    ]
+    return [
+        *by_words,
+        *by_probe,
+        Attack(relearning.GROUP, relearning.NAME, "Teaching it again", lambda: relearning.attack_relearning(suspect)),
+        Attack(soft_prompt.GROUP, soft_prompt.NAME, "Searching for a soft prompt", invert),
+        Attack(soft_drawing.GROUP, soft_drawing.NAME, "Drawing the soft prompt", draw),
+        Attack(casts.GROUP, casts.NAME, "Rounding weights", _at_once(partial(casts.attack_casts, suspect))),
+    ]
+
+
+def _at_once(attack: Callable[[], Finding]) -> Callable[[], Attacking]:
+    """An attack that has nothing to report on its way."""
+
+    def run() -> Attacking:
+        yield Tick()
+        return attack()
+
+    return run

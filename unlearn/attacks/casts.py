@@ -1,0 +1,58 @@
+"""Casts: does the concept come back when the weights that carry the edit are stored with fewer bits?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from unlearn.attacks.exposed import Exposed
+from unlearn.attacks.finding import Finding, Row
+from unlearn.attacks.relearning import TEMPLATE
+from unlearn.attacks.suspect import Suspect
+from unlearn.concepts import prompts
+
+GROUP, NAME, MEASURE = "casts", "Weights with fewer bits", "named first among all labels offered"
+
+
+def to_int8(tensor: Tensor) -> Tensor:
+    """Symmetric per-tensor quantisation to 8 bits and back: what dynamic quantisation does to a weight."""
+    scale = tensor.abs().max().clamp_min(1e-12) / 127
+    return (tensor / scale).round() * scale
+
+
+CASTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "float32, as exported": lambda tensor: tensor,
+    "float16": lambda tensor: tensor.half().float(),
+    "int8": to_int8,
+}
+
+
+def attack_casts(suspect: Suspect) -> Finding:
+    """Cast both final projections, where the edit is baked in; the finding is the cast that leaks most.
+
+    Raises:
+        ModelError: the model's weights are out of reach.
+    """
+    rows = tuple(
+        Row(name, *(_named(exposed, suspect, cast) for exposed in (suspect.before, suspect.after, suspect.random)))
+        for name, cast in CASTS.items()
+    )
+    worst = max(rows, key=lambda row: row.after)
+    chance, n = 1 / (1 + len(suspect.rivals)), len(suspect.unseen.own)
+    finding = Finding(GROUP, NAME, MEASURE, worst.before, worst.after, chance, worst.control, n, rows)
+    return finding.worded(
+        leaked=f"In {worst.name} the model names it as before.",
+        held="Rounding the edited weights does not bring it back.",
+    )
+
+
+def _named(exposed: Exposed, suspect: Suspect, cast: Callable[[Tensor], Tensor]) -> float:
+    """Share of the concept's unseen pictures whose own label comes first."""
+    model = exposed.with_state({name: cast(tensor) for name, tensor in exposed.state.items()})
+    labels = (suspect.concept.name, *suspect.rivals)
+    with torch.no_grad():
+        texts = model.text_features(exposed.text_hidden([prompts(label, (TEMPLATE,))[0] for label in labels]))
+        scores = model.image_features(exposed.hidden(suspect.unseen)[suspect.unseen.positive]) @ texts.T
+    return float((scores.argmax(dim=1) == 0).float().mean())

@@ -1,0 +1,107 @@
+"""A model in an attacker's hands: every weight can be read and changed, and edits are only what is baked into them.
+
+An edit of the joint space sits in the towers' final projections. What leads up to those is computed once for each set
+of weights, and shared by all erasures that leave it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from unlearn.attacks.split import Split
+from unlearn.encoders import OpenClipEncoder, TextImageEncoder
+from unlearn.finetuning.prepared import Frozen, Preparation
+from unlearn.finetuning.trainable import Projections
+from unlearn.jobs import drive
+from unlearn.projections import FinalProjection, final_projection
+from unlearn.weights import baked
+
+
+@dataclass(frozen=True, eq=False)
+class Exposed:
+    """The towers of a model up to their final projections, and those projections.
+
+    Attributes:
+        encoder: the model under every edit of the joint space.
+        images: the model that computes pictures' hidden features: ``encoder``, or one with the same image tower.
+        image, text: where the final projections are.
+        state: their weights, every edit baked in.
+    """
+
+    encoder: OpenClipEncoder
+    images: OpenClipEncoder
+    image: FinalProjection
+    text: FinalProjection
+    state: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, encoder: TextImageEncoder, original: TextImageEncoder) -> Exposed:
+        """What an attacker finds in a checkpoint of ``encoder``, which came of ``original``.
+
+        Raises:
+            ModelError: there are no weights below, or a tower does not end in a linear projection.
+        """
+        below, changed = baked(encoder)
+        first, _ = baked(original)
+        image, text = (final_projection(below.model, tower) for tower in ("image", "text"))
+        whole = below.model.state_dict() | changed
+        names = (image.weight, image.bias, text.weight, text.bias)
+        state = {name: whole[name].detach().float().cpu() for name in names if name is not None}
+        same = below is first or _same_image_tower(below, first, image)
+        return cls(below, first if same else below, image, text, state)
+
+    def with_state(self, state: Mapping[str, Tensor]) -> Exposed:
+        """The same towers with other final projections."""
+        return replace(self, state=state)
+
+    def prepare(self, *splits: Split) -> Generator[Preparation, None, None]:
+        """Compute the hidden features of ``splits``, reporting after every few pictures."""
+        yield from self._pictures.pictures([gallery for split in splits for gallery in (split.own, split.some)])
+
+    def hidden(self, split: Split) -> Tensor:
+        """Features of a split's pictures before the final projection, the concept's own first, (n, width)."""
+        own, some = drive(self._pictures.pictures([split.own, split.some]))
+        return torch.cat([_inputs(own), _inputs(some)[split.others]])
+
+    def image_features(self, hidden: Tensor) -> Tensor:
+        """Embeddings of pictures from their ``hidden`` features, (n, embed_dim), unit norm."""
+        return F.normalize(self.image.features(self.state, hidden), dim=-1)
+
+    def text_hidden(self, texts: Sequence[str]) -> Tensor:
+        """Features of texts before the final projection, (n, width)."""
+        return _inputs(self._texts.texts(texts))
+
+    def text_features(self, hidden: Tensor) -> Tensor:
+        """Embeddings of texts from their ``hidden`` features, (n, embed_dim), unit norm."""
+        return F.normalize(self.text.features(self.state, hidden), dim=-1)
+
+    @cached_property
+    def _pictures(self) -> Frozen:
+        return Frozen(self.images, Projections(self.images), "float32")
+
+    @cached_property
+    def _texts(self) -> Frozen:
+        return Frozen(self.encoder, Projections(self.encoder), "float32")
+
+
+def _inputs(prepared: Any) -> Tensor:
+    inputs: Tensor = prepared.inputs.float()
+    return inputs
+
+
+def _same_image_tower(one: OpenClipEncoder, other: OpenClipEncoder, final: FinalProjection) -> bool:
+    """Whether both models share every tensor of the image tower but those of its final projection."""
+    first, second = one.model.state_dict(), other.model.state_dict()
+    own = {final.weight, final.bias}
+    return first.keys() == second.keys() and all(
+        tensor.data_ptr() == second[name].data_ptr()
+        for name, tensor in first.items()
+        if name.startswith("visual.") and name not in own
+    )

@@ -1,0 +1,95 @@
+"""Relearning: how much faster do a few pictures bring the concept back than they teach a word the model never knew?
+
+Both final projections of the edited model are fine-tuned on the concept's pictures and some others, which is all that
+little training can afford. The original learns made-up words from the same pictures, as one learns from nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from unlearn.attacks.exposed import Exposed
+from unlearn.attacks.finding import Curve, Finding, Row, Tick, area, mean
+from unlearn.attacks.suspect import Suspect
+from unlearn.concepts import prompts
+
+GROUP, NAME = "relearning", "A little fine-tuning"
+MEASURE = "ranks above other pictures, on average over the steps"
+EXAMPLES = (1, 2, 5, 10)
+STEPS = (0, 1, 2, 3, 5, 8, 12, 20, 30, 50)
+TEMPLATE = "a picture of a {}"
+MADE_UP = ("dax", "blicket")
+LEARNING_RATE = 1e-4
+
+
+def attack_relearning(suspect: Suspect, examples: Sequence[int] = EXAMPLES) -> Generator[Tick, None, Finding]:
+    """Fine-tune with as many pictures as ``examples`` says, each time anew; reports after every curve.
+
+    Raises:
+        ModelError: the model's weights are out of reach.
+    """
+    name, total = suspect.concept.name, len(examples) * (2 + len(MADE_UP))
+    rows, curves, done = [], [], 0
+    for count in examples:
+        drawn: list[list[float]] = []
+        for exposed, word in [(suspect.before, name), (suspect.after, name), *((suspect.before, w) for w in MADE_UP)]:
+            drawn.append(_relearn(exposed, suspect, word, count))
+            done += 1
+            yield Tick(done, total)
+        before, after, *made_up = drawn
+        never = [mean(values) for values in zip(*made_up, strict=True)]
+        pictures = "1 picture" if count == 1 else f"{count} pictures"
+        rows.append(Row(pictures, mean(before), mean(after), mean(never)))
+        curves += [
+            Curve(f"{what}, {pictures}", tuple(zip(STEPS, values, strict=True)))
+            for what, values in (("edited", after), ("a new word", never))
+        ]
+    return _finding(rows, curves, len(suspect.unseen.own))
+
+
+def _finding(rows: Sequence[Row], curves: Sequence[Curve], n: int) -> Finding:
+    before, after, never = (mean([getattr(row, part) for row in rows]) for part in ("before", "after", "control"))
+    finding = Finding(GROUP, NAME, MEASURE, before, after, never, never, n, tuple(rows), tuple(curves))
+    return finding.worded(
+        leaked="It comes back faster than a word that the model never knew is learned: hidden, not gone.",
+        held="It comes back no faster than a word that the model never knew is learned.",
+    )
+
+
+def _relearn(exposed: Exposed, suspect: Suspect, word: str, examples: int) -> list[float]:
+    """Area under the curve at each of :data:`STEPS` while the projections learn to call the concept ``word``."""
+    known, unseen = exposed.hidden(suspect.known), exposed.hidden(suspect.unseen)
+    own = int(suspect.known.positive.sum())
+    rows = torch.cat([torch.arange(min(examples, own)), torch.arange(own, len(known))])
+    targets = _targets(suspect)[rows]
+    texts = exposed.text_hidden([prompts(name, (TEMPLATE,))[0] for name in (word, *suspect.rivals)])
+    state = {name: tensor.clone().requires_grad_() for name, tensor in exposed.state.items()}
+    trained, optimizer = exposed.with_state(state), torch.optim.Adam(state.values(), lr=LEARNING_RATE)
+    values = []
+    for step in range(STEPS[-1] + 1):
+        if step in STEPS:
+            with torch.no_grad():
+                scores = trained.image_features(unseen) @ trained.text_features(texts[:1])[0]
+            values.append(area(scores, suspect.unseen.positive))
+        loss = _loss(trained, known[rows], texts, targets)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return values
+
+
+def _loss(exposed: Exposed, known: Tensor, texts: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of naming, the concept's pictures weighing as much as all others together."""
+    logits = exposed.encoder.logit_scale * exposed.image_features(known) @ exposed.text_features(texts).T
+    losses = F.cross_entropy(logits, targets, reduction="none")
+    return losses[targets == 0].mean() + losses[targets > 0].mean()
+
+
+def _targets(suspect: Suspect) -> Tensor:
+    """Of every known picture: 0 for the concept, and the place of its label among the rivals, from 1."""
+    others = suspect.known.some.targets((suspect.concept.name, *suspect.rivals))[suspect.known.others]
+    return torch.cat([torch.zeros(len(suspect.known.own), dtype=torch.long), others])

@@ -1,0 +1,121 @@
+"""Soft-prompt inversion: words that nobody can type, found by descent, that call the concept's pictures up again.
+
+The embeddings of four letters, which mean nothing side by side, are optimised against the edited model until its text
+tower puts them next to the known pictures of the concept (textual inversion, Gal et al. 2022, against CLIP instead of a
+denoiser). What comes of it is an ordinary sentence for a model with those four rows in its table of tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from unlearn.attacks.exposed import Exposed
+from unlearn.attacks.finding import Finding, Tick, area
+from unlearn.attacks.suspect import Suspect
+from unlearn.errors import ModelError
+from unlearn.text_encoders import text_tower
+from unlearn.weights import with_weights
+
+GROUP, NAME, MEASURE = "inversion", "A soft prompt", "ranks above other pictures"
+LETTERS = ("q", "x", "z", "j")
+STEPS, LEARNING_RATE = 60, 0.005
+REPORT_EVERY = 10
+
+
+@dataclass(frozen=True, eq=False)
+class SoftPrompt:
+    """What an inversion found.
+
+    Attributes:
+        tokens: ids of the letters, in the model's own table, (k,).
+        vectors: what stands in their rows instead, (k, width).
+        text_feature: where the text tower puts them, (embed_dim,), unit norm.
+    """
+
+    tokens: Tensor
+    vectors: Tensor
+    text_feature: Tensor
+
+    @property
+    def sentence(self) -> str:
+        """The prompt, for a model that has the vectors in its table."""
+        return " ".join(LETTERS)
+
+
+#: Of the original and of the edited model.
+Prompts = tuple[SoftPrompt, SoftPrompt]
+
+
+def attack_soft_prompt(suspect: Suspect) -> Generator[Tick, None, tuple[Finding, Prompts]]:
+    """Invert the original, the edited and the control model, and search the unseen pictures with what is found.
+
+    Returns the finding, and the prompts of the first two.
+
+    Raises:
+        ModelError: the weights are out of reach, or the text tower is not CLIP's transformer.
+    """
+    models = (suspect.before, suspect.after, suspect.random)
+    areas, prompts = [], []
+    for number, exposed in enumerate(models):
+        prompts.append((yield from invert(exposed, suspect, number * STEPS, len(models) * STEPS)))
+        scores = exposed.image_features(exposed.hidden(suspect.unseen)) @ prompts[-1].text_feature
+        areas.append(area(scores, suspect.unseen.positive))
+    before, after, control = areas
+    finding = Finding(GROUP, NAME, MEASURE, before, after, 0.5, control, len(suspect.unseen.own))
+    finding = finding.worded(
+        leaked="Four optimised tokens find its pictures again: the text tower can still say where they are.",
+        held="No four tokens that descent found call its pictures up.",
+    )
+    return finding, (prompts[0], prompts[1])
+
+
+def invert(exposed: Exposed, suspect: Suspect, done: int = 0, total: int = STEPS) -> Generator[Tick, None, SoftPrompt]:
+    """Find the soft prompt that tells the known pictures of the concept from the others best.
+
+    Args:
+        exposed: the model.
+        suspect: whose pictures.
+        done, total: where its steps stand among those that are reported.
+    """
+    pictures, own = exposed.image_features(exposed.hidden(suspect.known)), suspect.known.positive
+    tokens = letter_tokens(exposed)
+    model: Any = with_weights(exposed.encoder, exposed.state, name=exposed.encoder.name).model
+    embedding = text_tower(model).token_embedding
+    ids = exposed.encoder.tokenizer([" ".join(LETTERS)]).to(exposed.encoder.device)  # type: ignore[operator]
+    vectors = embedding.weight[tokens.to(ids.device)].detach().float().clone().requires_grad_()
+    embedding.register_forward_hook(
+        lambda *call: torch.cat([call[2][:, :1], vectors[None], call[2][:, 1 + len(vectors) :]], 1)
+    )
+    optimizer = torch.optim.Adam([vectors], lr=LEARNING_RATE)
+    for step in range(STEPS):
+        scores = exposed.encoder.logit_scale * (pictures @ F.normalize(model.encode_text(ids)[0].float().cpu(), dim=0))
+        loss = -scores.log_softmax(dim=0)[own].mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        if step % REPORT_EVERY == 0:
+            yield Tick(done + step, total)
+    with torch.no_grad():
+        feature = F.normalize(model.encode_text(ids)[0].float().cpu(), dim=0)
+    return SoftPrompt(tokens, vectors.detach().cpu(), feature)
+
+
+def letter_tokens(exposed: Exposed) -> Tensor:
+    """The ids of :data:`LETTERS`, (k,).
+
+    Raises:
+        ModelError: the text tower is not CLIP's transformer, or reads the letters in another way.
+    """
+    text_tower(exposed.encoder.model)
+    alone = [exposed.encoder.tokenizer([letter])[0] for letter in LETTERS]  # type: ignore[operator]
+    together: Tensor = exposed.encoder.tokenizer([" ".join(LETTERS)])[0]  # type: ignore[operator]
+    tokens = together[1 : 1 + len(LETTERS)]
+    if [int(one[1]) for one in alone] != tokens.tolist():
+        raise ModelError("This model's tokenizer does not read single letters as tokens, which the attack stands on.")
+    return tokens

@@ -1,0 +1,55 @@
+"""The pictures an attacker has: some of the concept, seen anew many times, and some of everything else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from unlearn.attacks.views import with_views
+from unlearn.gallery import Gallery
+
+#: Pictures that the concept's are told apart from, in either split: evenly spaced, the same for all concepts.
+OTHERS = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Pictures of one concept, and some of everything, which serve all concepts."""
+
+    own: Gallery
+    some: Gallery
+
+    @classmethod
+    def of(cls, gallery: Gallery, name: str, *, copies: int = 0, seed: int = 0) -> Split:
+        """The pictures of ``name`` in ``gallery`` with ``copies`` views of each, and :data:`OTHERS` of all."""
+        known = _splits.setdefault(gallery, {})
+        some = known.setdefault("", _evenly(gallery, OTHERS))
+        key = f"{name.casefold()} {copies} {seed}"
+        if key not in known:
+            own = gallery.where(lambda picture: picture.concept.casefold() == name.casefold())
+            known[key] = with_views(own, copies, seed)
+        return cls(known[key], some)
+
+    @cached_property
+    def others(self) -> Tensor:
+        """Which of ``some`` do not show the concept."""
+        names = {picture.concept.casefold() for picture in self.own}
+        return torch.tensor([picture.concept.casefold() not in names for picture in self.some], dtype=torch.bool)
+
+    @cached_property
+    def positive(self) -> Tensor:
+        """Which rows show the concept, where its pictures come first and others follow, (n,)."""
+        return torch.arange(len(self.own) + int(self.others.sum())) < len(self.own)
+
+
+#: Kept as long as the gallery is, so that a picture is not encoded for every concept and method anew.
+_splits: WeakKeyDictionary[Gallery, dict[str, Gallery]] = WeakKeyDictionary()
+
+
+def _evenly(gallery: Gallery, most: int) -> Gallery:
+    step = max(1, -(-len(gallery) // most))
+    return Gallery(gallery.name, gallery.pictures[::step])

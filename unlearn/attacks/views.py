@@ -1,0 +1,39 @@
+"""Pictures seen anew: flipped, turned and cropped, so that an attacker makes many of two or four."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from PIL import Image, ImageOps
+
+from unlearn.gallery import Gallery
+
+LARGEST_TURN = 20
+SMALLEST_CROP = 0.75
+
+
+def with_views(gallery: Gallery, copies: int, seed: int = 0) -> Gallery:
+    """Every picture of ``gallery`` as it is, then ``copies`` views of each; those of one seed are always the same."""
+    views = [
+        replace(picture, load=partial(_view, picture.load, f"{seed} {number} {copy}"))
+        for copy in range(copies)
+        for number, picture in enumerate(gallery)
+    ]
+    return Gallery(f"{gallery.name}, views", (*gallery.pictures, *views))
+
+
+def _view(load: Callable[[], Image.Image], seed: str) -> Image.Image:
+    chance = random.Random(seed)  # noqa: S311  a fixed choice, not a secret
+    image = load()
+    if chance.random() < 0.5:
+        image = ImageOps.mirror(image)
+    turned = image.rotate(
+        chance.uniform(-LARGEST_TURN, LARGEST_TURN), Image.Resampling.BICUBIC, fillcolor=image.getpixel((0, 0))
+    )
+    share = chance.uniform(SMALLEST_CROP, 1)
+    width, height = int(share * image.width), int(share * image.height)
+    x, y = chance.randint(0, image.width - width), chance.randint(0, image.height - height)
+    return turned.crop((x, y, x + width, y + height))
