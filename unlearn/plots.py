@@ -12,6 +12,8 @@ import plotly.graph_objects as go
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from unlearn.attacks.finding import Curve
+    from unlearn.comparison import Outcome
     from unlearn.erasers.cliperase import Record
     from unlearn.evaluation.interference import Interference
     from unlearn.trade_off import TradeOffPoint
@@ -267,3 +269,62 @@ def _over_steps(records: Sequence[Record], lines: Sequence[object], what: str, t
 
 def _or_gap(value: float) -> float | None:
     return None if math.isnan(value) else value
+
+
+def relearning_curves(curves: Sequence[Curve]) -> go.Figure:
+    """How fast the concept comes back, beside words that the model never knew; wider lines learn from more pictures."""
+    lines, told = [], set[bool]()
+    for number, curve in enumerate(curves):
+        edited = curve.name.startswith("edited")
+        line = {"color": ERASED_COLOUR, "dash": "solid"} if edited else {"color": INK, "dash": "dash"}
+        lines.append(
+            go.Scatter(
+                x=[step for step, _ in curve.points],
+                y=[value for _, value in curve.points],
+                name="the erased concept" if edited else "a word it never knew",
+                mode="lines",
+                line=line | {"width": 1 + number // 2 / 2},
+                showlegend=edited not in told,
+                hovertemplate=f"{html.escape(curve.name)}, step %{{x}}: %{{y:.0%}}<extra></extra>",
+            )
+        )
+        told.add(edited)
+    figure = _figure(360, *lines)
+    figure.update_xaxes(title="step of fine-tuning on 1, 2, 5 and 10 pictures")
+    figure.update_yaxes(title="ranks above other pictures", range=[-0.02, 1.04], tickformat=".0%")
+    return figure
+
+
+def method_scatter(outcomes: Sequence[Outcome]) -> go.Figure:
+    """Accuracy on the erased concepts (left is better) against accuracy on all others (up is better), by method."""
+    places: dict[tuple[float, float], list[Outcome]] = {}
+    for outcome in outcomes:
+        places.setdefault((outcome.forget, outcome.retain), []).append(outcome)
+    dots = go.Scatter(
+        x=[forget for forget, _ in places],
+        y=[retain for _, retain in places],
+        mode="markers+text",
+        # Methods that end in the same place share a name there.
+        text=["  " + " · ".join(outcome.label for outcome in here) + "  " for here in places.values()],
+        textposition=["middle right" if forget < 0.5 else "middle left" for forget, _ in places],
+        customdata=["<br>".join(_cost(outcome) for outcome in here) for here in places.values()],
+        marker={"size": 11, "color": [_method_colour(here[-1].label) for here in places.values()]},
+        hovertemplate="erased %{x:.0%}, others %{y:.1%}<br>%{customdata}<extra></extra>",
+        showlegend=False,
+    )
+    figure = _figure(400, dots)
+    figure.update_xaxes(title="top-1 on what is erased", tickformat=".0%", range=[-0.04, 1.04])
+    retained = [outcome.retain for outcome in outcomes]
+    room = max(0.01, (max(retained) - min(retained)) * 0.2)
+    figure.update_yaxes(
+        title="top-1 on all others", tickformat=".1%", range=[min(retained) - room, max(retained) + room]
+    )
+    return figure
+
+
+def _cost(outcome: Outcome) -> str:
+    return f"{outcome.label}: {outcome.seconds:.2g} s, {outcome.parameters:,} numbers changed"
+
+
+def _method_colour(label: str) -> str:
+    return next((colour for name, colour in COLOURS.items() if label.startswith(name)), INK)

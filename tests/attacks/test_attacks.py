@@ -175,11 +175,12 @@ def test_an_audit_tells_its_findings_as_they_come(suspect_of):
     assert all(finding.meaning for finding in report.findings)
 
 
-def test_words_that_leak_are_named(suspect_of):
+def test_words_that_leak_and_are_not_erased_yet_are_named(suspect_of):
     rows = (Row("apples", 1.0, 0.9), Row("aple", 1.0, 0.5), Row("pomme", 0.5, 0.5))
     leaking = Finding("words", "Plural", "", 1.0, 0.9, 0.5, rows=rows)
     wider = Finding("words", "Wider words", "", 1.0, 0.9, 0.5, rows=(Row("fruit", 1.0, 0.9),))
-    assert Report("apple", (leaking, wider), 1.0).leaking_words == ("apples",)
+    assert Report(Concept("apple"), (leaking, wider), 1.0).new_words == ("apples",)
+    assert Report(Concept("apple", ("apples",)), (leaking, wider), 1.0).new_words == ()
 
 
 def test_a_model_whose_weights_are_out_of_reach_is_attacked_by_words_alone(request, toy_gallery, toy_vocabulary):

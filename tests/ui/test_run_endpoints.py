@@ -23,7 +23,7 @@ def test_a_run_streams_its_state_and_stops_when_told(real_app: str):
 
 
 def test_what_cannot_be_run_is_told(client: Client, real_app: str):
-    assert client.predict(api_name="/cancel") == {"state": "none", "drawing": "none"}
+    assert client.predict(api_name="/cancel") == {"state": "none", "drawing": "none", "audit": "none"}
     with pytest.raises(AppError, match="cannot be fine-tuned"):
         client.predict(["cat"], api_name="/cliperase")
     with visiting(real_app) as visitor:

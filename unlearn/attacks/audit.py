@@ -7,10 +7,12 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from unlearn.attacks import casts, probes, relearning, soft_drawing, soft_prompt, words
 from unlearn.attacks.finding import Finding, Tick, Verdict
 from unlearn.attacks.suspect import Suspect
+from unlearn.concepts import Concept, surface_forms
 from unlearn.diffusion.pipelines import Painter
 from unlearn.errors import ModelError
 from unlearn.finetuning.prepared import Preparation
@@ -37,7 +39,7 @@ class Progress:
 class Report:
     """What an audit of ``concept`` came to, in ``seconds``."""
 
-    concept: str
+    concept: Concept
     findings: tuple[Finding, ...]
     seconds: float
 
@@ -46,12 +48,21 @@ class Report:
         """The findings that leaked."""
         return tuple(finding for finding in self.findings if finding.verdict == Verdict.LEAKED)
 
+    def record(self) -> dict[str, Any]:
+        """The report as JSON."""
+        return {
+            "concept": self.concept.name,
+            "seconds": self.seconds,
+            "findings": [finding.record() for finding in self.findings],
+        }
+
     @property
-    def leaking_words(self) -> tuple[str, ...]:
-        """The concept's own other words by which it leaked."""
+    def new_words(self) -> tuple[str, ...]:
+        """The concept's own other words by which it leaked, and which are not among its synonyms already."""
         rows = [row for finding in self.leaks if finding.name in OWN_WORDS for row in finding.rows]
-        leaked = (row for row in rows if words.trial(row).verdict == Verdict.LEAKED)
-        return tuple(dict.fromkeys(row.name for row in leaked))
+        leaked = (row.name for row in rows if words.trial(row).verdict == Verdict.LEAKED)
+        known = {form.casefold() for form in surface_forms(self.concept)}
+        return tuple(dict.fromkeys(word for word in leaked if word.casefold() not in known))
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,7 @@ def run_audit(suspect: Suspect, painters: PainterPair | None = None) -> Generato
             findings.append((yield from relayed(attack.run(), told(attack.text))))
         except ModelError as error:
             findings.append(Finding(attack.group, attack.name, "", meaning=str(error)))
-    return Report(suspect.concept.name, tuple(findings), time.perf_counter() - started)
+    return Report(suspect.concept, tuple(findings), time.perf_counter() - started)
 
 
 def _attacks(suspect: Suspect, painters: PainterPair | None) -> list[Attack]:

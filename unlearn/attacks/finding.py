@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 import torch
 from PIL import Image
@@ -105,6 +106,21 @@ class Finding:
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of ``after``."""
         return wilson(self.after, self.n)
+
+    def record(self) -> dict[str, Any]:
+        """The finding as JSON, without pictures; what was not measured is null."""
+        kept = {"group", "name", "measure", "before", "after", "chance", "control", "n", "meaning"}
+        numbers = {name: _or_null(value) for name, value in vars(self).items() if name in kept}
+        return numbers | {
+            "verdict": str(self.verdict),
+            "interval": [_or_null(bound) for bound in self.interval],
+            "rows": [{name: _or_null(value) for name, value in vars(row).items()} for row in self.rows],
+            "curves": {curve.name: curve.points for curve in self.curves},
+        }
+
+
+def _or_null(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def left(before: float, after: float, chance: float) -> float:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from unlearn.diffusion.drawing import Pair
     from unlearn.diffusion.pipelines import Painter
     from unlearn.encoders import OpenClipEncoder
+    from unlearn.export import Erasure
 
 RECORD, ATTENTION = "generation.json", "cross_attention.safetensors"
 Sights = tuple[tuple[Sight, ...], tuple[Sight, ...]]
@@ -32,24 +33,38 @@ def carry_asked(
     Raises:
         ConceptError, ParameterError, ErasureFileError, ModelError: it cannot be done; the sentence says why.
     """
-    from unlearn.erasers import ccup, cliperase
+    from unlearn.erasers import ccup
     from unlearn.export import load_erasure
 
     if forget and folder is not None:
         raise ConceptError("Both concepts and a saved erasure were given; give one of them.")
     if folder is not None:
         saved = load_erasure(folder, encoder)
-        names = saved.selection.forget_names
-        if isinstance(saved, ccup.Erasure):
-            return carry(painter, encoder, closed_form=saved, way=way), names
-        tuned = cast(cliperase.Erasure, saved).apply(encoder)
-        return carry(painter, encoder, tuned=tuned, way=way), names
+        return carry_erasure(painter, encoder, saved, way=way), saved.selection.forget_names
     if not forget:
         raise ConceptError("Nothing is to be erased; name a concept, or a folder that `erase` wrote.")
     vocabulary = load_vocabulary()
     selection = select([name for given in forget for name in parse_names(given)], vocabulary=vocabulary)
     erasure = ccup.erase(encoder, selection, ccup.Settings(strength=strength), vocabulary=vocabulary)
     return carry(painter, encoder, closed_form=erasure, way=way), selection.forget_names
+
+
+def carry_erasure(painter: Painter, encoder: OpenClipEncoder, erasure: Erasure, *, way: str = "ridge") -> Carried:
+    """``painter`` with an erasure of any method. A baseline's projection is no one's to solve anew: it is pulled back.
+
+    Raises:
+        ModelError: it cannot be carried; the sentence says why.
+    """
+    from unlearn.erasers import baselines, ccup, cliperase, stacked
+
+    if isinstance(erasure, baselines.Erasure):
+        return carry(painter, encoder, closed_form=erasure, way="pull_back")
+    if isinstance(erasure, ccup.Erasure):
+        return carry(painter, encoder, closed_form=erasure, way=way)
+    if isinstance(erasure, stacked.Erasure):
+        tuned = erasure.tuned.apply(encoder)
+        return carry(painter, encoder, closed_form=erasure.closed_form, tuned=tuned, way=way)
+    return carry(painter, encoder, tuned=cast(cliperase.Erasure, erasure).apply(encoder), way=way)
 
 
 def judged(pair: Pair, erased: Sequence[str], original: OpenClipEncoder) -> Sights:

@@ -12,6 +12,7 @@ import gradio as gr
 from gradio.components.api_component import Api
 
 from unlearn.ui.api import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, result
+from unlearn.ui.api_audit import audit_endpoint
 from unlearn.ui.background import followed
 from unlearn.ui.drawing_markup import picture_uri
 from unlearn.ui.guard import sentence_of
@@ -29,7 +30,7 @@ LEFT_OPEN = -1
 
 
 def register_runs(services: Provider, visitor: gr.State) -> None:
-    """Add ``/cliperase``, ``/generate`` and ``/cancel``."""
+    """Add ``/cliperase``, ``/generate``, ``/audit`` and ``/cancel``."""
 
     async def cliperase(  # noqa: PLR0917  its arguments are the endpoint's
         visitor: Visitor,
@@ -88,15 +89,18 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
             yield _drawing_report(status)
 
     def cancel(visitor: Visitor) -> dict[str, Any]:
-        """Stop this session's run and drawing within a step; the edit in force and the pictures stay.
+        """Stop this session's run, drawing and audit within a step; the edit in force and the pictures stay.
 
-        Returns the state of the run, and of the drawing.
+        Returns the state of the run, of the drawing and of the audit.
         """
+        from unlearn.ui.audits import stop_audit
         from unlearn.ui.generation import stop_drawing
 
         status, drawing = services().cancel_run(visitor), stop_drawing(services(), visitor)
-        return _run_report(status) | {"drawing": str(drawing.state) if drawing else "none"}
+        others = {"drawing": drawing, "audit": stop_audit(services(), visitor)}
+        return _run_report(status) | {what: str(o.state) if o else "none" for what, o in others.items()}
 
+    _stream(audit_endpoint(services), visitor, Api("", TEXT, "Erased concept to attack; the first if empty"))
     run = FineTuneRequest()
     endpoint(cancel, [visitor], [result()])
     _stream(

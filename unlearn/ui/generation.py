@@ -80,12 +80,12 @@ def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) ->
 
     def start() -> Generator[Progress, None, Drawn | Rates]:
         painter = services.painters.get(request.pipeline)
-        carried = _carried(services, session, painter, encoder, request)
+        heard = carried(services, session, painter, encoder, request)
         if request.judge:
-            return (yield from _judge_batch(services, session, painter, carried, drawing))
-        pair = yield from on_zero_gpu(lambda: draw(painter, carried.painter, drawing))()
-        notices = (*carried.notices, *_unknown_to(painter, drawing, session.erased), *pair.notices)
-        return Drawn(pair, judged(pair, session.erased, encoder), session.erased, notices, carried)
+            return (yield from _judge_batch(services, session, painter, heard, drawing))
+        pair = yield from on_zero_gpu(lambda: draw(painter, heard.painter, drawing))()
+        notices = (*heard.notices, *_unknown_to(painter, drawing, session.erased), *pair.notices)
+        return Drawn(pair, judged(pair, session.erased, encoder), session.erased, notices, heard)
 
     return services.jobs.start(_line(visitor), start)
 
@@ -101,13 +101,13 @@ def stop_drawing(services: Services, visitor: Visitor) -> DrawStatus | None:
 
 
 def _line(visitor: Visitor) -> str:
-    """A visitor may draw while a run of CLIPErase waits, and the other way round; both use the one worker."""
-    return f"{visitor.key}/drawing"
+    return visitor.lines["drawing"]
 
 
-def _carried(
+def carried(
     services: Services, session: Session, painter: Painter, encoder: OpenClipEncoder, request: DrawRequest
 ) -> Carried:
+    """``painter`` with the edits of ``session`` that ``request`` names."""
     tuned = session.fine_tuned.encoder if session.fine_tuned and request.edit != CCUP else None
     closed_form = session.erasure if request.edit != CLIPERASE else None
     return carry(

@@ -12,6 +12,7 @@ from unlearn.ui import markup
 from unlearn.ui.about_tab import build_about_tab
 from unlearn.ui.api import register_endpoints
 from unlearn.ui.api_runs import register_runs
+from unlearn.ui.audit_tab import AuditTab
 from unlearn.ui.cliperase_tab import CLIPEraseTab
 from unlearn.ui.collection_panel import CollectionPanel
 from unlearn.ui.erase_panel import ErasePanel
@@ -31,7 +32,7 @@ HEADER = (
 )
 EXAMPLE = "dog"
 
-View = ZeroShotTab | RetrievalTab | GenerationTab | TradeOffTab | CLIPEraseTab
+View = ZeroShotTab | RetrievalTab | GenerationTab | TradeOffTab | CLIPEraseTab | AuditTab
 
 
 def build_demo(services: Provider) -> gr.Blocks:
@@ -53,9 +54,12 @@ def build_demo(services: Provider) -> gr.Blocks:
                 generation = GenerationTab.build(services, EXAMPLE)
                 trade_off = TradeOffTab.build(services)
                 cliperase = CLIPEraseTab.build(services)
+                audit = AuditTab.build(services, EXAMPLE)
                 build_about_tab()
-        views = (zero_shot, retrieval, generation, trade_off, cliperase)
-        Page(services, visitor, key, gr.State(0), panel, model, collection, zero_shot, cliperase, views).register(demo)
+        views = (zero_shot, retrieval, generation, trade_off, cliperase, audit)
+        Page(
+            services, visitor, key, gr.State(0), panel, model, collection, zero_shot, cliperase, audit, views
+        ).register(demo)
         panel.register_callbacks()
         model.register_callbacks()
         for view in views:
@@ -78,6 +82,7 @@ class Page:
     collection: CollectionPanel
     zero_shot: ZeroShotTab
     cliperase: CLIPEraseTab
+    audit: AuditTab
     views: Sequence[View]
 
     @property
@@ -233,14 +238,20 @@ class Page:
             [*collection.outputs, *everything],
             **common,
         )
+        self.close_leaks(common)
         run, seen = self.cliperase, [self.visitor, self.front, *self.view_inputs]
-        begun = run.start.click(
-            on_screen(run.begin), [self.visitor, panel.forget, *run.settings], run.outputs, **common
+        begun = gr.on(
+            [run.start.click, self.audit.tune.click],
+            on_screen(run.begin),
+            [self.visitor, panel.forget, *run.settings],
+            run.outputs,
+            **common,
         )
         for event in (loaded, begun):
             event.then(run.watch, self.visitor, run.outputs, concurrency_limit=None, **common).then(
                 on_screen(self.refresh), seen, everything, **common
             )
+        loaded.then(self.audit.watch, self.visitor, self.audit.outputs, concurrency_limit=None, **common)
         run.remove.click(on_screen(self.take_off), seen, everything, **common)
         for position, view in enumerate(self.views):
             view.tab.select(
@@ -249,6 +260,19 @@ class Page:
                 [self.front, *view.outputs],
                 **common,
             )
+
+    def close_leaks(self, common: dict[str, Any]) -> None:
+        """The buttons beside an audit, which change the edit on the left."""
+        panel, audit = self.panel, self.audit
+        audit.both_sides.click(lambda: "both", None, panel.side, **common).then(
+            on_screen(self.change_erasure),
+            [self.visitor, self.front, *panel.inputs, *self.view_inputs],
+            [self.visitor, *self.overview_outputs, *self.view_outputs],
+            **common,
+        )
+        # The list's own change asks for the new erasure.
+        audit.words.click(on_screen(audit.with_leaking_words), [self.visitor, panel.forget], panel.forget, **common)
+        audit.tune.click(lambda: gr.Info("CLIPErase has begun; its tab shows how far it is."), **common)
 
 
 def _opened(view: View, position: int) -> Any:

@@ -265,7 +265,8 @@ class Services:
     def leave(self, visitor: Visitor) -> None:
         """The visitor is gone: a run of nobody ends, and its weights are freed."""
         if visitor.is_last:
-            self.jobs.forget(visitor.key)
+            for line in visitor.lines.values():
+                self.jobs.forget(line)
 
     def warm_up(self) -> None:
         """Encode what the views will ask for first, so that no visitor waits for it."""

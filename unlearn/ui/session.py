@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from unlearn.concepts import Vocabulary
     from unlearn.erasers.ccup import Erasure
     from unlearn.gallery import Gallery
+    from unlearn.ui.audits import Audited
     from unlearn.ui.results import TradeOff
     from unlearn.ui.runs import FineTuned
 
@@ -81,6 +82,7 @@ class Session:
         measures_uploads: whether accuracy and retrieval use ``uploads`` instead of the server's gallery.
         trade_off: the curves last measured, perhaps of an earlier erasure.
         fine_tuned: what CLIPErase came to, or None.
+        audited: what the last audit found, perhaps of an earlier edit.
     """
 
     model: str = ""
@@ -91,6 +93,7 @@ class Session:
     uploads: Gallery | None = None
     measures_uploads: bool = False
     trade_off: TradeOff | None = None
+    audited: Audited | None = None
 
     @property
     def erased(self) -> tuple[str, ...]:
@@ -121,6 +124,11 @@ class Visitor:
     def __deepcopy__(self, memo: dict[int, Any]) -> Visitor:
         """Gradio copies the initial value for everybody who comes: a visitor's copy is another visitor."""
         return Visitor()
+
+    @property
+    def lines(self) -> dict[str, str]:
+        """What one's background runs go by: a visitor may draw while CLIPErase waits; all use the one worker."""
+        return {"cliperase": self.key} | {what: f"{self.key}/{what}" for what in ("drawing", "audit")}
 
     @property
     def is_last(self) -> bool:

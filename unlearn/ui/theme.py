@@ -85,6 +85,23 @@ CSS = """
 .u-drawn { display: grid; grid-template-columns: 4.2em repeat(var(--n), minmax(0, 150px)); gap: 8px; margin: 8px 0; }
 .u-side-name { align-self: center; font-weight: 600; }
 
+.u-group { margin: 14px 0 0; }
+.u-group h3 { margin: 0 0 2px; }
+.u-finding { border-bottom: 1px solid var(--border-color-primary); padding: 7px 0; }
+.u-finding summary { display: grid; grid-template-columns: 104px 216px 128px minmax(0, 1fr); gap: 4px 12px;
+  align-items: baseline; cursor: pointer; list-style: none; }
+.u-finding summary::-webkit-details-marker { display: none; }
+.u-finding > :not(summary) { margin: 6px 0 4px; }
+.u-finding .u-numbers b { font-size: inherit; }
+.u-what { font-weight: 600; }
+.u-meaning { color: var(--body-text-color-subdued); font-size: var(--text-sm); }
+.u-mark { font-size: var(--text-sm); font-weight: 600; border: 1px solid currentColor; border-radius: 999px;
+  padding: 1px 9px; justify-self: start; white-space: nowrap; }
+.u-leaked { color: #d6455d; } .u-held { color: #22855f; } .u-not-applicable { color: var(--body-text-color-subdued); }
+.dark .u-held { color: #3fbf92; }
+.u-soft { display: grid; grid-template-columns: 4.2em repeat(var(--n), minmax(0, 84px)); gap: 6px; }
+.u-soft img { width: 100%; border-radius: var(--radius-md); display: block; }
+
 .u-plot-360 { min-height: 360px; } .u-plot-400 { min-height: 400px; } .u-plot-460 { min-height: 460px; }
 @media (max-width: 520px) {
   .main.fillable { padding: 12px 14px !important; }
@@ -94,6 +111,9 @@ CSS = """
   .u-table { font-size: var(--text-xs); }
   .u-drawn { grid-template-columns: repeat(var(--n), minmax(0, 1fr)); gap: 5px; }
   .u-side-name { grid-column: 1 / -1; }
+  .u-soft { grid-template-columns: repeat(4, minmax(0, 1fr)); }
+  .u-finding summary { grid-template-columns: auto 1fr auto; }
+  .u-meaning { grid-column: 1 / -1; }
   .u-table th, .u-table td { padding: 5px 3px !important; }
   .u-table small { display: block; font-weight: 400; }
 }

@@ -1,0 +1,143 @@
+"""An audit through the services: attacked, told, remembered with the edit it was of, stopped; methods side by side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from fakes import fake_services
+
+from unlearn import plots
+from unlearn.attacks import relearning, soft_prompt
+from unlearn.attacks.finding import Finding, Row
+from unlearn.erasers.methods import METHODS
+from unlearn.errors import ConceptError, JobError, ModelError, ParameterError, PictureError
+from unlearn.jobs import State
+from unlearn.models import Models
+from unlearn.ui import audit_markup
+from unlearn.ui.api_audit import audit_report
+from unlearn.ui.audit_tab import AuditTab
+from unlearn.ui.audits import Audited, Compared, audit_of, start_audit, start_comparison, stop_audit
+from unlearn.ui.services import Services
+from unlearn.ui.session import ErasureRequest, Visitor
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(relearning, "STEPS", (0, 1, 2))
+    monkeypatch.setattr(soft_prompt, "STEPS", 2)
+
+
+@pytest.fixture(scope="module")
+def services(toy, toy_gallery, toy_vocabulary):
+    services = Services(Models(toy), toy_gallery.test, toy_vocabulary, training=toy_gallery.train)
+    yield services
+    services.jobs.close()
+
+
+@pytest.fixture
+def visitor(services: Services) -> Visitor:
+    """Somebody who has erased apples and frogs."""
+    visitor = Visitor()
+    visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["apple", "frog"])))
+    return visitor
+
+
+def finish(services: Services, visitor: Visitor):
+    for status in services.jobs.watch(visitor.lines["audit"]):
+        last = status
+    return last
+
+
+def test_an_audit_is_told_remembered_and_goes_stale_with_the_edit(services: Services, visitor: Visitor):
+    start_audit(services, visitor, "frog")
+    status = finish(services, visitor)
+    assert status.state is State.DONE, status.message
+    assert audit_of(services, visitor) == status
+    audited = visitor.session.audited
+    assert isinstance(audited, Audited)
+    assert audited is status.result
+    assert audited.report.concept.name == "frog"
+    assert audited.is_of(visitor.session)
+    again = services.erase(visitor.session, ErasureRequest(["apple", "frog"]))
+    assert audited.is_of(replace(visitor.session, erasure=again)), "the same question has the same answer"
+    other = services.erase(visitor.session, ErasureRequest(["apple", "frog"], mode="nullspace"))
+    assert not audited.is_of(replace(visitor.session, erasure=other))
+    told = audit_report(status)
+    assert told["state"] == "done"
+    assert {finding["verdict"] for finding in told["findings"]} <= {"held", "leaked", "not applicable"}
+    page = audit_markup.audited(audited, current=False)
+    assert page.count("<details") == len(audited.report.findings)
+    assert "The edit has changed since" in page
+    assert "The edit has changed since" not in audit_markup.audited(audited, current=True)
+    curves = [curve for finding in audited.report.findings for curve in finding.curves]
+    assert len(plots.relearning_curves(curves).data) == len(curves)
+
+
+def test_a_page_offers_what_is_erased(visitor: Visitor):
+    tab = object.__new__(AuditTab)  # its components belong to a page; what it renders does not
+    offered = tab.render(visitor.session, "frog")[0]
+    assert (offered["choices"], offered["value"]) == (["apple", "frog"], "frog")
+    assert tab.render(visitor.session, "whale")[0]["value"] == "apple", "what is not erased cannot be attacked"
+    assert tab.render(Visitor().session, "frog")[0]["value"] is None
+
+
+def test_methods_stand_side_by_side(services: Services, visitor: Visitor):
+    start_comparison(services, visitor)
+    status = finish(services, visitor)
+    assert isinstance(status.result, Compared), status.message
+    by_label = {outcome.label: outcome for outcome in status.result.outcomes}
+    assert set(by_label) == {method.label for method in METHODS.values() if not method.trains}
+    assert by_label["No edit"].parameters <= by_label["CCUP"].parameters
+    assert by_label["No edit"].forget == 1.0
+    table = audit_markup.compared(status.result)
+    assert all(label in table for label in by_label)
+    assert sum(figure.x.__len__() for figure in plots.method_scatter(status.result.outcomes).data) <= len(by_label)
+    assert visitor.session.audited is None, "a comparison is no audit"
+
+
+def test_an_audit_stops_and_one_runs_at_a_time(services: Services, visitor: Visitor, monkeypatch):
+    monkeypatch.setattr(relearning, "STEPS", (0, 5000))
+    start_audit(services, visitor)
+    with pytest.raises(JobError, match="still"):
+        start_audit(services, visitor)
+    stop_audit(services, visitor)
+    status = finish(services, visitor)
+    assert status.state is State.CANCELLED
+    assert "Stopped" in audit_markup.audit_status(status)
+    assert audit_of(services, visitor).result is None
+
+
+def test_what_cannot_be_attacked_is_said(services: Services, visitor: Visitor):
+    with pytest.raises(ConceptError, match="Nothing is erased yet"):
+        start_audit(services, Visitor())
+    with pytest.raises(ConceptError, match="Nothing is erased yet"):
+        start_comparison(services, Visitor())
+    with pytest.raises(ParameterError, match="concept is 'whale'; choose one of apple, frog"):
+        start_audit(services, visitor, "whale")
+    somebody = Visitor()
+    somebody.change(erasure=services.erase(somebody.session, ErasureRequest(["unicorn"])))
+    with pytest.raises(PictureError, match="no picture of “unicorn”"):
+        start_audit(services, somebody)
+    fake = fake_services()
+    somebody.change(erasure=fake.erase(Visitor().session, ErasureRequest(["cat"])))
+    with pytest.raises(ModelError, match="compared by the weights"):
+        start_comparison(fake, somebody)
+
+
+def test_a_visitor_who_leaves_takes_every_run_along(services: Services, visitor: Visitor):
+    start_audit(services, visitor)
+    services.leave(visitor)
+    assert audit_of(services, visitor) is None
+
+
+def test_every_word_of_a_finding_is_escaped_and_its_mark_is_more_than_colour():
+    row = Row("<b>", 1.0, 0.9, 1.0)
+    finding = Finding("words", "<i>", "<u>", 1.0, 0.9, 0.5, 1.0, 4, (row, row), meaning="<script>")
+    page = audit_markup.findings([finding])
+    for raw in ("<i>", "<u>", "<script>", "<b>&"):
+        assert raw not in page
+    assert "✕ leaked" in page
+    assert "✓ held" in audit_markup.findings([replace(finding, after=0.5)])
+    assert "no answer" in audit_markup.findings([replace(finding, before=0.5)])
+    assert "Random edit" in page

@@ -1,0 +1,83 @@
+"""``python -m unlearn audit``: attack an erasure, and say what leaked."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unlearn.attacks.finding import Finding
+
+HELP = "Attack an erasure: is the concept gone, or can it be had back?"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--erasure", type=Path, metavar="DIR", help="folder that `erase` wrote")
+    what.add_argument("--forget", nargs="+", metavar="CONCEPT", help="concepts to erase first, with --method")
+    parser.add_argument("--method", default="ccup", help="as `erase` takes it, with --forget (default: ccup)")
+    parser.add_argument("--concept", help="the erased concept to attack (default: the first)")
+    parser.add_argument("--pictures", default="bundled", metavar="SOURCE", help="to attack with: as `erase` takes it")
+    parser.add_argument("--seed", type=int, default=0, help="of methods and attacks that draw (default: 0)")
+    parser.add_argument("--json", action="store_true", help="print JSON, as fractions, and nothing else")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    # Imported here so that --help answers at once.
+    from tqdm import tqdm
+
+    from unlearn.attacks.audit import Progress, run_audit
+    from unlearn.attacks.suspect import Suspect
+    from unlearn.concepts import parse_names, select
+    from unlearn.diffusion.pipelines import Painter, load_painter
+    from unlearn.diffusion.records import carry_erasure
+    from unlearn.erasers import methods
+    from unlearn.errors import require_choice
+    from unlearn.export import load_erasure
+    from unlearn.finetuning.sources import training_data
+    from unlearn.gallery import restore_features
+    from unlearn.jobs import drive
+    from unlearn.models import load_clip
+
+    encoder = load_clip(arguments.model)
+    restore_features(encoder)
+    forget = [name for given in arguments.forget or () for name in parse_names(given)]
+    data = training_data(arguments.pictures, forget)
+    if arguments.erasure is not None:
+        erasure = load_erasure(arguments.erasure, encoder)
+    else:
+        selection = select(forget, vocabulary=data.vocabulary)
+        task = methods.Task(encoder, selection, data.vocabulary, data.train, data.test, arguments.seed)
+        erasure = drive(methods.fit(arguments.method, task))
+    erased = {concept.name: concept for concept in erasure.selection.forget}
+    name = require_choice("concept", arguments.concept or next(iter(erased)), tuple(erased))
+    edited = erasure.apply(encoder)
+    suspect = Suspect(erased[name], encoder, edited, data.train, data.test, data.vocabulary, arguments.seed)
+
+    def painters() -> tuple[Painter, Painter]:
+        painter = load_painter("pocket")
+        return painter, carry_erasure(painter, encoder, erasure).painter
+
+    with tqdm(disable=arguments.json) as bar:
+
+        def show(progress: Progress) -> None:
+            bar.set_description(progress.text, refresh=False)
+            bar.total, bar.n = progress.total, progress.done
+            bar.refresh()
+
+        report = drive(run_audit(suspect, painters), show)
+    if arguments.json:
+        print(json.dumps({"method": erasure.method} | report.record(), ensure_ascii=False))
+        return
+    for finding in report.findings:
+        print(_line(finding))
+    print(f"{len(report.leaks)} of {len(report.findings)} attacks on “{name}” leaked; held is no proof.")
+
+
+def _line(finding: Finding) -> str:
+    numbers = "" if math.isnan(finding.before) else f"{finding.before:.0%} → {finding.after:.0%}"
+    return f"{finding.verdict:<15}{finding.name:<32}{numbers:<14}{finding.meaning}"

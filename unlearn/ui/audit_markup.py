@@ -1,0 +1,139 @@
+"""Findings of an audit as HTML: a mark, the number before and after, a sentence, and the details folded away."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from unlearn.ui.background import Moving, told
+from unlearn.ui.drawing_markup import picture_uri
+from unlearn.ui.markup import percent
+
+if TYPE_CHECKING:
+    from unlearn.attacks.audit import Progress
+    from unlearn.attacks.finding import Finding
+    from unlearn.comparison import Comparing, Outcome
+    from unlearn.ui.audits import Audited, AuditStatus, Compared
+
+GROUPS = {
+    "words": ("Other words", "Search the gallery with them: does a picture of the concept still come before others?"),
+    "probes": ("Linear probes", "A classifier that learns from a few pictures of the concept."),
+    "relearning": ("Learning it again", "A few pictures and fifty steps, beside a word that the model never knew."),
+    "inversion": ("Soft prompt", "Tokens found by descent, which nobody could type."),
+    "casts": ("Fewer bits", "The edited weights rounded, as they are when a model is made smaller."),
+}
+STALE = "The edit has changed since. Attack again to see what that did."
+MARKS = {"held": "✓ held", "leaked": "✕ leaked", "not applicable": "– no answer"}
+
+
+def no_audit() -> str:
+    """Where findings are going to be shown."""
+    return '<p class="u-small">Not attacked yet. It takes about a minute, the first time longer.</p>'
+
+
+def audit_status(status: AuditStatus) -> str:
+    """An audit or a comparison in a sentence, and a bar while it moves."""
+    return told(status, _moving, stopped="Stopped. What was found before is still here.")
+
+
+def _moving(last: Progress | Comparing | None) -> Moving:
+    if last is None:
+        return Moving("Starting.")
+    text = getattr(last, "label", None) or getattr(last, "text", "")
+    return Moving(f"{text}…", last.done, last.total)
+
+
+def audited(result: Audited, *, current: bool) -> str:
+    """All findings of a finished audit, grouped, under what they come to."""
+    report = result.report
+    counts = {verdict: sum(f.verdict == verdict for f in report.findings) for verdict in MARKS}
+    stale = (
+        "" if current else "<p class='u-notice'>The edit has changed since. Attack again to see what it changed.</p>"
+    )
+    return (
+        f"<p><b>“{escape(report.concept.name)}”</b>: {counts['leaked']} attacks leaked, {counts['held']} held, "
+        f"{counts['not applicable']} gave no answer. Held means against this attack, with these pictures; it proves no "
+        f"more.</p>{stale}{findings(report.findings)}"
+    )
+
+
+def findings(found: Sequence[Finding]) -> str:
+    """Findings, grouped, as far as there are any."""
+    sections = ""
+    for group, (title, what) in GROUPS.items():
+        lines = "".join(_line(finding) for finding in found if finding.group == group)
+        if lines:
+            sections += f"<section class='u-group'><h3>{title}</h3><p class='u-small'>{what}</p>{lines}</section>"
+    return sections
+
+
+def _line(finding: Finding) -> str:
+    verdict = finding.verdict.replace(" ", "-")
+    numbers = "" if math.isnan(finding.before) else f"{percent(finding.before)} → <b>{percent(finding.after)}</b>"
+    opened = " open" if any(finding.pictures) else ""
+    return (
+        f"<details class='u-finding'{opened}><summary><span class='u-mark u-{verdict}'>{MARKS[finding.verdict]}</span>"
+        f"<span class='u-what'>{escape(finding.name)}</span><span class='u-numbers'>{numbers}</span>"
+        f"<span class='u-meaning'>{escape(finding.meaning)}</span></summary>{_details(finding)}</details>"
+    )
+
+
+def _details(finding: Finding) -> str:
+    if math.isnan(finding.before):
+        return ""
+    low, high = finding.interval
+    pictures = "1 picture" if finding.n == 1 else f"{finding.n} pictures"
+    control = "" if math.isnan(finding.control) else f" Random edit: {percent(finding.control)}."
+    if finding.group == "relearning":
+        control = f" A new word: {percent(finding.control)}."
+    text = (
+        f"<p class='u-small'>The number: {escape(finding.measure)}. Chance: {percent(finding.chance)}.{control} "
+        f"95 % interval after the edit: {percent(low)} to {percent(high)} ({pictures}).</p>"
+    )
+    return text + _rows(finding) + _pictures(finding)
+
+
+def _rows(finding: Finding) -> str:
+    if len(finding.rows) < 2:
+        return ""
+    control = "new word" if finding.group == "relearning" else "random edit"
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(row.name)}</th><td>{percent(row.before)}</td><td><b>{percent(row.after)}</b></td>"
+        f"<td>{percent(row.control)}</td></tr>"
+        for row in finding.rows
+    )
+    return (
+        "<div class='u-scroll'><table class='u-table'><thead><tr><td></td><th scope='col'>before</th>"
+        f"<th scope='col'>after</th><th scope='col'>{control}</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _pictures(finding: Finding) -> str:
+    sides = zip(("Before", "After"), finding.pictures, strict=True)
+    rows = "".join(
+        f"<div class='u-side-name'>{side}</div>"
+        + "".join(f"<img src='{picture_uri(p)}' alt='drawn {side.lower()} the edit'>" for p in pictures)
+        for side, pictures in sides
+        if pictures
+    )
+    return f"<div class='u-soft' style='--n: {len(finding.pictures[0])}'>{rows}</div>" if rows else ""
+
+
+def compared(result: Compared) -> str:
+    """Methods side by side as a table."""
+    rows = "".join(_outcome(outcome) for outcome in result.outcomes)
+    erased = ", ".join(f"“{escape(name)}”" for name in result.concepts)
+    return (
+        f"<p>Erased: {erased}</p><div class='u-scroll'><table class='u-table'><thead><tr><th scope='col'>Method</th>"
+        "<th scope='col'>erased, top-1</th><th scope='col'>others, top-1</th><th scope='col'>seconds</th>"
+        f"<th scope='col'>numbers changed</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _outcome(outcome: Outcome) -> str:
+    return (
+        f"<tr><th scope='row'>{escape(outcome.label)}</th><td>{percent(outcome.forget)}</td>"
+        f"<td>{outcome.retain:.1%}</td><td>{outcome.seconds:.2g}</td><td>{outcome.parameters:,}</td></tr>"
+    )
