@@ -46,3 +46,19 @@ def test_a_program_draws_before_and_after(real_app: str):
         assert last["before"] != last["after"]
         with pytest.raises(AppError, match="seed is -1"):
             client.predict("a cat", "pocket", -1, api_name="/generate")
+
+
+def test_an_audit_streams_and_stops(real_app: str):
+    with visiting(real_app) as client:
+        with pytest.raises(AppError, match="Nothing is erased yet"):
+            client.predict(api_name="/audit")
+        client.predict(["cat"], api_name="/erase")
+        with pytest.raises(AppError, match="concept is 'dog'; choose one of cat"):
+            client.predict("dog", api_name="/audit")
+        states = []
+        for report in client.submit("cat", api_name="/audit"):
+            if not states:
+                client.predict(api_name="/cancel")
+            states.append(report["state"])
+        assert states[-1] == "cancelled"
+        assert client.predict(api_name="/cancel")["audit"] == "cancelled"

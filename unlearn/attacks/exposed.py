@@ -52,8 +52,7 @@ class Exposed:
         first, _ = baked(original)
         image, text = (final_projection(below.model, tower) for tower in ("image", "text"))
         whole = below.model.state_dict() | changed
-        names = (image.weight, image.bias, text.weight, text.bias)
-        state = {name: whole[name].detach().float().cpu() for name in names if name is not None}
+        state = {name: whole[name].detach().float().cpu() for name in (*image.tensors, *text.tensors)}
         same = below is first or _same_image_tower(below, first, image)
         return cls(below, first if same else below, image, text, state)
 
@@ -99,9 +98,8 @@ def _inputs(prepared: Any) -> Tensor:
 def _same_image_tower(one: OpenClipEncoder, other: OpenClipEncoder, final: FinalProjection) -> bool:
     """Whether both models share every tensor of the image tower but those of its final projection."""
     first, second = one.model.state_dict(), other.model.state_dict()
-    own = {final.weight, final.bias}
     return first.keys() == second.keys() and all(
         tensor.data_ptr() == second[name].data_ptr()
         for name, tensor in first.items()
-        if name.startswith("visual.") and name not in own
+        if name.startswith("visual.") and name not in final.tensors
     )

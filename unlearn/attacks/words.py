@@ -65,7 +65,7 @@ def attack_words(suspect: Suspect, kind: str) -> Finding:
     finding = trial(worst, kind, int(_shown(suspect).sum()))
     return replace(finding, rows=tuple(rows)).worded(
         leaked=f"“{worst.name}” still finds its pictures.",
-        held="Nothing of the kind finds its pictures as it did.",
+        held=f"{f'“{worst.name}” no longer' if len(rows) == 1 else 'None of them'} finds its pictures as before.",
     )
 
 

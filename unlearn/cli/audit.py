@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.finetuning.sources import training_data
     from unlearn.gallery import restore_features
     from unlearn.jobs import drive
-    from unlearn.models import load_clip
+    from unlearn.loading import load_clip
 
     encoder = load_clip(arguments.model)
     restore_features(encoder)

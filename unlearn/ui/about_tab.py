@@ -32,13 +32,18 @@ stranger's stands, not below.
   them; CLIPErase changes pictures only where it trained more than the projections. A judge that was never edited
   counts.
 - **Trade-off**: accuracy on erased and on other pictures as the erasure grows stronger or wider.
+- **Is it gone?**: attacks on your edit. “Ranks above other pictures” counts pairs of one picture of the concept and
+  another: in how many does the concept's come first? 50 % is chance. An attack leaks where more than half of what it
+  had above chance before the edit is left after it. A random edit of the same size, or a word the model never knew,
+  stands beside it.
 
 Accuracy is always measured on pictures that the model was not trained on.
 
 ### What it does not show
 
 The edit sits at the end of the model. Features before the final projection still tell the concept apart, so somebody
-with the weights could find it again; this demo shows what the *edited model says*, and proves no more than that.
+with the weights could find it again. “Is it gone?” tries that and more; what held against these attacks may fall to
+another.
 
 ### From a program
 

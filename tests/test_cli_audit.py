@@ -1,0 +1,68 @@
+"""``audit``: every attack on an erasure, told as lines or as JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from unlearn.attacks import relearning, soft_drawing, soft_prompt, words
+from unlearn.cli import main
+from unlearn.gallery import bundled_gallery
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Six pictures of three things each, so that one of each is held out."""
+    root, bundled = tmp_path_factory.mktemp("pictures"), bundled_gallery()
+    for concept in ("cat", "pizza", "car"):
+        (root / concept).mkdir()
+        drawings = [picture.load() for picture in bundled if picture.concept == concept]
+        for number in range(6):
+            drawings[number % len(drawings)].rotate(5 * number, fillcolor="white").save(
+                root / concept / f"{number}.png"
+            )
+    return root
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(relearning, "STEPS", (0, 1))
+    monkeypatch.setattr(soft_prompt, "STEPS", 2)
+    monkeypatch.setattr(soft_drawing, "PICTURES", 1)
+
+
+def test_an_audit_as_json_and_of_a_saved_erasure_in_lines(folder, tmp_path, capsys):
+    asked = ["audit", "--pictures", str(folder)]
+    assert main([*asked, "--forget", "cat", "pizza", "--concept", "pizza", "--method", "none", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["concept"] == "pizza"
+    assert report["method"] == "baseline"
+    by_name = {finding["name"]: finding for finding in report["findings"]}
+    assert set(words.KINDS) < set(by_name)
+    assert by_name["Its name"]["verdict"] != "held", "nothing was erased"
+    assert by_name["Its name"]["after"] == pytest.approx(by_name["Its name"]["before"])
+    assert len(by_name["A little fine-tuning"]["rows"]) == len(relearning.EXAMPLES)
+
+    saved = tmp_path / "erased"
+    assert (
+        main(["erase", "--forget", "cat", "--pictures", str(folder), "--method", "nullspace", "--out", str(saved)]) == 0
+    )
+    capsys.readouterr()
+    assert main([*asked, "--erasure", str(saved)]) == 0
+    told = capsys.readouterr().out
+    assert "held is no proof" in told
+    assert all(name in told for name in by_name)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (["--method", "magic"], "method is 'magic'; choose one of"),
+        (["--concept", "pizza"], "concept is 'pizza'; choose one of cat"),
+        (["--pictures", "nowhere"], "“nowhere” is not a folder"),
+    ],
+)
+def test_a_wrong_argument_is_a_sentence(wrong, sentence, capsys):
+    assert main(["audit", "--forget", "cat", *wrong]) == 2
+    assert sentence in capsys.readouterr().err
