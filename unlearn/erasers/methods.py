@@ -108,6 +108,7 @@ METHODS = {
     "none": Method("No edit", _baseline("none")),
     "random": Method("Random directions", _baseline("random")),
     "nullspace": Method("CCUP, nullspace", _ccup(mode="nullspace")),
+    "consistent": Method("CCUP, consistent", _ccup(mode="consistent")),
     "ccup": Method("CCUP", _ccup()),
     "leace": Method("LEACE", _baseline("leace")),
     "forgetting_only": Method(
