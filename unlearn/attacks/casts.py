@@ -44,7 +44,7 @@ def attack_casts(suspect: Suspect) -> Finding:
     finding = Finding(GROUP, NAME, MEASURE, worst.before, worst.after, chance, worst.control, n, rows)
     return finding.worded(
         leaked=f"In {worst.name} the model names it as before.",
-        held="Rounding the edited weights does not bring it back.",
+        held="Rounding the edited weights brings less than half of it back.",
     )
 
 

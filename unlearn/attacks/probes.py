@@ -21,12 +21,12 @@ PLACES: dict[str, tuple[Callable[[Exposed, Split], Tensor], str, str]] = {
     "Features after the projection": (
         lambda exposed, split: exposed.image_features(exposed.hidden(split)),
         "What the edited model puts out still tells its pictures from others, to whoever has a few to learn from.",
-        "Nothing that a line could tell is left in what the edited model puts out.",
+        "In what the edited model puts out a line tells its pictures from others less than half as well.",
     ),
     "Features before the projection": (
         lambda exposed, split: exposed.hidden(split),
         "The image tower still sees it: an edit of the last projection hides it, and takes nothing from the weights.",
-        "Already the image tower does not tell it from others any more.",
+        "Already the image tower tells its pictures from others less than half as well.",
     ),
 }
 

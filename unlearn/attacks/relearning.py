@@ -55,8 +55,8 @@ def _finding(rows: Sequence[Row], curves: Sequence[Curve], n: int) -> Finding:
     before, after, never = (mean([getattr(row, part) for row in rows]) for part in ("before", "after", "control"))
     finding = Finding(GROUP, NAME, MEASURE, before, after, never, never, n, tuple(rows), tuple(curves))
     return finding.worded(
-        leaked="It comes back faster than a word that the model never knew is learned: hidden, not gone.",
-        held="It comes back no faster than a word that the model never knew is learned.",
+        leaked="It keeps more than half of its head start over a word that the model never knew: hidden, not gone.",
+        held="It keeps less than half of its head start over a word that the model never knew.",
     )
 
 

@@ -55,7 +55,7 @@ def attack_drawing(
     finding = Finding(GROUP, NAME, MEASURE, before, after, chance, n=PICTURES, pictures=drawn)
     return finding.worded(
         leaked="The edited diffusion model draws it for tokens that spell nothing.",
-        held="The edited diffusion model does not draw it for the tokens that were found.",
+        held="For the tokens that were found, the edited diffusion model draws it less than half as often.",
     )
 
 

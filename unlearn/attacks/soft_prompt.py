@@ -70,7 +70,7 @@ def attack_soft_prompt(suspect: Suspect) -> Generator[Tick, None, tuple[Finding,
     finding = Finding(GROUP, NAME, MEASURE, before, after, 0.5, control, len(suspect.unseen.own))
     finding = finding.worded(
         leaked="Four optimised tokens find its pictures again: the text tower can still say where they are.",
-        held="No four tokens that descent found call its pictures up.",
+        held="The tokens that descent found call its pictures up less than half as well.",
     )
     return finding, (prompts[0], prompts[1])
 
