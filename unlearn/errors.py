@@ -4,7 +4,7 @@ UnlearnError
 ├── InvalidInputError (ValueError)  what the visitor gave cannot be used; the message says what is allowed
 │   ├── ConceptError            a concept, label or retain list
 │   ├── ParameterError          a number or a choice: strength, λ, μ, steps, side
-│   ├── PictureError            an upload or a folder of pictures
+│   ├── PictureError            an upload, a folder of pictures or an index of them
 │   └── ErasureFileError        a saved erasure that does not fit
 ├── ModelError                  a model cannot be loaded, or cannot carry the edit asked for
 └── JobError                    a background run ended early
@@ -30,7 +30,7 @@ class ParameterError(InvalidInputError):
 
 
 class PictureError(InvalidInputError):
-    """A picture, or a folder of pictures, that cannot be read."""
+    """A picture, a folder of pictures or an index of them that cannot be read."""
 
 
 class ErasureFileError(InvalidInputError):

@@ -6,10 +6,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from unlearn.cli import audit, bench, erase, evaluate, generate
+from unlearn.cli import audit, bench, erase, evaluate, generate, index, search
 from unlearn.errors import UnlearnError
 
-COMMANDS = {"erase": erase, "evaluate": evaluate, "audit": audit, "generate": generate, "bench": bench}
+COMMANDS = {
+    "erase": erase,
+    "evaluate": evaluate,
+    "audit": audit,
+    "generate": generate,
+    "index": index,
+    "search": search,
+    "bench": bench,
+}
 
 
 def build_parser() -> argparse.ArgumentParser:

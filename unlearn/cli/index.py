@@ -1,0 +1,40 @@
+"""``python -m unlearn index``: encode a folder tree of pictures once, to be searched under any erasure."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "Encode the pictures of a folder tree into an index on disk; a build that was cut off goes on."
+LISTED = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pictures", type=Path, metavar="DIR", help="folder with pictures in it or in its subfolders")
+    parser.add_argument("--out", type=Path, required=True, metavar="INDEX", help="folder to write to, or to go on with")
+    parser.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    # Imported here so that --help answers at once.
+    from tqdm import tqdm
+
+    from unlearn.index.build import Progress, build_index
+    from unlearn.jobs import drive
+    from unlearn.models import load_clip
+
+    encoder = load_clip(arguments.model)
+    with tqdm(desc="encoding pictures", unit="picture") as bar:
+
+        def show(progress: Progress) -> None:
+            if bar.total is None:
+                bar.reset(progress.total)
+                bar.initial = bar.n = progress.done  # what an earlier build did says nothing of today's rate
+            bar.update(progress.done - bar.n)
+
+        store = drive(build_index(arguments.pictures, arguments.out, encoder), show)
+    for path, why in list(store.skipped.items())[:LISTED]:
+        print(f"skipped {path}: {why}")
+    if len(store.skipped) > LISTED:
+        print(f"… and {len(store.skipped) - LISTED} more")
+    print(f"Wrote {arguments.out}: {len(store):,} pictures, {len(store.skipped):,} skipped.")

@@ -1,0 +1,91 @@
+"""Building an index: every picture of a folder tree is encoded once; a build that was cut off goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from unlearn.encoders import OpenClipEncoder
+from unlearn.errors import ModelError, PictureError
+from unlearn.gallery import SUFFIXES
+from unlearn.index.codes import write_codes
+from unlearn.index.store import HEADER, Appender, Header, Store
+from unlearn.pictures import open_picture
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Files dealt with in this and in earlier builds, of all there are."""
+
+    done: int
+    total: int
+
+
+def build_index(
+    pictures: str | Path, out: str | Path, encoder: OpenClipEncoder, *, batch: int = BATCH
+) -> Generator[Progress, None, Store]:
+    """Encode the pictures under ``pictures`` that the index ``out`` does not have yet.
+
+    Nothing is lost when it is stopped at any moment; pictures that came since are added, those that cannot be read are
+    listed in :attr:`unlearn.index.store.Store.skipped` and not tried again.
+
+    Raises:
+        PictureError: ``pictures`` is not a folder or holds no picture, or ``out`` is no index.
+        ModelError: ``out`` is an index of other pictures or of other weights.
+    """
+    root = Path(pictures).resolve()
+    if not root.is_dir():
+        raise PictureError(f"“{pictures}” is not a folder; give one with pictures in it or in its subfolders.")
+    files = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise PictureError(f"No pictures under “{pictures}” ({', '.join(sorted(SUFFIXES))}).")
+    store = _open_or_create(Path(out), Header(encoder.name, encoder.sha256, encoder.embed_dim, str(root)))
+    known = {*store.paths, *store.skipped}
+    missing = [path for path in files if path not in known]
+    done = len(files) - len(missing)
+    yield Progress(done, len(files))
+    with Appender(store) as appender:
+        for paths, images, skipped in _decoded(root, missing, batch):
+            rows = encoder.encode_image(images) if images else torch.empty(0, encoder.embed_dim)
+            appender.add(rows, paths, skipped)
+            done += len(paths) + len(skipped)
+            yield Progress(done, len(files))
+    store = Store.open(out)
+    write_codes(store)
+    return store
+
+
+def _open_or_create(out: Path, header: Header) -> Store:
+    if not (out / HEADER).exists():
+        return Store.create(out, header)
+    store = Store.open(out)
+    if store.header != header:
+        raise ModelError(
+            f"“{out}” is the index of “{store.header.pictures}” by “{store.header.model}”, "
+            "or by other weights of that name; write this one to another folder."
+        )
+    return store
+
+
+def _decoded(root: Path, paths: list[str], batch: int) -> Iterator[tuple[list[str], list[Image.Image], dict[str, str]]]:
+    """The pictures at ``paths`` in batches: those that can be read, decoded, and why the others cannot."""
+
+    def decode(path: str) -> Image.Image | str:
+        try:
+            return open_picture(root / path)
+        except (PictureError, OSError) as error:
+            return str(error)
+
+    with ThreadPoolExecutor() as pool:
+        for start in range(0, len(paths), batch):
+            part = paths[start : start + batch]
+            tried = dict(zip(part, pool.map(decode, part), strict=True))
+            images = {path: got for path, got in tried.items() if not isinstance(got, str)}
+            yield list(images), list(images.values()), {p: got for p, got in tried.items() if isinstance(got, str)}

@@ -1,0 +1,132 @@
+"""Searching an index before and after an erasure, without encoding a picture again.
+
+CCUP turns a picture's embedding f into f P, brought back to unit length. The cosine with a text t is then
+
+    (f P) · t / ‖f P‖ = f · (P t) / ‖f P‖,    ‖f P‖² = 1 − 2 α (f L) · (f R) + α² (f L) (Rᵀ R) (f L)ᵀ,
+
+with P = I − α L Rᵀ: the query becomes P t, and the norms follow from f's products with the few columns of L and R. The
+rows on disk stay as they are, whatever is erased.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unlearn.encoders import (
+    NO_SIMILARITY,
+    NOTHING_LEFT,
+    EditedEncoder,
+    OpenClipEncoder,
+    TextImageEncoder,
+    class_embeddings,
+)
+from unlearn.erasers.closed_form import Projection
+from unlearn.errors import ModelError
+from unlearn.evaluation.retrieval import Hit
+from unlearn.index.codes import read_codes
+from unlearn.index.store import Store
+
+#: Rows that the codes put first and that are then scored exactly: enough for recall, see the README's table.
+CANDIDATES = 4_000
+CHUNK = 16_384
+
+
+@dataclass(frozen=True)
+class Query:
+    """A text, and the edit that pictures are seen through.
+
+    Attributes:
+        text: its embedding under the edit, (d,); zeros if the edit left nothing of it.
+        projection: P where the edit acts on pictures, else None.
+    """
+
+    text: Tensor
+    projection: Projection | None = None
+
+    @classmethod
+    def of(cls, encoder: TextImageEncoder, text: str) -> Query:
+        """``text`` as ``encoder`` sees it; a bare word is put into the templates, as a class is."""
+        edited = isinstance(encoder, EditedEncoder) and encoder.side != "text" and encoder.projection.strength
+        projection = encoder.projection if isinstance(encoder, EditedEncoder) and edited else None
+        return cls(class_embeddings(encoder, [text])[0], projection)
+
+    @cached_property
+    def direction(self) -> Tensor:
+        """P t, (d,): its inner product with a row of the unedited index is the edited score but for a norm."""
+        return self.projection.on_texts(self.text[None])[0] if self.projection else self.text
+
+    def scores(self, rows: Tensor) -> Tensor:
+        """Cosine of the edited ``rows`` (n, d) with the text: (n,); ``NO_SIMILARITY`` where nothing is left."""
+        if not self.text.any():
+            return torch.full((len(rows),), NO_SIMILARITY)
+        if self.projection is None:
+            return rows @ self.direction
+        left, right, rank = self.projection.left, self.projection.right, self.projection.rank
+        strength = self.projection.strength
+        products = rows @ torch.cat([self.direction[:, None], left, right], dim=1)  # one pass over the rows
+        along, f_l, f_r = products[:, 0], products[:, 1 : 1 + rank], products[:, 1 + rank :]
+        square = 1 - 2 * strength * (f_l * f_r).sum(1) + strength**2 * ((f_l @ (right.T @ right)) * f_l).sum(1)
+        norms = square.clamp_min(0).sqrt()
+        return torch.where(norms < NOTHING_LEFT, NO_SIMILARITY, along / norms.clamp_min(NOTHING_LEFT))
+
+
+@dataclass(frozen=True, eq=False)
+class PictureIndex:
+    """An index opened for searching."""
+
+    store: Store
+    codes: Any | None = None
+
+    @classmethod
+    def open(cls, folder: str | Path) -> PictureIndex:
+        """Read an index that ``python -m unlearn index`` made.
+
+        Raises:
+            PictureError: there is none, or it is damaged.
+        """
+        store = Store.open(folder)
+        return cls(store, read_codes(store))
+
+    def find(self, encoder: TextImageEncoder, text: str, k: int = 10) -> list[Hit]:
+        """The ``k`` pictures closest to ``text``, best first.
+
+        Args:
+            encoder: the model that made the index, or CCUP's edit of it.
+            text: any words.
+
+        Raises:
+            ModelError: the embeddings are another model's.
+        """
+        base = encoder.base if isinstance(encoder, EditedEncoder) else encoder
+        if not isinstance(base, OpenClipEncoder) or base.sha256 != self.store.header.sha256:
+            raise ModelError(
+                f"The index holds what “{self.store.header.model}” saw in the pictures. Another model, or one whose "
+                "weights CLIPErase has changed, would have to see them again; CCUP's edits need not."
+            )
+        return self.search(Query.of(encoder, text), k)
+
+    def search(self, query: Query, k: int = 10) -> list[Hit]:
+        """As :meth:`find`. Exact where there are no codes; with them, exact among ``CANDIDATES``."""
+        if self.codes is None:
+            return self.search_all(query, k)
+        _, found = self.codes.search(query.direction[None].numpy(), min(max(CANDIDATES, k), len(self.store)))
+        rows = torch.from_numpy(found[0]).sort().values  # in the order of the disk
+        return _best(query.scores(self.store.embeddings[rows]), rows, k)
+
+    def search_all(self, query: Query, k: int = 10) -> list[Hit]:
+        """Exact: every row is scored, a chunk after the other."""
+        embeddings = self.store.embeddings
+        chunks = [embeddings[start : start + CHUNK] for start in range(0, len(embeddings), CHUNK)]
+        scores = torch.cat([query.scores(chunk) for chunk in chunks or [embeddings]])
+        return _best(scores, torch.arange(len(scores)), k)
+
+
+def _best(scores: Tensor, rows: Tensor, k: int) -> list[Hit]:
+    best = scores.topk(min(k, len(scores)))
+    return [Hit(int(rows[i]), float(score)) for score, i in zip(best.values, best.indices, strict=True)]
