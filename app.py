@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
@@ -20,11 +19,7 @@ def main() -> int:
     try:
         settings = Settings.from_env()
         services = lazy_services(settings)
-        launch(
-            build_demo(services),
-            settings,
-            once_up=threading.Thread(target=lambda: services().warm_up(), daemon=True).start,
-        )
+        launch(build_demo(services), services, settings)
     except UnlearnError as error:
         print(error, file=sys.stderr)
         return 1

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import gc
 import logging
 import threading
+import time
 import weakref
 
 import pytest
@@ -127,6 +130,11 @@ def test_found_again_after_a_reload(jobs):
         (JobError("The loss became nan at step 3."), "The loss became nan at step 3."),
         (torch.OutOfMemoryError("CUDA out of memory"), "not enough memory"),
         (MemoryError(), "not enough memory"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+            "not enough memory",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device", "run.pt"), "The disk is full"),
         (ZeroDivisionError("secret detail"), "error of ours"),
     ],
 )
@@ -143,6 +151,46 @@ def test_a_failure_ends_that_job_alone(jobs, error, sentence, caplog):
     assert sentence in status.message
     assert "secret" not in status.message
     assert end(jobs, "bob").state is State.DONE
+
+
+def kill(thread: threading.Thread) -> None:
+    """End ``thread`` as nothing in it would."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_worker_that_was_killed_is_replaced_and_its_job_says_so(jobs):
+    def endless():
+        while True:
+            yield time.sleep(0.001)
+
+    jobs.start("ann", endless)
+    watching = jobs.watch("ann")
+    while next(watching).state is not State.RUNNING:
+        pass
+    jobs.start("bob", Gate("bob's").open())
+    (worker,) = [thread for thread in threading.enumerate() if thread is jobs._worker]
+    kill(worker)
+    worker.join(timeout=10)
+    status = list(watching)[-1]
+    assert status.state is State.FAILED
+    assert "ended from outside" in status.message
+    assert end(jobs, "bob").result == "bob's", "whoever waited behind it still has a turn"
+    assert jobs._worker is not worker
+    jobs.start("ann", Gate("again").open())
+    assert end(jobs, "ann").result == "again"
+
+
+def test_a_visitor_who_is_gone_leaves_nothing_in_any_line(jobs):
+    jobs.start("ann", Gate("run").open())
+    jobs.start("ann/drawing", Gate())
+    jobs.start("anna", Gate("hers").open())
+    assert jobs.is_busy("ann")
+    assert not jobs.is_busy("nobody")
+    jobs.forget_all("ann")
+    assert not jobs.is_busy("ann")
+    assert jobs.find("ann") is jobs.find("ann/drawing") is None
+    assert jobs.find("anna") is not None
 
 
 def test_a_sessions_end_frees_what_it_made(jobs):

@@ -9,8 +9,11 @@ UnlearnError
 ├── ModelError                  a model cannot be loaded, or cannot carry the edit asked for
 └── JobError                    a background run ended early
 
-Messages are whole sentences written for the visitor: the screen shows them as they are.
+Messages are whole sentences written for the visitor: the screen shows them as they are. For what the machine
+raises when it runs out of something, :func:`exhausted` has the sentence.
 """
+
+import errno
 
 
 class UnlearnError(Exception):
@@ -43,6 +46,17 @@ class ModelError(UnlearnError):
 
 class JobError(UnlearnError):
     """A background run that ended before its result."""
+
+
+def exhausted(error: BaseException) -> str:
+    """What the machine ran out of, as a sentence; "" if ``error`` says something else."""
+    # torch's own error is known by its name: this file is read before torch is, and often without it.
+    out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if out_of_memory or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error)):
+        return "There was not enough memory for this; ask for less at once, or try again later."
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "The disk is full, so this could not be written; try again once there is room."
+    return ""
 
 
 def require_fraction(name: str, value: float) -> float:

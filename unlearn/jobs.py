@@ -14,9 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-import torch
-
-from unlearn.errors import JobError, UnlearnError
+from unlearn.errors import JobError, UnlearnError, exhausted
 
 P = TypeVar("P")
 Q = TypeVar("Q")
@@ -123,8 +121,7 @@ class Jobs(Generic[P, R]):
             self._of_session[session] = new
             self._waiting.append(new)
             if self._worker is None:
-                self._worker = threading.Thread(target=self._work, name="jobs", daemon=True)
-                self._worker.start()
+                self._start_worker()
             self._changed.notify_all()
             return self._status(new)
 
@@ -157,10 +154,24 @@ class Jobs(Generic[P, R]):
             return self._status(job)
 
     def forget(self, session: str) -> None:
-        """The session has ended: cancel its job and let go of all that it made."""
+        """Cancel the session's job and let go of all that it made."""
         with self._changed:
             self.cancel(session)
             self._of_session.pop(session, None)
+
+    def is_busy(self, visitor: str) -> bool:
+        """Whether a job of ``visitor`` waits or runs, in any of the sessions ``visitor`` and ``visitor/…``."""
+        with self._changed:
+            return any(self._of_session[session].state not in ENDED for session in self._sessions_of(visitor))
+
+    def forget_all(self, visitor: str) -> None:
+        """The visitor is gone: forget the sessions ``visitor`` and ``visitor/…``."""
+        with self._changed:
+            for session in self._sessions_of(visitor):
+                self.forget(session)
+
+    def _sessions_of(self, visitor: str) -> list[str]:
+        return [session for session in self._of_session if session.partition("/")[0] == visitor]
 
     def close(self) -> None:
         """End everything and wait for the worker."""
@@ -183,7 +194,25 @@ class Jobs(Generic[P, R]):
             place = self._waiting.index(job) + (self._running is not None)
         return Status(job.state, place, tuple(job.progress), job.result, job.message)
 
+    def _start_worker(self) -> None:
+        self._worker = threading.Thread(target=self._work, name="jobs", daemon=True)
+        self._worker.start()
+
     def _work(self) -> None:
+        try:
+            self._drive_all()
+        finally:
+            with self._changed:
+                if not self._closed:
+                    # Whatever ended this thread, nobody waits for it in vain, and the line goes on.
+                    if self._running is not None:
+                        self._running.state = State.FAILED
+                        self._running.message = "The run was ended from outside; nothing was changed. Start it again."
+                        self._running = None
+                    self._start_worker()
+                self._changed.notify_all()
+
+    def _drive_all(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closed)
@@ -215,9 +244,8 @@ class Jobs(Generic[P, R]):
                 run.close()
         except UnlearnError as error:
             return State.FAILED, None, str(error)
-        except (torch.OutOfMemoryError, MemoryError):
-            return State.FAILED, None, "There was not enough memory for this run; try a smaller batch."
-        except Exception:
+        except Exception as error:
             logger.exception("A job failed")
-            return State.FAILED, None, "The run ended in an error of ours, which was logged; nothing was changed."
+            ours = "The run ended in an error of ours, which was logged; nothing was changed."
+            return State.FAILED, None, exhausted(error) or ours
         return State.CANCELLED, None, ""

@@ -8,4 +8,4 @@ from unlearn.ui.server import launch
 
 if __name__ == "__main__":
     services = fake_services()
-    launch(build_demo(lambda: services), Settings.from_env())
+    launch(build_demo(lambda: services), lambda: services, Settings.from_env())

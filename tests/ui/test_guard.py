@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+
 import gradio as gr
 import pytest
+import torch
 
 from unlearn.errors import ConceptError
 from unlearn.ui.guard import UNEXPECTED, for_programs, on_screen
@@ -38,6 +42,28 @@ def test_on_screen_a_crash_is_logged_and_told_in_general(warnings: list[str], ca
     assert on_screen(crash)("cat") == gr.skip()
     assert warnings == [UNEXPECTED]
     assert "secret detail of cat" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (MemoryError(), "not enough memory"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "not enough memory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "The disk is full"),
+    ],
+)
+def test_what_ran_out_is_told_and_the_next_request_works(warnings: list[str], caplog, error, sentence):
+    failures = [error]
+
+    def once(word: str) -> str:
+        if failures:
+            raise failures.pop()
+        return word
+
+    with caplog.at_level(logging.CRITICAL):
+        assert on_screen(once)("cat") == gr.skip()
+    assert sentence in warnings[0]
+    assert on_screen(once)("cat") == "cat"
 
 
 def test_on_screen_another_value_may_stand_in(warnings: list[str]):

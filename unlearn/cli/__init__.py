@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from unlearn.cli import audit, bench, erase, evaluate, generate, index, search
-from unlearn.errors import UnlearnError
+from unlearn.errors import UnlearnError, exhausted
 
 COMMANDS = {
     "erase": erase,
@@ -32,11 +32,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a subcommand; an unusable argument ends in one sentence on stderr and exit code 2."""
+    """Run a subcommand; what cannot be used, or runs out, ends in one sentence on stderr and exit code 2."""
     arguments = build_parser().parse_args(argv)
     try:
         arguments.run(arguments)
-    except UnlearnError as error:
-        print(f"{arguments.command}: {error}", file=sys.stderr)
+    except (UnlearnError, MemoryError, RuntimeError, OSError) as error:
+        sentence = str(error) if isinstance(error, UnlearnError) else exhausted(error)
+        if not sentence:
+            raise
+        print(f"{arguments.command}: {sentence}", file=sys.stderr)
         return 2
     return 0

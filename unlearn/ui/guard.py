@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from unlearn.errors import UnlearnError
+from unlearn.errors import UnlearnError, exhausted
 
 UNEXPECTED = "Something went wrong on our side; nothing was changed. Try again, or try something else."
 
@@ -22,7 +22,7 @@ def sentence_of(error: Exception) -> str:
     if isinstance(error, UnlearnError):
         return str(error)
     logger.error("unexpected error in an event", exc_info=error)
-    return UNEXPECTED
+    return exhausted(error) or UNEXPECTED
 
 
 def on_screen(handler: Callable[..., Any], otherwise: Callable[..., Any] | None = None) -> Callable[..., Any]:

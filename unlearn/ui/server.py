@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import signal
 import socket
-from collections.abc import Callable
+from contextlib import suppress
 
 import gradio as gr
 
 from unlearn.config import Settings
 from unlearn.errors import ParameterError
+from unlearn.ui.loading import Provider
 from unlearn.ui.theme import CSS, build_theme
+from unlearn.ui.visits import ending_visits
 
 #: Events that may run at once; more would only share the same cores.
 CONCURRENCY = 4
-SESSIONS = 1000
 
 
-def launch(demo: gr.Blocks, settings: Settings, once_up: Callable[[], object] = lambda: None) -> None:
-    """Serve ``demo`` until interrupted; ``once_up`` is called when the page answers.
+def launch(demo: gr.Blocks, services: Provider, settings: Settings) -> None:
+    """Serve ``demo`` until interrupted; the services are loaded once the page answers.
 
     Raises:
         ParameterError: the port is taken, or the address is not this machine's.
+        ModelError, PictureError: the services cannot be loaded; nothing is served any longer.
     """
-    start(demo, settings)
-    once_up()
-    demo.block_thread()
+    # What a container is stopped with ends like Ctrl-C: connections are closed, uploads deleted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    start(demo, services, settings)
+    with suppress(KeyboardInterrupt):
+        services().warm_up()
+        demo.block_thread()
+    demo.close(verbose=False)
 
 
-def start(demo: gr.Blocks, settings: Settings) -> str:
+def start(demo: gr.Blocks, services: Provider, settings: Settings) -> str:
     """Serve ``demo`` from a thread of its own; returns its local address.
 
     Raises:
@@ -43,8 +50,8 @@ def start(demo: gr.Blocks, settings: Settings) -> str:
         css=CSS,
         footer_links=["api"],
         allowed_paths=[],
+        app_kwargs={"lifespan": lambda app: ending_visits(app, services)},
         max_file_size=f"{settings.max_upload_mb}mb",
-        state_session_capacity=SESSIONS,
         ssr_mode=False,
         share=False,
         show_error=False,

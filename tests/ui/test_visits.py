@@ -1,0 +1,149 @@
+"""Visits end, and nothing of them stays: on gradio's own state holder, over the page as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from datetime import datetime, timedelta
+
+import gradio as gr
+import psutil
+import pytest
+from fakes import drawing, fake_services
+from gradio.state_holder import StateHolder
+
+from unlearn.gallery import Gallery, Picture
+from unlearn.jobs import State
+from unlearn.ui import visits
+from unlearn.ui.page import build_demo
+from unlearn.ui.session import ErasureRequest, Visitor
+from unlearn.ui.visits import CLOSED, IDLE, end_visits
+
+NOW = datetime.now()
+
+
+@pytest.fixture(scope="module")
+def services():
+    services = fake_services()
+    yield services
+    services.jobs.close()
+
+
+@pytest.fixture(scope="module")
+def demo(services):
+    async def build():
+        return build_demo(lambda: services)
+
+    # Where no event loop runs, gradio makes one that nobody closes.
+    return asyncio.run(build())
+
+
+class House:
+    """The page's sessions as gradio keeps them, and the clock."""
+
+    def __init__(self, demo, services):
+        self.holder = StateHolder()
+        self.holder.set_blocks(demo)
+        self.key = next(key for key, block in demo.blocks.items() if isinstance(block, gr.State) and block.value)
+        self.services = services
+
+    def visit(self, name: str, *, ago: timedelta = timedelta(0), closed: bool = False) -> Visitor:
+        """A visitor who comes, erases something, and was last heard of some time ago."""
+        state = self.holder[name]
+        visitor = state[self.key]
+        picture = drawing("cat", 256)
+        visitor.change(
+            erasure=self.services.erase(visitor.session, ErasureRequest(["cat"])),
+            uploads=Gallery("mine", (Picture("mug", "a mug", lambda: picture),)),
+        )
+        state[self.key] = visitor
+        state.is_closed = closed
+        self.holder.time_last_used[name] = NOW - ago
+        return visitor
+
+    def end(self) -> set[str]:
+        end_visits(self.holder, lambda visitor: self.services.jobs.is_busy(visitor.key), NOW)
+        assert set(self.holder.session_data) == set(self.holder.time_last_used)
+        return set(self.holder.session_data)
+
+
+@pytest.fixture
+def house(demo, services):
+    return House(demo, services)
+
+
+def test_visits_end_when_idle_and_sooner_when_closed(house):
+    second = timedelta(seconds=1)
+    for name, ago, closed in (
+        ("open", IDLE - second, False),
+        ("idle", IDLE + second, False),
+        ("asleep", CLOSED - second, True),
+        ("gone", CLOSED + second, True),
+    ):
+        house.visit(name, ago=ago, closed=closed)
+    assert house.end() == {"open", "asleep"}
+
+
+def waits():
+    while True:
+        yield 0
+
+
+def ends():
+    yield 0
+    return "weights"
+
+
+@pytest.mark.parametrize("line", ["", "/drawing"])
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_visit_with_a_job_is_not_idle_and_its_result_has_time_to_be_seen(house, services, line, closed):
+    visitor = house.visit("busy", ago=2 * IDLE, closed=closed)
+    services.jobs.start(visitor.key + line, waits)
+    assert house.end() == {"busy"}
+    services.jobs.cancel(visitor.key + line)
+    assert list(services.jobs.watch(visitor.key + line))[-1].state is State.CANCELLED
+    assert house.end() == {"busy"}, "idle time starts when the job has ended"
+    house.holder.time_last_used["busy"] = NOW - 2 * IDLE
+    assert house.end() == set()
+    assert services.jobs.find(visitor.key + line) is None
+
+
+def test_a_job_outlives_the_page_that_was_reloaded(house, services):
+    old = house.visit("old", ago=2 * IDLE)
+    new = house.visit("new")
+    new.key = old.key
+    services.jobs.start(old.key, ends)
+    list(services.jobs.watch(old.key))
+    del old
+    assert house.end() == {"new"}
+    assert services.jobs.find(new.key).result == "weights"
+
+
+def test_a_crowd_ends_the_oldest_visits(house, monkeypatch):
+    monkeypatch.setattr(visits, "MOST", 3)
+    for number in range(5):
+        house.visit(str(number))
+    house.holder["0"]  # heard of again
+    assert house.end() == {"0", "3", "4"}
+
+
+def test_a_visit_that_ended_starts_anew(house):
+    before = house.visit("late", ago=2 * IDLE)
+    house.end()
+    after = house.holder["late"][house.key]
+    assert after is not before
+    assert after.session.erasure is None
+
+
+def test_hundreds_of_visits_leave_the_memory_where_it_was(house):
+    def come_and_go(visitors: int) -> float:
+        for number in range(visitors):
+            house.visit(str(number), ago=2 * IDLE)
+            if number % 50 == 49:
+                assert house.end() == set()
+        gc.collect()
+        return psutil.Process().memory_info().rss / 2**20
+
+    before = come_and_go(100)  # caches and the allocator fill up
+    after = come_and_go(300)
+    assert after - before < 10, f"{after - before:.1f} MiB were kept of 300 visits of half a megabyte each"
