@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 from PIL import Image
@@ -39,6 +42,32 @@ def test_an_edit_encodes_no_picture_again(words, vocabulary):
         settings = ccup.Settings(strength=strength)
         image_features(ccup.erase(words, selection, settings, vocabulary=vocabulary).apply(words), gallery)
     assert len(loads) == 1
+
+
+def test_no_number_of_visitors_pictures_displaces_the_gallerys_embeddings(words):
+    loads = []
+
+    def load() -> Image.Image:
+        loads.append(1)
+        return Image.new("RGB", (4, 4), "red")
+
+    gallery = Gallery("shared", (Picture("cat", "a cat", load),))
+    image_features(words, gallery)
+    own = [Gallery("picture", (Picture("", "", lambda: Image.new("RGB", (4, 4))),)) for _ in range(100)]
+    for picture in own:
+        image_features(words, picture)
+    image_features(words, gallery)
+    assert len(loads) == 1
+
+
+def test_a_visitors_pictures_go_with_the_visitor(words):
+    picture = Image.new("RGB", (4, 4))
+    own = Gallery("picture", (Picture("", "", lambda: picture),))
+    image_features(words, own)
+    pictures = weakref.ref(own.pictures[0])
+    del own, picture
+    gc.collect()
+    assert pictures() is None
 
 
 def test_a_folder_is_read_as_one_subfolder_a_class(tmp_path):

@@ -15,6 +15,9 @@ raises when it runs out of something, :func:`exhausted` has the sentence.
 
 import errno
 
+#: No space, over the quota, over the largest file that is allowed.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class UnlearnError(Exception):
     """Base of everything this package raises on purpose."""
@@ -54,8 +57,9 @@ def exhausted(error: BaseException) -> str:
     out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     if out_of_memory or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error)):
         return "There was not enough memory for this; ask for less at once, or try again later."
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "The disk is full, so this could not be written; try again once there is room."
+    # safetensors, written in Rust, tells the number of the system's error in words.
+    if getattr(error, "errno", None) in DISK_FULL or any(f"os error {number}" in str(error) for number in DISK_FULL):
+        return "There is no room on the disk for this; try again once there is."
     return ""
 
 

@@ -32,6 +32,8 @@ from unlearn.pictures import FORMATS, open_picture
 
 BUNDLED = ASSETS / "gallery" / "gallery.zip"
 SHIPPED_FEATURES = ASSETS / "gallery" / "features.safetensors"
+#: A collection's embeddings are remembered as a whole.
+WHOLE = "whole"
 SUFFIXES = frozenset(f".{suffix.lower()}" for suffix in (*FORMATS, "jpg", "tif"))
 
 
@@ -80,6 +82,11 @@ class Gallery:
     def train(self) -> Gallery:
         """The pictures that erasers may be fine-tuned on."""
         return self.where(lambda picture: picture.split == "train")
+
+    @cached_property
+    def features(self) -> PerEncoder[Tensor]:
+        """What :func:`image_features` computed, gone when the pictures or the model are: no visitor's displace others."""
+        return PerEncoder(most=1)
 
     def where(self, wanted: Callable[[Picture], bool]) -> Gallery:
         """The pictures for which ``wanted`` holds."""
@@ -145,9 +152,6 @@ def folder_gallery(folder: str | Path) -> Gallery:
     return Gallery(root.name, tuple(pictures))
 
 
-_features: PerEncoder[Tensor] = PerEncoder(most=8)
-
-
 def image_features(
     encoder: TextImageEncoder,
     gallery: Gallery,
@@ -173,7 +177,7 @@ def image_features(
                 watch(start + len(batch), len(gallery))
         return torch.cat(rows)
 
-    return _features.get(encoder, gallery, compute)
+    return gallery.features.get(encoder, WHOLE, compute)
 
 
 def save_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) -> None:
@@ -200,7 +204,7 @@ def restore_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) ->
         gallery, vocabulary = bundled_gallery(), load_vocabulary()
         for part in (gallery.test, gallery.train):
             name = "test" if part is gallery.test else "train"
-            _features.get(encoder, part, lambda name=name: file.get_tensor(name))  # type: ignore[misc]
+            part.features.get(encoder, WHOLE, lambda name=name: file.get_tensor(name))  # type: ignore[misc]
         remember_classes(encoder, vocabulary.names, file.get_tensor("classes"))
     return True
 

@@ -49,7 +49,7 @@ def test_on_screen_a_crash_is_logged_and_told_in_general(warnings: list[str], ca
     [
         (MemoryError(), "not enough memory"),
         (torch.OutOfMemoryError("CUDA out of memory"), "not enough memory"),
-        (OSError(errno.ENOSPC, "No space left on device"), "The disk is full"),
+        (OSError(errno.ENOSPC, "No space left on device"), "no room on the disk"),
     ],
 )
 def test_what_ran_out_is_told_and_the_next_request_works(warnings: list[str], caplog, error, sentence):

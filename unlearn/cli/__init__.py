@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
         arguments.run(arguments)
-    except (UnlearnError, MemoryError, RuntimeError, OSError) as error:
+    except Exception as error:
         sentence = str(error) if isinstance(error, UnlearnError) else exhausted(error)
         if not sentence:
             raise

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
-from contextlib import suppress
 
 import gradio as gr
+from gradio.route_utils import delete_files_created_by_app
 
 from unlearn.config import Settings
 from unlearn.errors import ParameterError
@@ -25,13 +26,21 @@ def launch(demo: gr.Blocks, services: Provider, settings: Settings) -> None:
         ParameterError: the port is taken, or the address is not this machine's.
         ModelError, PictureError: the services cannot be loaded; nothing is served any longer.
     """
-    # What a container is stopped with ends like Ctrl-C: connections are closed, uploads deleted.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: _end(demo, number))
     start(demo, services, settings)
-    with suppress(KeyboardInterrupt):
-        services().warm_up()
-        demo.block_thread()
-    demo.close(verbose=False)
+    services().warm_up()
+    demo.block_thread()
+
+
+def _end(demo: gr.Blocks, number: int) -> None:
+    """Delete the uploads and be gone, with the exit code that shells give a signal.
+
+    Open pages and the step that a run is in are not waited for, as a container is given little time; and an interpreter
+    that is left in order aborts while torch computes in a thread.
+    """
+    delete_files_created_by_app(demo, age=None)
+    os._exit(128 + number)
 
 
 def start(demo: gr.Blocks, services: Provider, settings: Settings) -> str:

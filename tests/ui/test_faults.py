@@ -1,0 +1,178 @@
+"""Things break: the visitor is told in a sentence, and the next request works. Real processes, real limits."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import psutil
+import pytest
+from conftest import ROOT, served, visiting
+from fakes import drawing
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+
+def process_of(address: str) -> psutil.Process:
+    """The process that :func:`conftest.served` started for ``address``."""
+    port = address.rsplit(":", 1)[1]
+    return next(child for child in psutil.Process().children() if child.environ().get("UNLEARN_PORT") == port)
+
+
+@contextmanager
+def largest_file(process: psutil.Process, n_bytes: int):
+    """No file of ``process`` grows past ``n_bytes`` meanwhile: what a full disk does, and any user may do."""
+    before = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, before)
+
+
+def unlearn(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "unlearn", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=os.environ | environ, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_a_stopped_server_is_gone_at_once_though_a_run_is_under_way(tmp_path):
+    log = tmp_path / "log"
+    with served("app.py", log) as address:
+        with visiting(address) as visitor:
+            states = visitor.submit(["cat"], 5000, api_name="/cliperase")
+            while next(states)["state"] != "running":
+                pass
+            process = process_of(address)
+            os.kill(process.pid, signal.SIGTERM)
+            start = time.monotonic()
+            assert process.wait(timeout=20) in (128 + signal.SIGTERM, None)
+        assert time.monotonic() - start < 5
+    assert "Traceback" not in log.read_text()
+
+
+def test_uploads_are_deleted_when_the_server_is_stopped(tmp_path):
+    drawing("cat").save(tmp_path / "cat.png")
+    with served("tests/ui/fake_app.py", tmp_path / "log", GRADIO_TEMP_DIR=str(tmp_path / "uploads")) as address:
+        with visiting(address) as visitor:
+            visitor.predict(["cat"], handle_file(tmp_path / "cat.png"), api_name="/zero_shot")
+        assert list((tmp_path / "uploads").rglob("*.png"))
+    assert not list((tmp_path / "uploads").rglob("*.png"))
+
+
+def test_a_full_queue_is_told(tmp_path):
+    with served("tests/ui/fake_app.py", tmp_path / "log", UNLEARN_QUEUE_SIZE="1") as address:
+        visitors = [Client(address, verbose=False) for _ in range(12)]
+        with ThreadPoolExecutor(len(visitors)) as pool:
+            asked = [pool.submit(visitor.predict, ["cat"], api_name="/erase") for visitor in visitors]
+        errors = [str(error) for request in asked if (error := request.exception()) is not None]
+        assert errors, "twelve at once fitted into a queue of one"
+        assert all("Queue is full" in error for error in errors), errors
+        assert visitors[0].predict(["dog"], api_name="/erase")["forget"] == ["dog"]
+        for visitor in visitors:
+            visitor.close()
+
+
+def test_no_room_for_an_upload_and_then_there_is(tmp_path):
+    small, large = tmp_path / "small.png", tmp_path / "large.png"
+    drawing("cat").save(small)
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (400, 400, 3), np.uint8)).save(large)
+    with served("tests/ui/fake_app.py", tmp_path / "log") as address, visiting(address) as visitor:
+        with largest_file(process_of(address), 100_000):
+            with pytest.raises(Exception, match="500|disk") as raised:
+                visitor.predict([], handle_file(large), api_name="/zero_shot")
+            assert "Traceback" not in str(raised.value)
+            assert visitor.predict(["cat", "dog"], handle_file(small), api_name="/zero_shot")["offered"] == 2
+        assert visitor.predict(["cat", "dog"], handle_file(large), api_name="/zero_shot")["offered"] == 2
+
+
+def test_no_room_for_an_export(tmp_path):
+    with largest_file(psutil.Process(), 1_000_000):  # the child inherits it
+        ended = unlearn("erase", "--forget", "cat", "--out", str(tmp_path / "erased"))
+    assert ended.returncode == 2
+    assert ended.stderr.strip().endswith("erase: There is no room on the disk for this; try again once there is.")
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.fixture
+def broken_weights(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(b"\x08\0\0\0\0\0\0\0{broken}" + bytes(1000))
+    return path
+
+
+def test_broken_weights_end_the_app_in_a_sentence(broken_weights, tmp_path):
+    log = tmp_path / "log"
+    with served("app.py", log, UNLEARN_MODEL=f"ViT-S-32-alt/{broken_weights}") as address:
+        assert process_of(address).wait(timeout=100) in (1, None)
+    assert "could not be loaded" in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def test_broken_weights_end_the_command_in_a_sentence(broken_weights):
+    ended = unlearn("evaluate", "--model", f"ViT-S-32-alt/{broken_weights}")
+    assert ended.returncode == 2
+    assert "could not be loaded" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+class HubThatHangsUp(BaseHTTPRequestHandler):
+    """Knows any file of a model, and ends the connection half-way through its weights."""
+
+    config = b'{"model_cfg": {"embed_dim": 32, "vision_cfg": {}, "text_cfg": {}}, "preprocess_cfg": {}}'
+
+    def do_HEAD(self):
+        self.answer(head_only=True)
+
+    def do_GET(self):
+        self.answer(head_only=False)
+
+    def answer(self, head_only):
+        body = self.config if self.path.endswith(".json") else bytes(500_000)
+        self.send_response(200)
+        for name, value in (
+            ("ETag", f'"{len(body)}"'),
+            ("X-Repo-Commit", "0" * 40),
+            ("Content-Length", str(len(body))),
+        ):
+            self.send_header(name, value)
+        self.end_headers()
+        if not head_only:
+            half = 0 if "Range" in self.headers else len(body) // 2  # nor does asking for the rest help
+            self.wfile.write(body if body is self.config else body[:half])
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def hub():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), HubThatHangsUp)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_download_cut_off_half_way_is_told_and_pocket_stays_usable(hub, tmp_path):
+    environ = {"HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
+    with served("tests/ui/fake_app.py", tmp_path / "log", **environ) as address, visiting(address) as visitor:
+        with pytest.raises(AppError, match="could not be loaded") as raised:
+            visitor.predict("hf-hub:somebody/clip", api_name="/model")
+        assert "Traceback" not in str(raised.value)
+        assert visitor.predict(["cat"], api_name="/erase")["forget"] == ["cat"]
+    assert not list((tmp_path / "hf").rglob("*.safetensors")), "half a file must not be taken for a whole one"

@@ -1,0 +1,110 @@
+"""Many visitors at once: each erases a concept of its own, looks at a picture and searches, again and again."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from unlearn.bench.serving import served
+from unlearn.bench.table import Table, machine
+from unlearn.gallery import bundled_gallery
+
+VISITORS, SECONDS = 50, 120.0
+QUICK_VISITORS, QUICK_SECONDS = 5, 5.0
+PATIENCE = 120.0
+REQUESTS = ("erase", "zero_shot", "retrieve")
+
+
+@dataclass
+class Crowd:
+    """Visitors who start together; how long each answer took, in seconds, and what went wrong."""
+
+    start: threading.Barrier
+    seconds: float
+    times: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in REQUESTS})
+    errors: list[str] = field(default_factory=list)
+    mixed_up: list[str] = field(default_factory=list)
+
+    def visit(self, client: Any, concept: str, picture: Path) -> None:
+        """Erase → zero-shot → retrieve until the time is over; every answer must be of this visitor's concept."""
+        from gradio_client import handle_file
+
+        arguments: dict[str, tuple[Any, ...]] = {
+            "erase": ([concept],),
+            "zero_shot": ([], handle_file(picture)),
+            "retrieve": (f"a {concept}",),
+        }
+        self.start.wait()
+        until = time.perf_counter() + self.seconds
+        while time.perf_counter() < until:
+            for name in REQUESTS:
+                asked = time.perf_counter()
+                try:
+                    answer = client.submit(*arguments[name], api_name=f"/{name}").result(timeout=PATIENCE)
+                except Exception as error:
+                    self.errors.append(f"{name}: {error}")
+                    continue
+                self.times[name].append(time.perf_counter() - asked)
+                if answer["forget"] != [concept]:
+                    self.mixed_up.append(f"{name}: {answer['forget']} instead of {concept}")
+
+
+def run(quick: bool = False) -> Table:
+    """Let visitors loose on ``app.py`` in a process of its own, on loopback."""
+    visitors, seconds = (QUICK_VISITORS, QUICK_SECONDS) if quick else (VISITORS, SECONDS)
+    with served() as (url, process), tempfile.TemporaryDirectory() as folder:
+        crowd = Crowd(threading.Barrier(visitors), seconds)
+        lasted = _let_in(crowd, url, _drawings(Path(folder), visitors))
+        resident = psutil.Process(process.pid).memory_info().rss / 2**20
+    answered = sum(map(len, crowd.times.values()))
+    return Table(
+        name="load",
+        columns=("request", "answered", "median", "95th percentile"),
+        rows=tuple((f"`/{name}`", str(len(times)), *_spread(times)) for name, times in crowd.times.items()),
+        note=f"{visitors} visitors at once for {seconds:.0f} s, each with a concept of its own: "
+        f"{answered / lasted:.1f} requests a second, {len(crowd.errors)} errors, {len(crowd.mixed_up)} answers with "
+        f"another visitor's concept, {resident:.0f} MiB resident at the end. `pocket`; "
+        f"app and visitors on one machine, {machine()}.",
+    )
+
+
+def _drawings(folder: Path, n: int) -> dict[str, Path]:
+    """A picture of each of ``n`` concepts, as a file."""
+    pictures = {picture.concept: picture for picture in bundled_gallery().test}
+    files = {}
+    for number, concept in enumerate(list(pictures)[:n]):
+        files[concept] = folder / f"{number}.png"
+        pictures[concept].load().save(files[concept])
+    return files
+
+
+def _let_in(crowd: Crowd, url: str, drawings: dict[str, Path]) -> float:
+    """Let a visitor in for each of ``drawings``; returns how many seconds they stayed."""
+    from gradio_client import Client
+
+    clients = [Client(url, verbose=False) for _ in drawings]
+    clients[0].predict(["cat"], api_name="/erase")  # the model is loaded before anybody's time starts
+    start = time.perf_counter()
+    with ThreadPoolExecutor(len(drawings)) as pool:
+        for client, (concept, picture) in zip(clients, drawings.items(), strict=True):
+            pool.submit(crowd.visit, client, concept, picture)
+    lasted = time.perf_counter() - start
+    for client in clients:
+        client.close()
+    return lasted
+
+
+def _spread(times: list[float]) -> tuple[str, str]:
+    """Median and 95th percentile in words."""
+    if not times:
+        return "–", "–"
+    middle, high = np.percentile(times, [50, 95])
+    return f"{middle:.2f} s", f"{high:.2f} s"
