@@ -61,11 +61,10 @@ def test_no_number_of_visitors_pictures_displaces_the_gallerys_embeddings(words)
 
 
 def test_a_visitors_pictures_go_with_the_visitor(words):
-    picture = Image.new("RGB", (4, 4))
-    own = Gallery("picture", (Picture("", "", lambda: picture),))
+    own = Gallery("picture", (Picture("", "", lambda: Image.new("RGB", (4, 4))),))
     image_features(words, own)
     pictures = weakref.ref(own.pictures[0])
-    del own, picture
+    del own
     gc.collect()
     assert pictures() is None
 

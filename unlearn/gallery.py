@@ -85,7 +85,7 @@ class Gallery:
 
     @cached_property
     def features(self) -> PerEncoder[Tensor]:
-        """What :func:`image_features` computed, gone when the pictures or the model are: no visitor's displace others."""
+        """What :func:`image_features` computed: gone when the pictures or the model are, displaced by no others."""
         return PerEncoder(most=1)
 
     def where(self, wanted: Callable[[Picture], bool]) -> Gallery:
