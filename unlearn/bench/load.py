@@ -53,7 +53,7 @@ class Crowd:
                     self.errors.append(f"{name}: {error}")
                     continue
                 self.times[name].append(time.perf_counter() - asked)
-                if answer["forget"] != [concept]:
+                if any(name != concept for name in answer["forget"]):
                     self.mixed_up.append(f"{name}: {answer['forget']} instead of {concept}")
 
 
@@ -90,7 +90,7 @@ def _let_in(crowd: Crowd, url: str, drawings: dict[str, Path]) -> float:
     """Let a visitor in for each of ``drawings``; returns how many seconds they stayed."""
     from gradio_client import Client
 
-    clients = [Client(url, verbose=False) for _ in drawings]
+    clients = [Client(url, verbose=False, httpx_kwargs={"timeout": PATIENCE}) for _ in drawings]
     clients[0].predict(["cat"], api_name="/erase")  # the model is loaded before anybody's time starts
     start = time.perf_counter()
     with ThreadPoolExecutor(len(drawings)) as pool:

@@ -26,9 +26,7 @@ def served() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     Raises:
         JobError: it ended, or did not answer in time.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}/"
     environment = os.environ | {"UNLEARN_PORT": str(port), "UNLEARN_HOST": "127.0.0.1"}
     process = subprocess.Popen(  # noqa: S603  our own app
@@ -40,6 +38,13 @@ def served() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     finally:
         process.terminate()
         process.wait(timeout=20)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:

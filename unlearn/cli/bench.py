@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 HELP = "Measure speed and quality; optionally write the tables into a page."
-BENCHES = ("speed", "ccup", "cliperase", "ablation", "generation", "drawing", "index", "app", "load")
+BENCHES = ("speed", "ccup", "cliperase", "ablation", "generation", "drawing", "index", "app", "load", "sessions")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from unlearn.index.build import Progress, build_index
     from unlearn.jobs import drive
-    from unlearn.models import load_clip
+    from unlearn.loading import load_clip
 
     encoder = load_clip(arguments.model)
     with tqdm(desc="encoding pictures", unit="picture") as bar:

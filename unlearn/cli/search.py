@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.errors import require_whole
     from unlearn.export import load_erasure
     from unlearn.index.search import PictureIndex
-    from unlearn.models import load_clip
+    from unlearn.loading import load_clip
 
     k = require_whole("k", arguments.k, largest=10_000)
     index = PictureIndex.open(arguments.index)
