@@ -19,7 +19,7 @@ from unlearn.index.codes import CODES, write_codes
 from unlearn.index.search import CANDIDATES, PictureIndex, Query
 from unlearn.index.store import Appender, Header, Store
 
-DIMENSION, CLASSES, FORGOTTEN, QUERIES, K = 512, 1_000, 6, 100, 10
+DIMENSION, CLASSES, FORGOTTEN, QUERIES, K = 512, 1_000, 6, 50, 10
 SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000), (2_000, 5_000)
 CHUNK = 50_000
 Search = Callable[[Query, int], list[Hit]]
