@@ -181,21 +181,6 @@ def test_a_worker_that_was_killed_is_replaced_and_its_job_says_so(jobs):
     assert end(jobs, "ann").result == "again"
 
 
-def test_a_visitor_who_is_gone_leaves_nothing_in_any_line(jobs):
-    drawing = Gate()
-    jobs.start("ann/drawing", drawing)
-    assert drawing.entered.wait(10)
-    jobs.start("ann", Gate())
-    jobs.start("anna", Gate("hers").open())
-    assert jobs.is_busy("ann")
-    assert not jobs.is_busy("nobody")
-    jobs.forget_all("ann")
-    assert not jobs.is_busy("ann")
-    assert jobs.find("ann") is jobs.find("ann/drawing") is None
-    drawing.open()
-    assert end(jobs, "anna").result == "hers"
-
-
 def test_a_sessions_end_frees_what_it_made(jobs):
     class Weights:
         pass

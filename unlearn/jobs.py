@@ -159,19 +159,10 @@ class Jobs(Generic[P, R]):
             self.cancel(session)
             self._of_session.pop(session, None)
 
-    def is_busy(self, visitor: str) -> bool:
-        """Whether a job of ``visitor`` waits or runs, in any of the sessions ``visitor`` and ``visitor/…``."""
-        with self._changed:
-            return any(self._of_session[session].state not in ENDED for session in self._sessions_of(visitor))
-
-    def forget_all(self, visitor: str) -> None:
-        """The visitor is gone: forget the sessions ``visitor`` and ``visitor/…``."""
-        with self._changed:
-            for session in self._sessions_of(visitor):
-                self.forget(session)
-
-    def _sessions_of(self, visitor: str) -> list[str]:
-        return [session for session in self._of_session if session.partition("/")[0] == visitor]
+    def is_busy(self, session: str) -> bool:
+        """Whether the session's job waits or runs."""
+        status = self.find(session)
+        return status is not None and not status.ended
 
     def close(self) -> None:
         """End everything and wait for the worker."""

@@ -62,7 +62,7 @@ class House:
         return visitor
 
     def end(self) -> set[str]:
-        end_visits(self.holder, lambda visitor: self.services.jobs.is_busy(visitor.key), NOW)
+        end_visits(self.holder, self.services.is_busy, NOW)
         assert set(self.holder.session_data) == set(self.holder.time_last_used)
         return set(self.holder.session_data)
 
@@ -94,18 +94,19 @@ def ends():
     return "weights"
 
 
-@pytest.mark.parametrize("line", ["", "/drawing"])
+@pytest.mark.parametrize("kind", list(Visitor().lines))
 @pytest.mark.parametrize("closed", [False, True])
-def test_a_visit_with_a_job_is_not_idle_and_its_result_has_time_to_be_seen(house, services, line, closed):
+def test_a_visit_with_a_job_is_not_idle_and_its_result_has_time_to_be_seen(house, services, kind, closed):
     visitor = house.visit("busy", ago=2 * IDLE, closed=closed)
-    services.jobs.start(visitor.key + line, waits)
+    line = visitor.lines[kind]
+    services.jobs.start(line, waits)
     assert house.end() == {"busy"}
-    services.jobs.cancel(visitor.key + line)
-    assert list(services.jobs.watch(visitor.key + line))[-1].state is State.CANCELLED
+    services.jobs.cancel(line)
+    assert list(services.jobs.watch(line))[-1].state is State.CANCELLED
     assert house.end() == {"busy"}, "idle time starts when the job has ended"
     house.holder.time_last_used["busy"] = NOW - 2 * IDLE
     assert house.end() == set()
-    assert services.jobs.find(visitor.key + line) is None
+    assert services.jobs.find(line) is None
 
 
 def test_a_job_outlives_the_page_that_was_reloaded(house, services):

@@ -268,6 +268,10 @@ class Services:
             for line in visitor.lines.values():
                 self.jobs.forget(line)
 
+    def is_busy(self, visitor: Visitor) -> bool:
+        """Whether any of the visitor's jobs waits or runs."""
+        return any(map(self.jobs.is_busy, visitor.lines.values()))
+
     def warm_up(self) -> None:
         """Encode what the views will ask for first, so that no visitor waits for it."""
         self.recall(Session())

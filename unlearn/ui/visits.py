@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 @asynccontextmanager
 async def ending_visits(app: Any, services: Provider) -> AsyncIterator[None]:
     """While the server ``app`` runs, end the visits that are over; on its own event loop, where requests begin too."""
-    task = asyncio.create_task(_end_regularly(app.state_holder, lambda visitor: services().jobs.is_busy(visitor.key)))
+    task = asyncio.create_task(_end_regularly(app.state_holder, lambda visitor: services().is_busy(visitor)))
     try:
         yield
     finally:
