@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from unlearn.cli import main
 from unlearn.erasers import ccup
 from unlearn.errors import ErasureFileError
-from unlearn.export import load_erasure
+from unlearn.export.saved import load_erasure
 from unlearn.gallery import image_features
 from unlearn.loading import POCKET
 

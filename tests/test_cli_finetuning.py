@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from unlearn.cli import main
-from unlearn.export import load_erasure
+from unlearn.export.saved import load_erasure
 from unlearn.gallery import bundled_gallery
 from unlearn.loading import POCKET
 

@@ -34,8 +34,16 @@ def toy_model(vision: dict[str, object] | None = None, *, embed_dim: int = 32, s
     )
     size = model.visual.image_size
     preprocess = open_clip.image_transform(size, is_train=False)
+    remember_preprocessing(model)
     tokenizer = open_clip.SimpleTokenizer(context_length=16)
     return OpenClipEncoder("toy", model.eval().requires_grad_(False), preprocess, tokenizer, torch.device("cpu"))
+
+
+def remember_preprocessing(model: torch.nn.Module) -> None:
+    """Tell the model how its pictures are prepared, as open_clip's factory does."""
+    mean, std = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
+    how = {"mean": mean, "std": std, "interpolation": "bicubic", "resize_mode": "shortest"}
+    open_clip.model.set_model_preprocess_cfg(model, {"size": model.visual.image_size} | how)
 
 
 def _blob(concept: str, variant: int) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -55,7 +56,7 @@ def as_clip_text_model(model: nn.Module, *, layers: int | None = None) -> CLIPTe
     from transformers import CLIPTextModel
 
     tower = text_tower(model)
-    config = _config(tower, layers)
+    config = text_config(tower, layers)
     converted: Any = CLIPTextModel(config)
     converted.load_state_dict(state_dict(tower, config.num_hidden_layers), strict=True)
     frozen: CLIPTextModel = converted.eval().requires_grad_(False)
@@ -70,30 +71,44 @@ def state_dict(tower: Any, layers: int) -> dict[str, Tensor]:
         "final_layer_norm.weight": tower.ln_final.weight,
         "final_layer_norm.bias": tower.ln_final.bias,
     }
-    for index, block in enumerate(tower.transformer.resblocks[:layers]):
+    state |= encoder_layers(tower.transformer.resblocks[:layers])
+    return {key: tensor.detach().to("cpu", torch.float32, copy=True) for key, tensor in state.items()}
+
+
+def encoder_layers(blocks: Iterable[nn.Module]) -> dict[str, Tensor]:
+    """The weights of open_clip's residual blocks under the names of transformers' CLIP encoder; shared, not copied."""
+    state: dict[str, Tensor] = {}
+    for index, block in enumerate(blocks):
         own = block.state_dict()
         name = f"encoder.layers.{index}"
         for kind in ("weight", "bias"):
             parts = own[f"attn.in_proj_{kind}"].chunk(3)
             state |= {f"{name}.self_attn.{p}_proj.{kind}": part for p, part in zip("qkv", parts, strict=True)}
             state |= {f"{name}.{new}.{kind}": own[f"{old}.{kind}"] for old, new in _BLOCK.items()}
-    return {key: tensor.detach().to("cpu", torch.float32, copy=True) for key, tensor in state.items()}
+    return state
 
 
-def _config(tower: Any, layers: int | None) -> CLIPTextConfig:
+def layer_options(blocks: Any) -> dict[str, Any]:
+    """The fields that CLIP's text and vision configurations of transformers share, read off residual blocks."""
+    return {
+        "hidden_size": blocks[0].mlp.c_proj.out_features,
+        "intermediate_size": blocks[0].mlp.c_fc.out_features,
+        "num_hidden_layers": len(blocks),
+        "num_attention_heads": blocks[0].attn.num_heads,
+        "hidden_act": "quick_gelu" if type(blocks[0].mlp.gelu).__name__ == "QuickGELU" else "gelu",
+        "layer_norm_eps": blocks[0].ln_1.eps,
+    }
+
+
+def text_config(tower: Any, layers: int | None = None) -> CLIPTextConfig:
+    """The configuration of a text tower, as :func:`text_tower` finds it, with its first ``layers`` blocks or all."""
     from transformers import CLIPTextConfig
 
-    blocks = tower.transformer.resblocks
     vocabulary, width = tower.token_embedding.weight.shape
     return CLIPTextConfig(
+        **layer_options(tower.transformer.resblocks[:layers]),
         vocab_size=vocabulary,
-        hidden_size=width,
-        intermediate_size=blocks[0].mlp.c_fc.out_features,
-        num_hidden_layers=min(layers or len(blocks), len(blocks)),
-        num_attention_heads=blocks[0].attn.num_heads,
         max_position_embeddings=tower.positional_embedding.shape[0],
-        hidden_act="quick_gelu" if type(blocks[0].mlp.gelu).__name__ == "QuickGELU" else "gelu",
-        layer_norm_eps=tower.ln_final.eps,
         projection_dim=width,
         # open_clip's tokenizers end their vocabulary with the two marks and pad with 0.
         bos_token_id=vocabulary - 2,

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from drawn import drawn
 from fetch import ASSETS
-from model import CONFIG, tokenizer
+from model import tokenizer
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from unlearn.export.transformers_clip import as_clip_tokenizer
 from unlearn.loading import load_clip
 from unlearn.text_encoders import as_clip_text_model
 
@@ -25,18 +24,8 @@ def text_encoder() -> CLIPTextModel:
 
 
 def clip_tokenizer() -> CLIPTokenizer:
-    """transformers' tokenizer with the merges of the embedded CLIP's, padding with 0 as open_clip does."""
-    own = tokenizer()
-    names = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
-    vocabulary = {names.get(token, token): index for token, index in own.encoder.items()}
-    merges = sorted(own.bpe_ranks, key=own.bpe_ranks.__getitem__)
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
-        lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
-        (Path(folder) / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return CLIPTokenizer.from_pretrained(
-            folder, model_max_length=CONFIG["model_cfg"]["text_cfg"]["context_length"], pad_token=own.decoder[0]
-        )
+    """transformers' tokenizer with the merges of the embedded CLIP's."""
+    return as_clip_tokenizer(tokenizer())
 
 
 def assemble(vae: AutoencoderKL, unet: UNet2DConditionModel, scheduler: DDIMScheduler) -> StableDiffusionPipeline:

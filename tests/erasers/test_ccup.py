@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from random_texts import unit_columns
 
 from unlearn import ccup as ccup_by_name
-from unlearn.concepts import Concept, Selection, Vocabulary, select
+from unlearn.concepts import Concept, Vocabulary, select
 from unlearn.encoders import NOTHING_LEFT, class_embeddings, similarity
 from unlearn.erasers import ccup
-from unlearn.erasers.closed_form import Projection, RetainFactor, fit
-from unlearn.errors import ConceptError, ErasureFileError, ParameterError
+from unlearn.erasers.closed_form import RetainFactor, fit
+from unlearn.errors import ConceptError, ParameterError
 
 seeds = st.integers(0, 2**31 - 1)
 fast = settings(max_examples=25, deadline=None)
@@ -159,28 +159,6 @@ def test_the_encoder_is_left_alone_and_other_classes_keep_their_order(words):
     vocabulary = Vocabulary(tuple(Concept(name) for name in ("cat", "dog", "car")))
     ccup.erase(words, select("cat", vocabulary=vocabulary), vocabulary=vocabulary)
     assert torch.equal(class_embeddings(words, ["cat", "dog"]), before)
-
-
-def test_saved_factors_come_back(tmp_path):
-    t_f, t_r = problem(2)
-    selection = Selection((Concept("cat"),), ("dog",))
-    erasure = ccup.Erasure(selection, ccup.Settings(strength=0.5), fit(t_f, RetainFactor.fit(t_r, 1.0), strength=0.5))
-    erasure.save(tmp_path / "edit.safetensors")
-    loaded = ccup.Erasure.load(tmp_path / "edit.safetensors", selection, {"strength": 0.5})
-    assert torch.equal(loaded.projection.matrix, erasure.projection.matrix)
-
-
-def test_a_damaged_factor_file_is_refused(tmp_path):
-    path = tmp_path / "edit.safetensors"
-    path.write_bytes(b"not safetensors")
-    with pytest.raises(ErasureFileError, match="not a saved projection"):
-        ccup.Erasure.load(path, Selection((), ()), {})
-    erasure = ccup.Erasure(
-        Selection((), ()), ccup.Settings(), Projection(torch.full((4, 1), torch.nan), torch.ones(4, 1))
-    )
-    erasure.save(path)
-    with pytest.raises(ErasureFileError, match="finite"):
-        ccup.Erasure.load(path, Selection((), ()), {})
 
 
 @pytest.mark.parametrize("value", [float("nan"), 7, -0.1, True, "1"])

@@ -33,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--vocabulary", metavar="NAME", help="labels offered and retained: bundled, imagenet, cifar100 or a FILE"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    parser.add_argument(
+        "--formats",
+        nargs="*",
+        choices=("open_clip", "transformers"),
+        default=["open_clip"],
+        help="forms of the whole model to write (default: open_clip); the edit and its record are always written",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of CLIPErase's batches; CCUP itself draws nothing")
     closed_form = parser.add_argument_group("CCUP")
     closed_form.add_argument(
@@ -52,7 +59,9 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.erasers import methods
     from unlearn.errors import ConceptError, require_choice
     from unlearn.evaluation.zero_shot import evaluate_zero_shot
-    from unlearn.export import RECORD, Erasure, save_erasure
+    from unlearn.export.edit_file import Erasure
+    from unlearn.export.saved import save_erasure
+    from unlearn.export.snippets import snippets_of
     from unlearn.finetuning.processes import Processes
     from unlearn.finetuning.sources import training_data
     from unlearn.gallery import restore_features
@@ -100,13 +109,16 @@ def run(arguments: argparse.Namespace) -> None:
         for label, variant in (("before", encoder), ("after", erasure.apply(encoder)))
     }
     metrics = {"images": data.test.name, **{label: zero_shot_metrics(report) for label, report in reports.items()}}
-    save_erasure(arguments.out, encoder, erasure, metrics=metrics, seed=arguments.seed)
+    out = arguments.out
+    save_erasure(out, encoder, erasure, metrics=metrics, seed=arguments.seed, formats=arguments.formats)
 
     for part in ("forget", "retain"):
         before, after = (getattr(reports[label], part) for label in ("before", "after"))
         shown = f"{before.top1:.1%} → {after.top1:.1%}" if before.n else "no pictures to measure it"
         print(f"{part}: top-1 {shown} (n = {before.n})")
-    print(f"Wrote {arguments.out / RECORD}")
+    print(f"Wrote {out}. To use it without this package:")
+    for name, code in snippets_of(out, erasure, encoder.name, arguments.formats).items():
+        print(f"\n--- {name}\n{code}", end="")
 
 
 def _fit_ccup(

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.evaluation.quality import evaluate_edit
     from unlearn.evaluation.retrieval import evaluate_retrieval
     from unlearn.evaluation.zero_shot import evaluate_zero_shot
-    from unlearn.export import load_erasure
+    from unlearn.export.saved import load_erasure
     from unlearn.finetuning.sources import measuring_pictures
     from unlearn.gallery import restore_features
     from unlearn.loading import load_clip

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from unlearn.diffusion.drawing import Pair
     from unlearn.diffusion.pipelines import Painter
     from unlearn.encoders import OpenClipEncoder
-    from unlearn.export import Erasure
+    from unlearn.export.edit_file import Erasure
 
 RECORD, ATTENTION = "generation.json", "cross_attention.safetensors"
 Sights = tuple[tuple[Sight, ...], tuple[Sight, ...]]
@@ -34,7 +34,7 @@ def carry_asked(
         ConceptError, ParameterError, ErasureFileError, ModelError: it cannot be done; the sentence says why.
     """
     from unlearn.erasers import ccup
-    from unlearn.export import load_erasure
+    from unlearn.export.saved import load_erasure
 
     if forget and folder is not None:
         raise ConceptError("Both concepts and a saved erasure were given; give one of them.")

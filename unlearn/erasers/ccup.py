@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from unlearn.caching import PerEncoder
@@ -95,26 +92,30 @@ class Erasure:
         """
         return baked_weights(encoder.model, self.projection, self.settings.side)
 
-    def save(self, path: Path) -> None:
-        """Write the low-rank factors, (d, rank) each, as safetensors."""
-        save_file({"left": self.projection.left.contiguous(), "right": self.projection.right.contiguous()}, path)
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The low-rank factors, (embed_dim, rank) each: what a file of this erasure holds."""
+        return {"left": self.projection.left, "right": self.projection.right}
 
-    @classmethod
-    def load(cls, path: Path, selection: Selection, parameters: Mapping[str, Any]) -> Erasure:
-        """Read what :meth:`save` wrote.
+    @staticmethod
+    def check_shapes(shapes: Mapping[str, tuple[int, ...]], encoder: TextImageEncoder) -> None:
+        """Nothing, if tensors of these ``shapes`` are an erasure of ``encoder``.
 
         Raises:
-            ErasureFileError: not two finite matrices of one shape.
+            ErasureFileError: they are not.
         """
-        try:
-            factors = load_file(path)
-            left, right = factors["left"], factors["right"]
-            settings = cls.settings_type(**parameters)
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
-            raise ErasureFileError(f"“{path.name}” is not a saved projection ({error}).") from error
-        if left.ndim != 2 or left.shape != right.shape or not bool(left.isfinite().all() & right.isfinite().all()):
-            raise ErasureFileError(f"“{path.name}” does not hold two finite matrices of one shape.")
-        return cls(selection, settings, Projection(left.float(), right.float(), settings.strength))
+        d = encoder.embed_dim
+        left = shapes.get("left", ())
+        if set(shapes) != {"left", "right"} or left != shapes["right"] or len(left) != 2:
+            raise ErasureFileError("A CCUP erasure is two matrices of one shape, “left” and “right”; this file is not.")
+        if left[0] != d or not 1 <= left[1] <= d:
+            raise ErasureFileError(f"The factors are {left[0]} × {left[1]}; “{encoder.name}” embeds in {d} dimensions.")
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, Tensor], selection: Selection, parameters: Mapping[str, Any]) -> Erasure:
+        """The erasure whose :attr:`tensors` these are; ``parameters`` are fields of :class:`Settings`."""
+        settings = cls.settings_type(**parameters)
+        return cls(selection, settings, Projection(tensors["left"], tensors["right"], settings.strength))
 
 
 _factors: PerEncoder[RetainFactor] = PerEncoder(most=8)

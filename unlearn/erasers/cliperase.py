@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from unlearn.concepts import Selection, load_vocabulary
@@ -143,24 +141,26 @@ class Erasure:
         """The weights of ``encoder`` that differ once the edit is baked in."""
         return dict(self.delta)
 
-    def save(self, path: Path) -> None:
-        """Write the changed weights as safetensors."""
-        save_file({name: tensor.contiguous() for name, tensor in self.delta.items()}, path)
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The changed weights by their names in the model: what a file of this erasure holds."""
+        return dict(self.delta)
 
-    @classmethod
-    def load(cls, path: Path, selection: Selection, parameters: Mapping[str, Any]) -> Erasure:
-        """Read what :meth:`save` wrote.
+    @staticmethod
+    def check_shapes(shapes: Mapping[str, tuple[int, ...]], encoder: OpenClipEncoder) -> None:
+        """Nothing, if tensors of these ``shapes`` are weights of ``encoder``.
 
         Raises:
-            ErasureFileError: not a file of finite weights, or not this method's parameters.
+            ErasureFileError: they are not.
         """
-        try:
-            delta, settings = load_file(path), Settings(**parameters)
-        except (OSError, SafetensorError, TypeError) as error:
-            raise ErasureFileError(f"“{path.name}” is not a saved CLIPErase erasure ({error}).") from error
-        if not all(bool(tensor.isfinite().all()) for tensor in delta.values()):
-            raise ErasureFileError(f"“{path.name}” holds weights that are not finite numbers.")
-        return cls(selection, settings, delta)
+        own = {key: tuple(tensor.shape) for key, tensor in encoder.model.state_dict().items()}
+        if not shapes or any(own.get(key) != shape for key, shape in shapes.items()):
+            raise ErasureFileError(f"The file holds weights that “{encoder.name}” does not have, or of other shapes.")
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, Tensor], selection: Selection, parameters: Mapping[str, Any]) -> Erasure:
+        """The erasure whose :attr:`tensors` these are; ``parameters`` are fields of :class:`Settings`."""
+        return cls(selection, Settings(**parameters), dict(tensors))
 
 
 Progress = Preparation | Record

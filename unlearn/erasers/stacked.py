@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from unlearn.concepts import Selection, Vocabulary
 from unlearn.encoders import EditedEncoder, OpenClipEncoder
 from unlearn.erasers import ccup, cliperase
-from unlearn.erasers.closed_form import Projection
-from unlearn.errors import ErasureFileError
 
-TUNED, LEFT, RIGHT = "tuned.", "left", "right"
+TUNED = "tuned."
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -58,30 +54,36 @@ class Erasure:
         tuned = self.tuned.apply(encoder)
         return self.tuned.changed_weights(encoder) | self.closed_form.changed_weights(tuned)
 
-    def save(self, path: Path) -> None:
-        """Write the changed weights and the projection's factors as safetensors."""
-        projection = self.closed_form.projection
-        tensors = {TUNED + name: tensor for name, tensor in self.tuned.delta.items()}
-        tensors |= {LEFT: projection.left, RIGHT: projection.right}
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The changed weights and the projection's factors: what a file of this erasure holds."""
+        return {TUNED + name: tensor for name, tensor in self.tuned.delta.items()} | self.closed_form.tensors
 
-    @classmethod
-    def load(cls, path: Path, selection: Selection, parameters: Mapping[str, Any]) -> Erasure:
-        """Read what :meth:`save` wrote.
+    @staticmethod
+    def check_shapes(shapes: Mapping[str, tuple[int, ...]], encoder: OpenClipEncoder) -> None:
+        """Nothing, if tensors of these ``shapes`` are an erasure of ``encoder``.
 
         Raises:
-            ErasureFileError: not a file of finite weights, or not this method's parameters.
+            ErasureFileError: they are not.
         """
-        try:
-            tensors = load_file(path)
-            tuned, closed_form = cliperase.Settings(**parameters["cliperase"]), ccup.Settings(**parameters["ccup"])
-            projection = Projection(tensors.pop(LEFT), tensors.pop(RIGHT), closed_form.strength)
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
-            raise ErasureFileError(f"“{path.name}” is not a saved stacked erasure ({error}).") from error
-        if not all(bool(t.isfinite().all()) for t in (*tensors.values(), projection.left, projection.right)):
-            raise ErasureFileError(f"“{path.name}” holds weights that are not finite numbers.")
-        delta = {name.removeprefix(TUNED): tensor for name, tensor in tensors.items()}
-        return cls(cliperase.Erasure(selection, tuned, delta), ccup.Erasure(selection, closed_form, projection))
+        tuned, factors = _parts(shapes)
+        cliperase.Erasure.check_shapes(tuned, encoder)
+        ccup.Erasure.check_shapes(factors, encoder)
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, Tensor], selection: Selection, parameters: Mapping[str, Any]) -> Erasure:
+        """The erasure whose :attr:`tensors` these are; ``parameters`` are the fields of both parts' settings."""
+        tuned, factors = _parts(tensors)
+        return cls(
+            cliperase.Erasure.of_tensors(tuned, selection, dict(parameters.get("cliperase", {}))),
+            ccup.Erasure.of_tensors(factors, selection, dict(parameters.get("ccup", {}))),
+        )
+
+
+def _parts(named: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, Value]]:
+    """What belongs to the fine-tuned weights, by their names in the model, and what to the projection."""
+    tuned = {name.removeprefix(TUNED): value for name, value in named.items() if name.startswith(TUNED)}
+    return tuned, {name: value for name, value in named.items() if not name.startswith(TUNED)}
 
 
 def on_top(

@@ -1,0 +1,89 @@
+"""The edit alone, in one small safetensors file that carries its own record: to be kept, mailed, and opened again.
+
+CCUP's file holds the factors ``left`` and ``right`` (embed_dim, rank) of ``P = I − strength · left @ rightᵀ``,
+CLIPErase's the weights that differ. Opening one trusts nothing in it: safetensors runs no code, the header is read
+before any tensor, and names, shapes, types and numbers have to be those of the model at hand.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from unlearn.concepts import Selection
+from unlearn.encoders import OpenClipEncoder, TextImageEncoder
+from unlearn.erasers import baselines, ccup, cliperase, stacked
+from unlearn.errors import ErasureFileError
+from unlearn.export.record import Record
+
+#: Key of the record in the file's metadata.
+METADATA = "unlearn"
+METHODS = {kind.method: kind for kind in (ccup.Erasure, cliperase.Erasure, stacked.Erasure, baselines.Erasure)}
+
+
+class Erasure(Protocol):
+    """What every method ends as: a value that can be applied to an encoder, baked into weights, and kept."""
+
+    method: str
+
+    @property
+    def selection(self) -> Selection: ...
+    @property
+    def settings(self) -> Any: ...
+    @property
+    def tensors(self) -> dict[str, Tensor]: ...
+    def apply(self, encoder: Any) -> TextImageEncoder: ...
+    def changed_weights(self, encoder: OpenClipEncoder) -> dict[str, Tensor]: ...
+
+
+def save_edit(path: Path, erasure: Erasure, record: Record) -> None:
+    """Write ``erasure`` to ``path`` with its ``record`` in the metadata."""
+    tensors = {key: tensor.contiguous() for key, tensor in erasure.tensors.items()}
+    save_file(tensors, path, metadata={METADATA: record.dumps()})
+
+
+def load_edit(path: Path, encoder: OpenClipEncoder) -> tuple[Erasure, Record]:
+    """Read what :func:`save_edit` wrote for ``encoder``.
+
+    Raises:
+        ErasureFileError: the file is damaged, is of another kind, or belongs to another model.
+        ParameterError: its settings are outside of what is allowed.
+    """
+    name = f"“{path.name}”"
+    try:
+        with safe_open(path, framework="pt") as file:
+            record = Record.loads((file.metadata() or {}).get(METADATA, ""), source=name)
+            require_base(record, encoder)
+            kind = METHODS.get(record.method)
+            if kind is None:
+                raise ErasureFileError(f"The method “{record.method}” is not known; known: {', '.join(METHODS)}.")
+            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118  not a mapping
+            if any(part.get_dtype() != "F32" for part in slices.values()):
+                raise ErasureFileError(f"{name} holds numbers of another type than float32.")
+            kind.check_shapes({key: tuple(part.get_shape()) for key, part in slices.items()}, encoder)
+            tensors = {key: file.get_tensor(key) for key in slices}
+    except (OSError, SafetensorError) as error:
+        raise ErasureFileError(f"{name} is not a safetensors file that can be read ({error}).") from error
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise ErasureFileError(f"{name} holds numbers that are not finite.")
+    try:
+        return kind.of_tensors(tensors, record.selection, record.parameters), record
+    except TypeError as error:
+        raise ErasureFileError(f"{name} has settings that {record.method} does not know.") from error
+
+
+def require_base(record: Record, encoder: OpenClipEncoder) -> None:
+    """Nothing, if ``record`` is of an erasure of ``encoder``'s weights.
+
+    Raises:
+        ErasureFileError: it is of others.
+    """
+    if record.sha256.get("input") != encoder.sha256:
+        raise ErasureFileError(
+            f"This erasure was made for other weights of “{record.model}” than those of “{encoder.name}” loaded now."
+        )

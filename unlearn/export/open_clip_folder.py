@@ -1,0 +1,64 @@
+"""A whole model as a folder for stock open_clip, ``local-dir:FOLDER``: weights, configuration and tokenizer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from unlearn.encoders import OpenClipEncoder
+from unlearn.export.transformers_clip import as_clip_tokenizer
+from unlearn.loading import POCKET
+
+CONFIG, MODEL = "open_clip_config.json", "model.safetensors"
+HUB = "hf-hub:"
+
+
+def save_open_clip(folder: Path, encoder: OpenClipEncoder, changed: dict[str, Tensor]) -> None:
+    """Write ``encoder`` with the weights ``changed`` in place of its own.
+
+    Weights keep the precision of the base model's file, except those that the edit changes: they are float32. What the
+    file holds beside the model, such as the rest of a BLIP, is kept too.
+    """
+    path, state = encoder.weights_file, encoder.model.state_dict()
+    stored = load_file(path) if path and path.suffix == ".safetensors" else state
+    if not state.keys() <= stored.keys():
+        stored = state  # open_clip has translated the file's names
+    save_file({key: tensor.cpu().contiguous() for key, tensor in {**stored, **changed}.items()}, folder / MODEL)
+    tokenizer: Any = encoder.tokenizer
+    # In a folder, open_clip looks for transformers' tokenizers only; CLIP's own gives the same tokens as one of them.
+    saved = tokenizer.tokenizer if hasattr(tokenizer, "tokenizer") else as_clip_tokenizer(tokenizer)
+    saved.save_pretrained(folder)
+    if hasattr(encoder.model, "config"):  # a BLIP: transformers loads it from the same folder
+        encoder.model.config.save_pretrained(folder)  # type: ignore[operator]
+        return
+    (folder / CONFIG).write_text(json.dumps(_config(encoder), indent=2) + "\n", encoding="utf-8")
+
+
+def _config(encoder: OpenClipEncoder) -> dict[str, Any]:
+    from open_clip import get_model_preprocess_cfg
+
+    model = _model_config(encoder.name)
+    text = model["text_cfg"]
+    model["text_cfg"] = {**text, "hf_tokenizer_name": text.get("hf_tokenizer_name") or encoder.name}
+    # Some tags of one architecture were trained with OpenAI's activation: what was built tells which.
+    model["quick_gelu"] = any(type(module).__name__ == "QuickGELU" for module in encoder.model.modules())
+    asked = get_model_preprocess_cfg(encoder.model)
+    wanted = ("mean", "std", "interpolation", "resize_mode")
+    return {"model_cfg": model, "preprocess_cfg": {name: asked[name] for name in wanted if name in asked}}
+
+
+def _model_config(name: str) -> dict[str, Any]:
+    """What open_clip builds the model called ``name`` from."""
+    from open_clip.factory import _get_hf_config, get_model_config
+
+    if name == "pocket":
+        config: dict[str, Any] = json.loads((POCKET / CONFIG).read_text(encoding="utf-8"))["model_cfg"]
+    elif name.startswith(HUB):
+        config = _get_hf_config(name.removeprefix(HUB))["model_cfg"]
+    else:
+        config = get_model_config(name.partition("/")[0])
+    return config

@@ -1,0 +1,127 @@
+"""How an erasure was made: the JSON that goes with every file, and back into values that were checked."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+from unlearn.concepts import MAX_CONCEPT_LENGTH, MAX_CONCEPTS, Concept, Selection, clean_name, parse_names
+from unlearn.errors import ErasureFileError, InvalidInputError
+
+PACKAGES = ("torch", "open_clip_torch", "numpy", "safetensors")
+#: Words that one erasure may retain, and that one concept may go by; a stranger's file is read up to here.
+MAX_RETAINED, MAX_SYNONYMS = 50_000, 256
+
+
+@dataclass(frozen=True)
+class Record:
+    """Method, parameters, concepts, metrics, hashes, versions and seed of one erasure.
+
+    Attributes:
+        method: ``ccup`` or ``cliperase``.
+        model: name of the base model, as ``load_clip`` takes it.
+        parameters: fields of the method's settings.
+        selection: forget and retain set.
+        metrics: what was measured when it was made, any JSON.
+        seed: of the run.
+        sha256: of the base model's weights (``input``) and of the files written.
+        versions: of Python and of the packages that made it.
+    """
+
+    method: str
+    model: str
+    parameters: Mapping[str, Any]
+    selection: Selection
+    metrics: Mapping[str, Any]
+    seed: int
+    sha256: Mapping[str, str]
+    versions: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as it stands in ``erasure.json``."""
+        concepts = {
+            "forget": [asdict(concept) for concept in self.selection.forget],
+            "retain": list(self.selection.retain),
+        }
+        return {
+            "format": 1,
+            "method": self.method,
+            "model": self.model,
+            "parameters": dict(self.parameters),
+            "concepts": concepts,
+            "metrics": dict(self.metrics),
+            "seed": self.seed,
+            "sha256": dict(self.sha256),
+            "versions": dict(self.versions),
+        }
+
+    def dumps(self) -> str:
+        return json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+
+    def with_hashes(self, **sha256: str) -> Record:
+        """The same record, with the hashes of files written since."""
+        return replace(self, sha256={**self.sha256, **sha256})
+
+    @classmethod
+    def loads(cls, text: str, *, source: str) -> Record:
+        """Read what :meth:`dumps` wrote; the words in it are a stranger's and are cleaned like typed ones.
+
+        Raises:
+            ErasureFileError: it is not such a record; ``source`` names it in the message.
+            ConceptError: a name in it cannot be used.
+        """
+        try:
+            given = json.loads(text)
+            concepts = given["concepts"]
+            selection = Selection(
+                tuple(_concept(entry) for entry in concepts["forget"][: MAX_CONCEPTS + 1]),
+                tuple(_retained(name) for name in concepts["retain"][: MAX_RETAINED + 1]),
+            )
+            record = cls(
+                method=str(given["method"]),
+                model=str(given["model"])[:200],
+                parameters=dict(given["parameters"]),
+                selection=selection,
+                metrics=dict(given["metrics"]),
+                seed=int(given["seed"]),
+                sha256={str(key): str(value) for key, value in given["sha256"].items()},
+                versions={str(key): str(value) for key, value in given["versions"].items()},
+            )
+        except InvalidInputError:
+            raise  # a name that cannot be used says so itself
+        # RecursionError: JSON nested thousands deep.
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ErasureFileError(f"{source} holds no readable erasure.json ({type(error).__name__}).") from error
+        if not 1 <= len(selection.forget) <= MAX_CONCEPTS or len(selection.retain) > MAX_RETAINED:
+            raise ErasureFileError(f"{source} names no concept, or more than {MAX_CONCEPTS}, to erase.")
+        return record
+
+
+def record_of(
+    *, method: str, model: str, sha256: str, settings: Any, selection: Selection, metrics: Mapping[str, Any], seed: int
+) -> Record:
+    """The record of an erasure made here and now; ``sha256`` is the hash of the base model's weights."""
+    versions = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    return Record(method, model, asdict(settings), selection, metrics, seed, {"input": sha256}, versions)
+
+
+def _concept(entry: Mapping[str, Any]) -> Concept:
+    return Concept(
+        clean_name(entry["name"]) or _refuse(),
+        parse_names(entry["synonyms"], what="synonym", most=MAX_SYNONYMS),
+        clean_name(entry["group"]),
+        clean_name(entry["subgroup"]),
+    )
+
+
+def _retained(name: str) -> str:
+    """Not cleaned: a folder's classes may be called anything."""
+    return name if isinstance(name, str) and 0 < len(name) <= MAX_CONCEPT_LENGTH else _refuse()
+
+
+def _refuse() -> str:
+    raise ValueError("not a name")

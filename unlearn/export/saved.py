@@ -1,0 +1,88 @@
+"""An erasure as a folder: what ``erase`` writes and ``--erasure`` reads, and what a download unpacks to.
+
+``DIR/erasure.json``         method, parameters, concepts, metrics, hashes, versions, seed
+``DIR/edit.safetensors``     the edit alone, a few kilobytes, with the same record inside
+``DIR/model.safetensors``    every weight with the edit baked in; with the files beside it open_clip's ``local-dir:DIR``
+``DIR/transformers/``        the same as a transformers ``CLIPModel``, where its architecture can be held by one
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from unlearn.encoders import OpenClipEncoder
+from unlearn.errors import ErasureFileError
+from unlearn.export.edit_file import Erasure, load_edit, require_base, save_edit
+from unlearn.export.open_clip_folder import MODEL, save_open_clip
+from unlearn.export.record import Record, record_of
+from unlearn.export.transformers_clip import save_transformers
+from unlearn.weights import with_weights
+
+EDIT, RECORD, TRANSFORMERS = "edit.safetensors", "erasure.json", "transformers"
+#: Forms of the whole model: the key of its file's hash in the record, and the file.
+FORMATS = {"open_clip": ("output", MODEL), "transformers": ("transformers", f"{TRANSFORMERS}/{MODEL}")}
+
+
+def save_erasure(
+    folder: str | Path,
+    encoder: OpenClipEncoder,
+    erasure: Erasure,
+    *,
+    metrics: Mapping[str, Any],
+    seed: int,
+    formats: Sequence[str] = ("open_clip",),
+) -> Record:
+    """Write ``erasure`` of ``encoder`` to ``folder``: its record and edit, and the whole model in ``formats``.
+
+    Raises:
+        ModelError: the edit cannot be baked into this model's weights, or a format cannot hold the model.
+    """
+    out = Path(folder)
+    changed = erasure.changed_weights(encoder) if formats else {}
+    out.mkdir(parents=True, exist_ok=True)
+    if "transformers" in formats:  # first, as it may refuse the model
+        save_transformers(out / TRANSFORMERS, with_weights(encoder, changed, name=encoder.name))
+    if "open_clip" in formats:
+        save_open_clip(out, encoder, changed)
+    record = record_of(
+        method=erasure.method,
+        model=encoder.name,
+        sha256=encoder.sha256,
+        settings=erasure.settings,
+        selection=erasure.selection,
+        metrics=metrics,
+        seed=seed,
+    )
+    save_edit(out / EDIT, erasure, record)
+    written = dict([("edit", EDIT), *(FORMATS[name] for name in formats)])
+    record = record.with_hashes(**{key: _sha256(out / name) for key, name in written.items()})
+    (out / RECORD).write_text(record.dumps(), encoding="utf-8")
+    return record
+
+
+def load_erasure(source: str | Path, encoder: OpenClipEncoder) -> Erasure:
+    """Read an erasure of ``encoder`` from a folder that :func:`save_erasure` wrote, or from its edit file alone.
+
+    Raises:
+        ErasureFileError: a file is missing, was changed since, or belongs to another model.
+    """
+    path = Path(source)
+    if path.is_file():
+        return load_edit(path, encoder)[0]
+    try:
+        record = Record.loads((path / RECORD).read_text(encoding="utf-8"), source=f"“{path}”")
+    except (OSError, UnicodeError) as error:
+        raise ErasureFileError(f"“{path}” holds no readable {RECORD} ({type(error).__name__}: {error}).") from error
+    require_base(record, encoder)
+    for key, name in (("edit", EDIT), *FORMATS.values()):
+        if key in record.sha256 and (not (path / name).is_file() or _sha256(path / name) != record.sha256[key]):
+            raise ErasureFileError(f"“{path / name}” is missing or was changed after {RECORD} was written.")
+    return load_edit(path / EDIT, encoder)[0]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,166 @@
+"""An open_clip model as a transformers ``CLIPModel``: the same numbers, for what is built on transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from unlearn.encoders import OpenClipEncoder
+from unlearn.errors import ModelError
+from unlearn.projections import final_projection
+from unlearn.text_encoders import encoder_layers, layer_options, state_dict, text_config, text_tower
+
+if TYPE_CHECKING:
+    from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
+
+
+def save_transformers(folder: Path, encoder: OpenClipEncoder) -> None:
+    """Write ``encoder`` so that ``CLIPModel`` and ``CLIPProcessor.from_pretrained(folder)`` load it.
+
+    Raises:
+        ModelError: its towers are not those of ``CLIPModel``.
+    """
+    from transformers import CLIPProcessor
+
+    model = as_clip_model(encoder.model)
+    processor: Any = CLIPProcessor(_image_processor(encoder.model), as_clip_tokenizer(encoder.tokenizer))  # type: ignore[no-untyped-call]
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+def as_clip_model(model: nn.Module) -> CLIPModel:
+    """Convert ``model``; the new module has tensors of its own, in float32.
+
+    Raises:
+        ModelError: a tower is not CLIP's own transformer.
+    """
+    from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig
+
+    text, vision = text_tower(model), _vision_tower(model)
+    projections = {tower: _projection(model, tower) for tower in ("text", "image")}
+    _require_plain_text(model, text)
+    config = CLIPConfig(
+        text_config=text_config(text).to_dict(),
+        vision_config=CLIPVisionConfig(
+            **layer_options(vision.transformer.resblocks),
+            image_size=vision.image_size[0],
+            patch_size=vision.patch_size[0],
+        ).to_dict(),
+        projection_dim=projections["text"].shape[0],
+    )
+    state: dict[str, Any] = {
+        f"text_model.{key}": tensor for key, tensor in state_dict(text, len(text.transformer.resblocks)).items()
+    }
+    state |= {f"vision_model.{key}": tensor for key, tensor in _vision_state(vision).items()}
+    state |= {
+        "text_projection.weight": projections["text"],
+        "visual_projection.weight": projections["image"],
+        "logit_scale": model.logit_scale,
+    }
+    converted: Any = CLIPModel(config)
+    converted.load_state_dict({key: tensor.detach().cpu().float() for key, tensor in state.items()}, strict=True)
+    frozen: CLIPModel = converted.eval().requires_grad_(False)
+    return frozen
+
+
+def as_clip_tokenizer(tokenizer: Any) -> CLIPTokenizer:
+    """open_clip's ``SimpleTokenizer`` as transformers' ``CLIPTokenizer``, padding with 0 as open_clip does.
+
+    Raises:
+        ModelError: it is another tokenizer.
+    """
+    from transformers import CLIPTokenizer
+
+    if not hasattr(tokenizer, "bpe_ranks"):
+        raise ModelError("This model's tokenizer is not CLIP's, so transformers' CLIPProcessor cannot hold it.")
+    names = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
+    return CLIPTokenizer(
+        vocab={names.get(token, token): index for token, index in tokenizer.encoder.items()},
+        merges=sorted(tokenizer.bpe_ranks, key=tokenizer.bpe_ranks.__getitem__),
+        model_max_length=tokenizer.context_length,
+        pad_token=tokenizer.decoder[0],
+    )
+
+
+def _vision_tower(model: nn.Module) -> Any:
+    """The image tower, if a ``CLIPVisionModel`` computes the same."""
+    from open_clip.transformer import VisionTransformer
+
+    tower: Any = getattr(model, "visual", None)
+    if not isinstance(tower, VisionTransformer):
+        kind = type(getattr(tower, "trunk", tower)).__name__
+        raise ModelError(
+            f"transformers' CLIPModel holds CLIP's own vision transformer, and this model's image tower is another "
+            f"architecture ({kind}). The open_clip folder holds every model."
+        )
+    plain = tower.attn_pool is None and tower.pool_type == "tok" and isinstance(tower.ln_pre, nn.LayerNorm)
+    if not plain or not _plain(tower.transformer.resblocks) or len(set(tower.image_size)) > 1:
+        raise ModelError(
+            "This vision transformer differs from CLIP's in its pooling, its blocks or its shape, so CLIPModel would "
+            "compute something else. The open_clip folder holds every model."
+        )
+    return tower
+
+
+def _require_plain_text(model: nn.Module, tower: Any) -> None:
+    """:func:`text_tower` vouches for the token states; a ``CLIPModel`` also pools them in one way only."""
+    pool = getattr(model, "text_pool_type", getattr(tower, "pool_type", "argmax"))
+    sigmoid = getattr(model, "logit_bias", None) is not None
+    if pool != "argmax" or sigmoid or getattr(tower, "cls_emb", None) is not None:
+        raise ModelError(
+            "This model's text tower pools its states in another way than CLIPModel does. The open_clip folder holds "
+            "every model."
+        )
+
+
+def _plain(blocks: Any) -> bool:
+    """Whether residual blocks are CLIP's: packed attention, exact or quick GELU, no scaled branches."""
+    return all(
+        hasattr(block.attn, "in_proj_weight")
+        and isinstance(block.ls_1, nn.Identity)
+        and getattr(block.mlp.gelu, "approximate", "none") == "none"
+        for block in blocks
+    )
+
+
+def _projection(model: nn.Module, tower: str) -> Tensor:
+    """A tower's last map as ``nn.Linear`` keeps it, (embed_dim, width)."""
+    found = final_projection(model, tower)
+    if found.bias is not None:
+        raise ModelError(f"The {tower} tower's projection has a bias, which CLIPModel cannot hold.")
+    weight: Tensor = model.state_dict()[found.weight]
+    return weight.T if found.rows_are_inputs else weight
+
+
+def _vision_state(tower: Any) -> Mapping[str, Tensor]:
+    return encoder_layers(tower.transformer.resblocks) | {
+        "embeddings.class_embedding": tower.class_embedding,
+        "embeddings.patch_embedding.weight": tower.conv1.weight,
+        "embeddings.position_embedding.weight": tower.positional_embedding,
+        "pre_layrnorm.weight": tower.ln_pre.weight,  # transformers' own spelling
+        "pre_layrnorm.bias": tower.ln_pre.bias,
+        "post_layernorm.weight": tower.ln_post.weight,
+        "post_layernorm.bias": tower.ln_post.bias,
+    }
+
+
+def _image_processor(model: nn.Module) -> CLIPImageProcessor:
+    """What open_clip does to a picture; the two libraries resize with other code, so pixels differ by rounding."""
+    from open_clip import get_model_preprocess_cfg
+    from PIL.Image import Resampling
+    from transformers import CLIPImageProcessor
+
+    asked = get_model_preprocess_cfg(model)
+    size = asked["size"][0] if isinstance(asked["size"], tuple | list) else asked["size"]
+    square = {"height": size, "width": size}
+    squash = asked.get("resize_mode", "shortest") == "squash"
+    return CLIPImageProcessor(
+        size=square if squash else {"shortest_edge": size},
+        crop_size=square,
+        image_mean=list(asked["mean"]),
+        image_std=list(asked["std"]),
+        resample=Resampling[asked.get("interpolation", "bicubic").upper()],
+    )
