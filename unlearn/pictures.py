@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import warnings
 from pathlib import Path
@@ -55,6 +56,20 @@ def open_picture(source: str | Path | bytes | Image.Image, *, name: str = "") ->
     # A malformed file makes Pillow's decoders raise almost anything, so anything here means "damaged".
     except Exception as error:
         raise PictureError(f"“{name}” is damaged or cut off: {ALLOWED[0].lower()}{ALLOWED[1:]}.") from error
+
+
+def data_uri(picture: Image.Image, *, longest: int | None = None) -> str:
+    """A picture to stand in a page by itself: without loss, or with sides of at most ``longest`` pixels."""
+    buffer = io.BytesIO()
+    if longest is None:
+        picture.save(buffer, "PNG")
+        kind = "png"
+    else:
+        small = picture.copy()
+        small.thumbnail((longest, longest))
+        small.save(buffer, "WEBP", quality=82)
+        kind = "webp"
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

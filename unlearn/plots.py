@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
+from unlearn.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -21,16 +23,16 @@ if TYPE_CHECKING:
 #: One colour a variant everywhere: mid-tones that hold on white and on black, told apart by colour-blind eyes (Okabe
 #: and Ito 2008, brought to equal lightness).
 COLOURS = {
-    "Original": "#8b929e",
-    "CCUP": "#2f86d6",
-    "CLIPErase": "#e08a1e",
-    "CLIPErase + CCUP": "#2a9d78",
+    ORIGINAL: "#8b929e",
+    CCUP: "#2f86d6",
+    CLIPERASE: "#e08a1e",
+    BOTH: "#2a9d78",
 }
 ERASED_COLOUR = "#d6455d"
 INK, GRID = "#808895", "rgba(128,136,149,0.22)"
 FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 #: Erased or kept is told by the line, the mode by dash and marker, so that neither needs the colour.
-CURVES = {"forget": ("erased", ERASED_COLOUR), "retain": ("others", COLOURS["CCUP"])}
+CURVES = {"forget": ("erased", ERASED_COLOUR), "retain": ("others", COLOURS[CCUP])}
 DASHES = {"paired": ("solid", "circle"), "consistent": ("dash", "square-open"), "nullspace": ("dot", "diamond-open")}
 
 
@@ -219,7 +221,7 @@ def own_similarity_bars(similarity: Mapping[str, Tensor], names: Sequence[str], 
 
 MODULES = {
     "forgetting": ("forgetting", ERASED_COLOUR, "solid"),
-    "retention": ("retention", COLOURS["CCUP"], "dash"),
+    "retention": ("retention", COLOURS[CCUP], "dash"),
     "consistency": ("consistency", COLOURS["CLIPErase + CCUP"], "dot"),
 }
 

@@ -14,7 +14,7 @@ from unlearn.encoders import weights_checksum
 from unlearn.erasers import baselines, cliperase, methods, stacked
 from unlearn.errors import ErasureFileError, ParameterError, PictureError
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
-from unlearn.export import load_erasure, save_erasure
+from unlearn.export.saved import load_erasure, save_erasure
 from unlearn.gallery import Gallery, image_features
 from unlearn.jobs import drive
 

@@ -13,9 +13,10 @@ from unlearn import models
 from unlearn.errors import ConceptError, ModelError
 from unlearn.ui import trade_offs
 from unlearn.ui.model_choice import choose, curated_choices, facts_of
-from unlearn.ui.services import CCUP, ORIGINAL, Services
+from unlearn.ui.services import Services
 from unlearn.ui.session import ErasureRequest, Visitor
 from unlearn.ui.sources import alone
+from unlearn.variants import CCUP, ORIGINAL
 
 
 class Wider(FakeEncoder):

@@ -14,9 +14,10 @@ from unlearn.gallery import bundled_gallery
 from unlearn.models import Models
 from unlearn.ui import trade_offs
 from unlearn.ui.loading import Lazily
-from unlearn.ui.services import CCUP, CHART_LABELS, ORIGINAL, Services
+from unlearn.ui.services import CHART_LABELS, Services
 from unlearn.ui.session import ErasureRequest, Session, Visitor
 from unlearn.ui.sources import MAX_UPLOADS, STRIP_LENGTH, add_uploads, alone, strip_of
+from unlearn.variants import CCUP, ORIGINAL
 
 
 def erased(services: Services, *names: str, **options: object) -> Session:

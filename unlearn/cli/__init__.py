@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from unlearn.cli import audit, bench, erase, evaluate, generate, index, search
+from unlearn.cli import audit, bench, erase, evaluate, generate, index, report, search
 from unlearn.errors import UnlearnError, exhausted
 
 COMMANDS = {
@@ -16,6 +16,7 @@ COMMANDS = {
     "generate": generate,
     "index": index,
     "search": search,
+    "report": report,
     "bench": bench,
 }
 

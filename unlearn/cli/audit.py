@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.diffusion.records import carry_erasure
     from unlearn.erasers import methods
     from unlearn.errors import require_choice
-    from unlearn.export import load_erasure
+    from unlearn.export.saved import load_erasure
     from unlearn.finetuning.sources import training_data
     from unlearn.gallery import restore_features
     from unlearn.jobs import drive

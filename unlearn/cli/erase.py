@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     closed_form.add_argument("--strength", type=float, default=1.0, help="from 0 to 1 (default: 1)")
     closed_form.add_argument("--side", choices=("image", "text", "both"), default="image", help="embeddings to edit")
+    closed_form.add_argument("--no-synonyms", action="store_true", help="leave plurals and synonyms of a concept alone")
     closed_form.add_argument("--lambda", dest="lam", type=float, default=None, metavar="λ", help="weight of forgetting")
     closed_form.add_argument("--mu", type=float, default=None, metavar="μ", help="weight of retaining")
     finetuning.add_arguments(parser.add_argument_group("CLIPErase"))
@@ -127,5 +128,11 @@ def _fit_ccup(
     from unlearn.erasers import ccup
 
     weights = {name: value for name in ("lam", "mu") if (value := getattr(arguments, name)) is not None}
-    settings = ccup.Settings(mode=arguments.mode, strength=arguments.strength, side=arguments.side, **weights)
+    settings = ccup.Settings(
+        mode=arguments.mode,
+        strength=arguments.strength,
+        side=arguments.side,
+        synonyms=not arguments.no_synonyms,
+        **weights,
+    )
     return ccup.erase(encoder, selection, settings, vocabulary=vocabulary)

@@ -13,7 +13,7 @@ from unlearn.errors import require_choice
 from unlearn.gallery import Gallery
 
 if TYPE_CHECKING:
-    from unlearn.export import Erasure
+    from unlearn.export.edit_file import Erasure
 
 Fitting = Generator[cliperase.Progress, None, "Erasure"]
 

@@ -69,9 +69,14 @@ def load_erasure(source: str | Path, encoder: OpenClipEncoder) -> Erasure:
     Raises:
         ErasureFileError: a file is missing, was changed since, or belongs to another model.
     """
+    return load_recorded(source, encoder)[0]
+
+
+def load_recorded(source: str | Path, encoder: OpenClipEncoder) -> tuple[Erasure, Record]:
+    """The same with the erasure's record; a folder's knows the hashes of its files too."""
     path = Path(source)
     if path.is_file():
-        return load_edit(path, encoder)[0]
+        return load_edit(path, encoder)
     try:
         record = Record.loads((path / RECORD).read_text(encoding="utf-8"), source=f"“{path}”")
     except (OSError, UnicodeError) as error:
@@ -80,7 +85,7 @@ def load_erasure(source: str | Path, encoder: OpenClipEncoder) -> Erasure:
     for key, name in (("edit", EDIT), *FORMATS.values()):
         if key in record.sha256 and (not (path / name).is_file() or _sha256(path / name) != record.sha256[key]):
             raise ErasureFileError(f"“{path / name}” is missing or was changed after {RECORD} was written.")
-    return load_edit(path / EDIT, encoder)[0]
+    return load_edit(path / EDIT, encoder)[0], record
 
 
 def _sha256(path: Path) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from unlearn.pictures import data_uri
 from unlearn.ui.background import followed
-from unlearn.ui.drawing_markup import picture_uri
 from unlearn.ui.guard import sentence_of
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Visitor
@@ -56,4 +56,4 @@ def audit_report(status: AuditStatus | None) -> dict[str, Any]:
 
 def _finding(finding: Finding) -> dict[str, Any]:
     pictures = dict(zip(("before", "after"), finding.pictures, strict=True))
-    return finding.record() | {"pictures": {side: [picture_uri(p) for p in drawn] for side, drawn in pictures.items()}}
+    return finding.record() | {"pictures": {side: [data_uri(p) for p in drawn] for side, drawn in pictures.items()}}

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.components.api_component import Api
 
+from unlearn.pictures import data_uri
 from unlearn.ui.api import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, result
 from unlearn.ui.api_audit import audit_endpoint
 from unlearn.ui.background import followed
-from unlearn.ui.drawing_markup import picture_uri
 from unlearn.ui.guard import sentence_of
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import DrawRequest, FineTuneRequest, Visitor
@@ -164,7 +164,7 @@ def _drawing_report(status: DrawStatus | None) -> dict[str, Any]:
     if isinstance(result, Drawn):
         told |= report(result.pair, result.carried, result.sights)
         told |= {"forget": list(result.erased), "notices": list(result.notices)}
-        told |= {side: [picture_uri(p) for p in getattr(result.pair, side)] for side in ("before", "after")}
+        told |= {side: [data_uri(p) for p in getattr(result.pair, side)] for side in ("before", "after")}
     elif isinstance(result, Rates):
         told["rates"] = asdict(result)
     return told

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from unlearn.pictures import data_uri
 from unlearn.ui.background import Moving, told
-from unlearn.ui.drawing_markup import picture_uri
 from unlearn.ui.markup import percent
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _pictures(finding: Finding) -> str:
     sides = zip(("Before", "After"), finding.pictures, strict=True)
     rows = "".join(
         f"<div class='u-side-name'>{side}</div>"
-        + "".join(f"<img src='{picture_uri(p)}' alt='drawn {side.lower()} the edit'>" for p in pictures)
+        + "".join(f"<img src='{data_uri(p)}' alt='drawn {side.lower()} the edit'>" for p in pictures)
         for side, pictures in sides
         if pictures
     )

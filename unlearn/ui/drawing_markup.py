@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from unlearn.pictures import data_uri
 from unlearn.ui.background import Moving, told
 from unlearn.ui.markup import name_of, percent
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from unlearn.evaluation.generation import Sight
     from unlearn.ui.generation import Drawn, DrawStatus, Progress, Rates
-
-
-def picture_uri(image: Image) -> str:
-    """A picture as a data URI, without loss."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def no_drawing() -> str:
@@ -61,7 +51,7 @@ def _preview(progress: Sequence[Progress]) -> str:
     return (
         '<div class="u-preview">'
         + "".join(
-            f'<img src="{picture_uri(image)}" alt="taking shape, {side}">'
+            f'<img src="{data_uri(image)}" alt="taking shape, {side}">'
             for side, image in zip(("before", "after"), seen, strict=True)
         )
         + "</div>"
@@ -74,7 +64,7 @@ def drawn(result: Drawn) -> str:
     rows = "".join(
         f'<div class="u-side-name">{name}</div>'
         + "".join(
-            f'<figure class="u-card"><img src="{picture_uri(image)}" alt="{escape(drawing.prompt)}, {name.lower()}">'
+            f'<figure class="u-card"><img src="{data_uri(image)}" alt="{escape(drawing.prompt)}, {name.lower()}">'
             f"<figcaption><span>seed {drawing.seed + i}</span></figcaption></figure>"
             for i, image in enumerate(pictures)
         )

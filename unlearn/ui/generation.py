@@ -14,8 +14,9 @@ from unlearn.encoders import OpenClipEncoder
 from unlearn.errors import ConceptError, ModelError, require_choice
 from unlearn.evaluation.judge import load_judge
 from unlearn.jobs import Status, relayed
-from unlearn.ui.services import CCUP, CLIPERASE, Services
+from unlearn.ui.services import Services
 from unlearn.ui.session import DrawRequest, Session, Visitor
+from unlearn.variants import CCUP, CLIPERASE
 from unlearn.zero_gpu import on_zero_gpu
 
 #: Pictures of a batch that is judged: with the concept, without it, and with it beside another.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from unlearn.pictures import data_uri
 from unlearn.plots import COLOURS
 from unlearn.ui.background import Moving, told
 
@@ -28,11 +27,7 @@ _thumbnails: WeakKeyDictionary[Picture, str] = WeakKeyDictionary()
 def thumbnail(picture: Picture) -> str:
     """A small version of ``picture`` as a data URI, so that a strip of them is one answer and no file is served."""
     if picture not in _thumbnails:
-        image = picture.load().copy()
-        image.thumbnail((THUMBNAIL, THUMBNAIL))
-        buffer = io.BytesIO()
-        image.save(buffer, "WEBP", quality=82)
-        _thumbnails[picture] = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+        _thumbnails[picture] = data_uri(picture.load(), longest=THUMBNAIL)
     return _thumbnails[picture]
 
 

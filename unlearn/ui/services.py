@@ -31,8 +31,8 @@ from unlearn.ui.session import (
     Session,
     Visitor,
 )
+from unlearn.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
 
-ORIGINAL, CCUP, CLIPERASE, BOTH = "Original", "CCUP", "CLIPErase", "CLIPErase + CCUP"
 #: "Nearest neighbours" as a retain set: as many as stand close to a concept, and a margin.
 NEIGHBOURS_RETAINED = 50
 AT_RISK = 6

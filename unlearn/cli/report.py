@@ -1,0 +1,48 @@
+"""``python -m unlearn report``: an erasure on one page of HTML."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "Write what an erasure does, with pictures and charts, as one HTML file that needs no network."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
+    parser.add_argument(
+        "--erasure", type=Path, required=True, metavar="PATH", help="folder that `erase` wrote, or its edit.safetensors"
+    )
+    parser.add_argument("--images", type=Path, metavar="DIR", help="ImageFolder (default: the bundled gallery)")
+    parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="default: report.html")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    # Imported here so that --help answers at once.
+    from unlearn.concepts import Vocabulary, load_vocabulary
+    from unlearn.erasers import ccup
+    from unlearn.export.saved import load_recorded
+    from unlearn.gallery import bundled_gallery, folder_gallery, restore_features
+    from unlearn.models import load_clip
+    from unlearn.report.html import render
+    from unlearn.report.measured import measure_report
+    from unlearn.trade_off import sweep_strength
+    from unlearn.variants import MADE_BY, ORIGINAL
+
+    base = load_clip(arguments.model)
+    erasure, record = load_recorded(arguments.erasure, base)
+    if arguments.images is None:
+        gallery, vocabulary = bundled_gallery().test, load_vocabulary()
+        restore_features(base)
+    else:
+        gallery = folder_gallery(arguments.images)
+        vocabulary = Vocabulary.of(gallery.concepts)
+    swept = (
+        sweep_strength(base, gallery, erasure.selection, erasure.settings, vocabulary=vocabulary)
+        if isinstance(erasure, ccup.Erasure)
+        else ()
+    )
+    variants = {ORIGINAL: base, MADE_BY[record.method]: erasure.apply(base)}
+    report = measure_report(variants, [record], gallery, vocabulary, curves=tuple(swept))
+    arguments.out.write_text(render(report), encoding="utf-8")
+    print(f"Wrote {arguments.out}")

@@ -1,0 +1,55 @@
+"""Two charts in plain HTML and SVG, so that a report needs no script."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from html import escape
+
+from unlearn.plots import COLOURS, CURVES, DASHES, ERASED_COLOUR
+from unlearn.trade_off import TradeOffPoint
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 240, 44, 34, 10
+
+
+def bars(probabilities: Mapping[str, Mapping[str, float]], erased: Collection[str]) -> str:
+    """Probability of every label, one bar a variant: {variant: {label: probability}}."""
+    rows = ""
+    for label in next(iter(probabilities.values())):
+        drawn = "".join(
+            f"<span class='bar' style='--p:{p[label]:.4f};--c:{COLOURS[variant]}'><i></i>{p[label]:.0%}</span>"
+            for variant, p in probabilities.items()
+        )
+        mark = " class='erased'" if label in erased else ""
+        rows += f"<dt{mark}>{'✕ ' if mark else ''}{escape(label)}</dt><dd>{drawn}</dd>"
+    return f"<dl class='bars'>{rows}</dl>"
+
+
+def strength_curves(points: Sequence[TradeOffPoint]) -> str:
+    """Accuracy on erased and on other pictures against the strength, a line for each mode."""
+    lines = ""
+    for mode in dict.fromkeys(point.mode for point in points):
+        own = sorted((point for point in points if point.mode == mode), key=lambda point: point.strength)
+        dash = "" if DASHES[mode][0] == "solid" else " stroke-dasharray='4 4'"
+        for part, (_, colour) in CURVES.items():
+            places = " ".join(f"{_x(point.strength):.1f},{_y(getattr(point, part)):.1f}" for point in own)
+            lines += f"<polyline points='{places}' fill='none' stroke='{colour}' stroke-width='2'{dash}/>"
+    ticks = "".join(
+        f"<line x1='{LEFT}' x2='{WIDTH}' y1='{_y(v)}' y2='{_y(v)}' class='grid'/>"
+        f"<text x='{LEFT - 8}' y='{_y(v) + 4}' text-anchor='end'>{v:.0%}</text>"
+        f"<text x='{_x(v)}' y='{HEIGHT - 16}' text-anchor='middle'>{v:g}</text>"
+        for v in (0, 0.25, 0.5, 0.75, 1)
+    )
+    return (
+        f"<svg viewBox='0 0 {WIDTH + 16} {HEIGHT}' role='img' aria-label='Accuracy against strength'>{ticks}{lines}"
+        f"<text x='{_x(0.5)}' y='{HEIGHT - 1}' text-anchor='middle'>strength α</text></svg>"
+        f"<p class='key'><b style='color:{ERASED_COLOUR}'>erased</b> and "
+        f"<b style='color:{CURVES['retain'][1]}'>others</b>, solid: consistent, dashed: nullspace</p>"
+    )
+
+
+def _x(strength: float) -> float:
+    return LEFT + strength * (WIDTH - LEFT)
+
+
+def _y(accuracy: float) -> float:
+    return TOP + (1 - accuracy) * (HEIGHT - TOP - BOTTOM)
