@@ -28,6 +28,9 @@ class Settings:
     port: int = field(default=7860, metadata={"help": "port to listen on"})
     max_concepts: int = field(default=128, metadata={"help": "concepts one erasure may name"})
     max_upload_mb: int = field(default=10, metadata={"help": "largest upload, in megabytes"})
+    max_downloads_mb: int = field(
+        default=4096, metadata={"help": "disk for the files of all visitors together, in megabytes"}
+    )
     queue_size: int = field(default=64, metadata={"help": "requests that may wait before new ones are turned away"})
 
     @classmethod

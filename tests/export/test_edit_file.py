@@ -17,20 +17,12 @@ from unlearn.concepts import Selection, select
 from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers import ccup, cliperase
 from unlearn.errors import ErasureFileError, InvalidInputError
-from unlearn.export.edit_file import METADATA, load_edit, save_edit
-from unlearn.export.record import Record, record_of
+from unlearn.export.edit_file import METADATA, load_edit, record_of, save_edit
+from unlearn.export.record import Record
 
 
 def record(encoder: OpenClipEncoder, erasure: Any) -> Record:
-    return record_of(
-        method=erasure.method,
-        model=encoder.name,
-        sha256=encoder.sha256,
-        settings=erasure.settings,
-        selection=erasure.selection,
-        metrics={"after": {"top1": 0.5}},
-        seed=3,
-    )
+    return record_of(encoder, erasure, metrics={"after": {"top1": 0.5}}, seed=3)
 
 
 @pytest.fixture(scope="module")

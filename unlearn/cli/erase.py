@@ -55,10 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
-    from unlearn.cli.metrics import zero_shot_metrics
     from unlearn.concepts import parse_names, select
     from unlearn.erasers import methods
     from unlearn.errors import ConceptError, require_choice
+    from unlearn.evaluation.as_json import zero_shot_metrics
     from unlearn.evaluation.zero_shot import evaluate_zero_shot
     from unlearn.export.edit_file import Erasure
     from unlearn.export.saved import save_erasure

@@ -29,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
-    from unlearn.cli.metrics import edit_metrics, retrieval_metrics, zero_shot_metrics
     from unlearn.concepts import Vocabulary, parse_names
     from unlearn.encoders import TextImageEncoder
+    from unlearn.evaluation.as_json import edit_metrics, retrieval_metrics, zero_shot_metrics
     from unlearn.evaluation.quality import evaluate_edit
     from unlearn.evaluation.retrieval import evaluate_retrieval
     from unlearn.evaluation.zero_shot import evaluate_zero_shot

@@ -7,6 +7,10 @@ before any tensor, and names, shapes, types and numbers have to be those of the 
 
 from __future__ import annotations
 
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +27,7 @@ from unlearn.export.record import Record
 
 #: Key of the record in the file's metadata.
 METADATA = "unlearn"
+PACKAGES = ("torch", "open_clip_torch", "numpy", "safetensors")
 METHODS = {kind.method: kind for kind in (ccup.Erasure, cliperase.Erasure, stacked.Erasure, baselines.Erasure)}
 
 
@@ -39,6 +44,20 @@ class Erasure(Protocol):
     def tensors(self) -> dict[str, Tensor]: ...
     def apply(self, encoder: Any) -> TextImageEncoder: ...
     def changed_weights(self, encoder: OpenClipEncoder) -> dict[str, Tensor]: ...
+
+
+def record_of(encoder: OpenClipEncoder, erasure: Erasure, *, metrics: Mapping[str, Any], seed: int = 0) -> Record:
+    """The record of ``erasure``, made of ``encoder`` with the packages installed here."""
+    return Record(
+        method=erasure.method,
+        model=encoder.name,
+        parameters=asdict(erasure.settings),
+        selection=erasure.selection,
+        metrics=metrics,
+        seed=getattr(erasure.settings, "seed", seed),
+        sha256={"input": encoder.sha256},
+        versions={"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+    )
 
 
 def save_edit(path: Path, erasure: Erasure, record: Record) -> None:

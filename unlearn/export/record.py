@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from typing import Any
 
 from unlearn.concepts import MAX_CONCEPT_LENGTH, MAX_CONCEPTS, Concept, Selection, clean_name, parse_names
 from unlearn.errors import ErasureFileError, InvalidInputError
 
-PACKAGES = ("torch", "open_clip_torch", "numpy", "safetensors")
 #: Words that one erasure may retain, and that one concept may go by; a stranger's file is read up to here.
 MAX_RETAINED, MAX_SYNONYMS = 50_000, 256
 
@@ -99,14 +96,6 @@ class Record:
         if not 1 <= len(selection.forget) <= MAX_CONCEPTS or len(selection.retain) > MAX_RETAINED:
             raise ErasureFileError(f"{source} names no concept, or more than {MAX_CONCEPTS}, to erase.")
         return record
-
-
-def record_of(
-    *, method: str, model: str, sha256: str, settings: Any, selection: Selection, metrics: Mapping[str, Any], seed: int
-) -> Record:
-    """The record of an erasure made here and now; ``sha256`` is the hash of the base model's weights."""
-    versions = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
-    return Record(method, model, asdict(settings), selection, metrics, seed, {"input": sha256}, versions)
 
 
 def _concept(entry: Mapping[str, Any]) -> Concept:

@@ -15,9 +15,9 @@ from typing import Any
 
 from unlearn.encoders import OpenClipEncoder
 from unlearn.errors import ErasureFileError
-from unlearn.export.edit_file import Erasure, load_edit, require_base, save_edit
+from unlearn.export.edit_file import Erasure, load_edit, record_of, require_base, save_edit
 from unlearn.export.open_clip_folder import MODEL, save_open_clip
-from unlearn.export.record import Record, record_of
+from unlearn.export.record import Record
 from unlearn.export.transformers_clip import save_transformers
 from unlearn.weights import with_weights
 
@@ -32,7 +32,7 @@ def save_erasure(
     erasure: Erasure,
     *,
     metrics: Mapping[str, Any],
-    seed: int,
+    seed: int = 0,
     formats: Sequence[str] = ("open_clip",),
 ) -> Record:
     """Write ``erasure`` of ``encoder`` to ``folder``: its record and edit, and the whole model in ``formats``.
@@ -47,15 +47,7 @@ def save_erasure(
         save_transformers(out / TRANSFORMERS, with_weights(encoder, changed, name=encoder.name))
     if "open_clip" in formats:
         save_open_clip(out, encoder, changed)
-    record = record_of(
-        method=erasure.method,
-        model=encoder.name,
-        sha256=encoder.sha256,
-        settings=erasure.settings,
-        selection=erasure.selection,
-        metrics=metrics,
-        seed=seed,
-    )
+    record = record_of(encoder, erasure, metrics=metrics, seed=seed)
     save_edit(out / EDIT, erasure, record)
     written = dict([("edit", EDIT), *(FORMATS[name] for name in formats)])
     record = record.with_hashes(**{key: _sha256(out / name) for key, name in written.items()})

@@ -25,7 +25,7 @@ th:first-child, td:first-child { text-align: left; } thead th { font-weight: 600
 .scroll { overflow-x: auto; }
 .looks { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); gap: 20px; }
 .look { display: grid; grid-template-columns: 110px 1fr; gap: 14px; align-items: start; }
-img { width: 100%; border-radius: 6px; background: #fff; display: block; }
+img { width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: 6px; background: #fff; display: block; }
 .bars { margin: 0; display: grid; grid-template-columns: minmax(0, 7em) 1fr; gap: 5px 10px; font-size: 13px; }
 .bars dt { text-align: right; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; } .bars dd { margin: 0; }
 .bar { display: flex; align-items: center; gap: 6px; font-size: 11px; line-height: 13px; }
@@ -80,8 +80,8 @@ def _measures(report: Report) -> str:
     return (
         f"<div class='scroll'><table><thead><tr><th>%</th>{heads}<th>n</th></tr></thead>"
         f"<tbody>{''.join(map(row, report.measures))}</tbody></table></div>"
-        f"<p class='soft'>On “{escape(report.collection)}”, pictures that no model here was trained on; every label of "
-        "the vocabulary is offered, erased ones included.</p>"
+        f"<p class='soft'>Pictures: “{escape(report.collection)}”. Every label of the vocabulary is offered, erased "
+        "ones included.</p>"
     )
 
 

@@ -132,8 +132,8 @@ def look_at(
     image = picture.load()
     seen = {name: classify(encoder, image, vocabulary.names) for name, encoder in variants.items()}
     leaders = [label for probabilities in seen.values() for label in list(probabilities)[: BARS // len(seen)]]
-    known = [name for name in erased if name in vocabulary.names][:1]
-    labels = list(dict.fromkeys([*known, *leaders]))[:BARS]
+    own = [picture.concept] if picture.concept in vocabulary.names else list(erased[:1])
+    labels = [label for label in dict.fromkeys([*own, *leaders]) if label in seen[ORIGINAL]][:BARS]
     labels.sort(key=lambda label: -seen[ORIGINAL][label])
     title = picture.concept or "the chosen picture"
     return Look(image, title, {name: {label: p[label] for label in labels} for name, p in seen.items()})

@@ -115,6 +115,10 @@ class CLIPEraseTab:
         """What :class:`unlearn.ui.runs.FineTuneRequest` holds beside the concepts, in its order."""
         return [self.steps, self.learning_rate, self.trainable, self.forgetting]
 
+    def showing(self, asked: FineTuneRequest) -> list[Any]:
+        """The values of ``settings`` that ask for ``asked``."""
+        return [asked.steps, asked.learning_rate, asked.trainable, asked.forgetting]
+
     def begin(self, visitor: Visitor, forget: list[str], *values: Any) -> list[Any]:
         """Put the visitor's run in line."""
         steps, *rest = values

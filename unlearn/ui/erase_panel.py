@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import gradio as gr
@@ -88,6 +89,15 @@ class ErasePanel:
             self.mu,
             self.synonyms,
         ]
+
+    def showing(self, asked: ErasureRequest, names: Sequence[str]) -> list[Any]:
+        """The values of ``inputs`` that ask for ``asked``, with the vocabulary's ``names`` on offer."""
+        values = {field.name: getattr(asked, field.name) for field in fields(ErasureRequest)}
+        values["forget"] = gr.update(choices=list(names), value=list(asked.forget))
+        values["own_retain"] = gr.update(
+            choices=list(names), value=list(asked.own_retain), visible=asked.retain == RETAIN_OWN
+        )
+        return list(values.values())
 
     @property
     def triggers(self) -> list[Any]:

@@ -71,6 +71,11 @@ class ModelPanel:
         choices = gr.update(choices=curated_choices(services.models.own.name), value=facts.name)
         return [gr.update(label=f"Model: {facts.name}"), choices, note_of(facts)]
 
+    def showing(self, vocabulary: str) -> list[Any]:
+        """The values of ``vocabulary`` and ``own`` that ask for ``vocabulary``."""
+        known = vocabulary in [name for _, name in VOCABULARY_CHOICES]
+        return [vocabulary if known else OWN, gr.update(value="" if known else vocabulary, visible=not known)]
+
     def chosen(self, session: Session) -> list[Any]:
         """The values of ``outputs`` once another model is in use."""
         from unlearn.ui.model_choice import facts_of

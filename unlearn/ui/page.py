@@ -11,15 +11,19 @@ import gradio as gr
 from unlearn.ui import markup
 from unlearn.ui.about_tab import build_about_tab
 from unlearn.ui.api import register_endpoints
+from unlearn.ui.api_exports import register_exports
 from unlearn.ui.api_runs import register_runs
 from unlearn.ui.audit_tab import AuditTab
 from unlearn.ui.cliperase_tab import CLIPEraseTab
 from unlearn.ui.collection_panel import CollectionPanel
 from unlearn.ui.erase_panel import ErasePanel
+from unlearn.ui.export_tab import ExportTab
 from unlearn.ui.generation_tab import GenerationTab
 from unlearn.ui.guard import on_screen
+from unlearn.ui.links import Link, request_in_force
 from unlearn.ui.loading import Provider
 from unlearn.ui.model_panel import ModelPanel
+from unlearn.ui.opening import follow_address, open_file
 from unlearn.ui.retrieval_tab import RetrievalTab
 from unlearn.ui.session import RETAIN_OWN, ErasureRequest, Session, Visitor
 from unlearn.ui.trade_off_tab import TradeOffTab
@@ -32,7 +36,7 @@ HEADER = (
 )
 EXAMPLE = "dog"
 
-View = ZeroShotTab | RetrievalTab | GenerationTab | TradeOffTab | CLIPEraseTab | AuditTab
+View = ZeroShotTab | RetrievalTab | GenerationTab | TradeOffTab | CLIPEraseTab | AuditTab | ExportTab
 
 
 def build_demo(services: Provider) -> gr.Blocks:
@@ -48,24 +52,25 @@ def build_demo(services: Provider) -> gr.Blocks:
                 panel = ErasePanel.build(EXAMPLE)
                 model = ModelPanel.build(services)
                 collection = CollectionPanel.build(services)
-            with gr.Column(scale=3, min_width=300), gr.Tabs():
+            with gr.Column(scale=3, min_width=300), gr.Tabs() as tabs:
                 zero_shot = ZeroShotTab.build(services)
                 retrieval = RetrievalTab.build(services, EXAMPLE)
                 generation = GenerationTab.build(services, EXAMPLE)
                 trade_off = TradeOffTab.build(services)
                 cliperase = CLIPEraseTab.build(services)
                 audit = AuditTab.build(services, EXAMPLE)
+                export = ExportTab.build(services)
                 build_about_tab()
-        views = (zero_shot, retrieval, generation, trade_off, cliperase, audit)
-        Page(
-            services, visitor, key, gr.State(0), panel, model, collection, zero_shot, cliperase, audit, views
-        ).register(demo)
+        views = (zero_shot, retrieval, generation, trade_off, cliperase, audit, export)
+        shared = (tabs, panel, model, collection, zero_shot, cliperase, audit, export)
+        Page(services, visitor, key, gr.State(0), *shared, views).register(demo)
         panel.register_callbacks()
         model.register_callbacks()
         for view in views:
             view.register_callbacks(visitor)
         register_endpoints(services, visitor)
         register_runs(services, visitor)
+        register_exports(services, visitor)
     return demo
 
 
@@ -77,12 +82,14 @@ class Page:
     visitor: gr.State
     key: gr.BrowserState
     front: gr.State
+    tabs: gr.Tabs
     panel: ErasePanel
     model: ModelPanel
     collection: CollectionPanel
     zero_shot: ZeroShotTab
     cliperase: CLIPEraseTab
     audit: AuditTab
+    export: ExportTab
     views: Sequence[View]
 
     @property
@@ -110,27 +117,45 @@ class Page:
         summary = self.services().summary(session)
         return [markup.summary(summary, session.erased), markup.accuracy_table(summary.accuracy)]
 
-    def start(self, visitor: Visitor, key: str, front: int, *values: Any) -> list[Any]:
-        """A real example, so that the page opens with something to see; and the run of the page that this one was."""
+    def start(self, request: gr.Request, visitor: Visitor, key: str, front: int, *values: Any) -> list[Any]:
+        """What the address asks for, or a real example, so that the page opens with something to see.
+
+        A page that is reloaded has the run that it started before.
+        """
         from unlearn.ui.sources import alone, example_concept
 
         services = self.services()
         visitor.key = key or visitor.key
         services.run_of(visitor)
         example = example_concept(services.gallery, EXAMPLE)
-        session = visitor.change(picture=alone(services.clearest_picture(visitor.session, example)))
-        session = visitor.change(erasure=services.erase(session, ErasureRequest([example])))
-        forget, *words = self.word_lists(session)
+        usual = Link(erasure=ErasureRequest([example]))
+        link = follow_address(services, visitor, str(request.query_params), usual)
+        erased = visitor.session.erased
+        shown = erased[0] if erased and erased[0] in services.gallery.concepts else example
+        session = visitor.change(picture=alone(services.clearest_picture(visitor.session, shown)))
         return [
             visitor,
             visitor.key,
+            gr.Tabs(selected=self.cliperase.tab.id) if link.fine_tune else gr.skip(),
+            *(self.cliperase.showing(link.fine_tune) if link.fine_tune else [gr.skip()] * 4),
             *self.model.opened(session),
-            forget | {"value": [example]},
-            *words,
+            *self.model.showing(link.vocabulary),
+            *self.panel_values(session),
+            gr.update(choices=list(services.vocabulary_of(session).names)),
             gr.update(choices=[MOST_TELLING, *sorted(services.gallery.concepts)]),
             session.picture.pictures[0].load() if session.picture else None,
             *self.everything(session, front, values),
         ]
+
+    def open_file(self, visitor: Visitor, front: int, file: str | None, *values: Any) -> list[Any]:
+        """An erasure from a file: the panel asks for it, and everything is shown anew."""
+        session = open_file(self.services(), visitor, file)
+        return [None, *self.panel_values(session), *self.everything(session, front, values)]
+
+    def panel_values(self, session: Session) -> list[Any]:
+        """The values of the panel's inputs that ask for the erasure in force."""
+        names = self.services().vocabulary_of(session).names
+        return self.panel.showing(request_in_force(self.services(), session), names)
 
     @property
     def word_outputs(self) -> list[gr.components.Component]:
@@ -164,6 +189,8 @@ class Page:
         if asked.retain == RETAIN_OWN and not asked.own_retain:
             return gr.skip()  # the list has just been opened, to be filled
         session = visitor.session
+        if asked == request_in_force(self.services(), session):
+            return gr.skip()  # the panel was told what is in force
         erasure = self.services().erase(session, asked) if asked.forget else None
         session = visitor.change(since=session, erasure=erasure)
         return [visitor, *self.overview(session), *self.render(session, front, values)]
@@ -201,8 +228,13 @@ class Page:
             [
                 self.visitor,
                 self.key,
+                self.tabs,
+                *self.cliperase.settings,
                 *model.outputs,
-                *self.word_outputs,
+                model.vocabulary,
+                model.own,
+                *panel.inputs,
+                zero_shot.labels,
                 zero_shot.shown,
                 zero_shot.picture,
                 *everything,
@@ -239,6 +271,13 @@ class Page:
             **common,
         )
         self.close_leaks(common)
+        self.export.upload.upload(
+            on_screen(self.open_file),
+            [self.visitor, self.front, self.export.upload, *self.view_inputs],
+            [self.export.upload, *panel.inputs, *everything],
+            api_visibility="private",
+            show_progress_on=self.export.upload,
+        )
         run, seen = self.cliperase, [self.visitor, self.front, *self.view_inputs]
         begun = gr.on(
             [run.start.click, self.audit.tune.click],

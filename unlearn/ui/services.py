@@ -20,6 +20,7 @@ from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, i
 from unlearn.jobs import Jobs
 from unlearn.loading import load_clip
 from unlearn.models import Models
+from unlearn.ui.downloads import Downloads
 from unlearn.ui.results import FoundCaption, FoundPicture, LabelView, SplitAccuracy, Summary
 from unlearn.ui.runs import RunStatus, prepare_run
 from unlearn.ui.session import (
@@ -62,7 +63,8 @@ def load_services(settings: Settings) -> Services:
     # Nothing to do where embeddings are shipped; otherwise better now than under the first visitor's hand.
     image_features(encoder, gallery, progress=True)
     class_embeddings(encoder, vocabulary.names, vocabulary.templates)
-    return Services(Models(encoder, settings.precision), gallery, vocabulary, settings, training)
+    downloads = Downloads(settings.max_downloads_mb * 1_000_000)
+    return Services(Models(encoder, settings.precision), gallery, vocabulary, settings, training, downloads=downloads)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +78,7 @@ class Services:
     training: Gallery = NOTHING
     jobs: Jobs[Any, Any] = field(default_factory=Jobs)
     painters: Painters = field(default_factory=Painters)
+    downloads: Downloads = field(default_factory=Downloads)
 
     def encoder_of(self, session: Session) -> TextImageEncoder:
         """The model that the visitor chose, unedited.
@@ -267,6 +270,7 @@ class Services:
         if visitor.is_last:
             for line in visitor.lines.values():
                 self.jobs.forget(line)
+            self.downloads.forget(visitor.key)
 
     def is_busy(self, visitor: Visitor) -> bool:
         """Whether any of the visitor's jobs waits or runs."""

@@ -79,6 +79,9 @@ CSS = """
 .u-run progress::-webkit-progress-value { background: #e08a1e; }
 .u-run progress::-moz-progress-bar { background: #e08a1e; }
 
+.u-link { align-items: center !important; flex-wrap: nowrap !important; }
+.u-link a { overflow-wrap: anywhere; }
+.u-part { margin-top: 14px; }
 .u-prompt button { align-self: end; min-height: 44px; }
 .u-preview { display: flex; gap: 12px; margin-top: 10px; }
 .u-preview img { width: 112px; height: 112px; border-radius: var(--radius-md); }

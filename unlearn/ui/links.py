@@ -1,0 +1,164 @@
+"""A visitor's choices as the query of an address, and back; what stands in an address is checked like what is typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode
+
+from unlearn.errors import ParameterError, UnlearnError
+from unlearn.ui.session import RETAIN_OWN, RETAIN_VOCABULARY, ErasureRequest, FineTuneRequest
+
+if TYPE_CHECKING:
+    from unlearn.ui.services import Services
+    from unlearn.ui.session import Session, Visitor
+
+#: Browsers and proxies cut addresses that are much longer.
+MAX_LENGTH = 4000
+MAX_PARAMETERS = 1000
+#: Fields of a request to fine-tune that the page has a control for; its concepts are those of the erasure.
+TUNED = ("steps", "learning_rate", "trainable", "forgetting")
+
+
+@dataclass(frozen=True)
+class Link:
+    """What an address asks for; "" is the app's own model, or vocabulary."""
+
+    model: str = ""
+    vocabulary: str = ""
+    erasure: ErasureRequest | None = None
+    fine_tune: FineTuneRequest | None = None
+
+
+def request_in_force(services: Services, session: Session) -> ErasureRequest:
+    """What the panel would have to say to get the session's CCUP erasure; without one, to get none."""
+    from unlearn.concepts import select
+
+    if session.erasure is None:
+        return ErasureRequest()
+    settings, selection = session.erasure.settings, session.erasure.selection
+    vocabulary, forget = services.vocabulary_of(session), selection.forget_names
+    whole = len(forget) < len(vocabulary.names)
+    rest = select(forget, vocabulary=vocabulary, most=len(forget)).retain if whole else ()
+    own = [] if selection.retain == rest else list(selection.retain)
+    return ErasureRequest(
+        list(forget),
+        settings.strength,
+        settings.mode,
+        settings.side,
+        RETAIN_OWN if own else RETAIN_VOCABULARY,
+        own,
+        settings.lam,
+        settings.mu,
+        settings.synonyms,
+    )
+
+
+def write_link(link: Link) -> str:
+    """The query of ``link``, from its “?” on; what is as it always is stays out of it.
+
+    Raises:
+        ParameterError: it is too long for an address.
+    """
+    pairs: list[tuple[str, str]] = [(name, getattr(link, name)) for name in ("model", "vocabulary")]
+    if link.fine_tune:
+        pairs += [("method", "cliperase"), *_changed(link.fine_tune, FineTuneRequest(), TUNED)]
+    if link.erasure:
+        pairs += _changed(link.erasure, ErasureRequest(), tuple(f.name for f in fields(ErasureRequest)))
+    query = "?" + urlencode([(name, text) for name, text in pairs if text or name == "forget"], safe=",/:")
+    if len(query) > MAX_LENGTH:
+        raise ParameterError("This is too much for a link: so many words fit into a file only. Send the edit instead.")
+    return query
+
+
+def read_link(query: str) -> Link:
+    """What ``query``, without its “?”, asks for; unknown names are left alone, as servers add some of their own.
+
+    Raises:
+        ParameterError: a value is not of its kind, or the query is endless.
+    """
+    try:
+        pairs = parse_qsl(query, max_num_fields=MAX_PARAMETERS, keep_blank_values=True)
+    except ValueError as error:
+        raise ParameterError(f"This link has more than {MAX_PARAMETERS:,} parameters.") from error
+    given: dict[str, list[str]] = {}
+    for name, text in pairs:
+        given.setdefault(name, []).append(text)
+    method = given.get("method", ["ccup"])[0]
+    if method not in ("ccup", "cliperase"):
+        raise ParameterError(f"This link asks for the method {method[:40]!r}; choose one of ccup, cliperase.")
+    erasure = _read(ErasureRequest(), given) if "forget" in given else None
+    tuned = _read(FineTuneRequest(learning_rate=0.0), {"learning_rate": ["0"], **given}, TUNED)
+    return Link(
+        given.get("model", [""])[0],
+        given.get("vocabulary", [""])[0],
+        ErasureRequest(**erasure) if erasure else None,
+        FineTuneRequest(**tuned | {"learning_rate": tuned["learning_rate"] or None}) if method == "cliperase" else None,
+    )
+
+
+def follow(services: Services, visitor: Visitor, link: Link) -> None:
+    """Put what ``link`` asks for into force; an erasure of nothing takes the one in force off.
+
+    Raises:
+        ConceptError, ParameterError, ModelError: it cannot be used; the visitor has the app's own model and words.
+    """
+    from unlearn.ui.model_choice import choose
+
+    try:
+        if link.model or link.vocabulary:
+            choose(services, visitor, link.model, link.vocabulary)
+        asked = link.erasure
+        if asked is not None:
+            session = visitor.session
+            named = any(name.strip() for name in asked.forget)
+            visitor.change(since=session, erasure=services.erase(session, asked) if named else None)
+    except UnlearnError:
+        visitor.change(model="", vocabulary=None, erasure=None)
+        raise
+
+
+def link_of(services: Services, session: Session) -> Link:
+    """The link that opens the page as it is for this visitor."""
+    from unlearn.vocabularies import VOCABULARIES
+
+    words = ""
+    if session.vocabulary is not None:
+        known = (name for name, make in VOCABULARIES.items() if make() == session.vocabulary)
+        words = next(known, ",".join(session.vocabulary.names))
+    erasure, tuned = request_in_force(services, session), None
+    if session.fine_tuned:
+        settings = session.fine_tuned.erasure.settings
+        tuned = FineTuneRequest(**{name: getattr(settings, name) for name in TUNED})
+        erasure = erasure if erasure.forget else ErasureRequest(session.erased)
+    return Link(session.model, words, erasure, tuned)
+
+
+def _changed(request: Any, default: Any, names: Sequence[str]) -> list[tuple[str, str]]:
+    """The fields of ``request`` that are not as in ``default``, as text."""
+    pairs: list[tuple[str, str]] = []
+    for name in names:
+        value = getattr(request, name)
+        if isinstance(value, list | tuple):
+            # Names with a comma in them are given one by one; a blank one tells a single such name from a list.
+            pairs += [(name, each) for each in (*value, "")] if "," in "".join(value) else [(name, ",".join(value))]
+        elif value != getattr(default, name):
+            pairs.append((name, str(int(value) if isinstance(value, bool) else value)))
+    return pairs
+
+
+def _read(default: Any, given: Mapping[str, list[str]], names: Sequence[str] | None = None) -> dict[str, Any]:
+    """The fields of ``default`` that are ``given``, each as its default's kind."""
+    read: dict[str, Any] = {}
+    for field in fields(default):
+        if field.name in given and (names is None or field.name in names):
+            texts, kind = given[field.name], type(getattr(default, field.name))
+            try:
+                if kind in (tuple, list):
+                    read[field.name] = texts[0].split(",") if len(texts) == 1 else [text for text in texts if text]
+                else:
+                    read[field.name] = bool(int(texts[0])) if kind is bool else kind(texts[0])
+            except ValueError as error:
+                raise ParameterError(f"{field.name} in this link is {texts[0][:40]!r}; it must be a number.") from error
+    return read

@@ -1,0 +1,47 @@
+"""What comes into the page from outside: an address, a file. Each in force, or a sentence and all as it was."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import gradio as gr
+
+from unlearn.errors import UnlearnError
+from unlearn.ui.links import Link, follow, read_link
+from unlearn.variants import MADE_BY
+
+if TYPE_CHECKING:
+    from unlearn.ui.services import Services
+    from unlearn.ui.session import Session, Visitor
+
+
+def follow_address(services: Services, visitor: Visitor, query: str, otherwise: Link) -> Link:
+    """The link that is in force: that of ``query``, or where it cannot be followed ``otherwise``.
+
+    An address that names no erasure gets that of ``otherwise``.
+    """
+    try:
+        link = read_link(query)
+        link = link if link.erasure else replace(link, erasure=otherwise.erasure)
+        follow(services, visitor, link)
+    except UnlearnError as error:
+        gr.Warning(html.escape(f"The link could not be followed. {error}"))
+        follow(services, visitor, otherwise)
+        return otherwise
+    return link
+
+
+def open_file(services: Services, visitor: Visitor, path: str | None) -> Session:
+    """The session with the erasure in the file at ``path``, which the visitor is told of.
+
+    Raises:
+        InvalidInputError: it cannot be used.
+    """
+    from unlearn.ui.exports import open_edit
+
+    record = open_edit(services, visitor, path)
+    names = ", ".join(record.selection.forget_names)
+    gr.Info(html.escape(f"{names}, erased by {MADE_BY[record.method]}. Every view shows it."), title="Opened")
+    return visitor.session
