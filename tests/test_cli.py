@@ -129,6 +129,36 @@ def test_a_changed_checkpoint_is_refused(erased, pocket, tmp_path):
         load_erasure(tmp_path, pocket)
 
 
+def test_stock_open_clip_loads_the_folder_and_its_tokenizer(erased, pocket):
+    model = open_clip.create_model(f"local-dir:{erased}").eval()
+    tokens = open_clip.get_tokenizer(f"local-dir:{erased}")(["a cat", "crème brûlée & more", ""])
+    assert torch.equal(tokens, pocket.tokenizer(["a cat", "crème brûlée & more", ""]))
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            model.encode_text(tokens, normalize=True), pocket.encode_text(["a cat", "crème brûlée & more", ""])
+        )
+
+
+def test_the_edit_alone_is_an_erasure_too(erased, pocket):
+    whole, alone = load_erasure(erased, pocket), load_erasure(erased / "edit.safetensors", pocket)
+    assert torch.equal(whole.projection.matrix, alone.projection.matrix)
+    assert whole.selection == alone.selection
+
+
+def test_a_form_that_cannot_hold_the_model_is_one_sentence(tmp_path, capsys):
+    arguments = ["erase", "--forget", "cat", "--formats", "transformers", "--out", str(tmp_path / "out")]
+    assert main(arguments) == 2
+    assert "EfficientNet" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_report_writes_one_page(erased, folder, tmp_path, capsys):
+    out = tmp_path / "report.html"
+    assert main(["report", "--erasure", str(erased), "--images", str(folder), "--out", str(out)]) == 0
+    assert "Erased from pocket: cat, dog" in out.read_text()
+    assert f"Wrote {out}" in capsys.readouterr().out
+
+
 def test_an_erasure_of_other_weights_is_refused(erased, pocket, tmp_path):
     record = json.loads((erased / "erasure.json").read_text())
     record["sha256"]["input"] = "0" * 64

@@ -259,3 +259,36 @@ def test_words_of_ones_own_are_offered_and_a_model_out_of_reach_changes_nothing(
     expect(page.locator("#label-chart")).to_contain_text("spaceship")
     expect(page.locator("#summary")).to_contain_text("wolf")
     assert desk.complaints == []
+
+
+def test_a_link_and_a_file_bring_an_erasure_back(desk: Visit, tmp_path: Path):
+    page = desk.page
+    page.goto(f"{desk.address}/?forget=guitar,pizza&strength=0.8&mode=nullspace")
+    expect(page.locator("#summary")).to_contain_text("Most at risk")
+    expect(page.locator("#forget")).to_contain_text("guitar")
+    expect(page.get_by_role("spinbutton", name="Strength")).to_have_value("0.8")
+    desk.tab("Export")
+    link = page.locator("#share-link a")
+    expect(link).to_have_attribute("href", "?forget=guitar,pizza&strength=0.8&mode=nullspace")
+    page.locator("#make-export").click()
+    expect(page.locator("#export-code")).to_contain_text("edit.safetensors")
+    with page.expect_download() as download:
+        page.locator("#export-file a").first.click()
+    download.value.save_as(tmp_path / "edit.safetensors")
+    desk.fits()
+
+    desk.open()
+    expect(page.locator("#forget")).to_contain_text("dog")
+    desk.tab("Export")
+    page.locator("#open-edit input[type=file]").set_input_files(tmp_path / "edit.safetensors")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("guitar, pizza, erased by CCUP")
+    expect(page.locator("#forget")).to_contain_text("guitar")
+    expect(link).to_have_attribute("href", "?forget=guitar,pizza&strength=0.8&mode=nullspace")
+    assert desk.complaints == []
+
+
+def test_a_bad_link_is_told_and_the_page_opens_as_always(desk: Visit):
+    desk.page.goto(f"{desk.address}/?forget=cat&strength=much")
+    expect(desk.page.get_by_test_id("toast-body")).to_contain_text("strength in this link is 'much'")
+    expect(desk.page.locator("#forget")).to_contain_text("dog")
+    assert desk.complaints == []

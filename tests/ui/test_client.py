@@ -21,7 +21,8 @@ def cat(tmp_path: Path) -> Path:
 
 def test_the_endpoints_are_documented(client: Client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(endpoints) >= {"/erase", "/zero_shot", "/retrieve", "/trade_off", "/cliperase", "/generate", "/cancel"}
+    compared = {"/erase", "/zero_shot", "/retrieve", "/trade_off", "/cliperase", "/generate", "/cancel"}
+    assert set(endpoints) >= compared | {"/export", "/import", "/link"}
     assert all(len(endpoint["description"]) > 80 for endpoint in endpoints.values())
     assert [p["parameter_name"] for p in endpoints["/erase"]["parameters"]] == [
         "forget", "strength", "mode", "side", "retain", "own_retain", "lam", "mu", "synonyms",
@@ -157,3 +158,15 @@ def test_two_visitors_at_once_never_see_each_others_erasure(fake_app: str):
         thread.join(timeout=120)
         assert not thread.is_alive()
     assert not mixed_up
+
+
+def test_a_link_opens_the_page_with_what_a_program_erased(client: Client):
+    client.predict(["cat", "rose"], 0.4, "nullspace", api_name="/erase")
+    assert client.predict(api_name="/link") == {"link": "?forget=cat,rose&strength=0.4&mode=nullspace"}
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../../../etc/hostname", "pyproject.toml"])
+def test_a_file_of_the_server_is_not_opened(client: Client, path: str):
+    with pytest.raises(AppError) as raised:
+        client.predict({"path": path, "meta": {"_type": "gradio.FileData"}}, api_name="/import")
+    assert "Traceback" not in str(raised.value)

@@ -42,9 +42,9 @@ def save_erasure(
     """
     out = Path(folder)
     changed = erasure.changed_weights(encoder) if formats else {}
-    out.mkdir(parents=True, exist_ok=True)
     if "transformers" in formats:  # first, as it may refuse the model
         save_transformers(out / TRANSFORMERS, with_weights(encoder, changed, name=encoder.name))
+    out.mkdir(parents=True, exist_ok=True)
     if "open_clip" in formats:
         save_open_clip(out, encoder, changed)
     record = record_of(encoder, erasure, metrics=metrics, seed=seed)

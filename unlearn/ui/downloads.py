@@ -25,9 +25,7 @@ class Downloads:
         self._folders: dict[str, Path] = {}
         self._sizes: dict[str, int] = {}
         self._lock = threading.Lock()
-        weakref.finalize(
-            self, lambda folders: [shutil.rmtree(f, ignore_errors=True) for f in folders.values()], self._folders
-        )
+        weakref.finalize(self, _remove_all, self._folders)  # at the end of the process, too
 
     def make(self, key: str, expected: int, write: Callable[[Path], Path]) -> Path:
         """The file that ``write`` makes in the folder it is given, in place of what ``key`` had before.
@@ -72,6 +70,11 @@ class Downloads:
         self._sizes.pop(key, None)
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_all(folders: dict[str, Path]) -> None:
+    for folder in folders.values():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def zipped(folder: Path, target: Path) -> Path:

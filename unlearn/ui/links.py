@@ -61,12 +61,12 @@ def write_link(link: Link) -> str:
     Raises:
         ParameterError: it is too long for an address.
     """
-    pairs: list[tuple[str, str]] = [(name, getattr(link, name)) for name in ("model", "vocabulary")]
+    pairs = [(name, text) for name in ("model", "vocabulary") if (text := getattr(link, name))]
     if link.fine_tune:
         pairs += [("method", "cliperase"), *_changed(link.fine_tune, FineTuneRequest(), TUNED)]
     if link.erasure:
         pairs += _changed(link.erasure, ErasureRequest(), tuple(f.name for f in fields(ErasureRequest)))
-    query = "?" + urlencode([(name, text) for name, text in pairs if text or name == "forget"], safe=",/:")
+    query = "?" + urlencode(pairs, safe=",/:")
     if len(query) > MAX_LENGTH:
         raise ParameterError("This is too much for a link: so many words fit into a file only. Send the edit instead.")
     return query
@@ -104,9 +104,13 @@ def follow(services: Services, visitor: Visitor, link: Link) -> None:
     Raises:
         ConceptError, ParameterError, ModelError: it cannot be used; the visitor has the app's own model and words.
     """
+    from unlearn.erasers import cliperase
     from unlearn.ui.model_choice import choose
 
     try:
+        if link.fine_tune:
+            settings = {name: getattr(link.fine_tune, name) for name in TUNED}
+            cliperase.Settings.of(**{name: value for name, value in settings.items() if value is not None})
         if link.model or link.vocabulary:
             choose(services, visitor, link.model, link.vocabulary)
         asked = link.erasure
@@ -142,7 +146,9 @@ def _changed(request: Any, default: Any, names: Sequence[str]) -> list[tuple[str
         value = getattr(request, name)
         if isinstance(value, list | tuple):
             # Names with a comma in them are given one by one; a blank one tells a single such name from a list.
-            pairs += [(name, each) for each in (*value, "")] if "," in "".join(value) else [(name, ",".join(value))]
+            texts = [*value, ""] if "," in "".join(value) else [",".join(value)]
+            # An erasure of nothing is said; a page without one opens with an example.
+            pairs += [(name, text) for text in texts] if value or name == "forget" else []
         elif value != getattr(default, name):
             pairs.append((name, str(int(value) if isinstance(value, bool) else value)))
     return pairs
