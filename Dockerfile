@@ -22,6 +22,7 @@ RUN pip install --index-url "$TORCH_INDEX" "torch>=2.13,<3" torchvision \
 COPY --chown=root:root app.py ./
 COPY --chown=root:root unlearn ./unlearn
 COPY --chown=root:root assets ./assets
+COPY --chown=root:root examples ./examples
 
 USER app
 EXPOSE 7860

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.erasers import ccup
     from unlearn.export.saved import load_recorded
     from unlearn.gallery import bundled_gallery, folder_gallery, restore_features
-    from unlearn.models import load_clip
+    from unlearn.loading import load_clip
     from unlearn.report.html import render
     from unlearn.report.measured import measure_report
     from unlearn.trade_off import sweep_strength

@@ -28,12 +28,14 @@ def save_open_clip(folder: Path, encoder: OpenClipEncoder, changed: dict[str, Te
     if not state.keys() <= stored.keys():
         stored = state  # open_clip has translated the file's names
     save_file({key: tensor.cpu().contiguous() for key, tensor in {**stored, **changed}.items()}, folder / MODEL)
+    from transformers import PretrainedConfig
+
     tokenizer: Any = encoder.tokenizer
     # In a folder, open_clip looks for transformers' tokenizers only; CLIP's own gives the same tokens as one of them.
     saved = tokenizer.tokenizer if hasattr(tokenizer, "tokenizer") else as_clip_tokenizer(tokenizer)
     saved.save_pretrained(folder)
-    if hasattr(encoder.model, "config"):  # a BLIP: transformers loads it from the same folder
-        encoder.model.config.save_pretrained(folder)  # type: ignore[operator]
+    if isinstance(config := getattr(encoder.model, "config", None), PretrainedConfig):
+        config.save_pretrained(folder)  # a BLIP: transformers loads it from the same folder
         return
     (folder / CONFIG).write_text(json.dumps(_config(encoder), indent=2) + "\n", encoding="utf-8")
 
