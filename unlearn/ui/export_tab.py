@@ -34,7 +34,7 @@ COPY = """async () => {
   await navigator.clipboard.writeText(link.href);
   return 'Copied';
 }"""
-COPY_LABEL = "Copy link"
+COPY_LABEL, MAKE_LABEL, MAKING_LABEL = "Copy link", "Make the file", "Making it …"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class ExportTab:
                 )
                 variant = gr.Radio([], label="Whose edit", visible=False)
             with gr.Row(elem_classes="u-link"):
-                make = gr.Button("Make the file", variant="primary", scale=0, min_width=150, elem_id="make-export")
+                make = gr.Button(MAKE_LABEL, variant="primary", scale=0, min_width=150, elem_id="make-export")
                 about = gr.HTML(_small(CHOICES["edit"][1]), elem_id="export-about")
             file = gr.File(label="Your file", interactive=False, visible=False, elem_id="export-file")
             code = gr.Code(
@@ -110,11 +110,12 @@ class ExportTab:
         return [text, COPY_LABEL, chosen]
 
     def show_made(self, visitor: Visitor, kind: str, variant: str | None) -> list[Any]:
-        """The file asked for, and the code that uses it."""
+        """The button as it was, the file asked for, and the code that uses it."""
         from unlearn.ui.exports import make_export
 
         made = make_export(self.services(), visitor, kind, variant or "")
         return [
+            gr.Button(MAKE_LABEL, interactive=True),
             gr.update(value=str(made.path), label=made.title, visible=True),
             gr.update(value=made.code, visible=bool(made.code)),
         ]
@@ -123,12 +124,13 @@ class ExportTab:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         self.kind.input(lambda kind: _small(CHOICES[kind][1]), self.kind, self.about, queue=False, **quiet)
         self.copy.click(None, None, self.copy, js=COPY, **quiet)
-        self.make.click(
-            on_screen(self.show_made),
+        self.make.click(lambda: gr.Button(MAKING_LABEL, interactive=False), None, self.make, queue=False, **quiet).then(
+            on_screen(
+                self.show_made, otherwise=lambda *_: [gr.Button(MAKE_LABEL, interactive=True), gr.skip(), gr.skip()]
+            ),
             [visitor, self.kind, self.variant],
-            [self.file, self.code],
-            api_visibility="private",
-            show_progress_on=self.make,
+            [self.make, self.file, self.code],
+            **quiet,
         )
 
 
