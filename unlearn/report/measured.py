@@ -102,9 +102,11 @@ def measure_report(
     """
     erased = tuple(dict.fromkeys(name for record in records for name in record.selection.forget_names))
     others = [name for name in vocabulary.names if name not in erased]
-    at_risk = nearest_neighbours(variants[ORIGINAL], erased, others, AT_RISK)
+    at_risk = nearest_neighbours(variants[ORIGINAL], erased, others, AT_RISK, vocabulary.templates)
     zero_shot = {
-        name: evaluate_zero_shot(encoder, collection, forget=erased, classnames=vocabulary.names)
+        name: evaluate_zero_shot(
+            encoder, collection, forget=erased, classnames=vocabulary.names, templates=vocabulary.templates
+        )
         for name, encoder in variants.items()
     }
     recall = {name: evaluate_retrieval(encoder, collection, forget=erased) for name, encoder in variants.items()}
@@ -130,7 +132,9 @@ def look_at(
 ) -> Look:
     """What ``variants`` see in ``picture``, the most telling labels of ``vocabulary``."""
     image = picture.load()
-    seen = {name: classify(encoder, image, vocabulary.names) for name, encoder in variants.items()}
+    seen = {
+        name: classify(encoder, image, vocabulary.names, vocabulary.templates) for name, encoder in variants.items()
+    }
     leaders = [label for probabilities in seen.values() for label in list(probabilities)[: BARS // len(seen)]]
     own = [picture.concept] if picture.concept in vocabulary.names else list(erased[:1])
     labels = [label for label in dict.fromkeys([*own, *leaders]) if label in seen[ORIGINAL]][:BARS]

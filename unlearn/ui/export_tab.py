@@ -115,7 +115,7 @@ class ExportTab:
 
         made = make_export(self.services(), visitor, kind, variant or "")
         return [
-            gr.Button(MAKE_LABEL, interactive=True),
+            _ready(),
             gr.update(value=str(made.path), label=made.title, visible=True),
             gr.update(value=made.code, visible=bool(made.code)),
         ]
@@ -125,13 +125,16 @@ class ExportTab:
         self.kind.input(lambda kind: _small(CHOICES[kind][1]), self.kind, self.about, queue=False, **quiet)
         self.copy.click(None, None, self.copy, js=COPY, **quiet)
         self.make.click(lambda: gr.Button(MAKING_LABEL, interactive=False), None, self.make, queue=False, **quiet).then(
-            on_screen(
-                self.show_made, otherwise=lambda *_: [gr.Button(MAKE_LABEL, interactive=True), gr.skip(), gr.skip()]
-            ),
+            on_screen(self.show_made, otherwise=lambda *_: [_ready(), gr.skip(), gr.skip()]),
             [visitor, self.kind, self.variant],
             [self.make, self.file, self.code],
             **quiet,
         )
+
+
+def _ready() -> gr.Button:
+    """The button that makes a file, when none is being made."""
+    return gr.Button(MAKE_LABEL, interactive=True)
 
 
 def _small(text: str) -> str:

@@ -137,7 +137,8 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
     elif isinstance(erasure, cliperase.Erasure):
         tuned = erasure.apply(encoder)
         image_features(tuned, services.collection(session))
-        class_embeddings(tuned, services.vocabulary_of(session).names)
+        words = services.vocabulary_of(session)
+        class_embeddings(tuned, words.names, words.templates)
         services.jobs.forget(visitor.key)  # its result would come back
         visitor.change(since=session, fine_tuned=FineTuned(erasure, tuned))
     return record
@@ -145,11 +146,13 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
 
 def _metrics(services: Services, session: Session, erasure: Erasure) -> Mapping[str, object]:
     """Before and after, as the command line measures it."""
-    collection, labels = services.collection(session), services.vocabulary_of(session).names
+    collection, words = services.collection(session), services.vocabulary_of(session)
     variants = services.variants(session)
     forget = erasure.selection.forget_names
     reports = {
-        label: evaluate_zero_shot(variants[variant], collection, forget=forget, classnames=labels)
+        label: evaluate_zero_shot(
+            variants[variant], collection, forget=forget, classnames=words.names, templates=words.templates
+        )
         for label, variant in (("before", ORIGINAL), ("after", MADE_BY[erasure.method]))
     }
     return {"images": collection.name, **{label: zero_shot_metrics(report) for label, report in reports.items()}}
