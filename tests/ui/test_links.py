@@ -19,7 +19,7 @@ REQUESTS = st.builds(
     ErasureRequest,
     forget=st.lists(NAME, min_size=1, max_size=4),
     strength=st.floats(0, 1),
-    mode=st.sampled_from(["consistent", "nullspace"]),
+    mode=st.sampled_from(["paired", "consistent", "nullspace"]),
     side=st.sampled_from(["image", "text", "both"]),
     retain=st.sampled_from(["vocabulary", "neighbours"]),
     lam=st.floats(1e-3, 1e6),

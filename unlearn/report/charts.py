@@ -10,6 +10,8 @@ from unlearn.trade_off import TradeOffPoint
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 240, 44, 34, 10
 
+STROKES = {"solid": "", "dash": " stroke-dasharray='7 4'", "dot": " stroke-dasharray='2 4'"}
+
 
 def bars(probabilities: Mapping[str, Mapping[str, float]], erased: Collection[str]) -> str:
     """Probability of every label, one bar a variant: {variant: {label: probability}}."""
@@ -26,10 +28,10 @@ def bars(probabilities: Mapping[str, Mapping[str, float]], erased: Collection[st
 
 def strength_curves(points: Sequence[TradeOffPoint]) -> str:
     """Accuracy on erased and on other pictures against the strength, a line for each mode."""
-    lines = ""
-    for mode in dict.fromkeys(point.mode for point in points):
+    lines, modes = "", list(dict.fromkeys(point.mode for point in points))
+    for mode in modes:
         own = sorted((point for point in points if point.mode == mode), key=lambda point: point.strength)
-        dash = "" if DASHES[mode][0] == "solid" else " stroke-dasharray='4 4'"
+        dash = STROKES[DASHES[mode][0]]
         for part, (_, colour) in CURVES.items():
             places = " ".join(f"{_x(point.strength):.1f},{_y(getattr(point, part)):.1f}" for point in own)
             lines += f"<polyline points='{places}' fill='none' stroke='{colour}' stroke-width='2'{dash}/>"
@@ -43,7 +45,8 @@ def strength_curves(points: Sequence[TradeOffPoint]) -> str:
         f"<svg viewBox='0 0 {WIDTH + 16} {HEIGHT}' role='img' aria-label='Accuracy against strength'>{ticks}{lines}"
         f"<text x='{_x(0.5)}' y='{HEIGHT - 1}' text-anchor='middle'>strength α</text></svg>"
         f"<p class='key'><b style='color:{ERASED_COLOUR}'>erased</b> and "
-        f"<b style='color:{CURVES['retain'][1]}'>others</b>, solid: consistent, dashed: nullspace</p>"
+        f"<b style='color:{CURVES['retain'][1]}'>others</b>; "
+        f"{', '.join(f'{DASHES[mode][0]}: {mode}' for mode in modes)}</p>"
     )
 
 
