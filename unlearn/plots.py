@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from unlearn.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
+from unlearn.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +27,7 @@ COLOURS = {
     CCUP: "#2f86d6",
     CLIPERASE: "#e08a1e",
     BOTH: "#2a9d78",
+    BASELINE: "#9a6fb0",
 }
 ERASED_COLOUR = "#d6455d"
 INK, GRID = "#808895", "rgba(128,136,149,0.22)"

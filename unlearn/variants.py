@@ -1,5 +1,6 @@
 """The models that are compared, by the names that the screen, reports and programs know them by."""
 
 ORIGINAL, CCUP, CLIPERASE, BOTH = "Original", "CCUP", "CLIPErase", "CLIPErase + CCUP"
+BASELINE = "Baseline"
 #: What an erasure of a method makes of the original.
-MADE_BY = {"ccup": CCUP, "cliperase": CLIPERASE}
+MADE_BY = {"ccup": CCUP, "cliperase": CLIPERASE, "stacked": BOTH, "baseline": BASELINE}

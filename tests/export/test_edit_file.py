@@ -123,7 +123,6 @@ HOSTILE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "unequal": (_tensors(right=torch.ones(32, 7)), "of one shape"),
     "wrong d": (_tensors(left=torch.ones(16, 2), right=torch.ones(16, 2)), "embeds in 32 dimensions"),
     "a rank of thousands": (_tensors(left=torch.ones(32, 513), right=torch.ones(32, 513)), "embeds in 32 dimensions"),
-    "rank 0": (_tensors(left=torch.ones(32, 0), right=torch.ones(32, 0)), "embeds in 32 dimensions"),
     "flat": (_tensors(left=torch.ones(32), right=torch.ones(32)), "two matrices"),
     "NaN": (_tensors(left=torch.full((32, 2), torch.nan), right=torch.ones(32, 2)), "not finite"),
     "infinite": (_tensors(left=torch.full((32, 2), torch.inf), right=torch.ones(32, 2)), "not finite"),

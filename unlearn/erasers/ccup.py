@@ -108,7 +108,7 @@ class Erasure:
         left = shapes.get("left", ())
         if set(shapes) != {"left", "right"} or left != shapes["right"] or len(left) != 2:
             raise ErasureFileError("A CCUP erasure is two matrices of one shape, “left” and “right”; this file is not.")
-        if left[0] != d or not 1 <= left[1] <= 16 * d:  # the paired form has a column a concept
+        if left[0] != d or left[1] > 16 * d:  # the paired form has a column a concept
             raise ErasureFileError(f"The factors are {left[0]} × {left[1]}; “{encoder.name}” embeds in {d} dimensions.")
 
     @classmethod

@@ -34,8 +34,8 @@ def save_erasure(
     metrics: Mapping[str, Any],
     seed: int = 0,
     formats: Sequence[str] = ("open_clip",),
-) -> Record:
-    """Write ``erasure`` of ``encoder`` to ``folder``: its record and edit, and the whole model in ``formats``.
+) -> dict[str, Any]:
+    """Write ``erasure`` of ``encoder`` to ``folder``, its edit and the whole model in ``formats``; returns the record.
 
     Raises:
         ModelError: the edit cannot be baked into this model's weights, or a format cannot hold the model.
@@ -52,7 +52,7 @@ def save_erasure(
     written = dict([("edit", EDIT), *(FORMATS[name] for name in formats)])
     record = record.with_hashes(**{key: _sha256(out / name) for key, name in written.items()})
     (out / RECORD).write_text(record.dumps(), encoding="utf-8")
-    return record
+    return record.to_json()
 
 
 def load_erasure(source: str | Path, encoder: OpenClipEncoder) -> Erasure:

@@ -33,7 +33,9 @@ def snippet(example: str, **constants: Any) -> str:
 def snippets_of(folder: Path, erasure: Erasure, model: str, formats: Sequence[str]) -> dict[str, str]:
     """How to use each thing that ``save_erasure`` put in ``folder``, an ``erasure`` of the model called ``model``."""
     labels = list(dict.fromkeys([*erasure.selection.forget_names[:3], "dog", "pizza"]))
-    found = {"the edit alone": _of_edit(erasure.method, model, str(folder / "edit.safetensors"))}
+    found: dict[str, str] = {}
+    if erasure.method != "stacked":  # which changes weights and embeddings: only the whole model is of use elsewhere
+        found["the edit alone"] = _of_edit(erasure.method, model, str(folder / "edit.safetensors"))
     if "open_clip" in formats:
         found["the whole model in open_clip"] = snippet("open_clip_model", FOLDER=str(folder), LABELS=labels)
     if "transformers" in formats:
@@ -43,7 +45,7 @@ def snippets_of(folder: Path, erasure: Erasure, model: str, formats: Sequence[st
 
 
 def _of_edit(method: str, model: str, edit: str) -> str:
-    if method == "ccup":
+    if method in ("ccup", "baseline"):
         return snippet("edit_of_embeddings", EDIT=edit)
     if model == "pocket":
         return snippet("edit_of_weights", EDIT=edit)

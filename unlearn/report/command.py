@@ -25,7 +25,12 @@ def command_of(record: Record) -> str:
         else:
             words += ["--retain-file", "retain.txt"]
             note = "  # concepts.retain of erasure.json, one a line"
-    words += _ccup(record) if record.method == "ccup" else _cliperase(record)
+    if record.method == "ccup":
+        words += _ccup(record)
+    elif record.method == "cliperase":
+        words += _cliperase(record)
+    else:
+        words += ["--method", str(record.parameters.get("kind", record.method))]
     return shlex.join([*words, "--out", "erased"]) + note
 
 

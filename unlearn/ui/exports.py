@@ -132,6 +132,10 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
     session = visitor.session
     encoder = exportable(services, session)
     erasure, record = load_recorded(path, encoder)
+    if record.method not in (ccup.Erasure.method, cliperase.Erasure.method):
+        raise ErasureFileError(
+            "The page opens erasures by CCUP or by CLIPErase; the command line takes any, by --erasure."
+        )
     if isinstance(erasure, ccup.Erasure):
         visitor.change(since=session, erasure=erasure)
     elif isinstance(erasure, cliperase.Erasure):
