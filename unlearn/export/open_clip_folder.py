@@ -37,28 +37,35 @@ def save_open_clip(folder: Path, encoder: OpenClipEncoder, changed: dict[str, Te
     if isinstance(config := getattr(encoder.model, "config", None), PretrainedConfig):
         config.save_pretrained(folder)  # a BLIP: transformers loads it from the same folder
         return
-    (folder / CONFIG).write_text(json.dumps(_config(encoder), indent=2) + "\n", encoding="utf-8")
+    if model_config := _model_config(encoder.name):  # a model without a name of open_clip's leaves its weights only
+        config = {"model_cfg": _as_built(model_config, encoder), "preprocess_cfg": _preprocessing(encoder)}
+        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def _config(encoder: OpenClipEncoder) -> dict[str, Any]:
+def _as_built(model: dict[str, Any], encoder: OpenClipEncoder) -> dict[str, Any]:
+    """``model`` with what its name alone does not tell."""
+    text = model["text_cfg"]
+    return model | {
+        "text_cfg": {**text, "hf_tokenizer_name": text.get("hf_tokenizer_name") or encoder.name},
+        # Some tags of one architecture were trained with OpenAI's activation: what was built tells which.
+        "quick_gelu": any(type(module).__name__ == "QuickGELU" for module in encoder.model.modules()),
+    }
+
+
+def _preprocessing(encoder: OpenClipEncoder) -> dict[str, Any]:
     from open_clip import get_model_preprocess_cfg
 
-    model = _model_config(encoder.name)
-    text = model["text_cfg"]
-    model["text_cfg"] = {**text, "hf_tokenizer_name": text.get("hf_tokenizer_name") or encoder.name}
-    # Some tags of one architecture were trained with OpenAI's activation: what was built tells which.
-    model["quick_gelu"] = any(type(module).__name__ == "QuickGELU" for module in encoder.model.modules())
     asked = get_model_preprocess_cfg(encoder.model)
-    wanted = ("mean", "std", "interpolation", "resize_mode")
-    return {"model_cfg": model, "preprocess_cfg": {name: asked[name] for name in wanted if name in asked}}
+    return {name: asked[name] for name in ("mean", "std", "interpolation", "resize_mode") if name in asked}
 
 
-def _model_config(name: str) -> dict[str, Any]:
-    """What open_clip builds the model called ``name`` from."""
+def _model_config(name: str) -> dict[str, Any] | None:
+    """What open_clip builds the model called ``name`` from, if it knows it."""
     from open_clip.factory import _get_hf_config, get_model_config
 
+    config: dict[str, Any] | None
     if name == "pocket":
-        config: dict[str, Any] = json.loads((POCKET / CONFIG).read_text(encoding="utf-8"))["model_cfg"]
+        config = json.loads((POCKET / CONFIG).read_text(encoding="utf-8"))["model_cfg"]
     elif name.startswith(HUB):
         config = _get_hf_config(name.removeprefix(HUB))["model_cfg"]
     else:
