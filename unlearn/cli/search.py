@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from unlearn.encoders import TextImageEncoder
     from unlearn.errors import require_whole
-    from unlearn.export import load_erasure
+    from unlearn.export.saved import load_erasure
     from unlearn.index.search import PictureIndex
     from unlearn.loading import load_clip
 
