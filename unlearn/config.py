@@ -28,6 +28,11 @@ class Settings:
 
     model: str = _setting("pocket", "model the app starts with, as `load_clip` takes it")
     precision: str = _setting("auto", "arithmetic of the towers: `auto`, `float32`, `bfloat16` or `float16`")
+    visitors_models: str = _setting(
+        "any",
+        "models that visitors may choose: `any` that a hub has, the `curated` ones, or only the app's `own`",
+        on_space="curated",
+    )
     gallery: str = _setting("", "folder of pictures, one subfolder a class, in place of the bundled gallery")
     host: str = _setting("0.0.0.0", "address to listen on")  # noqa: S104
     port: int = _setting(7860, "port to listen on")

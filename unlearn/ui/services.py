@@ -62,7 +62,8 @@ def load_services(settings: Settings) -> Services:
     # Nothing to do where embeddings are shipped; otherwise better now than under the first visitor's hand.
     image_features(encoder, gallery, progress=True)
     class_embeddings(encoder, vocabulary.names, vocabulary.templates)
-    return Services(Models(encoder, settings.precision), gallery, vocabulary, settings, training)
+    models = Models(encoder, settings.precision, settings.visitors_models)
+    return Services(models, gallery, vocabulary, settings, training)
 
 
 @dataclass(frozen=True, eq=False)
