@@ -20,6 +20,7 @@ REQUIREMENTS = [
     for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
     if line and not line.startswith("-r")
 ]
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
@@ -50,9 +51,7 @@ def test_the_head_is_complete(space: dict[str, Any]):
     assert space["license"] == "apache-2.0"
     assert len(space["short_description"]) <= 60
     assert {"title", "emoji", "suggested_hardware", "tags"} <= set(space)
-    assert {space["colorFrom"], space["colorTo"]} <= set(
-        ["red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"]
-    )
+    assert {space["colorFrom"], space["colorTo"]} <= COLOURS
 
 
 def test_what_is_preloaded_is_pinned_and_named(space: dict[str, Any]):
@@ -90,6 +89,7 @@ def test_the_container_copies_what_the_app_needs_and_nothing_else():
 def test_the_container_runs_as_no_root_user_and_is_asked_how_it_is():
     assert re.search(r"^USER (?!root|0)\w+", DOCKERFILE, re.MULTILINE)
     assert DOCKERFILE.index("\nUSER ") < DOCKERFILE.index("\nCMD ")
+    assert "chown" not in DOCKERFILE, "what it runs is not its own"
     assert "\nHEALTHCHECK " in DOCKERFILE
     assert "TORCH_INDEX" in DOCKERFILE
 

@@ -13,7 +13,7 @@ from fakes import drawing
 
 mcp = pytest.importorskip("mcp", reason="needs gradio[mcp]")
 
-TOOLS = {"erase", "zero_shot", "retrieve", "trade_off", "generate", "cliperase", "cancel"}
+TOOLS = {"erase", "zero_shot", "retrieve", "trade_off", "generate", "cliperase", "audit", "model", "cancel"}
 
 
 async def _with_session(address: str, talk: Any) -> Any:

@@ -113,7 +113,8 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
         others = {"drawing": drawing, "audit": stop_audit(services(), visitor)}
         return _run_report(status) | {what: str(o.state) if o else "none" for what, o in others.items()}
 
-    _stream(audit_endpoint(services), visitor, Api("", TEXT, "Erased concept to attack; the first if empty"))
+    attacked = Api("", TEXT, "Erased concept to attack; the first if empty")
+    _stream(audit_endpoint(services), visitor, attacked, erased_first())
     run = FineTuneRequest()
     endpoint(cancel, [visitor])
     _stream(

@@ -13,6 +13,7 @@ import gradio as gr
 from gradio.route_utils import delete_files_created_by_app
 from starlette.middleware import Middleware
 
+from unlearn import zero_gpu  # noqa: F401  it decorates a function, which ZeroGPU looks for when the server starts
 from unlearn.config import Settings
 from unlearn.errors import ParameterError
 from unlearn.ui.door import Door
