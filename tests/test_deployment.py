@@ -66,9 +66,8 @@ def test_what_is_preloaded_is_pinned_and_named(space: dict[str, Any]):
 def test_what_is_preloaded_is_what_open_clip_would_fetch(space: dict[str, Any]):
     import open_clip
 
-    fetched = {
-        open_clip.get_pretrained_cfg(*pair).get("hf_hub", "").rstrip("/") for pair in open_clip.list_pretrained()
-    }
+    known = [open_clip.get_pretrained_cfg(*pair) for pair in open_clip.list_pretrained()]
+    fetched = {facts.get("hf_hub", "").rstrip("/") for facts in known}
     assert {line.split()[0] for line in space["preload_from_hub"]} <= fetched
 
 
