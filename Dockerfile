@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
-# CPU by default; `--build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu128` for CUDA.
+# The image has not been built yet: each line was run by hand, with a read-only root and uid 1000; only torch's own index
+# was out of reach. CPU by default; `--build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu128` for CUDA.
 FROM python:3.11-slim
 
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
