@@ -210,3 +210,17 @@ def test_a_tag_trained_with_another_activation_gets_it(monkeypatch):
     for name in ("ViT-L-14/openai", "ViT-L-14/laion2b_s32b_b82k"):
         assert load_clip(name, device="cpu").weights_file == Path("weights.safetensors")
     assert [options["force_quick_gelu"] for options in built] == [True, False]
+
+
+def test_a_visitor_is_offered_what_the_owner_pays_for(loader):
+    curated = Models(Named(), offered="curated")
+    assert curated.get("ViT-L-14/openai").name == "ViT-L-14/openai"
+    with pytest.raises(ModelError, match="“hf-hub:a/b” is not offered here. Choose one of .*ViT-L-14/openai"):
+        curated.get("hf-hub:a/b")
+    only = Models(Named(), offered="own")
+    assert only.get("") is only.own
+    with pytest.raises(ModelError, match="not offered here"):
+        only.get("ViT-L-14/openai")
+    assert loader.loaded == ["ViT-L-14/openai"]
+    with pytest.raises(ParameterError, match="UNLEARN_VISITORS_MODELS is 'all'"):
+        Models(Named(), offered="all")

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from unlearn.errors import PictureError
@@ -84,3 +87,44 @@ def test_a_gigantic_png_is_refused_before_it_is_decoded():
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(PictureError, match="not a file"):
         open_picture(tmp_path / "none.png")
+
+
+def test_of_thousands_of_frames_the_first_is_read():
+    frames = [Image.new("P", (4, 4), 3)] * 2000
+    for fmt in ("GIF", "TIFF", "PNG"):
+        data = encoded(Image.new("P", (4, 4), 7), fmt, save_all=True, append_images=frames)
+        assert open_picture(data).size == (4, 4)
+
+
+def test_a_profile_and_metadata_of_nonsense_do_no_harm():
+    for fmt in ("PNG", "JPEG", "WEBP", "TIFF"):
+        data = encoded(RED, fmt, icc_profile=b"\x00\xff" * 5000)
+        assert open_picture(data).size == (8, 6)
+    with pytest.raises(PictureError, match="not a picture|damaged"):
+        open_picture(b"\x89PNG\r\n\x1a\n" + b"\xff" * 4000)
+
+
+def test_formats_that_can_run_something_or_hide_another_are_refused():
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) (r) file\n"
+    for data in (svg, postscript, b"%PDF-1.7\n", encoded(RED, "ICO"), encoded(RED, "PPM"), b""):
+        with pytest.raises(PictureError, match="not a picture"):
+            open_picture(data)
+
+
+FILES = [encoded(RED, fmt) for fmt in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    data=st.sampled_from(FILES),
+    changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=8),
+    cut=st.integers(0, 10_000),
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_file_with_bytes_changed_is_a_picture_or_a_sentence(data, changes, cut):
+    damaged = bytearray(data)
+    for position, byte in changes:
+        damaged[position % len(damaged)] = byte
+    with suppress(PictureError):  # and nothing else
+        assert open_picture(bytes(damaged[: len(damaged) - cut % 20])).mode == "RGB"

@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 
 import unlearn
-from unlearn.config import Settings
-from unlearn.errors import ModelError, ParameterError
+from unlearn.errors import ModelError
 
 
 def test_public_names_are_what_they_are():
@@ -56,10 +55,3 @@ def test_a_real_architecture_loads_through_the_same_code(tmp_path):
     features = edited.encode_image([Image.new("RGB", (300, 200), "red")])
     assert features.shape == (1, 1024)
     assert features.norm() == pytest.approx(1.0, abs=1e-4)
-
-
-def test_settings_come_from_the_environment():
-    assert Settings.from_env({}) == Settings()
-    assert Settings.from_env({"UNLEARN_PORT": "8000", "UNLEARN_MODEL": "RN50/openai"}).port == 8000
-    with pytest.raises(ParameterError, match="UNLEARN_PORT is 'x'"):
-        Settings.from_env({"UNLEARN_PORT": "x"})

@@ -10,6 +10,13 @@ from typing import Any
 from unlearn.errors import ParameterError
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
+#: Hugging Face sets it in every Space, and nothing else does.
+SPACE = "SPACE_ID"
+
+
+def _setting(default: Any, meaning: str, *, on_space: Any = None) -> Any:
+    """A field with its meaning for the README; ``on_space`` is the default behind the proxy of a Space."""
+    return field(default=default, metadata={"help": meaning, "on_space": default if on_space is None else on_space})
 
 
 @dataclass(frozen=True)
@@ -19,19 +26,33 @@ class Settings:
     ``Settings()`` is what a fresh machine gets: the embedded model, its gallery, port 7860.
     """
 
-    model: str = field(default="pocket", metadata={"help": "model the app starts with"})
-    precision: str = field(
-        default="auto", metadata={"help": "arithmetic of the towers: auto, float32, bfloat16 or float16"}
+    model: str = _setting("pocket", "model the app starts with, as `load_clip` takes it")
+    precision: str = _setting("auto", "arithmetic of the towers: `auto`, `float32`, `bfloat16` or `float16`")
+    visitors_models: str = _setting(
+        "any",
+        "models that visitors may choose: `any` that a hub has, the `curated` ones, or only the app's `own`",
+        on_space="curated",
     )
-    gallery: str = field(default="", metadata={"help": "folder of pictures instead of the bundled gallery"})
-    host: str = field(default="0.0.0.0", metadata={"help": "address to listen on"})  # noqa: S104
-    port: int = field(default=7860, metadata={"help": "port to listen on"})
-    max_concepts: int = field(default=128, metadata={"help": "concepts one erasure may name"})
-    max_upload_mb: int = field(default=10, metadata={"help": "largest upload, in megabytes"})
-    max_downloads_mb: int = field(
-        default=4096, metadata={"help": "disk for the files of all visitors together, in megabytes"}
+    gallery: str = _setting("", "folder of pictures, one subfolder a class, in place of the bundled gallery")
+    host: str = _setting("0.0.0.0", "address to listen on")  # noqa: S104
+    port: int = _setting(7860, "port to listen on")
+    max_concepts: int = _setting(128, "concepts one erasure may name")
+    max_upload_mb: int = _setting(10, "largest file, in megabytes")
+    max_request_mb: int = _setting(64, "largest request, all its files together, in megabytes")
+    max_downloads_mb: int = _setting(4096, "disk for the files made for all visitors together, in megabytes")
+    queue_size: int = _setting(64, "requests that may wait before new ones are turned away")
+    requests_per_minute: int = _setting(600, "requests, and megabytes sent, that one address may make in a minute")
+    trusted_proxies: str = _setting(
+        "127.0.0.1",
+        "addresses and networks whose `X-Forwarded-For` tells the visitor's address",
+        on_space="127.0.0.1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16",
     )
-    queue_size: int = field(default=64, metadata={"help": "requests that may wait before new ones are turned away"})
+    allowed_hosts: str = _setting("", "host names the app answers to, with commas between; empty for any")
+    frame_ancestors: str = _setting(
+        "'self'",
+        "pages that may show this one in a frame, as CSP writes them",
+        on_space="'self' https://huggingface.co",
+    )
 
     @classmethod
     def from_env(cls, environ: dict[str, str] | None = None) -> Settings:
@@ -45,6 +66,8 @@ class Settings:
         for entry in fields(cls):
             name = f"UNLEARN_{entry.name.upper()}"
             if name not in environ:
+                if SPACE in environ:
+                    given[entry.name] = entry.metadata["on_space"]
                 continue
             text = environ[name].strip()
             if isinstance(entry.default, int):
@@ -54,3 +77,15 @@ class Settings:
             else:
                 given[entry.name] = text
         return cls(**given)
+
+    @classmethod
+    def table(cls) -> str:
+        """All settings as the README shows them: a row each, in Markdown."""
+        rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
+        for entry in fields(cls):
+            default = f"`{entry.default}`" if entry.default != "" else "–"
+            other = entry.metadata["on_space"]
+            if other != entry.default:
+                default += f"; on a Space `{other}`"
+            rows.append(f"| `UNLEARN_{entry.name.upper()}` | {default} | {entry.metadata['help']} |")
+        return "\n".join(rows)

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -86,6 +87,8 @@ class Status(Generic[P, R]):
 class _Job(Generic[P, R]):
     session: str
     start: Callable[[], Generator[P, None, R]]
+    #: The asker's, in which ZeroGPU finds whose seconds are counted.
+    context: Context = field(default_factory=copy_context)
     state: State = State.WAITING
     progress: list[P] = field(default_factory=list)
     result: R | None = None
@@ -222,17 +225,17 @@ class Jobs(Generic[P, R]):
     def _drive(self, job: _Job[P, R]) -> tuple[State, R | None, str]:
         """Run ``job`` to its end, whatever that is: nothing that it raises gets past here."""
         try:
-            run = job.start()
+            run = job.context.run(job.start)
             try:
                 while not job.cancelled:
-                    progress = next(run)
+                    progress = job.context.run(next, run)
                     with self._changed:
                         job.progress.append(progress)
                         self._changed.notify_all()
             except StopIteration as stop:
                 return (State.CANCELLED, None, "") if job.cancelled else (State.DONE, stop.value, "")
             finally:
-                run.close()
+                job.context.run(run.close)
         except UnlearnError as error:
             return State.FAILED, None, str(error)
         except Exception as error:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from unlearn import zero_gpu
 from unlearn.config import ASSETS
 from unlearn.encoders import OpenClipEncoder
 from unlearn.errors import ModelError, require_choice
@@ -80,7 +81,9 @@ def load_clip(
 
 
 def pick_device() -> torch.device:
-    """The best device this machine has: CUDA, then Apple MPS, then the CPU."""
+    """The best device this machine has: CUDA, then Apple MPS, then the CPU, which is all that ZeroGPU leaves us."""
+    if zero_gpu.ACTIVE:
+        return torch.device("cpu")
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():

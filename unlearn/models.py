@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from unlearn.encoders import TextImageEncoder
+from unlearn.errors import ModelError, require_choice
 from unlearn.loading import AUTOMATIC, load_clip
 
 
@@ -29,6 +30,8 @@ CURATED = {
     "ViT-B-16-SigLIP/webli": Curated(203.2, "Apache-2.0"),
     "blip:Salesforce/blip-itm-base-coco": Curated(195.4, "BSD-3-Clause"),
 }
+#: Which models a visitor may have loaded: any that a hub has, those of ``CURATED``, or none but the app's own.
+OFFERED = ("any", "curated", "own")
 #: How many models stay in memory beside the one that the app started with.
 KEPT = 2
 
@@ -36,8 +39,9 @@ KEPT = 2
 class Models:
     """The models in memory, shared by all visitors: the one the app started with, and those last asked for."""
 
-    def __init__(self, own: TextImageEncoder, precision: str = AUTOMATIC) -> None:
+    def __init__(self, own: TextImageEncoder, precision: str = AUTOMATIC, offered: str = "any") -> None:
         self.own = own
+        self.offered = require_choice("UNLEARN_VISITORS_MODELS", offered, OFFERED)
         self._precision = precision
         self._others: OrderedDict[str, TextImageEncoder] = OrderedDict()
         self._reading = threading.Lock()
@@ -52,6 +56,7 @@ class Models:
         """
         found = self.find(name)
         if found is None:
+            self._require_offered(name)
             with self._loading:
                 found = self.find(name) or self._keep(name)
         return found
@@ -64,6 +69,12 @@ class Models:
             if name in self._others:
                 self._others.move_to_end(name)
             return self._others.get(name)
+
+    def _require_offered(self, name: str) -> None:
+        """Somebody else's disk and network are not a visitor's to fill."""
+        if self.offered == "own" or (self.offered == "curated" and name not in CURATED):
+            others = [other for other in CURATED if other != self.own.name] if self.offered == "curated" else []
+            raise ModelError(f"“{name}” is not offered here. Choose one of {', '.join([self.own.name, *others])}.")
 
     def _keep(self, name: str) -> TextImageEncoder:
         encoder = load_clip(name, precision=self._precision, from_files=False)

@@ -7,7 +7,6 @@ import io
 import warnings
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from unlearn.errors import PictureError
@@ -77,6 +76,8 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     picture.load()
     upright = ImageOps.exif_transpose(picture)
     if upright.mode.startswith("I") or upright.mode == "F":
+        import numpy as np  # half of what starting a decoding process takes
+
         # 16-bit greyscale: convert("L") would clip everything above 255 to white.
         levels = np.asarray(upright, dtype=np.float32)
         upright = Image.fromarray((levels * (255.0 / max(float(levels.max()), 255.0))).clip(0).astype(np.uint8))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from gradio.components.api_component import Api
 
+from unlearn.ui.assistants import as_tool
 from unlearn.ui.components import UNDECODED, picture_input
 from unlearn.ui.guard import for_programs
 from unlearn.ui.loading import Provider
@@ -34,20 +36,30 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
         lam: float,
         mu: float,
         synonyms: bool,
-    ) -> tuple[Visitor, dict[str, Any]]:
-        """Erase concepts for this session; the later calls of the same client compare before and after.
+    ) -> dict[str, Any]:
+        """Erase concepts with CCUP; the later calls of the same client compare before and after.
 
-        forget: concepts, any words. strength: 0 to 1. mode: "paired", "consistent" or "nullspace". side: "image",
-        "text" or "both". retain: "vocabulary", "neighbours", or "list" with the names in own_retain. lam, mu: the
-        weights λ and μ. synonyms: whether plurals and synonyms go too. Returns the concepts, the neighbours most at
-        risk, and top-1 and top-5 accuracy before and after as fractions.
+        Args:
+            forget: Concepts to erase, any words.
+            strength: How much of them is erased, 0 to 1.
+            mode: "paired" acts where pictures and words of the concepts meet, "consistent" protects the others,
+                "nullspace" is the plain projection.
+            side: Embeddings that are edited, "image", "text" or "both".
+            retain: Concepts that are protected, "vocabulary", "neighbours", or "list" for own_retain.
+            own_retain: The list of protected concepts.
+            lam: Weight λ of forgetting.
+            mu: Weight μ of protecting.
+            synonyms: Whether plurals and synonyms are erased too.
+
+        Returns:
+            The concepts, the neighbours most at risk, and top-1 and top-5 accuracy before and after as fractions.
         """
         request = ErasureRequest(forget, strength, mode, side, retain, own_retain, lam, mu, synonyms)
         session = visitor.session
         erasure = services().erase(session, request)
         session = visitor.change(since=session, erasure=erasure)
         summary = services().summary(session)
-        return visitor, {
+        return {
             "forget": list(session.erased),
             "retained": len(erasure.selection.retain),
             "settings": asdict(erasure.settings),
@@ -56,35 +68,55 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
             "accuracy": {variant: asdict(accuracy) for variant, accuracy in summary.accuracy.items()},
         }
 
-    def model(visitor: Visitor, model: str, vocabulary: str) -> tuple[Visitor, dict[str, Any]]:
-        """Edit another CLIP, or choose among other words, in this session; what is erased is erased there too.
+    def model(visitor: Visitor, model: str, vocabulary: str) -> dict[str, Any]:
+        """Edit another CLIP, or choose among other words; in the later calls of the same client all is measured there.
 
-        model: "pocket", ARCHITECTURE/TAG as open_clip knows them, or hf-hub:ORG/REPO; "" is the app's own.
-        vocabulary: "bundled", "imagenet", "cifar100" or your own words, separated by commas; "" is the app's own.
-        A fine-tuned model is dropped. Returns name, device, millions of parameters, the diffusion pipelines that it
-        drives, and the number of words.
+        Args:
+            model: "pocket", ARCHITECTURE/TAG as open_clip knows them, or hf-hub:ORG/REPO; "" is the app's own.
+            vocabulary: "bundled", "imagenet", "cifar100" or your own words, separated by commas; "" is the app's own.
+
+        Returns:
+            Name, device, millions of parameters, the diffusion pipelines that it drives, and the number of words. What
+            was erased is erased there too; a fine-tuned model is dropped.
         """
         from unlearn.ui.model_choice import choose, facts_of
 
         session = choose(services(), visitor, model, vocabulary)
-        return visitor, asdict(facts_of(services(), session))
+        return asdict(facts_of(services(), session))
 
-    def zero_shot(visitor: Visitor, labels: list[str], picture: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Classify a picture before and after the erasure of this session.
+    def zero_shot(
+        visitor: Visitor, labels: list[str], picture: dict[str, Any] | None = None, forget: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Classify a picture with CLIP, zero-shot among labels, before and after concepts are erased.
 
-        labels: candidate labels; none lets the whole vocabulary compete. picture: the file; none takes the last one
-        sent. Returns the erased concepts and, by variant, the probability of the most telling labels.
+        Args:
+            labels: Candidate labels; none lets the whole vocabulary compete.
+            picture: The file, as a data URI from an assistant; none takes the last one sent.
+            forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
+
+        Returns:
+            The erased concepts and, by variant, the probability of the most telling labels.
         """
+        erase_first(services, visitor, forget)
         session = _looking_at(visitor, picture)
         view = services().zero_shot(session, labels)
         return {"forget": list(session.erased), "offered": view.offered, "probabilities": view.probabilities}
 
-    def retrieve(visitor: Visitor, query: str, picture: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Search the gallery by text, and its captions by picture, before and after the erasure of this session.
+    def retrieve(
+        visitor: Visitor, query: str, picture: dict[str, Any] | None = None, forget: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Search the gallery by text, and its captions by picture, before and after concepts are erased.
 
-        query: any text. picture: the file; none takes the last one sent, and without any no captions are searched.
-        Returns, by variant, what was found with its cosine, and recall@1, 5, 10 on erased and on other concepts.
+        Args:
+            query: Any text.
+            picture: The file, as a data URI from an assistant; none takes the last one sent, and without any no
+                captions are searched.
+            forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
+
+        Returns:
+            By variant, what was found with its cosine, and recall@1, 5, 10 on erased and on other concepts.
         """
+        erase_first(services, visitor, forget)
         session = _looking_at(visitor, picture)
         found = services().find_pictures(session, query)
         captions = services().find_captions(session) if session.picture else {}
@@ -100,14 +132,19 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
             "recall": {variant: _recall(report) for variant, report in services().recall(session).items()},
         }
 
-    def trade_off(visitor: Visitor) -> dict[str, Any]:
-        """Measure what the erasure of this session costs, against strength and against the number of concepts.
+    def trade_off(visitor: Visitor, forget: Sequence[str] = ()) -> dict[str, Any]:
+        """Measure what an erasure costs, against its strength and against the number of concepts erased.
 
-        Returns points of both curves for both modes (accuracies as fractions), the length of the text embeddings
-        under the projection (1 before it), and the mean cosine of pictures (rows) with texts (columns) by variant.
+        Args:
+            forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
+
+        Returns:
+            Points of both curves for every mode (accuracies as fractions), and the mean cosine of pictures (rows) with
+            texts (columns) by variant.
         """
         from unlearn.ui import trade_offs
 
+        erase_first(services, visitor, forget)
         session = visitor.session
         measured = trade_offs.measure(services(), session)
         session = visitor.change(since=session, trade_off=measured)
@@ -132,21 +169,42 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
         Api(settings.mu, NUMBER, "μ, weight of protecting"),
         Api(settings.synonyms, YES_OR_NO, "Erase plurals and synonyms too"),
     ]
-    endpoint(erase, [visitor, *parameters], [visitor, result()])
-    endpoint(model, [visitor, Api(None, TEXT, "Model"), Api("", TEXT, "Vocabulary")], [visitor, result()])
+    endpoint(erase, [visitor, *parameters])
+    endpoint(model, [visitor, Api(None, TEXT, "Model"), Api("", TEXT, "Vocabulary")])
     with gr.Row(visible=False):
         first, second = picture_input(label="Picture"), picture_input(label="Picture")
-    endpoint(zero_shot, [visitor, Api([], TEXTS, "Candidate labels"), first], [result()])
-    endpoint(retrieve, [visitor, Api(None, TEXT, "Query"), second], [result()])
-    endpoint(trade_off, [visitor], [result()])
+    endpoint(zero_shot, [visitor, Api([], TEXTS, "Candidate labels"), first, erased_first()])
+    endpoint(retrieve, [visitor, Api(None, TEXT, "Query"), second, erased_first()])
+    endpoint(trade_off, [visitor, erased_first()])
 
 
-def result() -> Api:
-    return Api(None, OBJECT, "Result")
+def erase_first(services: Provider, visitor: Visitor, forget: Sequence[str]) -> None:
+    """Another erasure for a call that names one: all that an assistant does is one call."""
+    if forget:
+        session = visitor.session
+        visitor.change(since=session, erasure=services().erase(session, ErasureRequest(forget)))
 
 
-def endpoint(handler: Any, inputs: list[Any], outputs: list[Any]) -> None:
-    gr.on([], for_programs(handler), inputs, outputs, api_name=handler.__name__, show_progress="hidden", **UNDECODED)
+def erased_first() -> Api:
+    """The parameter of :func:`erase_first`."""
+    return Api([], TEXTS, "Concepts to erase first")
+
+
+def endpoint(handler: Any, inputs: list[Any], **options: Any) -> None:
+    """Add ``handler`` under its name. The first of ``inputs`` is the visitor's state; ``options`` are those of events.
+
+    Nothing puts the state out: it is the same object, and gradio's tools would lose the result beside it.
+    """
+    gr.on(
+        [],
+        as_tool(for_programs(handler), inputs[0]),
+        inputs,
+        [Api(None, OBJECT, "Result")],
+        api_name=handler.__name__,
+        show_progress="hidden",
+        **UNDECODED,
+        **options,
+    )
 
 
 def _recall(report: RetrievalReport) -> dict[str, dict[str, dict[str, float]]]:

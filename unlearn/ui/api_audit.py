@@ -6,11 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
-import gradio as gr
-
 from unlearn.pictures import data_uri
+from unlearn.ui.api import erase_first
 from unlearn.ui.background import followed
-from unlearn.ui.guard import sentence_of
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Visitor
 
@@ -19,23 +17,26 @@ if TYPE_CHECKING:
     from unlearn.ui.audits import AuditStatus
 
 
-def audit_endpoint(services: Provider) -> Callable[[Visitor, str], AsyncIterator[dict[str, Any]]]:
+def audit_endpoint(services: Provider) -> Callable[[Visitor, str, list[str]], AsyncIterator[dict[str, Any]]]:
     """The handler of ``/audit``."""
 
-    async def audit(visitor: Visitor, concept: str) -> AsyncIterator[dict[str, Any]]:
-        """Attack the edits of this session; streams the state of the audit until it has ended.
+    async def audit(visitor: Visitor, concept: str, forget: list[str]) -> AsyncIterator[dict[str, Any]]:
+        """Attack the edits in force, to see what they left; streams the state of the audit until it has ended.
 
-        concept: the erased concept; "" for the first. Yields state, place in line, what is done now, and the findings
-        so far: verdict ("held", "leaked" or "not applicable"), the number before and after the edit, by chance and
-        under a random edit, as fractions (null where not measured), its 95 % interval, details, and as PNG data URIs
-        what a soft prompt drew.
+        Args:
+            concept: The erased concept to attack; "" for the first.
+            forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
+
+        Returns:
+            State, place in line, what is done now, and the findings so far: verdict ("held", "leaked" or "not
+            applicable"), the number before and after the edit, by chance and under a random edit, as fractions (null
+            where not measured), its 95 % interval, details, and as PNG data URIs (but for an assistant) what a soft
+            prompt drew.
         """
         from unlearn.ui.audits import audit_of, start_audit
 
-        try:
-            await asyncio.to_thread(lambda: start_audit(services(), visitor, concept))
-        except Exception as error:
-            raise gr.Error(sentence_of(error), print_exception=False) from None
+        await asyncio.to_thread(erase_first, services, visitor, forget)
+        await asyncio.to_thread(lambda: start_audit(services(), visitor, concept))
         async for status in followed(lambda: audit_of(services(), visitor)):
             yield audit_report(status)
 

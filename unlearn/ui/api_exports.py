@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 from gradio.components.api_component import Api
 
-from unlearn.ui.api import TEXT, result
+from unlearn.ui.api import OBJECT, TEXT, endpoint, erase_first, erased_first
 from unlearn.ui.guard import for_programs
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Visitor
@@ -19,37 +20,52 @@ def register_exports(services: Provider, visitor: gr.State) -> None:
     def export(visitor: Visitor, kind: str, edit: str) -> tuple[str, dict[str, Any]]:
         """Make a file of the erasure of this session; it is there until the next one is made or the session ends.
 
-        kind: "edit", "open_clip", "transformers", "cross_attention", "report" or "record". edit: "CCUP" or
-        "CLIPErase"; "" is CCUP's where there is one. Returns the file, what it is of, and code that uses it without
-        this app.
+        Args:
+            kind: "edit", "open_clip", "transformers", "cross_attention", "report" or "record".
+            edit: "CCUP" or "CLIPErase"; "" is CCUP's where there is one.
+
+        Returns:
+            The file, and what it is of with code that uses it without this app.
         """
         from unlearn.ui.exports import make_export
 
         made = make_export(services(), visitor, kind, edit)
         return str(made.path), {"title": made.title, "code": made.code}
 
-    def open_file(visitor: Visitor, file: str | None) -> tuple[Visitor, dict[str, Any]]:
+    def open_file(visitor: Visitor, file: str | None) -> dict[str, Any]:
         """Open an edit.safetensors that was made here or by `erase`; this session's later calls compare it.
 
-        file: the file, of the same base model. Returns its record: method, parameters, concepts, metrics and hashes.
+        Args:
+            file: The file, of the same base model.
+
+        Returns:
+            Its record: method, parameters, concepts, metrics and hashes.
         """
         from unlearn.ui.exports import open_edit
 
-        return visitor, open_edit(services(), visitor, file).to_json()
+        return open_edit(services(), visitor, file).to_json()
 
-    def link(visitor: Visitor) -> dict[str, Any]:
+    def link(visitor: Visitor, forget: Sequence[str] = ()) -> dict[str, Any]:
         """The link that opens the page with the model, words, erasure and settings of this session.
 
-        Returns the query to put behind the app's address, from its question mark on.
+        Args:
+            forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
+
+        Returns:
+            The query to put behind the app's address, from its question mark on.
         """
         from unlearn.ui.links import link_of, write_link
 
+        erase_first(services, visitor, forget)
+
         return {"link": write_link(link_of(services(), visitor.session))}
 
-    options: dict[str, Any] = {"show_progress": "hidden"}
+    # Files belong to a session, which an assistant's call does not have: these two are no tools.
+    options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "undocumented"}
     with gr.Row(visible=False):
         made, given = gr.File(label="File"), gr.File(label="edit.safetensors")
     asked = [Api("edit", TEXT, "What to make"), Api("", TEXT, "Whose edit")]
-    gr.on([], for_programs(export), [visitor, *asked], [made, result()], api_name="export", **options)
-    gr.on([], for_programs(open_file), [visitor, given], [visitor, result()], api_name="import", **options)
-    gr.on([], for_programs(link), [visitor], [result()], api_name="link", **options)
+    told = Api(None, OBJECT, "Result")
+    gr.on([], for_programs(export), [visitor, *asked], [made, told], api_name="export", **options)
+    gr.on([], for_programs(open_file), [visitor, given], [told], api_name="import", **options)
+    endpoint(link, [visitor, erased_first()])

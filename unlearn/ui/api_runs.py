@@ -12,10 +12,9 @@ import gradio as gr
 from gradio.components.api_component import Api
 
 from unlearn.pictures import data_uri
-from unlearn.ui.api import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, result
+from unlearn.ui.api import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, erase_first, erased_first
 from unlearn.ui.api_audit import audit_endpoint
 from unlearn.ui.background import followed
-from unlearn.ui.guard import sentence_of
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import DrawRequest, FineTuneRequest, Visitor
 
@@ -41,18 +40,22 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
         forgetting: str,
         seed: int,
     ) -> AsyncIterator[dict[str, Any]]:
-        """Fine-tune concepts away in the background; streams the state of the run until it has ended.
+        """Fine-tune concepts away with CLIPErase; streams the state of the run until it has ended.
 
-        forget: concepts with pictures in the gallery. steps, learning_rate, seed: of the training.
-        trainable: "last_blocks", "projections", "lora" or "all". forgetting: "cosine" or "gradient_ascent". Yields
-        state, place in line, step, losses and accuracies (null where not measured), seconds and seconds left; once
-        done, the later calls of the same client compare "CLIPErase" too. A client that leaves leaves the run going.
+        Args:
+            forget: Concepts with pictures in the gallery.
+            steps: Steps of the training.
+            learning_rate: Learning rate of the training.
+            trainable: What trains, "last_blocks", "projections", "lora" or "all".
+            forgetting: The forgetting module, "cosine" or "gradient_ascent".
+            seed: Seed of the training.
+
+        Returns:
+            State, place in line, step, losses and accuracies (null where not measured), seconds and seconds left. Once
+            done, the later calls of the same client compare "CLIPErase" too; a client that leaves leaves it going.
         """
-        try:
-            request = FineTuneRequest(forget, steps, learning_rate, trainable, forgetting, seed)
-            await asyncio.to_thread(lambda: services().start_run(visitor, request))
-        except Exception as error:
-            raise gr.Error(sentence_of(error), print_exception=False) from None
+        request = FineTuneRequest(forget, steps, learning_rate, trainable, forgetting, seed)
+        await asyncio.to_thread(lambda: services().start_run(visitor, request))
         async for status in followed(lambda: services().run_of(visitor)):
             yield _run_report(status)
 
@@ -67,31 +70,41 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
         edit: str,
         way: str,
         judge: bool,
+        forget: list[str],
     ) -> AsyncIterator[dict[str, Any]]:
-        """Draw the same seeds before and after the edits of this session; streams the state until it is complete.
+        """Draw the same seeds before and after the edits in force; streams the state until it is complete.
 
-        prompt: what to draw. pipeline: "pocket", "stable-diffusion-v1-5", "stable-diffusion-2-1",
-        "stable-diffusion-xl" or "sd-turbo". seed: of the first picture, the next takes the next. count: pictures.
-        steps, guidance: -1 leaves them to what the pipeline draws well with. edit: "CCUP", "CLIPErase" or "" for all
-        in force. way: "ridge" or "pull_back". judge: draw and judge a batch instead of the prompt. Yields state and
-        step; once done, the pictures as PNG data URIs and what is seen in them, or the rates of the batch.
+        Args:
+            prompt: What to draw.
+            pipeline: "pocket", "stable-diffusion-v1-5", "stable-diffusion-2-1", "stable-diffusion-xl" or "sd-turbo".
+            seed: Seed of the first picture; the next takes the next.
+            count: Number of pictures.
+            steps: Steps of a drawing; -1 leaves them to what the pipeline draws well with.
+            guidance: Guidance; -1 leaves it to what the pipeline draws well with.
+            edit: Edit that draws "after", "CCUP", "CLIPErase" or "" for all in force.
+            way: How CCUP reaches the pipeline, "ridge" or "pull_back".
+            judge: Whether a batch is drawn and judged instead of the prompt.
+            forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
+
+        Returns:
+            State and step; once done, the pictures as PNG data URIs (but for an assistant) and what is seen in them, or
+            the rates of the batch.
         """
         from unlearn.ui.generation import drawing_of, start_drawing
 
+        await asyncio.to_thread(erase_first, services, visitor, forget)
         own_steps = None if steps == LEFT_OPEN else steps
         own_guidance = None if guidance == LEFT_OPEN else guidance
         request = DrawRequest(prompt, pipeline, seed, own_steps, own_guidance, count, edit, way, judge)
-        try:
-            start_drawing(services(), visitor, request)
-        except Exception as error:
-            raise gr.Error(sentence_of(error), print_exception=False) from None
+        start_drawing(services(), visitor, request)
         async for status in followed(lambda: drawing_of(services(), visitor)):
             yield _drawing_report(status)
 
     def cancel(visitor: Visitor) -> dict[str, Any]:
         """Stop this session's run, drawing and audit within a step; the edit in force and the pictures stay.
 
-        Returns the state of the run, of the drawing and of the audit.
+        Returns:
+            The state of the run, of the drawing and of the audit.
         """
         from unlearn.ui.audits import stop_audit
         from unlearn.ui.generation import stop_drawing
@@ -100,9 +113,10 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
         others = {"drawing": drawing, "audit": stop_audit(services(), visitor)}
         return _run_report(status) | {what: str(o.state) if o else "none" for what, o in others.items()}
 
-    _stream(audit_endpoint(services), visitor, Api("", TEXT, "Erased concept to attack; the first if empty"))
+    attacked = Api("", TEXT, "Erased concept to attack; the first if empty")
+    _stream(audit_endpoint(services), visitor, attacked, erased_first())
     run = FineTuneRequest()
-    endpoint(cancel, [visitor], [result()])
+    endpoint(cancel, [visitor])
     _stream(
         cliperase,
         visitor,
@@ -125,20 +139,13 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
         Api("", TEXT, "Edit: CCUP, CLIPErase, or all in force"),
         Api("ridge", TEXT, "How CCUP reaches the pipeline: ridge or pull_back"),
         Api(False, YES_OR_NO, "Draw and judge a batch instead"),
+        erased_first(),
     )
 
 
 def _stream(handler: Any, visitor: gr.State, *parameters: Api) -> None:
-    """A generator: it turns its own errors into sentences, and waits without holding a thread."""
-    gr.on(
-        [],
-        handler,
-        [visitor, *parameters],
-        [result()],
-        api_name=handler.__name__,
-        show_progress="hidden",
-        concurrency_limit=None,
-    )
+    """A generator waits without holding a thread, so any number may."""
+    endpoint(handler, [visitor, *parameters], concurrency_limit=None)
 
 
 def _run_report(status: RunStatus | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ element.addEventListener('click', (event) => {
 });
 """
 #: For events that take a picture. ``gr.Image`` would decode it before the handler runs, and a damaged file would end in
-#: its error instead of in :func:`unlearn.pictures.open_picture`'s sentence; the handler gets gradio's file data.
+#: its error instead of in :func:`unlearn.decoding.decode`'s sentence; the handler gets gradio's file data.
 UNDECODED: dict[str, Any] = {"preprocess": False}
 
 

@@ -84,7 +84,9 @@ def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) ->
         heard = carried(services, session, painter, encoder, request)
         if request.judge:
             return (yield from _judge_batch(services, session, painter, heard, drawing))
-        pair = yield from on_zero_gpu(lambda: draw(painter, heard.painter, drawing))()
+        pair = yield from on_zero_gpu(
+            lambda: draw(painter, heard.painter, drawing), painter.pipeline, heard.painter.pipeline
+        )()
         notices = (*heard.notices, *_unknown_to(painter, drawing, session.erased), *pair.notices)
         return Drawn(pair, judged(pair, session.erased, encoder), session.erased, notices, heard)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import html
+import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
@@ -46,13 +48,28 @@ def on_screen(handler: Callable[..., Any], otherwise: Callable[..., Any] | None 
 
 
 def for_programs(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """``handler`` for an API endpoint: an error reaches the client as its sentence."""
+    """``handler`` for an API endpoint, which may stream: an error reaches the client as its sentence."""
+    if inspect.isasyncgenfunction(handler):
+
+        @functools.wraps(handler)
+        async def streamed(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            with _told():
+                async for result in handler(*args, **kwargs):
+                    yield result
+
+        return streamed
 
     @functools.wraps(handler)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
+        with _told():
             return handler(*args, **kwargs)
-        except Exception as error:
-            raise gr.Error(sentence_of(error), print_exception=False) from None
 
     return guarded
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise gr.Error(sentence_of(error), print_exception=False) from None

@@ -27,6 +27,7 @@ from unlearn.ui.opening import follow_address, open_file
 from unlearn.ui.retrieval_tab import RetrievalTab
 from unlearn.ui.session import RETAIN_OWN, ErasureRequest, Session, Visitor
 from unlearn.ui.trade_off_tab import TradeOffTab
+from unlearn.ui.uploads_only import UploadsOnly
 from unlearn.ui.zero_shot_tab import MOST_TELLING, ZeroShotTab
 
 TITLE = "Unlearn: erase concepts from CLIP"
@@ -41,7 +42,7 @@ View = ZeroShotTab | RetrievalTab | GenerationTab | TradeOffTab | CLIPEraseTab |
 
 def build_demo(services: Provider) -> gr.Blocks:
     """Build the page; ``services`` is first called when somebody opens it."""
-    demo = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86_400))
+    demo = UploadsOnly(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86_400))
     with demo:
         visitor = gr.State(Visitor(), delete_callback=lambda visitor: services().leave(visitor))
         # Kept by the browser: a page that is reloaded finds the run that it started.

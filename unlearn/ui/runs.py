@@ -13,7 +13,6 @@ from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, image_features
 from unlearn.jobs import Status
 from unlearn.ui.session import FineTuneRequest
-from unlearn.zero_gpu import on_zero_gpu
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +74,7 @@ def prepare_run(
     )
 
     def start() -> Generator[cliperase.Progress, None, FineTuned]:
-        erasure = yield from on_zero_gpu(lambda: run)()
+        erasure = yield from run
         edited = erasure.apply(encoder)
         # What every view asks for first, encoded here, so that the page does not wait for it.
         image_features(edited, collection)

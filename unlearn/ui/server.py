@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import socket
+import warnings
+from typing import Any
 
 import gradio as gr
 from gradio.route_utils import delete_files_created_by_app
+from starlette.middleware import Middleware
 
+from unlearn import zero_gpu  # noqa: F401  it decorates a function, which ZeroGPU looks for when the server starts
 from unlearn.config import Settings
 from unlearn.errors import ParameterError
+from unlearn.ui.door import Door
 from unlearn.ui.loading import Provider
 from unlearn.ui.theme import CSS, build_theme
 from unlearn.ui.visits import ending_visits
@@ -50,8 +56,18 @@ def start(demo: gr.Blocks, services: Provider, settings: Settings) -> str:
         ParameterError: the port is taken, or the address is not this machine's.
     """
     _require_free(settings.host, settings.port)
+    # Uvicorn takes it from nowhere else, and gradio starts uvicorn.
+    os.environ["FORWARDED_ALLOW_IPS"] = settings.trusted_proxies
     demo.queue(max_size=settings.queue_size, default_concurrency_limit=CONCURRENCY)
-    _, address, _ = demo.launch(
+    with warnings.catch_warnings():
+        # Gradio's tools keep no state between calls; ours need none, see unlearn/ui/assistants.py.
+        warnings.filterwarnings("ignore", message="This MCP server includes a tool that has a gr.State input")
+        _, address, _ = _launch(demo, services, settings)
+    return str(address)
+
+
+def _launch(demo: gr.Blocks, services: Provider, settings: Settings) -> tuple[Any, str, str]:
+    return demo.launch(
         server_name=settings.host,
         server_port=settings.port,
         prevent_thread_lock=True,
@@ -59,13 +75,16 @@ def start(demo: gr.Blocks, services: Provider, settings: Settings) -> str:
         css=CSS,
         footer_links=["api"],
         allowed_paths=[],
-        app_kwargs={"lifespan": lambda app: ending_visits(app, services)},
+        app_kwargs={
+            "lifespan": lambda app: ending_visits(app, services),
+            "middleware": [Middleware(Door, settings=settings)],
+        },
         max_file_size=f"{settings.max_upload_mb}mb",
+        mcp_server=importlib.util.find_spec("mcp") is not None,
         ssr_mode=False,
         share=False,
         show_error=False,
     )
-    return str(address)
 
 
 def _require_free(host: str, port: int) -> None:

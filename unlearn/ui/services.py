@@ -63,8 +63,9 @@ def load_services(settings: Settings) -> Services:
     # Nothing to do where embeddings are shipped; otherwise better now than under the first visitor's hand.
     image_features(encoder, gallery, progress=True)
     class_embeddings(encoder, vocabulary.names, vocabulary.templates)
+    models = Models(encoder, settings.precision, settings.visitors_models)
     downloads = Downloads(settings.max_downloads_mb * 1_000_000)
-    return Services(Models(encoder, settings.precision), gallery, vocabulary, settings, training, downloads=downloads)
+    return Services(models, gallery, vocabulary, settings, training, downloads=downloads)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unlearn.concepts import clean_name
+from unlearn.decoding import decode
 from unlearn.errors import ConceptError, PictureError
 from unlearn.gallery import Gallery, Picture
-from unlearn.pictures import open_picture
 
 MAX_UPLOADS = 64
 #: Longest side a visitor's picture is kept at: more than any CLIP looks at, little to hold for every visitor.
@@ -38,17 +38,22 @@ def strip_of(gallery: Gallery, concepts: Sequence[str], seed: int = 0) -> list[t
     return [*wanted, *others][:STRIP_LENGTH]
 
 
-def uploaded_picture(path: str | None, concept: str = "") -> Picture:
-    """A visitor's picture of ``concept``, decoded and brought down to ``KEPT_SIDE``.
+def uploaded_picture(path: str | None) -> Picture:
+    """A visitor's picture, decoded and brought down to ``KEPT_SIDE``.
 
     Raises:
         PictureError: it cannot be read.
     """
     if not path:
         raise PictureError("No picture came through; send one as a file.")
-    image = open_picture(path)
-    image.thumbnail((KEPT_SIDE, KEPT_SIDE))
-    return Picture(concept, f"a picture of a {concept}", lambda: image, source=Path(path).name)
+    return _uploaded([path], "")[0]
+
+
+def _uploaded(paths: Sequence[str], concept: str) -> list[Picture]:
+    return [
+        Picture(concept, f"a picture of a {concept}", image.copy, source=Path(path).name)
+        for path, image in zip(paths, decode(paths, KEPT_SIDE), strict=True)
+    ]
 
 
 def add_uploads(uploads: Gallery | None, paths: Sequence[str], concept: str) -> Gallery:
@@ -68,4 +73,4 @@ def add_uploads(uploads: Gallery | None, paths: Sequence[str], concept: str) -> 
         raise PictureError(
             f"{len(before) + len(paths)} pictures are too many; a collection of your own holds at most {MAX_UPLOADS}."
         )
-    return Gallery("your pictures", (*before, *(uploaded_picture(path, name) for path in paths)))
+    return Gallery("your pictures", (*before, *_uploaded(paths, name)))

