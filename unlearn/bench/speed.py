@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from unlearn.bench.table import Table, machine
+from unlearn.erasers import paired
 from unlearn.erasers.closed_form import RetainFactor, fit
 
 DIMENSION, RETAINED, FORGOTTEN = 768, 1_000, 6
@@ -32,6 +33,7 @@ def run(quick: bool = False) -> Table:
         t_f, t_r = texts[:, :FORGOTTEN], texts[:, FORGOTTEN:]
         factor = RetainFactor.fit(t_r, MU)
         downdated = RetainFactor.fit(texts, MU).without(t_f)
+        around = paired.Surroundings.fit(texts, MU).without(range(FORGOTTEN))
         a = torch.eye(DIMENSION, dtype=torch.float64) + MU * t_r.double() @ t_r.T.double()
         full = a + LAM * t_f.double() @ t_f.T.double()
         labels = torch.zeros(RETAINED + FORGOTTEN, dtype=torch.long)
@@ -40,12 +42,15 @@ def run(quick: bool = False) -> Table:
         rows = texts.T.contiguous()
         repeats = 5 if quick else 31
         timed = {
-            "CCUP, new strength": _milliseconds(lambda: projection.at(0.5), repeats),
-            "CCUP, new concept, factor cached": _milliseconds(lambda: fit(t_f, factor, lam=LAM), repeats),
-            "CCUP, new concept taken out of the vocabulary's factor": _milliseconds(
+            "new strength, any form": _milliseconds(lambda: projection.at(0.5), repeats),
+            "consistent, new concept, factor cached": _milliseconds(lambda: fit(t_f, factor, lam=LAM), repeats),
+            "consistent, new concept taken out of the vocabulary's factor": _milliseconds(
                 lambda: fit(t_f, downdated, lam=LAM), repeats
             ),
-            "CCUP, factor and solve": _milliseconds(
+            "paired, new concept taken out of the vocabulary's factors": _milliseconds(
+                lambda: paired.fit([t_f], around, lam=LAM), repeats
+            ),
+            "consistent, factor and solve": _milliseconds(
                 lambda: fit(t_f, RetainFactor.fit(t_r, MU), lam=LAM), max(3, repeats // 4)
             ),
             "`torch.linalg.solve`, same system": _milliseconds(
@@ -57,10 +62,10 @@ def run(quick: bool = False) -> Table:
         }
     finally:
         torch.set_num_threads(threads)
-    reference = timed["CCUP, new concept, factor cached"]
+    reference = timed["consistent, new concept, factor cached"]
     return Table(
         name="speed",
-        columns=("step", "median ms", "× CCUP with its factor cached"),
+        columns=("step", "median ms", "× consistent with its factor cached"),
         rows=tuple((name, f"{ms:.3g}", f"{ms / reference:.3g}") for name, ms in timed.items()),
         note=f"d = {DIMENSION}, {RETAINED:,} retained and {FORGOTTEN} forget texts, one thread, seed 0, "
         f"median of {repeats} (the slow ones of fewer); {machine()}.",

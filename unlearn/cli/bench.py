@@ -9,7 +9,9 @@ from importlib import import_module
 from pathlib import Path
 
 HELP = "Measure speed and quality; optionally write the tables into a page."
-BENCHES = ("speed", "ccup", "cliperase", "ablation", "generation", "drawing", "index", "app", "load", "sessions")
+BENCHES = ("methods", "attacks", "generation", "speed", "drawing", "index", "app", "load", "sessions")
+#: Those that take a model and a data set, and that go on where they were.
+OF_ANY_MODEL = ("methods", "attacks")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--write", type=Path, metavar="PAGE", help="replace the blocks <!-- bench:NAME --> of a page")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the tables as JSON")
+    any_model = parser.add_argument_group(" and ".join(OF_ANY_MODEL))
+    any_model.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
+    any_model.add_argument(
+        "--dataset", default="bundled", metavar="SOURCE", help="pictures, as `erase --pictures` takes them"
+    )
+    any_model.add_argument(
+        "--resume", type=Path, metavar="FILE", help="write every measurement there, and do not measure it again"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -30,7 +40,10 @@ def run(arguments: argparse.Namespace) -> None:
 
     tables: list[Table] = []
     for name in [require_choice("NAME", name, BENCHES) for name in arguments.names] or BENCHES:
-        table = import_module(f"unlearn.bench.{name}").run(quick=arguments.quick)
+        options = (
+            {key: getattr(arguments, key) for key in ("model", "dataset", "resume")} if name in OF_ANY_MODEL else {}
+        )
+        table = import_module(f"unlearn.bench.{name}").run(quick=arguments.quick, **options)
         print(f"\n## {name}\n\n{table.markdown()}")
         tables.append(table)
     if arguments.write is not None:

@@ -1,0 +1,228 @@
+"""Every method on the same sets of concepts: what it forgets, what it keeps, whom it hurts, and what it costs."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean, median
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import torch
+from tqdm import tqdm
+
+from unlearn.bench.measurements import Measurements
+from unlearn.bench.sets import SEED, forget_sets, known_concepts
+from unlearn.bench.table import Table, machine
+from unlearn.concepts import select
+from unlearn.encoders import OpenClipEncoder, TextImageEncoder, weights_checksum
+from unlearn.erasers.methods import METHODS, Task, fit
+from unlearn.errors import JobError
+from unlearn.evaluation.intervals import bootstrap
+from unlearn.evaluation.neighbours import nearest_neighbours
+from unlearn.evaluation.quality import evaluate_edit
+from unlearn.evaluation.zero_shot import evaluate_zero_shot
+from unlearn.finetuning.sources import BUNDLED, training_data
+from unlearn.gallery import Gallery, restore_features
+from unlearn.jobs import drive
+from unlearn.loading import load_clip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from unlearn.finetuning.sources import TrainingData
+
+#: Concepts erased at once, and how many such sets.
+PLAN = {1: 20, 5: 5, 20: 3, 100: 1}
+#: Neighbours looked at of each single concept, and the fall of top-1 that counts as hurt.
+NEIGHBOURS, HURT = 6, 0.05
+#: What the papers print, for whoever runs their settings.
+PUBLISHED = {
+    "cifar100": "Published (CLIPErase, arXiv 2410.23330): forget 86.08 → 0.00 %, retain 72.85 → 90.99 %.",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """The model and the pictures that all methods are measured on."""
+
+    encoder: OpenClipEncoder
+    data: TrainingData
+    checksum: str = field(default="")
+
+    @classmethod
+    def load(cls, model: str, dataset: str) -> Bench:
+        """Load both.
+
+        Raises:
+            ModelError, PictureError: one of them cannot be had.
+        """
+        encoder = load_clip(model)
+        restore_features(encoder)
+        return cls(encoder, training_data(dataset, ()), weights_checksum(encoder.model))
+
+    def measure(self, method: str, forget: Sequence[str], seed: int) -> dict[str, Any]:
+        """Erase ``forget`` with ``method`` and measure before and after; accuracies as fractions.
+
+        Raises:
+            JobError: the base model was changed.
+        """
+        selection = select(forget, vocabulary=self.data.vocabulary)
+        task = Task(self.encoder, selection, self.data.vocabulary, self.data.train, self.data.test, seed)
+        started = time.perf_counter()
+        with peak_memory() as peak:
+            erasure = drive(fit(method, task))
+        seconds = time.perf_counter() - started
+        edited = erasure.apply(self.encoder)
+        quality = evaluate_edit(
+            self.encoder, edited, self.data.test, forget=forget, vocabulary=self.data.vocabulary, seed=seed
+        )
+        measured = {
+            "forget": [quality.top1["forget"].before.mean, quality.top1["forget"].after.mean],
+            "retain": [quality.top1["retain"].before.mean, quality.top1["retain"].after.mean],
+            "among_few": quality.among_few.after.mean,
+            "harmonic_mean": quality.harmonic_mean,
+            "recall": quality.recall["text_to_image"]["retain"][10].difference.mean,
+            "seconds": seconds,
+            "peak_mib": peak(),
+            "bytes": _size(erasure),
+        }
+        if len(forget) == 1:
+            measured["neighbours"] = self._falls(edited, forget[0])
+        if weights_checksum(self.encoder.model) != self.checksum:
+            raise JobError("The base model's weights changed.")
+        return measured
+
+    def _falls(self, edited: TextImageEncoder, concept: str) -> list[float]:
+        """Fall of top-1 of each of the concept's neighbours, on all of their pictures."""
+        names = self.data.vocabulary.names
+        others = [name for name in names if name != concept]
+        near = {neighbour.name for neighbour in nearest_neighbours(self.encoder, [concept], others, NEIGHBOURS)}
+        falls: dict[str, float] = {}
+        pictures = (*self.data.test, *self.data.train)
+        shown = Gallery("neighbours", tuple(picture for picture in pictures if picture.concept in near))
+        if len(shown):
+            before, after = (
+                evaluate_zero_shot(model, shown, classnames=names).per_class for model in (self.encoder, edited)
+            )
+            falls = {name: before[name].top1 - after[name].top1 for name in before}
+        return list(falls.values())
+
+
+def run(quick: bool = False, *, model: str = "pocket", dataset: str = BUNDLED, resume: Path | None = None) -> Table:
+    """Measure every method on every set; with ``resume`` what that file holds is not measured again."""
+    bench = Bench.load(model, dataset)
+    known = known_concepts(bench.encoder, bench.data)
+    plan = {1: 2, 5: 1} if quick else {size: count for size, count in PLAN.items() if size < len(known)}
+    sets = {size: forget_sets(known, size, count) for size, count in plan.items()}
+    measurements = Measurements(resume)
+    found: dict[str, dict[int, list[dict[str, Any]]]] = {}
+    with tqdm(total=len(METHODS) * sum(plan.values()), desc="methods", unit="erasure") as bar:
+        for method in METHODS:
+            found[method] = {size: [] for size in sets}
+            for size, chosen in sets.items():
+                for seed, forget in enumerate(chosen):
+                    name = f"{model} {dataset} {method} {seed} {' | '.join(forget)}"
+                    found[method][size].append(
+                        measurements.get(name, lambda f=forget, s=seed, m=method: bench.measure(m, f, s))  # type: ignore[misc]
+                    )
+                    bar.update()
+    return _table(bench, dataset, len(known), found)
+
+
+def _table(bench: Bench, dataset: str, known: int, found: dict[str, dict[int, list[dict[str, Any]]]]) -> Table:
+    sizes = list(next(iter(found.values())))
+    first = next(iter(found.values()))
+    sizes_and_counts = ", ".join(f"{len(runs)} of {size}" for size, runs in first.items())
+    before = "; ".join(
+        f"{_percent([run['forget'][0] for run in runs])}, {_percent([run['retain'][0] for run in runs])}"
+        for runs in first.values()
+    )
+    note = (
+        "Left: top-1 on the erased; among 5: the same where each label has only four others beside it, chance is 20; "
+        "others: change of top-1 on all other pictures, in points, with its 95 % bootstrap interval over sets. "
+        f"{bench.encoder.name}, {len(bench.data.test)} pictures that no method saw, "
+        f"{len(bench.data.vocabulary.names)} labels offered, erased ones included; {sizes_and_counts} concepts, drawn "
+        f"with seed {SEED} from the {known} that the model knows; before any edit erased, others: {before} %. "
+        f"Neighbours hurt: of the {NEIGHBOURS} nearest to each single concept, those whose top-1 on all their pictures "
+        f"fell by more than {HURT:.0%}. Harmonic mean: of forgetting and retention, over all sets. Recall@10: change "
+        "of text → picture retrieval of the others, in points. Seconds: median to erase one concept, evaluation apart; "
+        "MiB: most that this took beside the model. "
+        f"{machine()}, {torch.get_num_threads()} threads. {PUBLISHED.get(dataset, '')}"
+    ).strip()
+    return Table(
+        name="methods",
+        columns=(
+            "method",
+            *(f"{size} at once: left %, among 5 %, others" for size in sizes),
+            "neighbours hurt",
+            "harmonic mean",
+            "recall@10",
+            "seconds",
+            "MiB",
+            "edit, kB",
+        ),
+        rows=tuple(_row(METHODS[method].label, runs) for method, runs in found.items()),
+        note=note,
+    )
+
+
+def _row(label: str, found: dict[int, list[dict[str, Any]]]) -> tuple[str, ...]:
+    everything = [run for runs in found.values() for run in runs]
+    single = found[1]
+    falls = [fall for run in single for fall in run["neighbours"]]
+    return (
+        label,
+        *(_cell(runs) for runs in found.values()),
+        f"{sum(fall > HURT for fall in falls)} of {len(falls)}",
+        f"{fmean(run['harmonic_mean'] for run in everything):.3f}",
+        f"{100 * fmean(run['recall'] for run in everything):+.1f}",
+        f"{median(run['seconds'] for run in single):.2g}",
+        f"{max(run['peak_mib'] for run in single):.0f}",
+        f"{median(run['bytes'] for run in single) / 1000:,.0f}",
+    )
+
+
+def _cell(runs: list[dict[str, Any]]) -> str:
+    moved = bootstrap(torch.tensor([100 * (run["retain"][1] - run["retain"][0]) for run in runs]), seed=SEED)
+    spread = "" if math.isnan(moved.low) else f" [{moved.low:+.1f}, {moved.high:+.1f}]"
+    left, few = (_percent(values) for values in ([r["forget"][1] for r in runs], [r["among_few"] for r in runs]))
+    return f"{left}, {few}, {moved.mean:+.1f}{spread}"
+
+
+def _percent(values: Sequence[float]) -> str:
+    return f"{100 * fmean(values):.1f}"
+
+
+def _size(erasure: Any) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "edit.safetensors"
+        erasure.save(path)
+        return path.stat().st_size
+
+
+@contextmanager
+def peak_memory(every: float = 0.02) -> Iterator[Callable[[], float]]:
+    """Gives, after the block, the most memory in MiB that the process held beyond what it held before."""
+    process, done = psutil.Process(), threading.Event()
+    before = most = process.memory_info().rss
+
+    def watch() -> None:
+        nonlocal most
+        while not done.wait(every):
+            most = max(most, process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield lambda: (most - before) / 2**20
+    finally:
+        most = max(most, process.memory_info().rss)
+        done.set()
+        watcher.join()

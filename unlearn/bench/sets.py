@@ -1,0 +1,29 @@
+"""What is erased in the benchmarks: sets of concepts that the model knows, drawn with a fixed seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from unlearn.encoders import TextImageEncoder
+from unlearn.evaluation.zero_shot import evaluate_zero_shot
+from unlearn.finetuning.sources import TrainingData
+
+#: Not one of those on which defaults were chosen.
+SEED = 7
+
+
+def known_concepts(encoder: TextImageEncoder, data: TrainingData) -> list[str]:
+    """The concepts that can be measured and trained on: recognised at least once, and shown in training pictures."""
+    report = evaluate_zero_shot(
+        encoder, data.test, classnames=data.vocabulary.names, templates=data.vocabulary.templates
+    )
+    shown = set(data.train.concepts)
+    return [name for name, accuracy in report.per_class.items() if accuracy.top1 > 0 and name in shown]
+
+
+def forget_sets(names: Sequence[str], size: int, count: int) -> list[tuple[str, ...]]:
+    """``count`` sets of ``size`` names, drawn without repetition inside a set."""
+    generator = torch.Generator().manual_seed(SEED + size)
+    return [tuple(names[i] for i in torch.randperm(len(names), generator=generator)[:size]) for _ in range(count)]
