@@ -101,8 +101,7 @@ class Gallery:
 @lru_cache(maxsize=4)
 def bundled_gallery(path: Path = BUNDLED) -> Gallery:
     """The gallery that ships with the app: a zip with ``metadata.jsonl``, as Hugging Face's imagefolder reads it."""
-    with zipfile.ZipFile(path) as archive:
-        entries = [json.loads(line) for line in archive.read("metadata.jsonl").decode().splitlines() if line]
+    entries = [json.loads(line) for line in _archive(path).read("metadata.jsonl").decode().splitlines() if line]
     return Gallery(
         "bundled",
         tuple(
@@ -122,11 +121,13 @@ def bundled_gallery(path: Path = BUNDLED) -> Gallery:
 
 
 def _zip_loader(path: Path, member: str) -> Callable[[], Image.Image]:
-    def load() -> Image.Image:
-        with zipfile.ZipFile(path) as archive:
-            return open_picture(archive.read(member), name=member)
+    return lambda: open_picture(_archive(path).read(member), name=member)
 
-    return load
+
+@lru_cache(maxsize=4)
+def _archive(path: Path) -> zipfile.ZipFile:
+    """An archive that stays open: reading its table of contents takes longer than a picture does."""
+    return zipfile.ZipFile(path)
 
 
 def folder_gallery(folder: str | Path) -> Gallery:
@@ -178,6 +179,11 @@ def image_features(
         return torch.cat(rows)
 
     return gallery.features.get(encoder, WHOLE, compute)
+
+
+def remember_features(encoder: TextImageEncoder, gallery: Gallery, features: Tensor) -> None:
+    """Put embeddings of ``gallery`` that were computed in another way, (n, embed_dim), where they are looked up."""
+    _features.get(encoder, gallery, lambda: features)
 
 
 def save_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) -> None:

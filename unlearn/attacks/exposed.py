@@ -19,6 +19,7 @@ from unlearn.attacks.split import Split
 from unlearn.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.finetuning.prepared import Frozen, Preparation
 from unlearn.finetuning.trainable import Projections
+from unlearn.gallery import Gallery
 from unlearn.jobs import drive
 from unlearn.projections import FinalProjection, final_projection
 from unlearn.weights import baked
@@ -68,6 +69,11 @@ class Exposed:
         """Features of a split's pictures before the final projection, the concept's own first, (n, width)."""
         own, some = drive(self._pictures.pictures([split.own, split.some]))
         return torch.cat([_inputs(own), _inputs(some)[split.others]])
+
+    def gallery_features(self, gallery: Gallery) -> Tensor:
+        """Embeddings of all pictures of ``gallery``, (n, embed_dim), unit norm."""
+        (prepared,) = drive(self._pictures.pictures([gallery]))
+        return self.image_features(_inputs(prepared))
 
     def image_features(self, hidden: Tensor) -> Tensor:
         """Embeddings of pictures from their ``hidden`` features, (n, embed_dim), unit norm."""

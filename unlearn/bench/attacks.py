@@ -16,11 +16,11 @@ from unlearn.attacks import casts, probes, relearning, soft_prompt, words
 from unlearn.attacks.finding import Finding
 from unlearn.attacks.suspect import Suspect
 from unlearn.bench.measurements import Measurements
-from unlearn.bench.methods import METHODS, Bench
+from unlearn.bench.methods import Bench
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine
 from unlearn.concepts import select
-from unlearn.erasers.methods import Task, fit
+from unlearn.erasers.methods import METHODS, Task, fit
 from unlearn.evaluation.intervals import bootstrap
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.jobs import drive
@@ -63,7 +63,7 @@ def run(quick: bool = False, *, model: str = "pocket", dataset: str = BUNDLED, r
     """Attack every method's edit of every concept; with ``resume`` what that file holds is not measured again."""
     bench = Bench.load(model, dataset)
     concepts = [name for (name,) in forget_sets(known_concepts(bench.encoder, bench.data), 1, 1 if quick else CONCEPTS)]
-    methods = ("none", "consistent", "paired") if quick else tuple(METHODS)
+    methods = ("none", "consistent", "ccup") if quick else tuple(METHODS)
     measurements = Measurements(resume)
     found: dict[str, list[dict[str, Any]]] = {method: [] for method in methods}
     with tqdm(total=len(methods) * len(concepts), desc="attacks", unit="edit") as bar:

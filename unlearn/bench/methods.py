@@ -15,21 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
+from unlearn.attacks.exposed import Exposed
 from unlearn.bench.measurements import Measurements
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine
 from unlearn.concepts import select
-from unlearn.encoders import OpenClipEncoder, TextImageEncoder, weights_checksum
+from unlearn.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder, class_embeddings, weights_checksum
 from unlearn.erasers.methods import METHODS, Task, fit
 from unlearn.errors import JobError
 from unlearn.evaluation.intervals import bootstrap
 from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.evaluation.quality import evaluate_edit
-from unlearn.evaluation.zero_shot import evaluate_zero_shot
+from unlearn.evaluation.zero_shot import true_label_ranks
 from unlearn.finetuning.sources import BUNDLED, training_data
-from unlearn.gallery import Gallery, restore_features
+from unlearn.gallery import Gallery, image_features, remember_features, restore_features
 from unlearn.jobs import drive
 from unlearn.loading import load_clip
 
@@ -80,6 +82,7 @@ class Bench:
             erasure = drive(fit(method, task))
         seconds = time.perf_counter() - started
         edited = erasure.apply(self.encoder)
+        self._spare_encoding(edited)
         quality = evaluate_edit(
             self.encoder, edited, self.data.test, forget=forget, vocabulary=self.data.vocabulary, seed=seed
         )
@@ -99,20 +102,35 @@ class Bench:
             raise JobError("The base model's weights changed.")
         return measured
 
+    def _spare_encoding(self, edited: TextImageEncoder) -> None:
+        """Tell a fine-tuned model its pictures' embeddings, from what leads up to the projections that were trained."""
+        tuned = edited
+        while isinstance(tuned, EditedEncoder):
+            tuned = tuned.base
+        if tuned is not self.encoder:
+            exposed = Exposed.of(tuned, self.encoder)
+            for gallery in (self.data.test, self.data.train):
+                remember_features(tuned, gallery, exposed.gallery_features(gallery))
+
     def _falls(self, edited: TextImageEncoder, concept: str) -> list[float]:
         """Fall of top-1 of each of the concept's neighbours, on all of their pictures."""
         names = self.data.vocabulary.names
         others = [name for name in names if name != concept]
-        near = {neighbour.name for neighbour in nearest_neighbours(self.encoder, [concept], others, NEIGHBOURS)}
-        falls: dict[str, float] = {}
-        pictures = (*self.data.test, *self.data.train)
-        shown = Gallery("neighbours", tuple(picture for picture in pictures if picture.concept in near))
-        if len(shown):
-            before, after = (
-                evaluate_zero_shot(model, shown, classnames=names).per_class for model in (self.encoder, edited)
-            )
-            falls = {name: before[name].top1 - after[name].top1 for name in before}
-        return list(falls.values())
+        near = [neighbour.name for neighbour in nearest_neighbours(self.encoder, [concept], others, NEIGHBOURS)]
+        before, after = (self._hits(model, near) for model in (self.encoder, edited))
+        return [before[name] - after[name] for name in near if name in before]
+
+    def _hits(self, model: TextImageEncoder, names: Sequence[str]) -> dict[str, float]:
+        """Top-1 on each concept's pictures in any style, those to train on included."""
+        hits = torch.cat([self._first(model, gallery) for gallery in (self.data.test, self.data.train)])
+        targets = torch.cat([gallery.targets(names) for gallery in (self.data.test, self.data.train)])
+        return {name: float(hits[targets == i].float().mean()) for i, name in enumerate(names) if i in targets}
+
+    def _first(self, model: TextImageEncoder, gallery: Gallery) -> Tensor:
+        """Whether each picture's own label comes first, (n,)."""
+        vocabulary = self.data.vocabulary
+        classes = class_embeddings(model, vocabulary.names, vocabulary.templates)
+        return true_label_ranks(image_features(model, gallery), classes, gallery.targets(vocabulary.names)) < 1
 
 
 def run(quick: bool = False, *, model: str = "pocket", dataset: str = BUNDLED, resume: Path | None = None) -> Table:

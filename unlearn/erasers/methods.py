@@ -107,14 +107,15 @@ def _stacked(task: Task) -> Fitting:
 METHODS = {
     "none": Method("No edit", _baseline("none")),
     "random": Method("Random directions", _baseline("random")),
-    "nullspace": Method("CCUP, nullspace", _ccup(mode="nullspace")),
-    "consistent": Method("CCUP, consistent", _ccup(mode="consistent")),
-    "ccup": Method("CCUP", _ccup()),
+    "nullspace": Method("CCUP, nullspace (paper)", _ccup(mode="nullspace")),
+    "consistent": Method("CCUP, consistent (paper)", _ccup(mode="consistent")),
+    "ccup": Method("CCUP, paired (default)", _ccup()),
     "leace": Method("LEACE", _baseline("leace")),
     "forgetting_only": Method(
         "CLIPErase, forgetting alone", _cliperase(retention_weight=0.0, consistency_weight=0.0), trains=True
     ),
-    "gradient_ascent": Method("Gradient ascent", _cliperase(forgetting="gradient_ascent"), trains=True),
-    "cliperase": Method("CLIPErase", _cliperase(), trains=True),
+    "without_consistency": Method("CLIPErase, no consistency", _cliperase(consistency_weight=0.0), trains=True),
+    "gradient_ascent": Method("CLIPErase, gradient ascent", _cliperase(forgetting="gradient_ascent"), trains=True),
+    "cliperase": Method("CLIPErase (paper)", _cliperase(), trains=True),
     "stacked": Method("CLIPErase + CCUP", _stacked, trains=True),
 }

@@ -68,7 +68,9 @@ def evaluate_edit(
         seed: of the intervals, and of the labels drawn for ``among_few``.
     """
     offered = {name.casefold() for name in vocabulary.names}
-    shown = gallery.where(lambda picture: picture.concept.casefold() in offered)
+    known = offered.issuperset(name.casefold() for name in gallery.concepts)
+    # The gallery itself where that is possible: its pictures have been encoded before.
+    shown = gallery if known else gallery.where(lambda picture: picture.concept.casefold() in offered)
     erased = {name.casefold() for name in forget}
     forgotten = torch.tensor([picture.concept.casefold() in erased for picture in shown], dtype=torch.bool)
     parts = {"forget": forgotten, "retain": ~forgotten}
