@@ -88,7 +88,7 @@ def test_methods_stand_side_by_side(services: Services, visitor: Visitor):
     assert isinstance(status.result, Compared), status.message
     by_label = {outcome.label: outcome for outcome in status.result.outcomes}
     assert set(by_label) == {method.label for method in METHODS.values() if not method.trains}
-    assert by_label["No edit"].parameters <= by_label["CCUP"].parameters
+    assert by_label["No edit"].parameters <= by_label["CCUP, paired (default)"].parameters
     assert by_label["No edit"].forget == 1.0
     table = audit_markup.compared(status.result)
     assert all(label in table for label in by_label)
