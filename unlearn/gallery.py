@@ -183,7 +183,7 @@ def image_features(
 
 def remember_features(encoder: TextImageEncoder, gallery: Gallery, features: Tensor) -> None:
     """Put embeddings of ``gallery`` that were computed in another way, (n, embed_dim), where they are looked up."""
-    _features.get(encoder, gallery, lambda: features)
+    gallery.features.get(encoder, WHOLE, lambda: features)
 
 
 def save_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) -> None:
