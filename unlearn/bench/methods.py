@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +37,7 @@ from unlearn.loading import load_clip
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from unlearn.export.edit_file import Erasure
     from unlearn.finetuning.sources import TrainingData
 
 #: Concepts erased at once, and how many such sets.
@@ -218,11 +218,8 @@ def _percent(values: Sequence[float]) -> str:
     return f"{100 * fmean(values):.1f}"
 
 
-def _size(erasure: Any) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "edit.safetensors"
-        erasure.save(path)
-        return path.stat().st_size
+def _size(erasure: Erasure) -> int:
+    return sum(tensor.nbytes for tensor in erasure.tensors.values())
 
 
 @contextmanager
