@@ -15,14 +15,22 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from unlearn.attacks.exposed import Exposed
 from unlearn.bench.measurements import Measurements
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine
-from unlearn.concepts import select
-from unlearn.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder, class_embeddings, weights_checksum
+from unlearn.concepts import prompts, select
+from unlearn.encoders import (
+    EditedEncoder,
+    OpenClipEncoder,
+    TextImageEncoder,
+    class_embeddings,
+    remember_classes,
+    weights_checksum,
+)
 from unlearn.erasers.methods import METHODS, Task, fit
 from unlearn.errors import JobError
 from unlearn.evaluation.intervals import bootstrap
@@ -103,14 +111,20 @@ class Bench:
         return measured
 
     def _spare_encoding(self, edited: TextImageEncoder) -> None:
-        """Tell a fine-tuned model its pictures' embeddings, from what leads up to the projections that were trained."""
+        """Tell a fine-tuned model its embeddings, from what leads up to the projections that were trained."""
         tuned = edited
         while isinstance(tuned, EditedEncoder):
             tuned = tuned.base
-        if tuned is not self.encoder:
-            exposed = Exposed.of(tuned, self.encoder)
-            for gallery in (self.data.test, self.data.train):
-                remember_features(tuned, gallery, exposed.gallery_features(gallery))
+        if tuned is self.encoder:
+            return
+        exposed, base = Exposed.of(tuned, self.encoder), Exposed.of(self.encoder, self.encoder)
+        for gallery in (self.data.test, self.data.train):
+            remember_features(tuned, gallery, exposed.gallery_features(gallery))
+        vocabulary, captions = self.data.vocabulary, tuple(dict.fromkeys(self.data.test.captions))
+        for names, templates in ((vocabulary.names, vocabulary.templates), (captions, ("{}",))):
+            texts = [prompt for name in names for prompt in prompts(name, templates)]
+            features = exposed.text_features(base.text_hidden(texts)).view(len(names), len(templates), -1)
+            remember_classes(tuned, names, F.normalize(features.mean(dim=1), dim=-1), templates)
 
     def _falls(self, edited: TextImageEncoder, concept: str) -> list[float]:
         """Fall of top-1 of each of the concept's neighbours, on all of their pictures."""

@@ -1,0 +1,55 @@
+"""The benchmark of methods: what it tells a fine-tuned model is what the model would have computed."""
+
+from __future__ import annotations
+
+import torch
+
+from unlearn.bench.methods import Bench, peak_memory
+from unlearn.concepts import select
+from unlearn.encoders import class_embeddings, weights_checksum
+from unlearn.erasers import cliperase
+from unlearn.erasers.methods import METHODS
+from unlearn.finetuning.sources import TrainingData
+from unlearn.gallery import Gallery, image_features
+from unlearn.jobs import drive
+
+
+def bench_of(toy, toy_gallery, toy_vocabulary) -> Bench:
+    data = TrainingData(toy_gallery.train, toy_gallery.test, toy_vocabulary)
+    return Bench(toy, data, weights_checksum(toy.model))
+
+
+def test_embeddings_are_the_models_own(toy, toy_gallery, toy_vocabulary):
+    bench = bench_of(toy, toy_gallery, toy_vocabulary)
+    run = cliperase.train(
+        toy,
+        select("frog", vocabulary=toy_vocabulary),
+        cliperase.Settings.of(steps=5),
+        galleries=[toy_gallery.train],
+        probe=toy_gallery.test,
+        classnames=toy_vocabulary.names,
+    )
+    erasure = drive(run)
+    told, own = erasure.apply(toy), erasure.apply(toy)
+    bench._spare_encoding(told)
+    afresh = Gallery("the same pictures", toy_gallery.test.pictures)
+    torch.testing.assert_close(image_features(told, bench.data.test), image_features(own, afresh), atol=1e-5, rtol=0)
+    names = toy_vocabulary.names
+    torch.testing.assert_close(class_embeddings(told, names), class_embeddings(own, names), atol=1e-5, rtol=0)
+
+
+def test_every_method_that_does_not_train_is_measured(toy, toy_gallery, toy_vocabulary):
+    bench = bench_of(toy, toy_gallery, toy_vocabulary)
+    measured = {name: bench.measure(name, ("frog",), 0) for name, method in METHODS.items() if not method.trains}
+    assert measured["none"]["forget"] == [1.0, 1.0]
+    assert measured["none"]["bytes"] == 0 < measured["ccup"]["bytes"]
+    assert measured["nullspace"]["forget"][1] == 0.0
+    assert measured["ccup"]["forget"][1] <= 0.25, "about chance among six labels"
+    assert len(measured["ccup"]["neighbours"]) == 5
+
+
+def test_the_peak_counts_what_is_freed_again():
+    with peak_memory(every=0.001) as peak:
+        block = torch.ones(30_000_000)
+        del block
+    assert peak() > 0
