@@ -79,7 +79,7 @@ def test_every_requirement_has_a_lower_bound_and_ends_at_the_next_major(requirem
 
 def test_the_container_copies_what_the_app_needs_and_nothing_else():
     copied = re.findall(r"^COPY (?:--\S+ )?(\S+)", DOCKERFILE, re.MULTILINE)
-    assert copied == ["requirements.txt", "app.py", "unlearn", "assets"]
+    assert copied == ["requirements.txt", "app.py", "unlearn", "assets", "examples"]
     kept = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert kept[0] == "*"
     assert {line[1:] for line in kept if line.startswith("!")} == set(copied)

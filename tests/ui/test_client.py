@@ -22,7 +22,7 @@ def cat(tmp_path: Path) -> Path:
 def test_the_endpoints_are_documented(client: Client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     compared = {"/erase", "/zero_shot", "/retrieve", "/trade_off", "/cliperase", "/generate", "/cancel"}
-    assert set(endpoints) >= compared | {"/export", "/import", "/link"}
+    assert set(endpoints) >= compared | {"/link"}
     assert all(len(endpoint["description"]) > 80 for endpoint in endpoints.values())
     assert [p["parameter_name"] for p in endpoints["/erase"]["parameters"]] == [
         "forget", "strength", "mode", "side", "retain", "own_retain", "lam", "mu", "synonyms",

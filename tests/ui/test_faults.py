@@ -26,7 +26,9 @@ from PIL import Image
 def process_of(address: str) -> psutil.Process:
     """The process that :func:`conftest.served` started for ``address``."""
     port = address.rsplit(":", 1)[1]
-    return next(child for child in psutil.Process().children() if child.environ().get("UNLEARN_PORT") == port)
+    # Other tests' children may have ended, and have no environment any more.
+    living = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    return next(child for child in living if child.environ().get("UNLEARN_PORT") == port)
 
 
 @contextmanager

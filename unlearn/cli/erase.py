@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 #: The names in :data:`unlearn.erasers.methods.METHODS`, which takes seconds to import.
 METHODS = (
-    "none", "random", "nullspace", "consistent", "ccup", "leace", "forgetting_only", "gradient_ascent", "cliperase",
-    "stacked",
+    "none", "random", "nullspace", "consistent", "ccup", "leace", "forgetting_only", "without_consistency",
+    "gradient_ascent", "cliperase", "stacked",
 )  # fmt: skip
 HELP = "Erase concepts from a CLIP model and write the edited checkpoint and a record of it."
 
