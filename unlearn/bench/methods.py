@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from unlearn.finetuning.sources import TrainingData
 
 #: Concepts erased at once, and how many such sets.
-PLAN = {1: 20, 5: 5, 20: 3, 100: 1}
+PLAN = {1: 20, 5: 5, 20: 6, 100: 2}
 #: Neighbours looked at of each single concept, and the fall of top-1 that counts as hurt.
 NEIGHBOURS, HURT = 6, 0.05
 #: What the papers print, for whoever runs their settings.
