@@ -25,7 +25,7 @@ from unlearn.evaluation.intervals import bootstrap
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.jobs import drive
 
-CONCEPTS = 10
+CONCEPTS = 5
 #: What is attacked, of :data:`unlearn.erasers.methods.METHODS`.
 ATTACKED = ("none", "nullspace", "consistent", "ccup", "leace", "cliperase", "stacked")
 Attack = Callable[[Suspect], Finding]
