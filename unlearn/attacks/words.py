@@ -80,9 +80,7 @@ def _found(suspect: Suspect, wording: str) -> Row:
     templates = ("{}",) if " " in wording else suspect.vocabulary.templates
     shown = _shown(suspect)
     before, after, control = (
-        area(
-            similarity(image_features(model, suspect.test), class_embeddings(model, [wording], templates))[:, 0], shown
-        )
+        area(_scores(model, suspect.test, wording, templates), shown)
         for model in (suspect.original, suspect.edited, suspect.control)
     )
     return Row(wording, before, after, control)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
@@ -64,7 +64,7 @@ class Bench:
 
     encoder: OpenClipEncoder
     data: TrainingData
-    checksum: str = field(default="")
+    checksum: str
 
     @classmethod
     def load(cls, model: str, dataset: str) -> Bench:

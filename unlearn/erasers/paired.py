@@ -114,11 +114,13 @@ def _functionals(centres: Tensor, pictures: RetainFactor) -> Tensor:
 
 def _directions(centres: Tensor, texts: Sequence[Tensor], words: RetainFactor, lam: float) -> Tensor:
     """R, (d, k): by Woodbury's identity each r_k costs a system as small as the concept has texts."""
-    directions = []
-    for centre, columns in zip(centres.T, texts, strict=True):
+    # All at once: texts taken out of the factor cost the same for one column as for many.
+    solved = words.solve(torch.cat([centres, *texts], dim=1))
+    directions, start = [], len(texts)
+    for k, columns in enumerate(texts):
         m = columns.shape[1]
-        solved = words.solve(torch.cat([centre[:, None], columns], dim=1))
-        free, reach = solved[:, 0], solved[:, 1:]
+        centre, free, reach = centres[:, k], solved[:, k], solved[:, start : start + m]
+        start += m
         inner = m / lam * torch.eye(m, dtype=torch.float64) + columns.T @ reach
         missing = (centre @ columns[:, 0]) - columns.T @ free
         directions.append(free + reach @ torch.linalg.solve(inner, missing))
