@@ -120,6 +120,9 @@ def test_curves_are_kept_while_only_the_strength_moves(services: Services):
     assert heard == [(i, len(heard)) for i in range(1, len(heard) + 1)]
     weaker = Session(erasure=session.erasure.at(0.3), trade_off=curves)
     assert trade_offs.measure(services, weaker) is curves
+    assert curves.interference.names[0] == "cat"
+    own, others = curves.interference.probability[0, 0], curves.interference.probability[0, 1:]
+    assert own < -0.3 < 5 * others.min()
     other = Session(erasure=erased(services, "dog").erasure, trade_off=curves)
     assert not trade_offs.holds(services, other)
     assert trade_offs.measure(services, other) is not curves

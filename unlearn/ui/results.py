@@ -72,17 +72,10 @@ class FoundCaption:
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a few concepts stand to one another.
-
-    Attributes:
-        names: the erased and those most at risk.
-        similarity: mean picture–text cosines, (names, names) with pictures as rows, by variant.
-        interference: what erasing each alone, in the same way, does to each.
-    """
+    """Mean picture–text cosines of a few concepts, (names, names) with pictures as rows, by variant."""
 
     names: tuple[str, ...]
     similarity: dict[str, Tensor]
-    interference: Interference
 
     @property
     def largest(self) -> float:
@@ -92,22 +85,23 @@ class Geometry:
 
 @dataclass(frozen=True)
 class TradeOff:
-    """The measured curves, and what they are of."""
+    """The measured curves, what they are of, and what its concepts do to each other, each erased alone and whole."""
 
     erasure: Erasure
     collection: Gallery
     by_strength: tuple[TradeOffPoint, ...]
     by_count: tuple[TradeOffPoint, ...]
+    interference: Interference
 
     def belongs_to(self, erasure: Erasure, collection: Gallery) -> bool:
         """Whether these are the curves of ``erasure``, whatever its strength and mode, on ``collection``."""
         return (
             collection is self.collection
             and erasure.selection == self.erasure.selection
-            and _beside_curves(erasure) == _beside_curves(self.erasure)
+            and beside_curves(erasure) == beside_curves(self.erasure)
         )
 
 
-def _beside_curves(erasure: Erasure) -> ErasureSettings:
-    """The settings of ``erasure`` that the curves do not run through."""
+def beside_curves(erasure: Erasure) -> ErasureSettings:
+    """The settings of ``erasure``, with the defaults for those that the curves run through."""
     return replace(erasure.settings, strength=1.0, mode="paired")

@@ -57,8 +57,8 @@ class TradeOffTab:
                 with gr.Column(min_width=300):
                     gr.HTML(
                         "<h3>Who is hurt by whom</h3>"
-                        "<p class='u-small'>Erase a row alone: how the right label's probability changes in pictures "
-                        "of each column.</p>"
+                        "<p class='u-small'>Erase a row alone, whole, in the paired form: how the right label's "
+                        "probability changes in pictures of each column.</p>"
                     )
                     interference = _plot(400, "interference")
         return cls(services, tab, note, measure, by_strength, by_count, before, after, own, interference)
@@ -69,16 +69,12 @@ class TradeOffTab:
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [
-            self.note,
-            self.measure,
-            self.by_strength,
-            self.by_count,
-            self.before,
-            self.after,
-            self.own,
-            self.interference,
-        ]
+        return [*self.measured, self.before, self.after, self.own]
+
+    @property
+    def measured(self) -> list[gr.components.Component]:
+        """What outlasts a move of the slider: the values of :meth:`curves`."""
+        return [self.note, self.measure, self.by_strength, self.by_count, self.interference]
 
     def render(self, session: Session) -> list[Any]:
         from unlearn.ui import trade_offs
@@ -93,21 +89,21 @@ class TradeOffTab:
             plots.similarity_matrix(before, geometry.names, session.erased, first, geometry.largest),
             plots.similarity_matrix(after, geometry.names, session.erased, last, geometry.largest),
             plots.own_similarity_bars(geometry.similarity, geometry.names, session.erased),
-            plots.interference_matrix(geometry.interference, session.erased),
         ]
 
     def curves(self, session: Session) -> list[Any]:
-        """The note, the button and the two charts, as last measured."""
+        """The note, the button and the charts, as last measured."""
         from unlearn.ui import trade_offs
 
         if session.trade_off is None or session.erasure is None:
-            return [gr.skip()] * 4
+            return [gr.skip()] * len(self.measured)
         current = trade_offs.holds(self.services(), session)
         return [
             _note(CURRENT if current else STALE),
             gr.update(visible=not current),
             plots.strength_curves(session.trade_off.by_strength, session.erasure.settings.strength),
             plots.count_curves(session.trade_off.by_count),
+            plots.interference_matrix(session.trade_off.interference, session.erased),
         ]
 
     def register_callbacks(self, visitor: gr.State) -> None:
@@ -117,7 +113,7 @@ class TradeOffTab:
         ) -> list[Any]:
             session = visitor.session
             if session.erasure is None:
-                return [_note(NOTHING), gr.skip(), gr.skip(), gr.skip()]
+                return [_note(NOTHING), *(gr.skip() for _ in self.measured[1:])]
             from unlearn.ui import trade_offs
 
             measured = trade_offs.measure(
@@ -131,8 +127,8 @@ class TradeOffTab:
             [self.tab.select, self.measure.click],
             on_screen(measure),
             visitor,
-            [self.note, self.measure, self.by_strength, self.by_count],
-            show_progress_on=[self.by_strength, self.by_count],
+            self.measured,
+            show_progress_on=[self.by_strength, self.by_count, self.interference],
             trigger_mode="once",
             api_visibility="private",
         )

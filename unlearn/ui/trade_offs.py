@@ -9,10 +9,10 @@ from unlearn.concepts import select
 from unlearn.encoders import TextImageEncoder
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError
-from unlearn.evaluation.interference import measure_interference
+from unlearn.evaluation.interference import Interference, measure_interference
 from unlearn.gallery import image_features
 from unlearn.trade_off import STRENGTHS, TradeOffPoint, image_text_similarity, sweep_count, sweep_strength
-from unlearn.ui.results import Geometry, TradeOff
+from unlearn.ui.results import Geometry, TradeOff, beside_curves
 from unlearn.ui.services import AT_RISK, Services
 from unlearn.ui.session import Session
 
@@ -47,7 +47,7 @@ def measure(services: Services, session: Session, watch: Callable[[int, int], No
 
     by_strength = counted(sweep_strength(*sweep, vocabulary=vocabulary), 0)
     by_count = counted(sweep_count(*sweep, vocabulary=vocabulary, counts=counts), len(by_strength))
-    return TradeOff(erasure, collection, by_strength, by_count)
+    return TradeOff(erasure, collection, by_strength, by_count, _interference(services, session, erasure))
 
 
 def holds(services: Services, session: Session) -> bool:
@@ -57,26 +57,42 @@ def holds(services: Services, session: Session) -> bool:
 
 
 def geometry(services: Services, session: Session) -> Geometry:
-    """Similarities of the erased concepts and their neighbours, and what each does to each.
+    """Similarities of the erased concepts and their neighbours.
 
     Raises:
         ConceptError: nothing is erased.
     """
-    erasure, encoder, vocabulary = _erased(session), services.encoder_of(session), services.vocabulary_of(session)
-    names = tuple(dict.fromkeys((*session.erased[:AT_RISK], *(near.name for near in services.at_risk(session)))))
-    collection = services.collection(session)
+    _erased(session)
+    names, vocabulary, collection = (
+        _compared(services, session),
+        services.vocabulary_of(session),
+        services.collection(session),
+    )
     targets = collection.targets(vocabulary.names)
     similarity = {
         variant: image_text_similarity(model, image_features(model, collection), targets, names, vocabulary)
         for variant, model in services.variants(session).items()
     }
+    return Geometry(names, similarity)
+
+
+def _interference(services: Services, session: Session, erasure: ccup.Erasure) -> Interference:
+    """What erasing each of the compared concepts alone does to each: a solve for each, so not for every slider move."""
+    encoder, vocabulary = services.encoder_of(session), services.vocabulary_of(session)
+    settings = beside_curves(erasure)
 
     def erase(name: str) -> TextImageEncoder:
         alone = select([name], vocabulary=vocabulary)
-        return ccup.erase(encoder, alone, erasure.settings, vocabulary=vocabulary).apply(encoder)
+        return ccup.erase(encoder, alone, settings, vocabulary=vocabulary).apply(encoder)
 
-    interference = measure_interference(encoder, erase, collection, names, vocabulary)
-    return Geometry(names, similarity, interference)
+    names, collection = _compared(services, session), services.collection(session)
+    return measure_interference(encoder, erase, collection, names, vocabulary)
+
+
+def _compared(services: Services, session: Session) -> tuple[str, ...]:
+    """The erased concepts and those most at risk."""
+    near = (neighbour.name for neighbour in services.at_risk(session))
+    return tuple(dict.fromkeys((*session.erased[:AT_RISK], *near)))
 
 
 def _erased(session: Session) -> ccup.Erasure:
