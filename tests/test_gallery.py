@@ -7,10 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from unlearn.concepts import select
+from unlearn.concepts import VERBATIM, select
+from unlearn.encoders import OpenClipEncoder, class_embeddings
 from unlearn.erasers import ccup
 from unlearn.errors import PictureError
-from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features
+from unlearn.evaluation.retrieval import evaluate_retrieval
+from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
+from unlearn.loading import load_clip
 
 
 def test_bundled_gallery_covers_the_vocabulary_with_licences(vocabulary):
@@ -22,10 +25,26 @@ def test_bundled_gallery_covers_the_vocabulary_with_licences(vocabulary):
     assert not {p.style for p in gallery.train} & {p.style for p in gallery.test}, "the test style was trained on"
 
 
-def test_shipped_embeddings_are_those_of_the_pictures(pocket, gallery):
+def test_shipped_embeddings_are_those_of_pictures_and_captions(pocket, gallery):
     chosen = [0, len(gallery) // 2, len(gallery) - 1]
     fresh = pocket.encode_image([gallery.pictures[i].load() for i in chosen])
     torch.testing.assert_close(image_features(pocket, gallery)[chosen], fresh, atol=1e-4, rtol=0)
+    captions = [gallery.distinct_captions[i] for i in (0, -1)]
+    shipped = class_embeddings(pocket, captions, VERBATIM)
+    torch.testing.assert_close(shipped, pocket.encode_text(captions), atol=1e-4, rtol=0)
+
+
+def test_a_fresh_app_has_nothing_to_encode(gallery, vocabulary, monkeypatch):
+    encoder = load_clip("pocket")
+    assert restore_features(encoder)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("an embedding that ships was computed")
+
+    monkeypatch.setattr(OpenClipEncoder, "encode_image", refuse)
+    monkeypatch.setattr(OpenClipEncoder, "encode_text", refuse)
+    class_embeddings(encoder, vocabulary.names)
+    evaluate_retrieval(encoder, gallery)
 
 
 def test_an_edit_encodes_no_picture_again(words, vocabulary):

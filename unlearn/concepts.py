@@ -15,6 +15,8 @@ from unlearn.errors import ConceptError
 
 #: Sentences a class name is put into; a class is the mean of them (Radford et al. 2021, section 3.1.4).
 TEMPLATES = ("{}", "a {}", "a photo of a {}", "a drawing of a {}", "a picture of a {}", "an icon of a {}")
+#: For what is a sentence already.
+VERBATIM = ("{}",)
 MAX_CONCEPT_LENGTH = 80
 MAX_CONCEPTS = 128
 

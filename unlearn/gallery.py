@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from unlearn.caching import PerEncoder
-from unlearn.concepts import TEMPLATES, load_vocabulary
+from unlearn.concepts import TEMPLATES, VERBATIM, load_vocabulary
 from unlearn.config import ASSETS
 from unlearn.encoders import (
     EditedEncoder,
@@ -72,6 +72,10 @@ class Gallery:
     @cached_property
     def captions(self) -> tuple[str, ...]:
         return tuple(picture.caption for picture in self.pictures)
+
+    @property
+    def distinct_captions(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.captions))
 
     @cached_property
     def test(self) -> Gallery:
@@ -187,12 +191,13 @@ def remember_features(encoder: TextImageEncoder, gallery: Gallery, features: Ten
 
 
 def save_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) -> None:
-    """Write what a fresh app would otherwise compute first: embeddings of the bundled gallery and vocabulary."""
+    """Write what a fresh app would otherwise compute first: embeddings of the bundled pictures, captions and words."""
     gallery, vocabulary = bundled_gallery(), load_vocabulary()
     tensors = {
         "test": image_features(encoder, gallery.test, progress=True),
         "train": image_features(encoder, gallery.train, progress=True),
         "classes": class_embeddings(encoder, vocabulary.names),
+        "captions": class_embeddings(encoder, gallery.test.distinct_captions, VERBATIM),
     }
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, _fingerprint(encoder))
 
@@ -212,6 +217,7 @@ def restore_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) ->
             name = "test" if part is gallery.test else "train"
             part.features.get(encoder, WHOLE, lambda name=name: file.get_tensor(name))  # type: ignore[misc]
         remember_classes(encoder, vocabulary.names, file.get_tensor("classes"))
+        remember_classes(encoder, gallery.test.distinct_captions, file.get_tensor("captions"), VERBATIM)
     return True
 
 

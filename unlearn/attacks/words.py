@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unlearn.attacks.finding import Finding, Row, Verdict, area
 from unlearn.attacks.suspect import Suspect
-from unlearn.concepts import Concept, plural, prompts
+from unlearn.concepts import VERBATIM, Concept, plural, prompts
 from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
 from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.gallery import Gallery, image_features
@@ -77,7 +77,7 @@ def trial(row: Row, kind: str = "", n: int = 0) -> Finding:
 def _found(suspect: Suspect, wording: str) -> Row:
     """How often a picture of the concept stands before another when the collection is searched with ``wording``."""
     # A whole sentence is read as it is, a word like a class.
-    templates = ("{}",) if " " in wording else suspect.vocabulary.templates
+    templates = VERBATIM if " " in wording else suspect.vocabulary.templates
     shown = _shown(suspect)
     before, after, control = (
         area(_scores(model, suspect.test, wording, templates), shown)

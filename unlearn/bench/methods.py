@@ -22,7 +22,7 @@ from unlearn.attacks.exposed import Exposed
 from unlearn.bench.measurements import Measurements
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine
-from unlearn.concepts import prompts, select
+from unlearn.concepts import VERBATIM, prompts, select
 from unlearn.encoders import (
     EditedEncoder,
     OpenClipEncoder,
@@ -120,8 +120,8 @@ class Bench:
         exposed, base = Exposed.of(tuned, self.encoder), Exposed.of(self.encoder, self.encoder)
         for gallery in (self.data.test, self.data.train):
             remember_features(tuned, gallery, exposed.gallery_features(gallery))
-        vocabulary, captions = self.data.vocabulary, tuple(dict.fromkeys(self.data.test.captions))
-        for names, templates in ((vocabulary.names, vocabulary.templates), (captions, ("{}",))):
+        vocabulary, captions = self.data.vocabulary, self.data.test.distinct_captions
+        for names, templates in ((vocabulary.names, vocabulary.templates), (captions, VERBATIM)):
             texts = [prompt for name in names for prompt in prompts(name, templates)]
             features = exposed.text_features(base.text_hidden(texts)).view(len(names), len(templates), -1)
             remember_classes(tuned, names, F.normalize(features.mean(dim=1), dim=-1), templates)

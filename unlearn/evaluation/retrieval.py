@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from unlearn.concepts import VERBATIM
 from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
 from unlearn.gallery import Gallery, image_features
 
@@ -35,7 +36,7 @@ def find_pictures(encoder: TextImageEncoder, text: str, gallery: Gallery, k: int
 
 def find_captions(encoder: TextImageEncoder, features: Tensor, captions: Sequence[str], k: int = 8) -> list[Hit]:
     """Captions for one picture's embedding ``features`` (d,)."""
-    return rank(features, class_embeddings(encoder, captions, ("{}",)), k)
+    return rank(features, class_embeddings(encoder, captions, VERBATIM), k)
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def search_both_ways(encoder: TextImageEncoder, gallery: Gallery, *, forget: Col
     ids = {name: i for i, name in enumerate(gallery.concepts)}
     texts = torch.tensor([ids[concept] for concept in concept_of.values()])
     images = torch.tensor([ids[p.concept] for p in gallery])
-    scores = similarity(class_embeddings(encoder, captions, ("{}",)), image_features(encoder, gallery))
+    scores = similarity(class_embeddings(encoder, captions, VERBATIM), image_features(encoder, gallery))
     relevant = texts[:, None] == images
     erased = {name.casefold() for name in forget}
     forgotten = torch.tensor([name.casefold() in erased for name in gallery.concepts])
