@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from unlearn.attacks import casts, probes, soft_prompt, words
+from unlearn.attacks import casts, probes, relearning, soft_prompt, words
 from unlearn.attacks.finding import Finding
 from unlearn.attacks.suspect import Suspect
 from unlearn.bench.measurements import Measurements
@@ -20,12 +21,16 @@ from unlearn.bench.methods import Bench
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine
 from unlearn.concepts import select
+from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers.methods import METHODS, Task, fit
 from unlearn.evaluation.intervals import bootstrap
-from unlearn.finetuning.sources import BUNDLED
+from unlearn.finetuning.sources import BUNDLED, TrainingData
+from unlearn.gallery import Gallery, Picture
 from unlearn.jobs import drive
 
-CONCEPTS = 5
+CONCEPTS = 20
+#: Pictures and views of them that relearning learns from.
+EXAMPLES = 5
 #: What is attacked, of :data:`unlearn.erasers.methods.METHODS`.
 ATTACKED = ("none", "nullspace", "consistent", "ccup", "leace", "cliperase", "stacked")
 Attack = Callable[[Suspect], Finding]
@@ -39,17 +44,20 @@ def _by_probe(place: str) -> Attack:
     return partial(probes.attack_probe, place=place)
 
 
-#: What the table's columns say, and the attack.
+#: What the table's columns say, and the attack by somebody who has pictures that no method learned from.
 ATTACKS: dict[str, Attack] = {
     "name": _by_words("Its name"),
     "paraphrases": _by_words("Paraphrases"),
     "synonyms": _by_words("Synonyms"),
     "typos": _by_words("Typos"),
-    "probe after the projection": _by_probe("Features after the projection"),
-    "probe before it": _by_probe("Features before the projection"),
+    "probe": _by_probe("Features after the projection"),
+    "probe before the projection": _by_probe("Features before the projection"),
     "soft prompt": lambda suspect: drive(soft_prompt.attack_soft_prompt(suspect))[0],
+    "relearning": lambda suspect: drive(relearning.attack_relearning(suspect, examples=(EXAMPLES,))),
     "int8 and fp16": casts.attack_casts,
 }
+#: The same by somebody who has no other pictures than the method: what it learned to hide, it hides there best.
+SAME_PICTURES = {"probe, same pictures": ATTACKS["probe"]}
 
 
 @dataclass(frozen=True)
@@ -60,10 +68,66 @@ class Result:
     verdict: str
 
 
+@dataclass(frozen=True, eq=False)
+class Opponents:
+    """Methods and attackers, who learn from different pictures: whoever hides a few pictures has hidden no concept.
+
+    Attributes:
+        encoder: the model before any edit.
+        data: what methods learn from, and what attacks are measured on.
+        strangers: what attackers learn from.
+    """
+
+    encoder: OpenClipEncoder
+    data: TrainingData
+    strangers: Gallery
+
+    @classmethod
+    def load(cls, model: str, dataset: str) -> Opponents:
+        """Load the model, and share the data set's pictures out.
+
+        Raises:
+            ModelError, PictureError: one of them cannot be had.
+        """
+        bench = Bench.load(model, dataset)
+        methods, strangers = halves(bench.data.train)
+        return cls(bench.encoder, replace(bench.data, train=methods), strangers)
+
+    def known_concepts(self) -> list[str]:
+        """The concepts that the model knows, and that both sides have pictures of."""
+        shown = set(self.strangers.concepts)
+        return [name for name in known_concepts(self.encoder, self.data) if name in shown]
+
+    def attack(self, method: str, concept: str, seed: int) -> dict[str, Any]:
+        """Erase ``concept`` with ``method`` and attack it: what each attack got, and whether it leaked."""
+        data = self.data
+        selection = select(concept, vocabulary=data.vocabulary)
+        erasure = drive(fit(method, Task(self.encoder, selection, data.vocabulary, data.train, data.test, seed)))
+        edited = erasure.apply(self.encoder)
+        found: dict[str, Finding] = {}
+        for attacks, pictures in ((ATTACKS, self.strangers), (SAME_PICTURES, data.train)):
+            suspect = Suspect(selection.forget[0], self.encoder, edited, pictures, data.test, data.vocabulary, seed)
+            drive(suspect.prepare())
+            found |= {name: attack(suspect) for name, attack in attacks.items()}
+        return {name: [finding.after, str(finding.verdict)] for name, finding in found.items()}
+
+
+def halves(gallery: Gallery) -> tuple[Gallery, Gallery]:
+    """The first pictures of each concept, and the rest of them: of the bundled gallery, one style each."""
+    left = Counter(picture.concept for picture in gallery)
+    half = {concept: n // 2 for concept, n in left.items()}
+    parts: tuple[list[Picture], list[Picture]] = ([], [])
+    for picture in gallery:
+        left[picture.concept] -= 1
+        parts[left[picture.concept] < half[picture.concept]].append(picture)
+    first, second = (Gallery(gallery.name, tuple(part)) for part in parts)
+    return first, second
+
+
 def run(quick: bool = False, *, model: str = "pocket", dataset: str = BUNDLED, resume: Path | None = None) -> Table:
     """Attack every method's edit of every concept; with ``resume`` what that file holds is not measured again."""
-    bench = Bench.load(model, dataset)
-    concepts = [name for (name,) in forget_sets(known_concepts(bench.encoder, bench.data), 1, 1 if quick else CONCEPTS)]
+    opponents = Opponents.load(model, dataset)
+    concepts = [name for (name,) in forget_sets(opponents.known_concepts(), 1, 1 if quick else CONCEPTS)]
     methods = ("none", "consistent", "ccup") if quick else ATTACKED
     measurements = Measurements(resume)
     found: dict[str, list[dict[str, Any]]] = {method: [] for method in methods}
@@ -73,36 +137,26 @@ def run(quick: bool = False, *, model: str = "pocket", dataset: str = BUNDLED, r
             for method in methods:
                 name = f"attacks {model} {dataset} {method} {seed} {concept}"
                 found[method].append(
-                    measurements.get(name, lambda m=method, c=concept, s=seed: _attack(bench, m, c, s))  # type: ignore[misc]
+                    measurements.get(name, lambda m=method, c=concept, s=seed: opponents.attack(m, c, s))  # type: ignore[misc]
                 )
                 bar.update()
+    columns = (*ATTACKS, *SAME_PICTURES)
     return Table(
         name="attacks",
-        columns=("method", *ATTACKS),
+        columns=("method", *columns),
         rows=tuple(
-            (METHODS[method].label, *(_cell(runs, attack) for attack in ATTACKS)) for method, runs in found.items()
+            (METHODS[method].label, *(_cell(runs, attack) for attack in columns)) for method, runs in found.items()
         ),
         note=(
             "How often a picture of the erased concept ranks above another picture for the attack, in %: 50 is chance, "
-            "and below it the erased stands out by its absence. Of words the best wording of each kind; int8 and "
-            "fp16: top-1. Mean over "
-            f"{len(concepts)} concepts, erased alone, with its 95 % bootstrap interval, and on how many it leaked: "
-            "kept more than half of what it had above chance before the edit. Attackers learn from the pictures that "
-            f"LEACE and CLIPErase learned from, and are measured on others. Concepts drawn with seed {SEED}. "
-            f"{machine()}, {torch.get_num_threads()} threads."
+            "and below it the erased stands out by its absence. Of words the best wording of each kind; relearning: on "
+            f"average over 50 steps on at most {EXAMPLES} pictures; int8 and fp16: top-1. Mean over {len(concepts)} "
+            "concepts, erased alone, with its 95 % bootstrap interval, and on how many it leaked: kept more than half "
+            "of what it had above chance before the edit. Attackers learn from pictures that no method learned from "
+            "(of the bundled gallery: another style), but for the last column, and all are measured on others. "
+            f"Concepts drawn with seed {SEED}. {machine()}, {torch.get_num_threads()} threads."
         ),
     )
-
-
-def _attack(bench: Bench, method: str, concept: str, seed: int) -> dict[str, Any]:
-    data = bench.data
-    selection = select(concept, vocabulary=data.vocabulary)
-    erasure = drive(fit(method, Task(bench.encoder, selection, data.vocabulary, data.train, data.test, seed)))
-    edited = erasure.apply(bench.encoder)
-    suspect = Suspect(selection.forget[0], bench.encoder, edited, data.train, data.test, data.vocabulary, seed)
-    drive(suspect.prepare())
-    found = {name: attack(suspect) for name, attack in ATTACKS.items()}
-    return {name: [finding.after, str(finding.verdict)] for name, finding in found.items()}
 
 
 def _cell(runs: Sequence[dict[str, Any]], attack: str) -> str:
