@@ -57,14 +57,14 @@ def test_the_functionals_are_the_ridge_solution_over_the_whole_covariance(seed):
     left = paired.fit(forget, around, lam=LAM).left.double()
     centred = retain - retain.mean(dim=1, keepdim=True)
     scatter = centred @ centred.T
-    a = scatter / (scatter.trace() / D) + paired.NOISE * torch.eye(D, dtype=torch.float64)
+    a = scatter / (scatter.trace() / D) + paired.CHOSEN.noise * torch.eye(D, dtype=torch.float64)
     d = torch.stack([centre(texts, retain) for texts in forget], dim=1)
     gram = d.T @ torch.linalg.inv(a) @ d
-    ridge = paired.OVERLAP * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
+    ridge = paired.CHOSEN.overlap * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
     expected = torch.linalg.inv(a) @ d @ torch.linalg.inv(gram + ridge)
     scale = (left * expected).sum() / expected.square().sum()
     torch.testing.assert_close(left, scale * expected, atol=1e-4, rtol=1e-4)
-    assert paired.LEAST - 1e-6 <= scale <= paired.MOST + 1e-6
+    assert paired.CHOSEN.least - 1e-6 <= scale <= paired.CHOSEN.most + 1e-6
 
 
 @given(seeds, st.integers(1, 6))

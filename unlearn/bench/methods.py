@@ -31,7 +31,7 @@ from unlearn.encoders import (
     remember_classes,
     weights_checksum,
 )
-from unlearn.erasers.methods import METHODS, Task, fit
+from unlearn.erasers.methods import METHODS, Method, Task
 from unlearn.errors import JobError
 from unlearn.evaluation.intervals import bootstrap
 from unlearn.evaluation.neighbours import nearest_neighbours
@@ -77,7 +77,7 @@ class Bench:
         restore_features(encoder)
         return cls(encoder, training_data(dataset, ()), weights_checksum(encoder.model))
 
-    def measure(self, method: str, forget: Sequence[str], seed: int) -> dict[str, Any]:
+    def measure(self, method: Method, forget: Sequence[str], seed: int) -> dict[str, Any]:
         """Erase ``forget`` with ``method`` and measure before and after; accuracies as fractions.
 
         Raises:
@@ -87,7 +87,7 @@ class Bench:
         task = Task(self.encoder, selection, self.data.vocabulary, self.data.train, self.data.test, seed)
         started = time.perf_counter()
         with peak_memory() as peak:
-            erasure = drive(fit(method, task))
+            erasure = drive(method.fit(task))
         seconds = time.perf_counter() - started
         edited = erasure.apply(self.encoder)
         self._spare_encoding(edited)
@@ -162,7 +162,7 @@ def run(quick: bool = False, *, model: str = "pocket", dataset: str = BUNDLED, r
                 for seed, forget in enumerate(chosen):
                     name = f"{model} {dataset} {method} {seed} {' | '.join(forget)}"
                     found[method][size].append(
-                        measurements.get(name, lambda f=forget, s=seed, m=method: bench.measure(m, f, s))  # type: ignore[misc]
+                        measurements.get(name, lambda f=forget, s=seed, m=method: bench.measure(METHODS[m], f, s))  # type: ignore[misc]
                     )
                     bar.update()
     return _table(bench, dataset, len(known), found)
@@ -208,11 +208,10 @@ def _table(bench: Bench, dataset: str, known: int, found: dict[str, dict[int, li
 def _row(label: str, found: dict[int, list[dict[str, Any]]]) -> tuple[str, ...]:
     everything = [run for runs in found.values() for run in runs]
     single = found[1]
-    falls = [fall for run in single for fall in run["neighbours"]]
     return (
         label,
-        *(_cell(runs) for runs in found.values()),
-        f"{sum(fall > HURT for fall in falls)} of {len(falls)}",
+        *map(cell, found.values()),
+        hurt(single),
         f"{fmean(run['harmonic_mean'] for run in everything):.3f}",
         f"{100 * fmean(run['recall'] for run in everything):+.1f}",
         f"{median(run['seconds'] for run in single):.2g}",
@@ -221,7 +220,14 @@ def _row(label: str, found: dict[int, list[dict[str, Any]]]) -> tuple[str, ...]:
     )
 
 
-def _cell(runs: list[dict[str, Any]]) -> str:
+def hurt(single: Sequence[dict[str, Any]]) -> str:
+    """How many neighbours fell by more than :data:`HURT`, of how many, where single concepts were erased."""
+    falls = [fall for run in single for fall in run["neighbours"]]
+    return f"{sum(fall > HURT for fall in falls)} of {len(falls)}"
+
+
+def cell(runs: Sequence[dict[str, Any]]) -> str:
+    """What sets of one size came to: left, left among five, and how the others moved."""
     moved = bootstrap(torch.tensor([100 * (run["retain"][1] - run["retain"][0]) for run in runs]), seed=SEED)
     spread = "" if math.isnan(moved.low) else f" [{moved.low:+.1f}, {moved.high:+.1f}]"
     left, few = (_percent(values) for values in ([r["forget"][1] for r in runs], [r["among_few"] for r in runs]))

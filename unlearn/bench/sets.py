@@ -23,7 +23,7 @@ def known_concepts(encoder: TextImageEncoder, data: TrainingData) -> list[str]:
     return [name for name, accuracy in report.per_class.items() if accuracy.top1 > 0 and name in shown]
 
 
-def forget_sets(names: Sequence[str], size: int, count: int) -> list[tuple[str, ...]]:
+def forget_sets(names: Sequence[str], size: int, count: int, seed: int = SEED) -> list[tuple[str, ...]]:
     """``count`` sets of ``size`` names, drawn without repetition inside a set."""
-    generator = torch.Generator().manual_seed(SEED + size)
+    generator = torch.Generator().manual_seed(seed + size)
     return [tuple(names[i] for i in torch.randperm(len(names), generator=generator)[:size]) for _ in range(count)]

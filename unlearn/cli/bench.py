@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 HELP = "Measure speed and quality; optionally write the tables into a page."
-BENCHES = ("methods", "attacks", "generation", "speed", "drawing", "index", "app", "load", "sessions")
+BENCHES = ("methods", "defaults", "attacks", "generation", "speed", "drawing", "index", "app", "load", "sessions")
 #: Those that take a model and a data set, and that go on where they were.
 OF_ANY_MODEL = ("methods", "attacks")
 

@@ -128,6 +128,7 @@ def erase(
     settings: Settings | None = None,
     *,
     vocabulary: Vocabulary | None = None,
+    constants: paired.Constants = paired.CHOSEN,
 ) -> Erasure:
     """Fit CCUP for ``selection`` on ``encoder``; no picture is needed.
 
@@ -136,12 +137,13 @@ def erase(
         selection: forget and retain set, from :func:`unlearn.concepts.select`.
         settings: mode, strength, λ, μ, side.
         vocabulary: gives the sentences a name is put into; where the retain set is most of it, its factor is reused.
+        constants: of the paired form.
     """
     settings = settings or Settings()
     vocabulary = vocabulary or load_vocabulary()
     texts = [forget_texts(encoder, concept, settings, vocabulary.templates).T for concept in selection.forget]
     if settings.mode == "paired":
-        around = _around(encoder, selection, settings.mu, vocabulary)
+        around = _around(encoder, selection, settings.mu, vocabulary, constants)
         projection = paired.fit(texts, around, lam=settings.lam, strength=settings.strength)
     else:
         factor = _factor(encoder, selection, settings.mu, vocabulary) if settings.mode == "consistent" else None
@@ -187,12 +189,14 @@ def _factor(encoder: TextImageEncoder, selection: Selection, mu: float, vocabula
     return factor.without(texts[:, removed])
 
 
-def _around(encoder: TextImageEncoder, selection: Selection, mu: float, vocabulary: Vocabulary) -> paired.Surroundings:
+def _around(
+    encoder: TextImageEncoder, selection: Selection, mu: float, vocabulary: Vocabulary, constants: paired.Constants
+) -> paired.Surroundings:
     """The retain set factored for the paired form."""
     names, removed = _retained(selection, vocabulary)
     texts = class_embeddings(encoder, names, vocabulary.templates).T
-    key = (names, vocabulary.templates, mu)
-    return _surroundings.get(encoder, key, lambda: paired.Surroundings.fit(texts, mu)).without(removed)
+    key = (names, vocabulary.templates, mu, constants)
+    return _surroundings.get(encoder, key, lambda: paired.Surroundings.fit(texts, mu, constants)).without(removed)
 
 
 def _retained(selection: Selection, vocabulary: Vocabulary) -> tuple[tuple[str, ...], list[int]]:

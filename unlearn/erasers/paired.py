@@ -31,11 +31,28 @@ from torch.nn import functional as F
 
 from unlearn.erasers.closed_form import Projection, RetainFactor
 
-#: ρ and η: the ridge that keeps a functional from reading noise, and that keeps those of near concepts apart.
-NOISE, OVERLAP = 1.0, 0.2
-#: Bounds of s, and what decides between them: squared change of the retained scores, relative to the scores.
-LEAST, MOST, BUDGET = 0.9, 1.3, 0.013
-#: These were chosen on forget sets other than those that the README reports on.
+
+@dataclass(frozen=True)
+class Constants:
+    """What the form leaves open; chosen once, for all models, on forget sets that no table reports on.
+
+    `python -m unlearn bench defaults` measures the neighbourhood of the choice.
+
+    Attributes:
+        noise: ρ, the ridge that keeps a functional from reading noise.
+        overlap: η, the ridge that keeps the functionals of near concepts apart.
+        least, most: bounds of s.
+        budget: squared change of the retained scores, relative to the scores, that decides between the bounds.
+    """
+
+    noise: float = 1.0
+    overlap: float = 0.2
+    least: float = 0.9
+    most: float = 1.3
+    budget: float = 0.013
+
+
+CHOSEN = Constants()
 
 
 @dataclass(frozen=True)
@@ -48,6 +65,7 @@ class Surroundings:
         pictures: A / ρ.
         words: I + μ (d/n) T_r T_rᵀ.
         scores: summed squares of the scores of centred texts with texts; what a change is measured against.
+        constants: what both were factored with.
     """
 
     mean: Tensor
@@ -55,18 +73,19 @@ class Surroundings:
     pictures: RetainFactor
     words: RetainFactor
     scores: float
+    constants: Constants = CHOSEN
 
     @classmethod
-    def fit(cls, texts: Tensor, mu: float) -> Surroundings:
+    def fit(cls, texts: Tensor, mu: float, constants: Constants = CHOSEN) -> Surroundings:
         """Factor both problems for ``texts`` (d, n)."""
         wide = texts.double()
         d, n = wide.shape
         mean = wide.mean(dim=1)
         centred = wide - mean[:, None]
         spread = float(centred.square().sum() / d)
-        pictures = RetainFactor.fit(centred, 1 / (NOISE * spread) if spread else 0.0)
+        pictures = RetainFactor.fit(centred, 1 / (constants.noise * spread) if spread else 0.0)
         scores = float((centred.T @ wide).square().sum())
-        return cls(mean, wide, pictures, RetainFactor.fit(wide, mu * d / n), scores)
+        return cls(mean, wide, pictures, RetainFactor.fit(wide, mu * d / n), scores, constants)
 
     def without(self, removed: Sequence[int]) -> Surroundings:
         """The same less the texts at the positions ``removed``; nothing is factored again, mean and scale stay."""
@@ -98,16 +117,16 @@ def fit(forget: Sequence[Tensor], retain: Surroundings, *, lam: float = 1000.0, 
     texts = [columns.double() for columns in forget]
     names = torch.stack([columns[:, 0] for columns in texts], dim=1)
     centres = F.normalize(names - retain.mean[:, None], dim=0)
-    left = _functionals(centres, retain.pictures)
+    left = _functionals(centres, retain)
     right = _directions(centres, texts, retain.words, lam)
     return Projection((_overshoot(left, right, retain) * left).float(), right.float(), strength)
 
 
-def _functionals(centres: Tensor, pictures: RetainFactor) -> Tensor:
+def _functionals(centres: Tensor, retain: Surroundings) -> Tensor:
     """L, (d, k)."""
-    solved = pictures.solve(centres)
+    solved = retain.pictures.solve(centres)
     gram = centres.T @ solved
-    ridge = OVERLAP * gram.diagonal().mean().clamp_min(torch.finfo(gram.dtype).tiny)
+    ridge = retain.constants.overlap * gram.diagonal().mean().clamp_min(torch.finfo(gram.dtype).tiny)
     functionals: Tensor = torch.linalg.solve(gram + ridge * torch.eye(len(gram), dtype=gram.dtype), solved.T).T
     return functionals
 
@@ -131,5 +150,6 @@ def _overshoot(left: Tensor, right: Tensor, retain: Surroundings) -> float:
     """s: as far as the scores of the retained texts, taken for pictures, allow."""
     pictures = retain.texts - retain.mean[:, None]
     change = float(((pictures.T @ left) @ (retain.texts.T @ right).T).square().sum())
-    allowed = (BUDGET * retain.scores / change) ** 0.5 if change else MOST
-    return min(MOST, max(LEAST, allowed))
+    constants = retain.constants
+    allowed = (constants.budget * retain.scores / change) ** 0.5 if change else constants.most
+    return min(constants.most, max(constants.least, allowed))
