@@ -128,3 +128,13 @@ def test_a_file_with_bytes_changed_is_a_picture_or_a_sentence(data, changes, cut
         damaged[position % len(damaged)] = byte
     with suppress(PictureError):  # and nothing else
         assert open_picture(bytes(damaged[: len(damaged) - cut % 20])).mode == "RGB"
+
+
+def test_a_large_jpeg_is_decoded_to_what_is_enough_and_looks_the_same():
+    shades = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
+    data = encoded(Image.fromarray(shades).resize((1600, 1200)), "JPEG")
+    whole, part = open_picture(data), open_picture(data, enough=224)
+    assert 224 <= min(part.size) < min(whole.size)
+    small = [np.asarray(picture.resize((112, 84)), dtype=float) for picture in (whole, part)]
+    assert np.abs(small[0] - small[1]).mean() < 3
+    assert open_picture(encoded(RED, "PNG"), enough=2).size == RED.size

@@ -34,6 +34,7 @@ class Settings:
         on_space="curated",
     )
     gallery: str = _setting("", "folder of pictures, one subfolder a class, in place of the bundled gallery")
+    index: str = _setting("", "folder that `index` wrote with the app's model, to be searched beside the gallery")
     host: str = _setting("0.0.0.0", "address to listen on")  # noqa: S104
     port: int = _setting(7860, "port to listen on")
     max_concepts: int = _setting(128, "concepts one erasure may name")

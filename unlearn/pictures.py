@@ -17,12 +17,14 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 ALLOWED = f"Use {', '.join(FORMATS[:-1])} or {FORMATS[-1]} of at most {MAX_PIXELS // 1_000_000} megapixels"
 
 
-def open_picture(source: str | Path | bytes | Image.Image, *, name: str = "") -> Image.Image:
+def open_picture(source: str | Path | bytes | Image.Image, *, name: str = "", enough: int | None = None) -> Image.Image:
     """Decode a picture to upright RGB: first frame of an animation, transparency on white, 16 bit scaled to 8.
 
     Args:
         source: a path, the file's bytes, or a decoded picture.
         name: what to call it in a message; a path's own name by default.
+        enough: shortest side that is needed, in pixels; a larger JPEG is decoded to a fraction of its size, in a
+            fraction of the time.
 
     Raises:
         PictureError: not a picture, damaged, too many pixels or bytes.
@@ -45,6 +47,8 @@ def open_picture(source: str | Path | bytes | Image.Image, *, name: str = "") ->
             with Image.open(io.BytesIO(source), formats=FORMATS) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     raise PictureError(f"“{name}” has {picture.width:,} × {picture.height:,} pixels. {ALLOWED}.")
+                if enough is not None:
+                    picture.draft(None, (enough, enough))
                 return _to_rgb(picture)
     except PictureError:
         raise

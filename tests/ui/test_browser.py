@@ -125,6 +125,7 @@ def test_a_visitor_erases_looks_and_searches(visit: Visit, request: pytest.Fixtu
     page.get_by_label("Text → pictures").fill("a pizza")
     expect(original).to_contain_text("✕ pizza")
     expect(page.locator("#found-captions")).to_contain_text("dog")
+    expect(page.get_by_text("Search in")).to_have_count(0)  # there is no index
     visit.fits()
     visit.shoot(f"{name}-retrieval")
 

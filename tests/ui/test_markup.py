@@ -11,7 +11,7 @@ from unlearn.evaluation.retrieval import Recall, RetrievalReport
 from unlearn.evaluation.zero_shot import Accuracy
 from unlearn.gallery import Picture
 from unlearn.ui import markup
-from unlearn.ui.results import FoundCaption, FoundPicture, SplitAccuracy, Summary
+from unlearn.ui.results import Found, FoundCaption, FoundPicture, SplitAccuracy, Summary
 
 EVIL = "<script>alert(1)</script>"
 NONE = Accuracy(float("nan"), float("nan"), 0)
@@ -30,7 +30,9 @@ def test_no_markup_of_a_visitor_survives():
     summary = Summary((EVIL,), (Neighbour(EVIL, EVIL, 0.5),), ACCURACY)
     pieces = [
         markup.summary(summary, [EVIL]),
-        markup.found_pictures({"Original": [FoundPicture(picture, 0.5)]}, [EVIL]),
+        markup.found_pictures(
+            {"Original": Found((FoundPicture(picture, 0.5),)), "CCUP": Found(unanswered=EVIL)}, [EVIL]
+        ),
         markup.found_captions({"Original": [FoundCaption(EVIL, EVIL, 0.5)]}, []),
         markup.strip([(0, picture)], [EVIL]),
         markup.shown_picture(picture),

@@ -14,6 +14,7 @@ from unlearn.gallery import bundled_gallery
 from unlearn.models import Models
 from unlearn.ui import trade_offs
 from unlearn.ui.loading import Lazily
+from unlearn.ui.searches import find_pictures
 from unlearn.ui.services import CHART_LABELS, Services
 from unlearn.ui.session import ErasureRequest, Session, Visitor
 from unlearn.ui.sources import MAX_UPLOADS, STRIP_LENGTH, add_uploads, alone, strip_of
@@ -140,7 +141,7 @@ def test_geometry_shows_erased_pictures_leaving_their_text(services: Services):
 @pytest.mark.parametrize("query", ["", "  ", "x" * 301])
 def test_a_query_that_cannot_be_used_is_refused(services: Services, query: str):
     with pytest.raises(ConceptError, match="query"):
-        services.find_pictures(Session(), query)
+        find_pictures(services, Session(), query)
 
 
 def test_the_screen_starts_from_the_erasers_own_defaults():
@@ -189,6 +190,6 @@ def test_on_the_embedded_model_a_cat_is_a_cat_until_it_is_erased(real: Services)
     accuracy = real.accuracy(session)
     assert accuracy[CCUP].forget.top1 == 0.0
     assert accuracy[CCUP].retain.top1 > accuracy[ORIGINAL].retain.top1 - 0.02
-    found = real.find_pictures(session, "a cat")
+    found = {variant: answer.pictures for variant, answer in find_pictures(real, session, "a cat").items()}
     assert found[ORIGINAL][0].picture.concept == "cat"
     assert found[CCUP][0].score < found[ORIGINAL][0].score / 2

@@ -93,6 +93,11 @@ class PictureIndex:
         store = Store.open(folder)
         return cls(store, read_codes(store))
 
+    def answers(self, encoder: TextImageEncoder) -> bool:
+        """Whether the embeddings are those of ``encoder``, or of the model that it is CCUP's edit of."""
+        base = encoder.base if isinstance(encoder, EditedEncoder) else encoder
+        return isinstance(base, OpenClipEncoder) and base.sha256 == self.store.header.sha256
+
     def find(self, encoder: TextImageEncoder, text: str, k: int = 10) -> list[Hit]:
         """The ``k`` pictures closest to ``text``, best first.
 
@@ -103,8 +108,7 @@ class PictureIndex:
         Raises:
             ModelError: the embeddings are another model's.
         """
-        base = encoder.base if isinstance(encoder, EditedEncoder) else encoder
-        if not isinstance(base, OpenClipEncoder) or base.sha256 != self.store.header.sha256:
+        if not self.answers(encoder):
             raise ModelError(
                 f"The index holds what “{self.store.header.model}” saw in the pictures. Another model, or one whose "
                 "weights CLIPErase has changed, would have to see them again; CCUP's edits need not."

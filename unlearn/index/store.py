@@ -83,6 +83,11 @@ class Store:
     def __len__(self) -> int:
         return len(self.paths)
 
+    @property
+    def name(self) -> str:
+        """What the folder of the pictures is called, without the way there."""
+        return Path(self.header.pictures).name
+
     def picture(self, row: int) -> Path:
         """Where the picture of ``row`` is."""
         return Path(self.header.pictures) / self.paths[row]

@@ -13,10 +13,11 @@ from unlearn.ui.assistants import as_tool
 from unlearn.ui.components import UNDECODED, picture_input
 from unlearn.ui.guard import for_programs
 from unlearn.ui.loading import Provider
-from unlearn.ui.session import ErasureRequest, Session, Visitor
+from unlearn.ui.session import SEARCH_GALLERY, ErasureRequest, Session, Visitor
 
 if TYPE_CHECKING:
     from unlearn.evaluation.retrieval import RetrievalReport
+    from unlearn.gallery import Picture
 
 TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
 TEXT, NUMBER, YES_OR_NO, OBJECT = ({"type": kind} for kind in ("string", "number", "boolean", "object"))
@@ -103,31 +104,39 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
         return {"forget": list(session.erased), "offered": view.offered, "probabilities": view.probabilities}
 
     def retrieve(
-        visitor: Visitor, query: str, picture: dict[str, Any] | None = None, forget: Sequence[str] = ()
+        visitor: Visitor,
+        query: str,
+        picture: dict[str, Any] | None = None,
+        forget: Sequence[str] = (),
+        source: str = SEARCH_GALLERY,
     ) -> dict[str, Any]:
-        """Search the gallery by text, and its captions by picture, before and after concepts are erased.
+        """Search pictures by text, and captions by picture, before and after concepts are erased.
 
         Args:
             query: Any text.
             picture: The file, as a data URI from an assistant; none takes the last one sent, and without any no
                 captions are searched.
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
+            source: Pictures to search, "gallery", or "index" where the app has a large collection besides; captions
+                and recall are the gallery's.
 
         Returns:
-            By variant, what was found with its cosine, and recall@1, 5, 10 on erased and on other concepts.
+            By variant, what was found with its cosine, pictures of an index by their file in it, why a variant found
+            none ("unanswered"), and recall@1, 5, 10 on erased and on other concepts.
         """
+        from unlearn.ui.searches import find_pictures
+
         erase_first(services, visitor, forget)
         session = _looking_at(visitor, picture)
-        found = services().find_pictures(session, query)
+        found = find_pictures(services(), session, query, source)
         captions = services().find_captions(session) if session.picture else {}
         return {
             "forget": list(session.erased),
             "pictures": {
-                variant: [
-                    {"concept": hit.picture.concept, "caption": hit.picture.caption, "score": hit.score} for hit in hits
-                ]
-                for variant, hits in found.items()
+                variant: [_named(hit.picture) | {"score": hit.score} for hit in answer.pictures]
+                for variant, answer in found.items()
             },
+            "unanswered": {variant: answer.unanswered for variant, answer in found.items() if answer.unanswered},
             "captions": {variant: [asdict(hit) for hit in hits] for variant, hits in captions.items()},
             "recall": {variant: _recall(report) for variant, report in services().recall(session).items()},
         }
@@ -174,7 +183,8 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
     with gr.Row(visible=False):
         first, second = picture_input(label="Picture"), picture_input(label="Picture")
     endpoint(zero_shot, [visitor, Api([], TEXTS, "Candidate labels"), first, erased_first()])
-    endpoint(retrieve, [visitor, Api(None, TEXT, "Query"), second, erased_first()])
+    place = Api(SEARCH_GALLERY, TEXT, "Pictures to search: gallery or index")
+    endpoint(retrieve, [visitor, Api(None, TEXT, "Query"), second, erased_first(), place])
     endpoint(trade_off, [visitor, erased_first()])
 
 
@@ -216,6 +226,13 @@ def _recall(report: RetrievalReport) -> dict[str, dict[str, dict[str, float]]]:
         }
         for direction in ("text_to_image", "image_to_text")
     }
+
+
+def _named(picture: Picture) -> dict[str, str]:
+    """What is known of a picture that was found."""
+    if not picture.concept:
+        return {"file": picture.source}  # not "path": gradio's clients would take it for a file to download
+    return {"concept": picture.concept, "caption": picture.caption}
 
 
 def _looking_at(visitor: Visitor, file: dict[str, Any] | None) -> Session:

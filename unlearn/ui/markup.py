@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from unlearn.errors import PictureError
 from unlearn.pictures import data_uri
 from unlearn.plots import COLOURS
 from unlearn.ui.background import Moving, told
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from unlearn.erasers.cliperase import Progress
     from unlearn.evaluation.retrieval import RetrievalReport
     from unlearn.gallery import Picture
-    from unlearn.ui.results import FoundCaption, FoundPicture, SplitAccuracy, Summary
+    from unlearn.ui.results import Found, FoundCaption, FoundPicture, SplitAccuracy, Summary
     from unlearn.ui.runs import RunStatus
 
 THUMBNAIL = 112
@@ -118,18 +120,34 @@ def recall_table(recall: Mapping[str, RetrievalReport]) -> str:
     )
 
 
-def found_pictures(found: Mapping[str, Sequence[FoundPicture]], erased: Collection[str]) -> str:
-    """The pictures each variant found, side by side, best first."""
+def found_pictures(found: Mapping[str, Found], erased: Collection[str]) -> str:
+    """The pictures each variant found, side by side, best first; for one that could not be asked, why."""
+    original = next(iter(found.values()))
+    if original.unanswered:  # and so is every edit of it
+        return f'<p class="u-notice">{escape(original.unanswered)}</p>'
     sections = ""
-    for variant, hits in found.items():
-        cards = "".join(
-            f'<figure class="u-card"><img src="{thumbnail(hit.picture)}" alt="{escape(hit.picture.concept)}">'
-            f"<figcaption><span>{name_of(hit.picture.concept, erased)}</span><small>{hit.score:.2f}</small>"
-            "</figcaption></figure>"
-            for hit in hits
-        )
-        sections += f'<section><h4>{_variant(variant)}</h4><div class="u-cards">{cards}</div></section>'
+    for variant, answer in found.items():
+        cards = "".join(_card(hit, erased) for hit in answer.pictures)
+        shown = f'<div class="u-cards">{cards}</div>'
+        if answer.unanswered:
+            shown = f'<p class="u-notice">{escape(answer.unanswered)}</p>'
+        sections += f"<section><h4>{_variant(variant)}</h4>{shown}</section>"
     return f'<div class="u-variants">{sections}</div>'
+
+
+def _card(hit: FoundPicture, erased: Collection[str]) -> str:
+    """A found picture under its concept or, of an index, under the name of its file."""
+    concept, path = hit.picture.concept, hit.picture.source
+    alt = escape(concept or path)
+    label = name_of(concept, erased) if concept else f'<span title="{alt}">{escape(PurePath(path).name)}</span>'
+    try:
+        seen = f'<img src="{thumbnail(hit.picture)}" alt="{alt}">'
+    except (PictureError, OSError):  # what is in a folder may go or break after it was indexed
+        seen = f'<div class="u-lost" role="img" aria-label="{alt}, not readable">not readable</div>'
+    return (
+        f'<figure class="u-card">{seen}<figcaption><span>{label}</span><small>{hit.score:.2f}</small>'
+        "</figcaption></figure>"
+    )
 
 
 def found_captions(found: Mapping[str, Sequence[FoundCaption]], erased: Collection[str]) -> str:

@@ -55,10 +55,21 @@ class LabelView:
 
 @dataclass(frozen=True)
 class FoundPicture:
-    """A picture that answered a query, and its cosine with it."""
+    """A picture that answered a query, and its cosine with it.
+
+    One of an index has no concept; its ``source`` is its path within the folder of the index.
+    """
 
     picture: Picture
     score: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a variant found for a query, best first; or, in a sentence, why it could not be asked."""
+
+    pictures: tuple[FoundPicture, ...] = ()
+    unanswered: str = ""
 
 
 @dataclass(frozen=True)

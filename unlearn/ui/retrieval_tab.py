@@ -10,7 +10,7 @@ import gradio as gr
 from unlearn.ui import markup
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
-from unlearn.ui.session import Session, Visitor
+from unlearn.ui.session import SEARCH_GALLERY, Session, Visitor
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class RetrievalTab:
     services: Provider
     tab: gr.Tab
     query: gr.Textbox
+    source: gr.Radio
     pictures: gr.HTML
     shown: gr.HTML
     captions: gr.HTML
@@ -31,9 +32,13 @@ class RetrievalTab:
             query = gr.Textbox(
                 f"a {example}",
                 label="Text → pictures",
-                info="Type anything; the closest pictures of the gallery follow.",
+                info="Type anything; the closest pictures follow.",
                 elem_id="query",
                 max_lines=1,
+            )
+            # Shown where there is more than one place, which is known once the services are loaded.
+            source = gr.Radio(
+                [SEARCH_GALLERY], value=SEARCH_GALLERY, label="Search in", elem_id="source", visible=False
             )
             pictures = gr.HTML(elem_id="found-pictures", min_height=260)
             gr.HTML("<h3>Picture → captions</h3>")
@@ -44,39 +49,51 @@ class RetrievalTab:
                     captions = gr.HTML(elem_id="found-captions", min_height=240)
             gr.HTML("<h3>Recall on the whole gallery</h3>")
             recall = gr.HTML(elem_id="recall", min_height=220)
-        return cls(services, tab, query, pictures, shown, captions, recall)
+        return cls(services, tab, query, source, pictures, shown, captions, recall)
 
     @property
     def inputs(self) -> list[gr.components.Component]:
-        return [self.query]
+        return [self.query, self.source]
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [self.pictures, self.shown, self.captions, self.recall]
+        return [self.source, self.pictures, self.shown, self.captions, self.recall]
 
-    def render(self, session: Session, query: str) -> list[Any]:
+    def render(self, session: Session, query: str, source: str) -> list[Any]:
+        from unlearn.ui.searches import places
+
         services = self.services()
-        found = self.find(session, query)
+        offered = [(called, place) for place, called in places(services, session).items()]
+        found = self.find(session, query, source)
         if session.picture is None:
             shown, captions = "", "<p>Choose a picture under Zero-shot.</p>"
         else:
             shown = markup.shown_picture(session.picture.pictures[0])
             captions = markup.found_captions(services.find_captions(session), session.erased)
-        return [found, shown, captions, markup.recall_table(services.recall(session))]
+        return [
+            gr.update(choices=offered, visible=len(offered) > 1),
+            found,
+            shown,
+            captions,
+            markup.recall_table(services.recall(session)),
+        ]
 
-    def find(self, session: Session, query: str) -> Any:
+    def find(self, session: Session, query: str, source: str) -> Any:
         """The pictures for ``query``; an empty query, met while typing, leaves the last ones."""
+        from unlearn.ui.searches import find_pictures
+
         if not query.strip():
             return gr.skip()
-        return markup.found_pictures(self.services().find_pictures(session, query), session.erased)
+        return markup.found_pictures(find_pictures(self.services(), session, query, source), session.erased)
 
     def register_callbacks(self, visitor: gr.State) -> None:
-        def search(visitor: Visitor, query: str) -> Any:
-            return self.find(visitor.session, query)
+        def search(visitor: Visitor, query: str, source: str) -> Any:
+            return self.find(visitor.session, query, source)
 
-        self.query.change(
+        gr.on(
+            [self.query.change, self.source.input],
             on_screen(search),
-            [visitor, self.query],
+            [visitor, *self.inputs],
             self.pictures,
             trigger_mode="always_last",
             show_progress="hidden",

@@ -13,16 +13,18 @@ from unlearn.encoders import TextImageEncoder, class_embeddings
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError, require_choice
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
-from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, find_captions, find_pictures
+from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, find_captions
 from unlearn.evaluation.zero_shot import evaluate_zero_shot, label_probabilities
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
+from unlearn.index.search import PictureIndex
 from unlearn.jobs import Jobs
 from unlearn.loading import load_clip
 from unlearn.models import Models
 from unlearn.ui.downloads import Downloads
-from unlearn.ui.results import FoundCaption, FoundPicture, LabelView, SplitAccuracy, Summary
+from unlearn.ui.results import FoundCaption, LabelView, SplitAccuracy, Summary
 from unlearn.ui.runs import RunStatus, prepare_run
+from unlearn.ui.searches import HITS, open_index
 from unlearn.ui.session import (
     RETAIN_CHOICES,
     RETAIN_NEIGHBOURS,
@@ -38,19 +40,18 @@ from unlearn.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
 NEIGHBOURS_RETAINED = 50
 AT_RISK = 6
 CHART_LABELS = 8
-HITS = 8
 #: In place of pictures to train on, where there are none.
 NOTHING = Gallery("nothing", ())
-MAX_QUERY_LENGTH = 300
 
 
 def load_services(settings: Settings) -> Services:
     """Load what every visitor shares; seconds of work, so off the main thread.
 
     Raises:
-        ModelError, PictureError: the model or the folder of the settings cannot be used.
+        ModelError, PictureError: the model or a folder of the settings cannot be used.
     """
     encoder = load_clip(settings.model, precision=settings.precision)
+    index = open_index(settings.index, encoder)
     if settings.gallery:
         folder = hold_out(folder_gallery(settings.gallery))
         vocabulary = Vocabulary.of(folder.concepts)
@@ -65,18 +66,19 @@ def load_services(settings: Settings) -> Services:
     class_embeddings(encoder, vocabulary.names, vocabulary.templates)
     models = Models(encoder, settings.precision, settings.visitors_models)
     downloads = Downloads(settings.max_downloads_mb * 1_000_000)
-    return Services(models, gallery, vocabulary, settings, training, downloads=downloads)
+    return Services(models, gallery, vocabulary, settings, training, index, downloads=downloads)
 
 
 @dataclass(frozen=True, eq=False)
 class Services:
-    """The shared models, gallery and vocabulary; every method is a function of a session."""
+    """The shared models, gallery, vocabulary and index; every method is a function of a session."""
 
     models: Models
     gallery: Gallery
     vocabulary: Vocabulary
     settings: Settings = field(default_factory=Settings)
     training: Gallery = NOTHING
+    index: PictureIndex | None = None
     jobs: Jobs[Any, Any] = field(default_factory=Jobs)
     painters: Painters = field(default_factory=Painters)
     downloads: Downloads = field(default_factory=Downloads)
@@ -185,26 +187,6 @@ class Services:
         own = [i for i, picture in enumerate(self.gallery) if picture.concept == concept]
         scores = image_features(encoder, self.gallery)[own] @ class_embeddings(encoder, [concept])[0]
         return self.gallery.pictures[own[int(scores.argmax())]]
-
-    def find_pictures(self, session: Session, query: str) -> dict[str, list[FoundPicture]]:
-        """The collection's pictures for a text, by variant.
-
-        Raises:
-            ConceptError: ``query`` is empty or too long.
-        """
-        text = " ".join(query.split())
-        if not text:
-            raise ConceptError("The query is empty; type what to look for, such as “a cat”.")
-        if len(text) > MAX_QUERY_LENGTH:
-            raise ConceptError(f"The query has {len(text):,} characters; at most {MAX_QUERY_LENGTH} are allowed.")
-        collection = self.collection(session)
-        return {
-            variant: [
-                FoundPicture(collection.pictures[hit.index], hit.score)
-                for hit in find_pictures(encoder, text, collection, HITS)
-            ]
-            for variant, encoder in self.variants(session).items()
-        }
 
     def find_captions(self, session: Session) -> dict[str, list[FoundCaption]]:
         """The collection's captions for the visitor's picture, by variant.

@@ -52,6 +52,8 @@ CSS = """
 .u-card { margin: 0; border: 1px solid var(--border-color-primary); border-radius: var(--radius-md); overflow: hidden;
   background: var(--block-background-fill); }
 .u-card img { width: 100%; aspect-ratio: 1; object-fit: contain; background: #fff; display: block; }
+.u-lost { aspect-ratio: 1; display: grid; place-items: center; text-align: center; font-size: var(--text-xs);
+  color: var(--body-text-color-subdued); background: var(--background-fill-secondary); }
 .u-card figcaption { padding: 3px 6px 4px; font-size: var(--text-xs); line-height: 1.25; display: flex;
   justify-content: space-between; gap: 4px; }
 .u-card figcaption span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
@@ -63,6 +65,7 @@ CSS = """
 .u-shown img { width: 100%; max-width: 180px; border-radius: var(--radius-md); background: #fff; }
 
 #model input { text-overflow: ellipsis; padding-right: 28px; }
+#source span { overflow-wrap: anywhere; }
 #picture img { width: 100%; height: 100%; object-fit: contain; }
 .u-head { align-items: center !important; justify-content: space-between; flex-wrap: nowrap !important; }
 .u-strip { display: flex; gap: 8px; overflow-x: auto; padding: 2px 2px 8px; }
