@@ -24,6 +24,7 @@ from unlearn.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.erasers import baselines, ccup, cliperase, stacked
 from unlearn.errors import ErasureFileError
 from unlearn.export.record import Record
+from unlearn.finetuning.sources import BUNDLED
 
 #: Key of the record in the file's metadata.
 METADATA = "unlearn"
@@ -46,8 +47,16 @@ class Erasure(Protocol):
     def changed_weights(self, encoder: OpenClipEncoder) -> dict[str, Tensor]: ...
 
 
-def record_of(encoder: OpenClipEncoder, erasure: Erasure, *, metrics: Mapping[str, Any], seed: int = 0) -> Record:
-    """The record of ``erasure``, made of ``encoder`` with the packages installed here."""
+def record_of(
+    encoder: OpenClipEncoder,
+    erasure: Erasure,
+    *,
+    metrics: Mapping[str, Any],
+    seed: int = 0,
+    vocabulary: str = BUNDLED,
+    pictures: str = BUNDLED,
+) -> Record:
+    """The record of ``erasure``, made of ``encoder`` with the packages installed here; see :class:`Record`."""
     return Record(
         method=erasure.method,
         model=encoder.name,
@@ -57,6 +66,8 @@ def record_of(encoder: OpenClipEncoder, erasure: Erasure, *, metrics: Mapping[st
         seed=getattr(erasure.settings, "seed", seed),
         sha256={"input": encoder.sha256},
         versions={"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        vocabulary=vocabulary,
+        pictures=pictures,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from unlearn.concepts import MAX_CONCEPT_LENGTH, MAX_CONCEPTS, Concept, Selection, clean_name, parse_names
 from unlearn.errors import ErasureFileError, InvalidInputError
+from unlearn.finetuning.sources import BUNDLED
 
 #: Words that one erasure may retain, and that one concept may go by; a stranger's file is read up to here.
 MAX_RETAINED, MAX_SYNONYMS = 50_000, 256
@@ -27,6 +28,8 @@ class Record:
         seed: of the run.
         sha256: of the base model's weights (``input``) and of the files written.
         versions: of Python and of the packages that made it.
+        vocabulary: the words it was made among, as ``--vocabulary`` takes them; "" for the classes of ``pictures``.
+        pictures: what it learned from, as ``--pictures`` takes it; "" for pictures that only their owner has.
     """
 
     method: str
@@ -37,6 +40,8 @@ class Record:
     seed: int
     sha256: Mapping[str, str]
     versions: Mapping[str, str]
+    vocabulary: str = BUNDLED
+    pictures: str = BUNDLED
 
     def to_json(self) -> dict[str, Any]:
         """The record as it stands in ``erasure.json``."""
@@ -50,6 +55,8 @@ class Record:
             "model": self.model,
             "parameters": dict(self.parameters),
             "concepts": concepts,
+            "vocabulary": self.vocabulary,
+            "pictures": self.pictures,
             "metrics": dict(self.metrics),
             "seed": self.seed,
             "sha256": dict(self.sha256),
@@ -87,6 +94,8 @@ class Record:
                 seed=int(given["seed"]),
                 sha256={str(key): str(value) for key, value in given["sha256"].items()},
                 versions={str(key): str(value) for key, value in given["versions"].items()},
+                vocabulary=str(given.get("vocabulary", BUNDLED)),
+                pictures=str(given.get("pictures", BUNDLED)),
             )
         except InvalidInputError:
             raise  # a name that cannot be used says so itself

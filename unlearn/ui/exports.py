@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unlearn.config import ASSETS
 from unlearn.encoders import OpenClipEncoder, class_embeddings
@@ -17,6 +17,7 @@ from unlearn.export.edit_file import Erasure, record_of
 from unlearn.export.record import Record
 from unlearn.export.saved import EDIT, RECORD, load_recorded, save_erasure
 from unlearn.export.snippets import snippet, snippets_of
+from unlearn.finetuning.sources import BUNDLED
 from unlearn.gallery import image_features
 from unlearn.ui.downloads import zipped
 from unlearn.ui.links import link_of, write_link
@@ -24,6 +25,7 @@ from unlearn.ui.runs import FineTuned
 from unlearn.ui.services import Services
 from unlearn.ui.session import Session, Visitor
 from unlearn.variants import CCUP, CLIPERASE, MADE_BY, ORIGINAL
+from unlearn.vocabularies import vocabulary_text
 
 if TYPE_CHECKING:
     from unlearn.report.measured import DrawnPair
@@ -77,7 +79,7 @@ def make_export(services: Services, visitor: Visitor, kind: str, variant: str = 
             return path
         out = folder / "erased"
         formats = (kind,) if kind in ("open_clip", "transformers") else ()
-        save_erasure(out, encoder, erasure, metrics=_metrics(services, session, erasure), formats=formats)
+        save_erasure(out, encoder, erasure, **_facts(services, session, erasure), formats=formats)
         codes = list(snippets_of(Path("erased"), erasure, encoder.name, formats).values())
         if formats:
             code = codes[-1]
@@ -144,8 +146,19 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
         words = services.vocabulary_of(session)
         class_embeddings(tuned, words.names, words.templates)
         services.jobs.forget(visitor.key)  # its result would come back
-        visitor.change(since=session, fine_tuned=FineTuned(erasure, tuned))
+        visitor.change(since=session, fine_tuned=FineTuned(erasure, tuned, record.pictures))
     return record
+
+
+def _facts(services: Services, session: Session, erasure: Erasure) -> dict[str, Any]:
+    """What the record of the visitor's ``erasure`` tells beside the erasure itself."""
+    # Only CLIPErase learns from pictures here; what CCUP knows is words.
+    learned = session.fine_tuned.pictures if session.fine_tuned and erasure.method != "ccup" else BUNDLED
+    return {
+        "metrics": _metrics(services, session, erasure),
+        "vocabulary": vocabulary_text(session.vocabulary or services.vocabulary),
+        "pictures": learned,
+    }
 
 
 def _metrics(services: Services, session: Session, erasure: Erasure) -> Mapping[str, object]:
@@ -169,8 +182,7 @@ def _write_report(services: Services, visitor: Visitor, folder: Path) -> Path:
     session = visitor.session
     encoder = exportable(services, session)
     records = [
-        record_of(encoder, erasure, metrics=_metrics(services, session, erasure))
-        for erasure in edits_of(session).values()
+        record_of(encoder, erasure, **_facts(services, session, erasure)) for erasure in edits_of(session).values()
     ]
     measured = session.trade_off
     collection = services.collection(session)
