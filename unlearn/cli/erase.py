@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from unlearn.cli import finetuning
 
 if TYPE_CHECKING:
-    from unlearn.concepts import Selection, Vocabulary
+    from unlearn.concepts import Selection
     from unlearn.encoders import OpenClipEncoder
-    from unlearn.erasers import ccup
+    from unlearn.erasers import ccup, cliperase
     from unlearn.export.edit_file import Erasure
     from unlearn.finetuning.sources import TrainingData
 
@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="labels offered and retained: bundled, imagenet, cifar100, a FILE, or words with commas between",
     )
+    parser.add_argument("--on", type=Path, metavar="PATH", help="an erasure by CLIPErase, to put CCUP on top of")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument(
         "--formats",
@@ -83,11 +84,12 @@ def run(arguments: argparse.Namespace) -> None:
 
     encoder = load_clip(arguments.model)
     restore_features(encoder)
-    erasure = _fit(arguments, encoder, selection, data, quiet=not processes.first)
+    beneath, learned_from = _beneath(arguments, encoder)
+    erasure = _fit(arguments, encoder, selection, data, beneath, quiet=not processes.first)
     if not processes.first:
         return
     metrics = _measure(encoder, erasure, data)
-    own_classes = arguments.vocabulary is None and arguments.pictures != BUNDLED
+    own_classes = arguments.vocabulary is None and beneath is None and arguments.pictures != BUNDLED
     save_erasure(
         arguments.out,
         encoder,
@@ -95,7 +97,7 @@ def run(arguments: argparse.Namespace) -> None:
         metrics=metrics,
         seed=arguments.seed,
         vocabulary="" if own_classes else vocabulary_text(data.vocabulary),
-        pictures=arguments.pictures,
+        pictures=learned_from,
         formats=arguments.formats,
     )
     print(f"Wrote {arguments.out}. To use it without this package:")
@@ -115,14 +117,40 @@ def _retained(arguments: argparse.Namespace) -> list[str] | str | None:
     return path.read_text(encoding="utf-8")
 
 
+def _beneath(arguments: argparse.Namespace, encoder: OpenClipEncoder) -> tuple[cliperase.Erasure | None, str]:
+    """What CCUP is to be put on top of, if anything, and the pictures that the erasure learns from, or did."""
+    from unlearn.erasers import cliperase
+    from unlearn.errors import ErasureFileError, ParameterError
+    from unlearn.export.saved import load_recorded
+
+    if arguments.on is None:
+        return None, arguments.pictures
+    if arguments.method != "ccup":
+        raise ParameterError(f"The method is {arguments.method!r}; what goes on top of an erasure (--on) is ccup.")
+    tuned, record = load_recorded(arguments.on, encoder)
+    if not isinstance(tuned, cliperase.Erasure):
+        raise ErasureFileError(f"“{arguments.on}” is no erasure by CLIPErase; CCUP goes on top of such a one.")
+    return tuned, record.pictures
+
+
 def _fit(
-    arguments: argparse.Namespace, encoder: OpenClipEncoder, selection: Selection, data: TrainingData, *, quiet: bool
+    arguments: argparse.Namespace,
+    encoder: OpenClipEncoder,
+    selection: Selection,
+    data: TrainingData,
+    beneath: cliperase.Erasure | None,
+    *,
+    quiet: bool,
 ) -> Erasure:
-    from unlearn.erasers import methods
+    from unlearn.erasers import ccup, methods, stacked
     from unlearn.jobs import drive
 
+    if beneath is not None:
+        return stacked.on_top(
+            encoder, beneath, _closed_form(arguments), selection=selection, vocabulary=data.vocabulary
+        )
     if arguments.method == "ccup":
-        return _fit_ccup(arguments, encoder, selection, data.vocabulary)
+        return ccup.erase(encoder, selection, _closed_form(arguments), vocabulary=data.vocabulary)
     if arguments.method == "cliperase":
         return finetuning.train(arguments, encoder, selection, data, quiet=quiet)
     task = methods.Task(encoder, selection, data.vocabulary, data.train, data.test, arguments.seed)
@@ -152,17 +180,14 @@ def _measure(encoder: OpenClipEncoder, erasure: Erasure, data: TrainingData) -> 
     return {"images": data.test.name, **{label: zero_shot_metrics(report) for label, report in reports.items()}}
 
 
-def _fit_ccup(
-    arguments: argparse.Namespace, encoder: OpenClipEncoder, selection: Selection, vocabulary: Vocabulary
-) -> ccup.Erasure:
+def _closed_form(arguments: argparse.Namespace) -> ccup.Settings:
     from unlearn.erasers import ccup
 
     weights = {name: value for name in ("lam", "mu") if (value := getattr(arguments, name)) is not None}
-    settings = ccup.Settings(
+    return ccup.Settings(
         mode=arguments.mode,
         strength=arguments.strength,
         side=arguments.side,
         synonyms=not arguments.no_synonyms,
         **weights,
     )
-    return ccup.erase(encoder, selection, settings, vocabulary=vocabulary)

@@ -15,12 +15,21 @@ NOT_TOLD = "  # it learned from pictures that this command does not have; with -
 
 
 def command_of(record: Record) -> str:
-    """``python -m unlearn erase …`` with what ``record`` has other than the defaults."""
+    """``python -m unlearn erase …`` with what ``record`` has other than the defaults, a line for each part."""
+    if record.parts:
+        tuned, closed_form = record.parts
+        return f"{_command(tuned, 'tuned')}\n{_command(closed_form, 'erased', '--on', 'tuned')}"
+    return _command(record, "erased")
+
+
+def _command(record: Record, out: str, *more: str) -> str:
+    # CCUP knows the pictures only by the vocabulary that they bring.
+    learned = record.method != "ccup" or not record.vocabulary
     words = ["python", "-m", "unlearn", "erase", "--model", record.model]
     words += ["--forget", *record.selection.forget_names]
     if not _is_default_retain(record):
         words += ["--retain", *record.selection.retain]
-    if record.pictures not in (BUNDLED, ""):
+    if learned and record.pictures not in (BUNDLED, ""):
         words += ["--pictures", record.pictures]
     if record.vocabulary and (record.vocabulary != BUNDLED or "--pictures" in words):
         words += ["--vocabulary", record.vocabulary]
@@ -30,7 +39,7 @@ def command_of(record: Record) -> str:
         words += _cliperase(record)
     else:
         words += ["--method", str(record.parameters.get("kind", record.method)), "--seed", str(record.seed)]
-    return shlex.join([*words, "--out", "erased"]) + ("" if record.pictures else NOT_TOLD)
+    return shlex.join([*words, *more, "--out", out]) + ("" if record.pictures or not learned else NOT_TOLD)
 
 
 def _is_default_retain(record: Record) -> bool:

@@ -25,6 +25,7 @@ th, td { padding: 5px 8px; border-bottom: 1px solid var(--line); text-align: rig
 th:first-child, td:first-child { text-align: left; } thead th { font-weight: 600; }
 .measures :is(td, th) { white-space: nowrap; } .measures td:first-child { white-space: normal; min-width: 8em; }
  td small { display: block; font-size: 11px; }
+.facts + .facts { margin-top: 20px; }
 .facts td { text-align: left; overflow-wrap: anywhere; } .facts td:first-child { white-space: nowrap; }
 .scroll { overflow-x: auto; }
 .looks { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); gap: 20px; }
@@ -132,6 +133,8 @@ def _drawn(drawn: DrawnPair) -> str:
 
 
 def _record(record: Record) -> str:
+    if record.parts:
+        return "".join(map(_record, record.parts))
     forget = ", ".join(concept.name for concept in record.selection.forget)
     facts: Sequence[tuple[str, object]] = [
         ("method", record.method),
