@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
+import torch
 from ui.fakes import fake_services
 
-from unlearn.cli import build_parser
-from unlearn.concepts import load_vocabulary, select
+from unlearn.cli import build_parser, main
+from unlearn.concepts import Vocabulary, load_vocabulary, select
+from unlearn.config import ASSETS
 from unlearn.erasers import ccup, cliperase
+from unlearn.evaluation.intervals import change
 from unlearn.export.record import Record
+from unlearn.export.saved import load_recorded
+from unlearn.loading import load_clip
 from unlearn.report.command import command_of
 from unlearn.report.html import render
 from unlearn.report.measured import DrawnPair, Report, measure_report
@@ -75,9 +85,14 @@ def test_nothing_is_loaded_from_elsewhere_and_no_word_becomes_markup(report: Rep
 
 def test_the_numbers_are_those_measured(report: Report):
     first = report.measures[0]
-    assert first.values == {ORIGINAL: 1.0, CCUP: 0.0}
-    assert first.n == 2
-    assert "<td>100.0</td><td>0.0</td><td>2</td>" in render(report)
+    assert first.changes[CCUP] == change(torch.ones(2), torch.zeros(2))
+    assert first.before.n == 2
+    cells = (
+        "100.0<small>100.0 to 100.0</small>",
+        "0.0<small>0.0 to 0.0</small>",
+        "−100.0<small>−100.0 to −100.0</small>",
+    )
+    assert "".join(f"<td>{cell}</td>" for cell in cells) + "<td>2</td>" in render(report)
     assert report.looks[0].title == "cat"
     assert all(neighbour.name in render(report) for neighbour in report.at_risk)
 
@@ -87,6 +102,16 @@ def test_without_curves_and_drawings_their_sections_are_not_there(report: Report
     assert "Against the strength" not in page
     assert "What is drawn" not in page
     assert "In the app" not in page
+
+
+def test_where_no_picture_has_a_label_the_page_says_so():
+    services = fake_services()
+    encoder, words = services.models.own, Vocabulary.of(["violin", "harp"])
+    erasure = ccup.erase(encoder, select("harp", vocabulary=words), vocabulary=words)
+    variants = {ORIGINAL: encoder, CCUP: erasure.apply(encoder)}
+    page = render(measure_report(variants, [record(erasure.selection, erasure.settings)], services.gallery, words))
+    assert "No picture of “fake” shows anything that the vocabulary has a word for" in page
+    assert "<h2>How it was made" in page
 
 
 VOCABULARY = load_vocabulary()
@@ -116,8 +141,65 @@ def test_the_command_asks_the_command_line_for_the_same(selection, settings, met
         assert cliperase.Settings(**given) == settings
 
 
-def test_a_long_retain_list_goes_into_a_file():
-    selection = select("cat", VOCABULARY.names[50:200], vocabulary=VOCABULARY)
-    command = command_of(record(selection, ccup.Settings()))
-    assert "--retain-file retain.txt" in command
-    assert command.endswith("one a line")
+def made(folder, *asked: str) -> Record:
+    assert main(["erase", *asked, "--formats", "--out", str(folder)]) == 0
+    return load_recorded(folder, load_clip("pocket"))[1]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        (
+            "--forget",
+            "mug",
+            "fox",
+            "--vocabulary",
+            "fox,mug,spoon,wolf",
+            "--retain",
+            "wolf",
+            "--side",
+            "both",
+            "--mu",
+            "2",
+        ),
+        ("--forget", "cat", "--pictures", "{folder}", "--vocabulary", "cifar100", "--method", "leace"),
+        ("--forget", "car", "--vocabulary", "cifar100", "--strength", "0.6", "--on", "{beneath}"),
+    ],
+)
+def test_the_printed_command_makes_the_same_erasure(asked, tmp_path, gallery, pocket):
+    folder = tmp_path / "it's a folder"
+    for picture in (p for p in gallery if p.concept in ("cat", "pizza", "car")):
+        (folder / picture.concept).mkdir(parents=True, exist_ok=True)
+        for angle in range(6):
+            turned = picture.load().rotate(angle, fillcolor="white")
+            turned.save(folder / picture.concept / f"{hash(picture)}-{angle}.png")
+    if "--on" in asked:
+        tuning = ("--method", "cliperase", "--steps", "3", "--trainable", "last_blocks")
+        made(tmp_path / "beneath", "--forget", "cat", "--pictures", str(folder), *tuning)
+    places = {"folder": folder, "beneath": tmp_path / "beneath"}
+    first = made(tmp_path / "first", *(word.format(**places) for word in asked))
+    out = tmp_path / "report.html"
+    assert main(["report", "--erasure", str(tmp_path / "first"), "--images", str(folder), "--out", str(out)]) == 0
+    printed = re.search(r"<h2>Do it again</h2><pre>(.*?)</pre>", out.read_text(), re.DOTALL)
+    assert printed
+    python = {"PYTHONPATH": str(ASSETS.parent), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    ended = subprocess.run(
+        ["bash", "-c", unescape(printed[1])],
+        cwd=tmp_path,
+        env=os.environ | python,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    again, record = load_recorded(tmp_path / "erased", pocket)
+    told = ("method", "model", "parameters", "selection", "seed", "vocabulary", "pictures")
+    assert all(getattr(record, name) == getattr(first, name) for name in told)
+    for name, tensor in load_recorded(tmp_path / "first", pocket)[0].tensors.items():
+        torch.testing.assert_close(again.tensors[name], tensor, atol=1e-5, rtol=0)
+
+
+def test_pictures_that_only_their_owner_has_are_told():
+    selection = select("cat", vocabulary=VOCABULARY)
+    told = replace(record(selection, cliperase.Settings(), "cliperase"), pictures="")
+    assert "  # it learned from pictures that this command does not have" in command_of(told)

@@ -62,7 +62,7 @@ def test_the_command_line_reads_a_file(tmp_path):
     assert vocabulary_argument(str(tmp_path / "words.txt")).names == ("mug", "spoon")
     assert vocabulary_argument("cifar100") is named_vocabulary("cifar100")
     with pytest.raises(ConceptError, match="neither a file nor one of bundled, imagenet, cifar100"):
-        vocabulary_argument("mug, spoon")
+        vocabulary_argument("mug spoon")
 
 
 def test_imagenets_templates_are_open_clips():

@@ -62,6 +62,11 @@ class Vocabulary:
         synonyms = {s.casefold(): concept for concept in reversed(self.concepts) for s in concept.synonyms}
         return synonyms | {concept.name.casefold(): concept for concept in self.concepts}
 
+    def without(self, names: Iterable[str]) -> tuple[str, ...]:
+        """All names but ``names``: what is retained where nothing else is asked for."""
+        gone = {name.casefold() for name in names}
+        return tuple(name for name in self.names if name.casefold() not in gone)
+
     def find(self, name: str) -> Concept | None:
         """The concept that goes by ``name``, or None."""
         return self.by_name.get(name.casefold())
@@ -180,7 +185,7 @@ def select(
     forgotten = tuple(concepts.values())
 
     if retain is None:
-        kept = tuple(name for name in vocabulary.names if name.casefold() not in concepts)
+        kept = vocabulary.without(concepts)
         if not kept:
             raise ConceptError(
                 f"All {len(vocabulary.names)} concepts of the vocabulary are to be erased; "

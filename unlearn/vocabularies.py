@@ -44,16 +44,25 @@ def named_vocabulary(text: str) -> Vocabulary:
 
 
 def vocabulary_argument(text: str) -> Vocabulary:
-    """A vocabulary as a command line names it: one of :data:`VOCABULARIES`, or a file with a word a line.
+    """A vocabulary as a command line names it: one of :data:`VOCABULARIES`, words with commas between, or a file.
 
     Raises:
-        ConceptError: it is neither, or the words cannot be used.
+        ConceptError: it is none of them, or the words cannot be used.
     """
-    if text in VOCABULARIES:
-        return VOCABULARIES[text]()
+    if text in VOCABULARIES or "," in text:
+        return named_vocabulary(text)
     if not Path(text).is_file():
-        raise ConceptError(f"The vocabulary “{text}” is neither a file nor one of {', '.join(VOCABULARIES)}.")
+        raise ConceptError(
+            f"The vocabulary “{text}” is neither a file nor one of {', '.join(VOCABULARIES)}; words of your own are "
+            "written with commas between."
+        )
     return named_vocabulary(Path(text).read_text(encoding="utf-8"))
+
+
+def vocabulary_text(vocabulary: Vocabulary) -> str:
+    """What :func:`named_vocabulary` reads as ``vocabulary``: its name, or its words with commas between."""
+    known = (name for name, make in VOCABULARIES.items() if make() == vocabulary)
+    return next(known, ",".join(vocabulary.names))
 
 
 @lru_cache(maxsize=1)

@@ -19,7 +19,7 @@ from unlearn import classify
 from unlearn.concepts import Concept, Vocabulary, select
 from unlearn.config import ASSETS
 from unlearn.encoders import OpenClipEncoder, class_embeddings, similarity
-from unlearn.erasers import ccup, cliperase
+from unlearn.erasers import ccup, cliperase, stacked
 from unlearn.export.saved import save_erasure
 from unlearn.export.snippets import EXAMPLES, snippet, snippets_of
 
@@ -117,6 +117,20 @@ def test_the_edit_of_weights(place, pocket, vocabulary):
     run(example("edit_of_weights"), place)
     expected = erasure.apply(pocket).encode_image([Image.open(place / "picture.jpg").convert("RGB")])
     np.testing.assert_allclose(np.load(place / "image_features.npy"), expected.numpy(), atol=1e-5)
+
+
+def test_the_edit_of_both(place, pocket, vocabulary):
+    generator = torch.Generator().manual_seed(0)
+    name = "visual.head.proj.weight"
+    weight = pocket.model.state_dict()[name]
+    delta = {name: weight + 0.02 * torch.randn(weight.shape, generator=generator)}
+    tuned = cliperase.Erasure(select("cat", vocabulary=vocabulary), cliperase.Settings(), delta)
+    erasure = stacked.on_top(pocket, tuned, ccup.Settings(strength=0.7, side="both"), vocabulary=vocabulary)
+    save_erasure(place / "erased", pocket, erasure, metrics={}, seed=0, formats=())
+    printed = probabilities(run(example("edit_of_both"), place))
+    expected = classify(erasure.apply(pocket), Image.open(place / "picture.jpg").convert("RGB"), LABELS, TEMPLATE)
+    assert printed == pytest.approx(expected, abs=1e-3)
+    assert snippets_of(Path("erased"), erasure, "pocket", [])["the edit alone"].count("\n") > 30
 
 
 def test_the_pipeline(place, pocket):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import Any
 
 import pytest
@@ -138,3 +139,31 @@ def test_where_hosts_are_named_no_other_is_answered(host: str, status: int):
     assert ask(door, headers={"Host": host})[0] == status
     assert ask(door, headers={"Host": "demo.example", "X-Forwarded-Host": host})[0] == status
     assert ask(Door(yes, Settings()), headers={"Host": host})[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [(OSError(errno.ENOSPC, "No space left on device"), b"no room on the disk"), (MemoryError(), b"not enough memory")],
+)
+def test_what_runs_out_before_an_event_is_told_and_the_next_request_works(error, sentence):
+    failing = [error]
+
+    async def once(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if failing:
+            raise failing.pop()
+        await yes(scope, receive, send)
+
+    door = Door(once, Settings())
+    status, headers, body = ask(door, "/gradio_api/upload", method="POST", body=b"picture")
+    assert status == 507
+    assert sentence in body
+    assert headers["x-content-type-options"] == "nosniff"
+    assert ask(door, "/gradio_api/upload", method="POST", body=b"picture")[0] == 200
+
+
+def test_a_mistake_is_not_taken_for_a_full_disk():
+    async def wrong(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        ask(Door(wrong, Settings()), "/gradio_api/upload", method="POST")

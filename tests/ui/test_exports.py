@@ -11,13 +11,16 @@ import pytest
 import torch
 from fakes import fake_services
 
-from unlearn.concepts import select
-from unlearn.erasers import cliperase
+from unlearn.concepts import Vocabulary, select
+from unlearn.erasers import baselines, cliperase
 from unlearn.errors import ConceptError, ErasureFileError, JobError, ModelError, ParameterError
+from unlearn.export.edit_file import load_edit, record_of, save_edit
+from unlearn.export.saved import load_erasure
 from unlearn.gallery import bundled_gallery
 from unlearn.models import Models
 from unlearn.ui.downloads import MARGIN, Downloads
-from unlearn.ui.exports import KINDS, edits_of, make_export, open_edit
+from unlearn.ui.exports import KINDS, edits_of, make_export
+from unlearn.ui.imports import open_edit
 from unlearn.ui.links import request_in_force
 from unlearn.ui.runs import FineTuned
 from unlearn.ui.services import Services
@@ -54,13 +57,80 @@ def test_a_fine_tuned_edit_opens_too(real: Services, visitor: Visitor, pocket, v
     delta = {name: pocket.model.state_dict()[name] + 0.01}
     erasure = cliperase.Erasure(select("cat", vocabulary=vocabulary), cliperase.Settings(seed=5), delta)
     visitor.change(fine_tuned=FineTuned(erasure, erasure.apply(pocket)))
-    assert list(edits_of(visitor.session)) == ["CCUP", "CLIPErase"]
+    assert list(edits_of(real, visitor.session)) == ["CLIPErase + CCUP", "CCUP", "CLIPErase"]
     made = make_export(real, visitor, "edit", "CLIPErase")
     small = replace(real, gallery=type(real.gallery)("few", real.gallery.pictures[:4]))
     other = Visitor()
     assert open_edit(small, other, str(made.path)).seed == 5
     texts = ["a cat", "a dog"]
     assert torch.equal(other.session.fine_tuned.encoder.encode_text(texts), erasure.apply(pocket).encode_text(texts))
+
+
+@pytest.fixture
+def stacked_on(real: Services, visitor: Visitor, pocket, vocabulary) -> Visitor:
+    """``visitor`` with CLIPErase of another concept, and a CCUP that retains a list, both in force."""
+    name = "visual.head.proj.weight"
+    noise = torch.randn(pocket.model.state_dict()[name].shape, generator=torch.Generator().manual_seed(0))
+    delta = {name: pocket.model.state_dict()[name] + 0.01 * noise}
+    erasure = cliperase.Erasure(select("pizza", vocabulary=vocabulary), cliperase.Settings(seed=5), delta)
+    asked = ErasureRequest(["cat", "my mug"], 0.7, "consistent", "both", "list", ["dog", "tiger"], 500.0, 50.0, False)
+    visitor.change(
+        fine_tuned=FineTuned(erasure, erasure.apply(pocket), "somewhere"), erasure=real.erase(visitor.session, asked)
+    )
+    return visitor
+
+
+def test_two_edits_in_force_are_one_file_that_opens_as_the_two(real: Services, stacked_on: Visitor):
+    made = make_export(real, stacked_on, "edit")
+    assert "cat, my mug, pizza erased by CLIPErase + CCUP" in made.title
+    compile(made.code, "the code shown", "exec")
+    other = Visitor()
+    record = open_edit(real, other, str(made.path))
+    assert [part.selection for part in record.parts] == [
+        stacked_on.session.fine_tuned.erasure.selection,
+        replace(stacked_on.session.erasure.selection, notices=()),
+    ]
+    assert request_in_force(real, other.session) == request_in_force(real, stacked_on.session)
+    assert other.session.erased == stacked_on.session.erased == ("cat", "my mug", "pizza")
+    assert other.session.fine_tuned.pictures == "somewhere"
+    texts, pictures = ["a cat", "a pizza"], [picture.load() for picture in real.gallery.pictures[:3]]
+    before, after = (real.variants(session) for session in (stacked_on.session, other.session))
+    assert list(after) == list(before) == ["Original", "CCUP", "CLIPErase", "CLIPErase + CCUP"]
+    for variant in before:
+        torch.testing.assert_close(after[variant].encode_text(texts), before[variant].encode_text(texts))
+        torch.testing.assert_close(after[variant].encode_image(pictures), before[variant].encode_image(pictures))
+    again = make_export(real, other, "edit").path
+    assert load_erasure(again, real.models.own).selection == load_edit(again, real.models.own)[1].selection
+
+
+def test_a_stacked_edit_of_other_words_is_not_opened_as_something_else(real: Services, stacked_on: Visitor):
+    made = make_export(real, stacked_on, "edit")
+    other = Visitor()
+    other.change(vocabulary=Vocabulary.of(("cat", "dog"), ("a sketch of a {}",)))
+    before = other.session
+    with pytest.raises(ErasureFileError, match="choose its vocabulary first"):
+        open_edit(real, other, str(made.path))
+    assert other.session is before
+
+
+def test_a_baseline_is_not_opened_and_the_visitor_is_told_what_to_do(real: Services, visitor: Visitor, tmp_path: Path):
+    session, pocket = visitor.session, real.models.own
+    baseline = baselines.erase(pocket, session.erasure.selection, baselines.Settings("random"))
+    save_edit(tmp_path / "edit.safetensors", baseline, record_of(pocket, baseline, metrics={}))
+    with pytest.raises(ErasureFileError, match="edit of a baseline.*python -m unlearn report --erasure FILE"):
+        open_edit(real, visitor, str(tmp_path / "edit.safetensors"))
+    assert visitor.session is session
+
+
+def test_the_report_of_two_edits_makes_one_after_the_other(real: Services, stacked_on: Visitor):
+    page = make_export(real, stacked_on, "report").path.read_text()
+    assert "Erased from pocket: cat, my mug, pizza" in page
+    first, second = page[page.index("<h2>Do it again") :].splitlines()[:2]
+    assert "--forget pizza" in first
+    assert "--pictures somewhere --vocabulary bundled" in first
+    assert first.endswith("--out tuned")
+    assert "--retain dog tiger" in second
+    assert "--on tuned --out erased" in second
 
 
 def test_the_whole_model_is_a_zip_of_the_folder_that_erase_writes(real: Services, visitor: Visitor):

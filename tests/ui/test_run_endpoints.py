@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from conftest import visiting
-from gradio_client import Client
+from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 
@@ -20,6 +20,22 @@ def test_a_run_streams_its_state_and_stops_when_told(real_app: str):
         assert client.predict(api_name="/cancel")["state"] == "cancelled", "to stop twice does no harm"
         erased = client.predict(["pizza"], api_name="/erase")
         assert list(erased["accuracy"]) == ["Original", "CCUP"], "a run that was stopped changes nothing"
+
+
+def test_both_edits_go_into_one_file_and_come_back(folder_app: str):
+    with visiting(folder_app) as client, visiting(folder_app) as other:
+        *_, last = client.submit(["pizza"], api_name="/cliperase")
+        assert last["state"] == "done"
+        client.predict(["cat"], 0.6, api_name="/erase")
+        path, told = client.predict("edit", "", api_name="/export")
+        assert told["title"].endswith("cat, pizza erased by CLIPErase + CCUP")
+        record = other.predict(handle_file(path), api_name="/import")
+        assert [part["method"] for part in record["parts"]] == ["cliperase", "ccup"]
+        found = other.predict("a cat and a pizza", api_name="/retrieve")
+        assert found == client.predict("a cat and a pizza", api_name="/retrieve")
+        assert found["forget"] == ["cat", "pizza"]
+        assert "CLIPErase + CCUP" in found["pictures"]
+        assert other.predict(api_name="/link") == client.predict(api_name="/link")
 
 
 def test_what_cannot_be_run_is_told(client: Client, real_app: str):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import NAMES, drawing
+from PIL import Image
 
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError, PictureError
@@ -87,6 +89,16 @@ def test_a_visitors_collection_is_measured_with_its_own_words(services: Services
     assert erasure.selection.notices == ()
     assert services.accuracy(replace(session, erasure=erasure))[ORIGINAL].forget.n == 1
     assert services.collection(Session(uploads=uploads)) is services.gallery
+
+
+@pytest.mark.parametrize("noise", [(0, 1, 255), (0, 255)])
+def test_a_collection_of_ones_own_stays_under_ten_megabytes(tmp_path: Path, noise: tuple[int, ...]):
+    pixels = np.random.default_rng(0).choice(noise, (900, 700, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "noise.png")
+    (picture,) = add_uploads(None, [str(tmp_path / "noise.png")], "noise")
+    (kept,) = picture.load.args
+    assert MAX_UPLOADS * len(kept) < 10_300_000
+    assert picture.load().size == (398, 512)
 
 
 def test_uploads_are_all_or_nothing(tmp_path: Path):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unlearn.cli import finetuning
 
 if TYPE_CHECKING:
-    from unlearn.concepts import Selection, Vocabulary
+    from unlearn.concepts import Selection
     from unlearn.encoders import OpenClipEncoder
-    from unlearn.erasers import ccup
+    from unlearn.erasers import ccup, cliperase
+    from unlearn.export.edit_file import Erasure
+    from unlearn.finetuning.sources import TrainingData
 
 #: The names in :data:`unlearn.erasers.methods.METHODS`, which takes seconds to import.
 METHODS = (
@@ -30,8 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     retain.add_argument("--retain", nargs="+", metavar="CONCEPT", help="concepts to protect (default: the vocabulary)")
     retain.add_argument("--retain-file", type=Path, metavar="FILE", help="the same, one a line")
     parser.add_argument(
-        "--vocabulary", metavar="NAME", help="labels offered and retained: bundled, imagenet, cifar100 or a FILE"
+        "--vocabulary",
+        metavar="NAME",
+        help="labels offered and retained: bundled, imagenet, cifar100, a FILE, or words with commas between",
     )
+    parser.add_argument("--on", type=Path, metavar="PATH", help="an erasure by CLIPErase, to put CCUP on top of")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument(
         "--formats",
@@ -56,26 +61,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from unlearn.concepts import parse_names, select
-    from unlearn.erasers import methods
-    from unlearn.errors import ConceptError, require_choice
-    from unlearn.evaluation.as_json import zero_shot_metrics
-    from unlearn.evaluation.zero_shot import evaluate_zero_shot
-    from unlearn.export.edit_file import Erasure
+    from unlearn.errors import require_choice
     from unlearn.export.saved import save_erasure
     from unlearn.export.snippets import snippets_of
     from unlearn.finetuning.processes import Processes
-    from unlearn.finetuning.sources import training_data
+    from unlearn.finetuning.sources import BUNDLED, training_data
     from unlearn.gallery import restore_features
-    from unlearn.jobs import drive
     from unlearn.loading import load_clip, pick_device
-    from unlearn.vocabularies import vocabulary_argument
+    from unlearn.vocabularies import vocabulary_argument, vocabulary_text
 
     require_choice("method", arguments.method, METHODS)
-    retain = arguments.retain
-    if arguments.retain_file is not None:
-        if not arguments.retain_file.is_file():
-            raise ConceptError(f"The retain file “{arguments.retain_file}” is not a file.")
-        retain = arguments.retain_file.read_text(encoding="utf-8")
+    retain = _retained(arguments)
     forget = [name for given in arguments.forget for name in parse_names(given)]
     data = training_data(arguments.pictures, forget)
     if arguments.vocabulary is not None:
@@ -88,51 +84,110 @@ def run(arguments: argparse.Namespace) -> None:
 
     encoder = load_clip(arguments.model)
     restore_features(encoder)
-    erasure: Erasure
-    if arguments.method == "ccup":
-        erasure = _fit_ccup(arguments, encoder, selection, data.vocabulary)
-    elif arguments.method == "cliperase":
-        erasure = finetuning.train(arguments, encoder, selection, data, quiet=not processes.first)
-    else:
-        task = methods.Task(encoder, selection, data.vocabulary, data.train, data.test, arguments.seed)
-        erasure = drive(methods.fit(arguments.method, task))
+    beneath, learned_from = _beneath(arguments, encoder)
+    erasure = _fit(arguments, encoder, selection, data, beneath, quiet=not processes.first)
     if not processes.first:
         return
+    metrics = _measure(encoder, erasure, data)
+    own_classes = arguments.vocabulary is None and beneath is None and arguments.pictures != BUNDLED
+    save_erasure(
+        arguments.out,
+        encoder,
+        erasure,
+        metrics=metrics,
+        seed=arguments.seed,
+        vocabulary="" if own_classes else vocabulary_text(data.vocabulary),
+        pictures=learned_from,
+        formats=arguments.formats,
+    )
+    print(f"Wrote {arguments.out}. To use it without this package:")
+    for name, code in snippets_of(arguments.out, erasure, encoder.name, arguments.formats).items():
+        print(f"\n--- {name}\n{code}", end="")
+
+
+def _retained(arguments: argparse.Namespace) -> list[str] | str | None:
+    """What is to be protected, where something is named."""
+    from unlearn.errors import ConceptError
+
+    path: Path | None = arguments.retain_file
+    if path is None:
+        return arguments.retain  # type: ignore[no-any-return]
+    if not path.is_file():
+        raise ConceptError(f"The retain file “{path}” is not a file.")
+    return path.read_text(encoding="utf-8")
+
+
+def _beneath(arguments: argparse.Namespace, encoder: OpenClipEncoder) -> tuple[cliperase.Erasure | None, str]:
+    """What CCUP is to be put on top of, if anything, and the pictures that the erasure learns from, or did."""
+    from unlearn.erasers import cliperase
+    from unlearn.errors import ErasureFileError, ParameterError
+    from unlearn.export.saved import load_recorded
+
+    if arguments.on is None:
+        return None, arguments.pictures
+    if arguments.method != "ccup":
+        raise ParameterError(f"The method is {arguments.method!r}; what goes on top of an erasure (--on) is ccup.")
+    tuned, record = load_recorded(arguments.on, encoder)
+    if not isinstance(tuned, cliperase.Erasure):
+        raise ErasureFileError(f"“{arguments.on}” is no erasure by CLIPErase; CCUP goes on top of such a one.")
+    return tuned, record.pictures
+
+
+def _fit(
+    arguments: argparse.Namespace,
+    encoder: OpenClipEncoder,
+    selection: Selection,
+    data: TrainingData,
+    beneath: cliperase.Erasure | None,
+    *,
+    quiet: bool,
+) -> Erasure:
+    from unlearn.erasers import ccup, methods, stacked
+    from unlearn.jobs import drive
+
+    if beneath is not None:
+        return stacked.on_top(
+            encoder, beneath, _closed_form(arguments), selection=selection, vocabulary=data.vocabulary
+        )
+    if arguments.method == "ccup":
+        return ccup.erase(encoder, selection, _closed_form(arguments), vocabulary=data.vocabulary)
+    if arguments.method == "cliperase":
+        return finetuning.train(arguments, encoder, selection, data, quiet=quiet)
+    task = methods.Task(encoder, selection, data.vocabulary, data.train, data.test, arguments.seed)
+    return drive(methods.fit(arguments.method, task))
+
+
+def _measure(encoder: OpenClipEncoder, erasure: Erasure, data: TrainingData) -> dict[str, Any]:
+    """Accuracy before and after on the pictures for measuring, printed and as the record has it."""
+    from unlearn.evaluation.as_json import zero_shot_metrics
+    from unlearn.evaluation.zero_shot import evaluate_zero_shot
+
     reports = {
         label: evaluate_zero_shot(
             variant,
             data.test,
-            forget=selection.forget_names,
+            forget=erasure.selection.forget_names,
             classnames=data.vocabulary.names,
             templates=data.vocabulary.templates,
             progress=True,
         )
         for label, variant in (("before", encoder), ("after", erasure.apply(encoder)))
     }
-    metrics = {"images": data.test.name, **{label: zero_shot_metrics(report) for label, report in reports.items()}}
-    out = arguments.out
-    save_erasure(out, encoder, erasure, metrics=metrics, seed=arguments.seed, formats=arguments.formats)
-
     for part in ("forget", "retain"):
         before, after = (getattr(reports[label], part) for label in ("before", "after"))
         shown = f"{before.top1:.1%} → {after.top1:.1%}" if before.n else "no pictures to measure it"
         print(f"{part}: top-1 {shown} (n = {before.n})")
-    print(f"Wrote {out}. To use it without this package:")
-    for name, code in snippets_of(out, erasure, encoder.name, arguments.formats).items():
-        print(f"\n--- {name}\n{code}", end="")
+    return {"images": data.test.name, **{label: zero_shot_metrics(report) for label, report in reports.items()}}
 
 
-def _fit_ccup(
-    arguments: argparse.Namespace, encoder: OpenClipEncoder, selection: Selection, vocabulary: Vocabulary
-) -> ccup.Erasure:
+def _closed_form(arguments: argparse.Namespace) -> ccup.Settings:
     from unlearn.erasers import ccup
 
     weights = {name: value for name in ("lam", "mu") if (value := getattr(arguments, name)) is not None}
-    settings = ccup.Settings(
+    return ccup.Settings(
         mode=arguments.mode,
         strength=arguments.strength,
         side=arguments.side,
         synonyms=not arguments.no_synonyms,
         **weights,
     )
-    return ccup.erase(encoder, selection, settings, vocabulary=vocabulary)

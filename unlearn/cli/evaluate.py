@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vocabulary",
         metavar="NAME",
-        help="labels offered (default: the classes): bundled, imagenet, cifar100, FILE",
+        help="labels offered (default: the classes): bundled, imagenet, cifar100, FILE or WORD,WORD",
     )
     parser.add_argument("--forget", nargs="+", metavar="CONCEPT", help="classes that count as erased")
     parser.add_argument("--json", action="store_true", help="print JSON, as fractions, and nothing else")

@@ -13,33 +13,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--erasure", type=Path, required=True, metavar="PATH", help="folder that `erase` wrote, or its edit.safetensors"
     )
-    parser.add_argument("--images", type=Path, metavar="DIR", help="ImageFolder (default: the bundled gallery)")
+    parser.add_argument(
+        "--images", default="bundled", metavar="SOURCE", help="as --pictures of erase (default: bundled)"
+    )
+    parser.add_argument(
+        "--vocabulary", metavar="NAME", help="labels offered, as in erase (default: the app's, or the folder's classes)"
+    )
     parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="default: report.html")
 
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
-    from unlearn.concepts import Vocabulary, load_vocabulary
-    from unlearn.erasers import ccup
+    from unlearn.concepts import Vocabulary
+    from unlearn.erasers import baselines, ccup
     from unlearn.export.saved import load_recorded
-    from unlearn.gallery import bundled_gallery, folder_gallery, restore_features
+    from unlearn.finetuning.sources import BUNDLED, measuring_pictures
+    from unlearn.gallery import restore_features
     from unlearn.loading import load_clip
     from unlearn.report.html import render
     from unlearn.report.measured import measure_report
     from unlearn.trade_off import sweep_strength
     from unlearn.variants import MADE_BY, ORIGINAL
+    from unlearn.vocabularies import named_vocabulary, vocabulary_argument
 
     base = load_clip(arguments.model)
     erasure, record = load_recorded(arguments.erasure, base)
-    if arguments.images is None:
-        gallery, vocabulary = bundled_gallery().test, load_vocabulary()
-        restore_features(base)
+    restore_features(base)
+    gallery = measuring_pictures(arguments.images, erasure.selection.forget_names)
+    if arguments.vocabulary is not None:
+        vocabulary = vocabulary_argument(arguments.vocabulary)
+    elif arguments.images == BUNDLED:
+        vocabulary = named_vocabulary(BUNDLED)
     else:
-        gallery = folder_gallery(arguments.images)
         vocabulary = Vocabulary.of(gallery.concepts)
     swept = (
         sweep_strength(base, gallery, erasure.selection, erasure.settings, vocabulary=vocabulary)
-        if isinstance(erasure, ccup.Erasure)
+        if isinstance(erasure, ccup.Erasure) and not isinstance(erasure, baselines.Erasure)
         else ()
     )
     variants = {ORIGINAL: base, MADE_BY[record.method]: erasure.apply(base)}

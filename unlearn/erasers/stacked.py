@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -35,7 +35,11 @@ class Erasure:
 
     @property
     def selection(self) -> Selection:
-        return self.tuned.selection
+        """What either part erases, CCUP's first, and what either retains of the rest."""
+        parts = (self.closed_form.selection, self.tuned.selection)
+        forget = {concept.name.casefold(): concept for part in parts for concept in part.forget}
+        retain = dict.fromkeys(name for part in parts for name in part.retain if name.casefold() not in forget)
+        return Selection(tuple(forget.values()), tuple(retain))
 
     @property
     def settings(self) -> Settings:
@@ -66,22 +70,13 @@ class Erasure:
         Raises:
             ErasureFileError: they are not.
         """
-        tuned, factors = _parts(shapes)
+        tuned, factors = split(shapes)
         cliperase.Erasure.check_shapes(tuned, encoder)
         ccup.Erasure.check_shapes(factors, encoder)
 
-    @classmethod
-    def of_tensors(cls, tensors: Mapping[str, Tensor], selection: Selection, parameters: Mapping[str, Any]) -> Erasure:
-        """The erasure whose :attr:`tensors` these are; ``parameters`` are the fields of both parts' settings."""
-        tuned, factors = _parts(tensors)
-        return cls(
-            cliperase.Erasure.of_tensors(tuned, selection, dict(parameters.get("cliperase", {}))),
-            ccup.Erasure.of_tensors(factors, selection, dict(parameters.get("ccup", {}))),
-        )
 
-
-def _parts(named: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, Value]]:
-    """What belongs to the fine-tuned weights, by their names in the model, and what to the projection."""
+def split(named: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, Value]]:
+    """Of :attr:`Erasure.tensors`, what belongs to the fine-tuned weights and what to the projection, as named there."""
     tuned = {name.removeprefix(TUNED): value for name, value in named.items() if name.startswith(TUNED)}
     return tuned, {name: value for name, value in named.items() if not name.startswith(TUNED)}
 
@@ -91,8 +86,12 @@ def on_top(
     tuned: cliperase.Erasure,
     settings: ccup.Settings | None = None,
     *,
+    selection: Selection | None = None,
     vocabulary: Vocabulary | None = None,
 ) -> Erasure:
-    """Solve CCUP on what ``tuned`` makes of ``encoder``: fine-tuning put the words elsewhere."""
-    closed_form = ccup.erase(tuned.apply(encoder), tuned.selection, settings, vocabulary=vocabulary)
+    """Solve CCUP on what ``tuned`` makes of ``encoder``: fine-tuning put the words elsewhere.
+
+    It erases what ``tuned`` does, or what ``selection`` names.
+    """
+    closed_form = ccup.erase(tuned.apply(encoder), selection or tuned.selection, settings, vocabulary=vocabulary)
     return Erasure(tuned, closed_form)

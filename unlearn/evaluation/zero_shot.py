@@ -47,16 +47,19 @@ class Accuracy:
 def ranks_among_few(image: Tensor, classes: Tensor, targets: Tensor, *, others: int = 4, seed: int = 0) -> Tensor:
     """Rank, from 0, of each picture's own label among ``others`` wrong ones, drawn for each with ``seed``, (n,).
 
+    Where there are fewer wrong labels, all of them are taken.
+
     A model that knows nothing is right by chance, 1 / (others + 1). With hundreds of labels some always come before an
     erased one; with five, what is left of the concept shows.
 
     Args:
         image: image embeddings (n, d).
-        classes: class embeddings (c, d), c > ``others``.
+        classes: class embeddings (c, d).
         targets: index of the own label, (n,).
     """
     generator = torch.Generator().manual_seed(seed)
     scores = similarity(image, classes)
+    others = min(others, len(classes) - 1)
     own = scores.gather(1, targets[:, None])
     # The own label is drawn last, so the first few are always wrong ones.
     order = torch.rand(scores.shape, generator=generator).scatter(1, targets[:, None], 2.0).argsort(dim=1)

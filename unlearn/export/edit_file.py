@@ -1,8 +1,9 @@
 """The edit alone, in one small safetensors file that carries its own record: to be kept, mailed, and opened again.
 
 CCUP's file holds the factors ``left`` and ``right`` (embed_dim, rank) of ``P = I − strength · left @ rightᵀ``,
-CLIPErase's the weights that differ. Opening one trusts nothing in it: safetensors runs no code, the header is read
-before any tensor, and names, shapes, types and numbers have to be those of the model at hand.
+CLIPErase's the weights that differ, that of both stacked both, with a record of each part. Opening one trusts nothing
+in it: safetensors runs no code, the header is read before any tensor, and names, shapes, types and numbers have to be
+those of the model at hand.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from unlearn.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.erasers import baselines, ccup, cliperase, stacked
 from unlearn.errors import ErasureFileError
 from unlearn.export.record import Record
+from unlearn.finetuning.sources import BUNDLED
 
 #: Key of the record in the file's metadata.
 METADATA = "unlearn"
 PACKAGES = ("torch", "open_clip_torch", "numpy", "safetensors")
-METHODS = {kind.method: kind for kind in (ccup.Erasure, cliperase.Erasure, stacked.Erasure, baselines.Erasure)}
+WHOLE = {kind.method: kind for kind in (ccup.Erasure, cliperase.Erasure, baselines.Erasure)}
+METHODS = {**WHOLE, stacked.Erasure.method: stacked.Erasure}
 
 
 class Erasure(Protocol):
@@ -46,8 +49,17 @@ class Erasure(Protocol):
     def changed_weights(self, encoder: OpenClipEncoder) -> dict[str, Tensor]: ...
 
 
-def record_of(encoder: OpenClipEncoder, erasure: Erasure, *, metrics: Mapping[str, Any], seed: int = 0) -> Record:
-    """The record of ``erasure``, made of ``encoder`` with the packages installed here."""
+def record_of(
+    encoder: OpenClipEncoder,
+    erasure: Erasure,
+    *,
+    metrics: Mapping[str, Any],
+    seed: int = 0,
+    vocabulary: str = BUNDLED,
+    pictures: str = BUNDLED,
+) -> Record:
+    """The record of ``erasure``, made of ``encoder`` with the packages installed here; see :class:`Record`."""
+    parts: tuple[Erasure, ...] = (erasure.tuned, erasure.closed_form) if isinstance(erasure, stacked.Erasure) else ()
     return Record(
         method=erasure.method,
         model=encoder.name,
@@ -57,6 +69,9 @@ def record_of(encoder: OpenClipEncoder, erasure: Erasure, *, metrics: Mapping[st
         seed=getattr(erasure.settings, "seed", seed),
         sha256={"input": encoder.sha256},
         versions={"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        vocabulary=vocabulary,
+        pictures=pictures,
+        parts=tuple(record_of(encoder, part, metrics={}, vocabulary=vocabulary, pictures=pictures) for part in parts),
     )
 
 
@@ -91,9 +106,21 @@ def load_edit(path: Path, encoder: OpenClipEncoder) -> tuple[Erasure, Record]:
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise ErasureFileError(f"{name} holds numbers that are not finite.")
     try:
-        return kind.of_tensors(tensors, record.selection, record.parameters), record
+        return _restored(record, tensors), record
     except TypeError as error:
         raise ErasureFileError(f"{name} has settings that {record.method} does not know.") from error
+
+
+def _restored(record: Record, tensors: Mapping[str, Tensor]) -> Erasure:
+    """The erasure that ``record`` tells of."""
+    if record.method == stacked.Erasure.method:
+        tuned, closed_form = record.parts
+        weights, factors = stacked.split(tensors)
+        return stacked.Erasure(
+            cliperase.Erasure.of_tensors(weights, tuned.selection, tuned.parameters),
+            ccup.Erasure.of_tensors(factors, closed_form.selection, closed_form.parameters),
+        )
+    return WHOLE[record.method].of_tensors(tensors, record.selection, record.parameters)
 
 
 def require_base(record: Record, encoder: OpenClipEncoder) -> None:

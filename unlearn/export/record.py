@@ -9,9 +9,12 @@ from typing import Any
 
 from unlearn.concepts import MAX_CONCEPT_LENGTH, MAX_CONCEPTS, Concept, Selection, clean_name, parse_names
 from unlearn.errors import ErasureFileError, InvalidInputError
+from unlearn.finetuning.sources import BUNDLED
 
 #: Words that one erasure may retain, and that one concept may go by; a stranger's file is read up to here.
 MAX_RETAINED, MAX_SYNONYMS = 50_000, 256
+#: Methods of a stacked erasure's parts.
+STACKED = ("cliperase", "ccup")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,9 @@ class Record:
         seed: of the run.
         sha256: of the base model's weights (``input``) and of the files written.
         versions: of Python and of the packages that made it.
+        vocabulary: the words it was made among, as ``--vocabulary`` takes them; "" for the classes of ``pictures``.
+        pictures: what it learned from, as ``--pictures`` takes it; "" for pictures that only their owner has.
+        parts: of a stacked erasure, the records of CLIPErase and of the CCUP on top.
     """
 
     method: str
@@ -37,6 +43,9 @@ class Record:
     seed: int
     sha256: Mapping[str, str]
     versions: Mapping[str, str]
+    vocabulary: str = BUNDLED
+    pictures: str = BUNDLED
+    parts: tuple[Record, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The record as it stands in ``erasure.json``."""
@@ -50,11 +59,13 @@ class Record:
             "model": self.model,
             "parameters": dict(self.parameters),
             "concepts": concepts,
+            "vocabulary": self.vocabulary,
+            "pictures": self.pictures,
             "metrics": dict(self.metrics),
             "seed": self.seed,
             "sha256": dict(self.sha256),
             "versions": dict(self.versions),
-        }
+        } | ({"parts": [part.to_json() for part in self.parts]} if self.parts else {})
 
     def dumps(self) -> str:
         return json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
@@ -73,29 +84,39 @@ class Record:
         """
         try:
             given = json.loads(text)
-            concepts = given["concepts"]
-            selection = Selection(
-                tuple(_concept(entry) for entry in concepts["forget"][: MAX_CONCEPTS + 1]),
-                tuple(_retained(name) for name in concepts["retain"][: MAX_RETAINED + 1]),
-            )
-            record = cls(
-                method=str(given["method"]),
-                model=str(given["model"])[:200],
-                parameters=dict(given["parameters"]),
-                selection=selection,
-                metrics=dict(given["metrics"]),
-                seed=int(given["seed"]),
-                sha256={str(key): str(value) for key, value in given["sha256"].items()},
-                versions={str(key): str(value) for key, value in given["versions"].items()},
-            )
+            record = replace(_read(given), parts=tuple(map(_read, given.get("parts", ())[: len(STACKED)])))
         except InvalidInputError:
             raise  # a name that cannot be used says so itself
         # RecursionError: JSON nested thousands deep.
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ErasureFileError(f"{source} holds no readable erasure.json ({type(error).__name__}).") from error
-        if not 1 <= len(selection.forget) <= MAX_CONCEPTS or len(selection.retain) > MAX_RETAINED:
+        chosen = [part.selection for part in record.parts or (record,)]
+        if any(not 1 <= len(s.forget) <= MAX_CONCEPTS or len(s.retain) > MAX_RETAINED for s in chosen):
             raise ErasureFileError(f"{source} names no concept, or more than {MAX_CONCEPTS}, to erase.")
+        if tuple(part.method for part in record.parts) != (STACKED if record.method == "stacked" else ()):
+            raise ErasureFileError(f"{source} tells of other parts than {' and '.join(STACKED)}.")
         return record
+
+
+def _read(given: Mapping[str, Any]) -> Record:
+    """A record from its JSON, less its parts."""
+    concepts = given["concepts"]
+    selection = Selection(
+        tuple(_concept(entry) for entry in concepts["forget"][: len(STACKED) * MAX_CONCEPTS + 1]),
+        tuple(_retained(name) for name in concepts["retain"][: len(STACKED) * MAX_RETAINED + 1]),
+    )
+    return Record(
+        method=str(given["method"]),
+        model=str(given["model"])[:200],
+        parameters=dict(given["parameters"]),
+        selection=selection,
+        metrics=dict(given["metrics"]),
+        seed=int(given["seed"]),
+        sha256={str(key): str(value) for key, value in given["sha256"].items()},
+        versions={str(key): str(value) for key, value in given["versions"].items()},
+        vocabulary=str(given.get("vocabulary", BUNDLED)),
+        pictures=str(given.get("pictures", BUNDLED)),
+    )
 
 
 def _concept(entry: Mapping[str, Any]) -> Concept:

@@ -19,6 +19,7 @@ from unlearn.export.edit_file import Erasure, load_edit, record_of, require_base
 from unlearn.export.open_clip_folder import MODEL, save_open_clip
 from unlearn.export.record import Record
 from unlearn.export.transformers_clip import save_transformers
+from unlearn.finetuning.sources import BUNDLED
 from unlearn.weights import with_weights
 
 EDIT, RECORD, TRANSFORMERS = "edit.safetensors", "erasure.json", "transformers"
@@ -33,9 +34,13 @@ def save_erasure(
     *,
     metrics: Mapping[str, Any],
     seed: int = 0,
+    vocabulary: str = BUNDLED,
+    pictures: str = BUNDLED,
     formats: Sequence[str] = ("open_clip",),
 ) -> dict[str, Any]:
     """Write ``erasure`` of ``encoder`` to ``folder``, its edit and the whole model in ``formats``; returns the record.
+
+    ``metrics``, ``seed``, ``vocabulary`` and ``pictures`` are what :class:`Record` tells of.
 
     Raises:
         ModelError: the edit cannot be baked into this model's weights, or a format cannot hold the model.
@@ -47,7 +52,7 @@ def save_erasure(
     out.mkdir(parents=True, exist_ok=True)
     if "open_clip" in formats:
         save_open_clip(out, encoder, changed)
-    record = record_of(encoder, erasure, metrics=metrics, seed=seed)
+    record = record_of(encoder, erasure, metrics=metrics, seed=seed, vocabulary=vocabulary, pictures=pictures)
     save_edit(out / EDIT, erasure, record)
     written = dict([("edit", EDIT), *(FORMATS[name] for name in formats)])
     record = record.with_hashes(**{key: _sha256(out / name) for key, name in written.items()})

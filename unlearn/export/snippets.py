@@ -33,9 +33,7 @@ def snippet(example: str, **constants: Any) -> str:
 def snippets_of(folder: Path, erasure: Erasure, model: str, formats: Sequence[str]) -> dict[str, str]:
     """How to use each thing that ``save_erasure`` put in ``folder``, an ``erasure`` of the model called ``model``."""
     labels = list(dict.fromkeys([*erasure.selection.forget_names[:3], "dog", "pizza"]))
-    found: dict[str, str] = {}
-    if erasure.method != "stacked":  # which changes weights and embeddings: only the whole model is of use elsewhere
-        found["the edit alone"] = _of_edit(erasure.method, model, str(folder / "edit.safetensors"))
+    found = {"the edit alone": _of_edit(erasure.method, model, str(folder / "edit.safetensors"), labels)}
     if "open_clip" in formats:
         found["the whole model in open_clip"] = snippet("open_clip_model", FOLDER=str(folder), LABELS=labels)
     if "transformers" in formats:
@@ -44,10 +42,14 @@ def snippets_of(folder: Path, erasure: Erasure, model: str, formats: Sequence[st
     return found
 
 
-def _of_edit(method: str, model: str, edit: str) -> str:
+def _of_edit(method: str, model: str, edit: str, labels: Sequence[str]) -> str:
     if method in ("ccup", "baseline"):
         return snippet("edit_of_embeddings", EDIT=edit)
-    if model == "pocket":
-        return snippet("edit_of_weights", EDIT=edit)
-    architecture, _, pretrained = (model, "", "") if model.startswith(HUB) else model.partition("/")
-    return snippet("edit_of_weights", EDIT=edit, MODEL=architecture, PRETRAINED=pretrained or None)
+    constants: dict[str, Any] = {"EDIT": edit}
+    if model != "pocket":
+        architecture, _, pretrained = (model, "", "") if model.startswith(HUB) else model.partition("/")
+        constants |= {"MODEL": architecture, "PRETRAINED": pretrained or None}
+    if method == "stacked":
+        constants |= {} if model == "pocket" else {"TOKENIZER": {}}
+        return snippet("edit_of_both", LABELS=labels, **constants)
+    return snippet("edit_of_weights", **constants)

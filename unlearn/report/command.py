@@ -5,41 +5,48 @@ from __future__ import annotations
 import shlex
 from dataclasses import fields
 
-from unlearn.concepts import load_vocabulary, select
+from unlearn.concepts import Vocabulary
 from unlearn.erasers import ccup, cliperase
 from unlearn.export.record import Record
+from unlearn.finetuning.sources import BUNDLED
+from unlearn.vocabularies import VOCABULARIES
 
-#: A longer retain list goes into a file.
-MOST_ON_THE_LINE = 60
+NOT_TOLD = "  # it learned from pictures that this command does not have; with --pictures, it takes a folder of them"
 
 
 def command_of(record: Record) -> str:
-    """``python -m unlearn erase …`` with what ``record`` has other than the defaults."""
+    """``python -m unlearn erase …`` with what ``record`` has other than the defaults, a line for each part."""
+    if record.parts:
+        tuned, closed_form = record.parts
+        return f"{_command(tuned, 'tuned')}\n{_command(closed_form, 'erased', '--on', 'tuned')}"
+    return _command(record, "erased")
+
+
+def _command(record: Record, out: str, *more: str) -> str:
+    # CCUP knows the pictures only by the vocabulary that they bring.
+    learned = record.method != "ccup" or not record.vocabulary
     words = ["python", "-m", "unlearn", "erase", "--model", record.model]
     words += ["--forget", *record.selection.forget_names]
-    retain = record.selection.retain
-    note = ""
-    if retain != _default_retain(record):
-        if len(retain) <= MOST_ON_THE_LINE:
-            words += ["--retain", *retain]
-        else:
-            words += ["--retain-file", "retain.txt"]
-            note = "  # concepts.retain of erasure.json, one a line"
+    if not _is_default_retain(record):
+        words += ["--retain", *record.selection.retain]
+    if learned and record.pictures not in (BUNDLED, ""):
+        words += ["--pictures", record.pictures]
+    if record.vocabulary and (record.vocabulary != BUNDLED or "--pictures" in words):
+        words += ["--vocabulary", record.vocabulary]
     if record.method == "ccup":
         words += _ccup(record)
     elif record.method == "cliperase":
         words += _cliperase(record)
     else:
-        words += ["--method", str(record.parameters.get("kind", record.method))]
-    return shlex.join([*words, "--out", "erased"]) + note
+        words += ["--method", str(record.parameters.get("kind", record.method)), "--seed", str(record.seed)]
+    return shlex.join([*words, *more, "--out", out]) + ("" if record.pictures or not learned else NOT_TOLD)
 
 
-def _default_retain(record: Record) -> tuple[str, ...]:
-    forget = record.selection.forget_names
-    vocabulary = load_vocabulary()
-    if len(forget) >= len(vocabulary.names):
-        return ()
-    return select(forget, vocabulary=vocabulary, most=len(forget)).retain
+def _is_default_retain(record: Record) -> bool:
+    """Whether ``erase`` retains the same where nothing is said."""
+    known = VOCABULARIES.get(record.vocabulary)
+    words = known() if known else Vocabulary.of(record.vocabulary.split(","))
+    return record.selection.retain == words.without(record.selection.forget_names)
 
 
 def _ccup(record: Record) -> list[str]:

@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from unlearn.evaluation.intervals import CONFIDENCE, Interval
 from unlearn.export.record import Record
 from unlearn.pictures import data_uri
 from unlearn.plots import COLOURS, FONT
 from unlearn.report.charts import bars, strength_curves
 from unlearn.report.command import command_of
 from unlearn.report.measured import DrawnPair, Look, Measure, Report, Search
+from unlearn.variants import ORIGINAL
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #808895; }
@@ -21,6 +23,9 @@ p { margin: 4px 0; } .soft, .key, small { color: var(--soft); } .erased { color:
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: 5px 8px; border-bottom: 1px solid var(--line); text-align: right; font-weight: 400; }
 th:first-child, td:first-child { text-align: left; } thead th { font-weight: 600; }
+.measures :is(td, th) { white-space: nowrap; } .measures td:first-child { white-space: normal; min-width: 8em; }
+ td small { display: block; font-size: 11px; }
+.facts + .facts { margin-top: 20px; }
 .facts td { text-align: left; overflow-wrap: anywhere; } .facts td:first-child { white-space: nowrap; }
 .scroll { overflow-x: auto; }
 .looks { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); gap: 20px; }
@@ -35,7 +40,8 @@ img { width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: 6px; bac
   margin: 6px 0; font-size: 13px; }
 .row figure { margin: 0; } .row figcaption { font-size: 11px; overflow: hidden; text-overflow: ellipsis; }
 svg { width: 100%; max-width: 600px; font: 11px FONT; } svg text { fill: var(--soft); } .grid { stroke: var(--line); }
-pre { background: #8881; padding: 12px; border-radius: 6px; white-space: pre-wrap; overflow-wrap: anywhere; }
+pre { background: #8881; padding: 12px; border-radius: 6px; white-space: pre-wrap; overflow-wrap: anywhere;
+  max-height: 16em; overflow-y: auto; }
 """.replace("FONT", FONT)
 #: The browser itself keeps the page from asking anybody for anything.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -72,21 +78,30 @@ def _variant(name: str) -> str:
 
 
 def _measures(report: Report) -> str:
-    def row(measure: Measure) -> str:
-        cells = "".join(f"<td>{_percent(value)}</td>" for value in measure.values.values())
-        return f"<tr><td>{escape(measure.name)}</td>{cells}<td>{measure.n:,}</td></tr>"
+    if not report.measures:
+        return f"<p>No picture of “{escape(report.collection)}” shows anything that the vocabulary has a word for.</p>"
 
-    heads = "".join(f"<th>{_variant(name)}</th>" for name in report.variants)
+    def row(measure: Measure) -> str:
+        edited = "".join(_cell(c.after) + _cell(c.difference, sign="+") for c in measure.changes.values())
+        return f"<tr><td>{escape(measure.name)}</td>{_cell(measure.before)}{edited}<td>{measure.before.n:,}</td></tr>"
+
+    edits = "".join(f"<th>{_variant(name)}</th><th>change</th>" for name in report.measures[0].changes)
+    head = f"<tr><th>%</th><th>{_variant(ORIGINAL)}</th>{edits}<th>n</th></tr>"
+    body = "".join(map(row, report.measures))
     return (
-        f"<div class='scroll'><table><thead><tr><th>%</th>{heads}<th>n</th></tr></thead>"
-        f"<tbody>{''.join(map(row, report.measures))}</tbody></table></div>"
+        f"<div class='scroll'><table class='measures'><thead>{head}</thead><tbody>{body}</tbody></table></div>"
         f"<p class='soft'>Pictures: “{escape(report.collection)}”. Every label of the vocabulary is offered, erased "
-        "ones included.</p>"
+        f"ones included. Small: {CONFIDENCE:.0%} bootstrap intervals, of a change over the same pictures in pairs.</p>"
     )
 
 
-def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.1f}"
+def _cell(value: Interval, sign: str = "") -> str:
+    """A percentage over its interval; a change has its ``sign`` always."""
+    if math.isnan(value.mean):
+        return "<td>–</td>"
+    mean, low, high = (f"{100 * number:{sign}.1f}".replace("-", "−") for number in (value.mean, value.low, value.high))
+    bounds = "" if math.isnan(value.low) else f"<small>{low} to {high}</small>"
+    return f"<td>{mean}{bounds}</td>"
 
 
 def _look(look: Look, report: Report) -> str:
@@ -118,12 +133,15 @@ def _drawn(drawn: DrawnPair) -> str:
 
 
 def _record(record: Record) -> str:
+    if record.parts:
+        return "".join(map(_record, record.parts))
     forget = ", ".join(concept.name for concept in record.selection.forget)
     facts: Sequence[tuple[str, object]] = [
         ("method", record.method),
         ("model", record.model),
         ("erased", forget),
         ("retained", f"{len(record.selection.retain):,} concepts"),
+        ("vocabulary", _shortened(record.vocabulary or "the classes of the pictures")),
         *record.parameters.items(),
         ("seed", record.seed),
         *((f"sha256, {name}", digest) for name, digest in record.sha256.items()),
@@ -131,6 +149,10 @@ def _record(record: Record) -> str:
     ]
     rows = "".join(f"<tr><td>{escape(str(name))}</td><td>{escape(str(value))}</td></tr>" for name, value in facts)
     return f"<table class='facts'>{rows}</table>"
+
+
+def _shortened(words: str, most: int = 120) -> str:
+    return words if len(words) <= most else f"{words[:most].rpartition(',')[0]}, … ({words.count(',') + 1:,} words)"
 
 
 def _again(report: Report) -> str:

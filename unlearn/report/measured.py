@@ -9,9 +9,11 @@ from PIL import Image
 
 from unlearn.concepts import Vocabulary
 from unlearn.encoders import TextImageEncoder
+from unlearn.evaluation.intervals import Change, Interval
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
-from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, find_pictures
-from unlearn.evaluation.zero_shot import ZeroShotReport, classify, evaluate_zero_shot
+from unlearn.evaluation.quality import Quality, evaluate_edit
+from unlearn.evaluation.retrieval import find_pictures
+from unlearn.evaluation.zero_shot import classify
 from unlearn.export.record import Record
 from unlearn.gallery import Gallery, Picture
 from unlearn.trade_off import TradeOffPoint
@@ -24,11 +26,15 @@ ERASED_SHOWN, RISK_SHOWN = 2, 2
 
 @dataclass(frozen=True)
 class Measure:
-    """One metric: a fraction for each variant, NaN where nothing was measured, over ``n`` cases."""
+    """One metric: for each edited variant a fraction before and after, with intervals, of the same things."""
 
     name: str
-    values: Mapping[str, float]
-    n: int
+    changes: Mapping[str, Change]
+
+    @property
+    def before(self) -> Interval:
+        """The original's."""
+        return next(iter(self.changes.values())).before
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +79,6 @@ class Report:
     drawn: DrawnPair | None = None
     link: str = ""
 
-    @property
-    def variants(self) -> tuple[str, ...]:
-        """The models compared, the original first."""
-        return tuple(self.measures[0].values)
-
 
 def measure_report(
     variants: Mapping[str, TextImageEncoder],
@@ -103,13 +104,6 @@ def measure_report(
     erased = tuple(dict.fromkeys(name for record in records for name in record.selection.forget_names))
     others = [name for name in vocabulary.names if name not in erased]
     at_risk = nearest_neighbours(variants[ORIGINAL], erased, others, AT_RISK, vocabulary.templates)
-    zero_shot = {
-        name: evaluate_zero_shot(
-            encoder, collection, forget=erased, classnames=vocabulary.names, templates=vocabulary.templates
-        )
-        for name, encoder in variants.items()
-    }
-    recall = {name: evaluate_retrieval(encoder, collection, forget=erased) for name, encoder in variants.items()}
     shown = [picture] if picture else []
     for concept in (*erased[:ERASED_SHOWN], *(neighbour.name for neighbour in at_risk[:RISK_SHOWN])):
         shown += [found for found in collection if found.concept == concept][:1]
@@ -117,7 +111,7 @@ def measure_report(
         records=records,
         erased=erased,
         collection=collection.name,
-        measures=[*_accuracies(zero_shot), *_recalls(recall)],
+        measures=_measures(variants, collection, vocabulary, erased),
         at_risk=at_risk,
         looks=[look_at(variants, found, vocabulary, erased) for found in dict.fromkeys(shown)],
         searches=[_search(variants, concept, collection) for concept in erased[:ERASED_SHOWN]],
@@ -151,24 +145,35 @@ def _search(variants: Mapping[str, TextImageEncoder], query: str, collection: Ga
     return Search(query, found)
 
 
-def _accuracies(reports: Mapping[str, ZeroShotReport]) -> list[Measure]:
-    def measure(name: str, value: Callable[[ZeroShotReport], float], n: int) -> Measure:
-        return Measure(name, {variant: value(report) for variant, report in reports.items()}, n)
+def _measures(
+    variants: Mapping[str, TextImageEncoder], collection: Gallery, vocabulary: Vocabulary, erased: Sequence[str]
+) -> list[Measure]:
+    """Accuracy and retrieval; nothing where ``collection`` shows nothing that ``vocabulary`` has a word for."""
+    if (collection.targets(vocabulary.names) < 0).all():
+        return []
+    original = variants[ORIGINAL]
+    qualities = {
+        name: evaluate_edit(original, encoder, collection, forget=erased, vocabulary=vocabulary)
+        for name, encoder in variants.items()
+        if name != ORIGINAL
+    }
 
-    first = next(iter(reports.values()))
+    def measure(name: str, value: Callable[[Quality], Change]) -> Measure:
+        return Measure(name, {variant: value(quality) for variant, quality in qualities.items()})
+
     return [
-        measure("Top-1 on pictures of erased concepts", lambda report: report.forget.top1, first.forget.n),
-        measure("Top-5 on pictures of erased concepts", lambda report: report.forget.top5, first.forget.n),
-        measure("Top-1 on all other pictures", lambda report: report.retain.top1, first.retain.n),
-        measure("Top-5 on all other pictures", lambda report: report.retain.top5, first.retain.n),
+        measure("Top-1 on pictures of erased concepts", lambda quality: quality.top1["forget"]),
+        measure("Top-5 on pictures of erased concepts", lambda quality: quality.top5["forget"]),
+        measure("Top-1 on them among five labels", lambda quality: quality.among_few),
+        measure("Top-1 on all other pictures", lambda quality: quality.top1["retain"]),
+        measure("Top-5 on all other pictures", lambda quality: quality.top5["retain"]),
+        *(
+            measure(f"{what}, {of}, recall@10", _recall(direction, part))
+            for direction, what in (("text_to_image", "Text → pictures"), ("image_to_text", "Picture → captions"))
+            for part, of in (("forget", "erased"), ("retain", "others"))
+        ),
     ]
 
 
-def _recalls(reports: Mapping[str, RetrievalReport]) -> list[Measure]:
-    measures = []
-    for direction, what in (("text_to_image", "Text → pictures"), ("image_to_text", "Picture → captions")):
-        for part, of in (("forget", "erased"), ("retain", "others")):
-            recalls = {variant: getattr(report, direction)[part] for variant, report in reports.items()}
-            n = next(iter(recalls.values())).n
-            measures.append(Measure(f"{what}, {of}, recall@10", {v: r.at[10] for v, r in recalls.items()}, n))
-    return measures
+def _recall(direction: str, part: str) -> Callable[[Quality], Change]:
+    return lambda quality: quality.recall[direction][part][10]

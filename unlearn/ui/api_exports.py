@@ -22,7 +22,7 @@ def register_exports(services: Provider, visitor: gr.State) -> None:
 
         Args:
             kind: "edit", "open_clip", "transformers", "cross_attention", "report" or "record".
-            edit: "CCUP" or "CLIPErase"; "" is CCUP's where there is one.
+            edit: "CCUP", "CLIPErase" or "CLIPErase + CCUP"; "" is all that is in force.
 
         Returns:
             The file, and what it is of with code that uses it without this app.
@@ -41,7 +41,7 @@ def register_exports(services: Provider, visitor: gr.State) -> None:
         Returns:
             Its record: method, parameters, concepts, metrics and hashes.
         """
-        from unlearn.ui.exports import open_edit
+        from unlearn.ui.imports import open_edit
 
         return open_edit(services(), visitor, file).to_json()
 

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unlearn.config import Settings
+from unlearn.errors import exhausted
 from unlearn.ui.rate_limit import RateLimit
 
 MEGABYTE = 1_000_000
@@ -46,7 +47,14 @@ class Door:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        answer = self._with_headers(send)
+        begun = False
+
+        async def noticed(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        answer = self._with_headers(noticed)
         refusal = self._refusal(scope)
         if refusal is not None:
             await refusal(scope, receive, answer)
@@ -57,6 +65,12 @@ class Door:
             await self.app(scope, self._measured(scope, receive), answer)
         except _TooLargeError:
             await self._too_large()(scope, receive, answer)
+        except Exception as error:
+            # An upload that finds the disk full fails before any event, and so before what guards those.
+            sentence = exhausted(error)
+            if begun or not sentence:
+                raise
+            await _told(507, sentence)(scope, receive, answer)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         """The answer to a request that does not come in, or None."""

@@ -17,7 +17,7 @@ from unlearn.ui.session import Session, Visitor
 CHOICES = {
     "edit": (
         "Edit alone",
-        "A few kilobytes: CCUP's two factors, or the weights that CLIPErase changed. Opens here again.",
+        "CCUP's two factors, a few kilobytes, or the weights that CLIPErase changed, or both. Opens here again.",
     ),
     "open_clip": ("open_clip", "The whole model as a folder that stock open_clip loads, zipped."),
     "transformers": (
@@ -100,7 +100,7 @@ class ExportTab:
         from unlearn.ui.exports import edits_of
         from unlearn.ui.links import link_of, write_link
 
-        edits = list(edits_of(session)) if session.erased else []
+        edits = list(edits_of(self.services(), session)) if session.erased else []
         try:
             query = write_link(link_of(self.services(), session))
             text = f"<a href='{escape(query, quote=True)}' target='_blank'>{escape(query)}</a>"

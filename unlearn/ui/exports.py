@@ -1,29 +1,27 @@
-"""A visitor's erasure as files and back: a download with the code to use it, a report, an upload. No gradio here."""
+"""A visitor's erasure as files: a download with the code to use it, a report. No gradio here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unlearn.config import ASSETS
-from unlearn.encoders import OpenClipEncoder, class_embeddings
-from unlearn.erasers import ccup, cliperase
-from unlearn.errors import ConceptError, ErasureFileError, ModelError, require_choice
+from unlearn.encoders import OpenClipEncoder
+from unlearn.errors import ConceptError, ModelError, require_choice
 from unlearn.evaluation.as_json import zero_shot_metrics
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.export.edit_file import Erasure, record_of
-from unlearn.export.record import Record
-from unlearn.export.saved import EDIT, RECORD, load_recorded, save_erasure
+from unlearn.export.saved import EDIT, RECORD, save_erasure
 from unlearn.export.snippets import snippet, snippets_of
-from unlearn.gallery import image_features
+from unlearn.finetuning.sources import BUNDLED
 from unlearn.ui.downloads import zipped
 from unlearn.ui.links import link_of, write_link
-from unlearn.ui.runs import FineTuned
 from unlearn.ui.services import Services
 from unlearn.ui.session import Session, Visitor
-from unlearn.variants import CCUP, CLIPERASE, MADE_BY, ORIGINAL
+from unlearn.variants import BOTH, CCUP, CLIPERASE, MADE_BY, ORIGINAL
+from unlearn.vocabularies import vocabulary_text
 
 if TYPE_CHECKING:
     from unlearn.report.measured import DrawnPair
@@ -53,7 +51,7 @@ def make_export(services: Services, visitor: Visitor, kind: str, variant: str = 
     """Make the file ``kind``, one of :data:`KINDS`.
 
     Args:
-        variant: whose edit: "CCUP" or "CLIPErase"; "" is CCUP's where there is one.
+        variant: whose edit, a key of :func:`edits_of`; "" is all that is in force.
 
     Raises:
         ConceptError, ParameterError: nothing is erased, or there is no such file or edit.
@@ -63,7 +61,9 @@ def make_export(services: Services, visitor: Visitor, kind: str, variant: str = 
     require_choice("file", kind, tuple(KINDS))
     session = visitor.session
     encoder = exportable(services, session)
-    edits = edits_of(session)
+    edits = edits_of(services, session)
+    if kind == ATTENTION and CCUP in edits:
+        variant = CCUP
     erasure = edits[require_choice("edit", variant or next(iter(edits)), tuple(edits))]
     title = f"{KINDS[kind]}: {', '.join(erasure.selection.forget_names[:4])} erased by {MADE_BY[erasure.method]}"
     code = ""
@@ -77,7 +77,7 @@ def make_export(services: Services, visitor: Visitor, kind: str, variant: str = 
             return path
         out = folder / "erased"
         formats = (kind,) if kind in ("open_clip", "transformers") else ()
-        save_erasure(out, encoder, erasure, metrics=_metrics(services, session, erasure), formats=formats)
+        save_erasure(out, encoder, erasure, **_facts(services, session, erasure), formats=formats)
         codes = list(snippets_of(Path("erased"), erasure, encoder.name, formats).values())
         if formats:
             code = codes[-1]
@@ -91,13 +91,15 @@ def make_export(services: Services, visitor: Visitor, kind: str, variant: str = 
     return Export(services.downloads.make(visitor.key, expected, write), title, code)
 
 
-def edits_of(session: Session) -> dict[str, Erasure]:
-    """The visitor's erasures by the variant that each makes.
+def edits_of(services: Services, session: Session) -> dict[str, Erasure]:
+    """The visitor's erasures by the variant that each makes, first that of all that is in force.
 
     Raises:
         ConceptError: there is none.
     """
     edits: dict[str, Erasure] = {}
+    if both := services.both(session):
+        edits[BOTH] = both
     if session.erasure:
         edits[CCUP] = session.erasure
     if session.fine_tuned:
@@ -119,33 +121,15 @@ def exportable(services: Services, session: Session) -> OpenClipEncoder:
     return encoder
 
 
-def open_edit(services: Services, visitor: Visitor, path: str | None, name: str = "") -> Record:
-    """Put the erasure in the file at ``path`` into force, as if it had been made here.
-
-    Raises:
-        ErasureFileError, ParameterError, ConceptError: it cannot be used; what was in force stays.
-    """
-    if not path:
-        raise ErasureFileError("No file was given; choose an edit.safetensors that was made here or by `erase`.")
-    if Path(path).suffix != ".safetensors":
-        raise ErasureFileError(f"“{name or Path(path).name}” is not a .safetensors file.")
-    session = visitor.session
-    encoder = exportable(services, session)
-    erasure, record = load_recorded(path, encoder)
-    if record.method not in (ccup.Erasure.method, cliperase.Erasure.method):
-        raise ErasureFileError(
-            "The page opens erasures by CCUP or by CLIPErase; the command line takes any, by --erasure."
-        )
-    if isinstance(erasure, ccup.Erasure):
-        visitor.change(since=session, erasure=erasure)
-    elif isinstance(erasure, cliperase.Erasure):
-        tuned = erasure.apply(encoder)
-        image_features(tuned, services.collection(session))
-        words = services.vocabulary_of(session)
-        class_embeddings(tuned, words.names, words.templates)
-        services.jobs.forget(visitor.key)  # its result would come back
-        visitor.change(since=session, fine_tuned=FineTuned(erasure, tuned))
-    return record
+def _facts(services: Services, session: Session, erasure: Erasure) -> dict[str, Any]:
+    """What the record of the visitor's ``erasure`` tells beside the erasure itself."""
+    # Only CLIPErase learns from pictures here; what CCUP knows is words.
+    learned = session.fine_tuned.pictures if session.fine_tuned and erasure.method != "ccup" else BUNDLED
+    return {
+        "metrics": _metrics(services, session, erasure),
+        "vocabulary": vocabulary_text(session.vocabulary or services.vocabulary),
+        "pictures": learned,
+    }
 
 
 def _metrics(services: Services, session: Session, erasure: Erasure) -> Mapping[str, object]:
@@ -168,16 +152,13 @@ def _write_report(services: Services, visitor: Visitor, folder: Path) -> Path:
 
     session = visitor.session
     encoder = exportable(services, session)
-    records = [
-        record_of(encoder, erasure, metrics=_metrics(services, session, erasure))
-        for erasure in edits_of(session).values()
-    ]
+    erasure = next(iter(edits_of(services, session).values()))
     measured = session.trade_off
     collection = services.collection(session)
     current = measured and session.erasure and measured.belongs_to(session.erasure, collection)
     report = measure_report(
         services.variants(session),
-        records,
+        [record_of(encoder, erasure, **_facts(services, session, erasure))],
         collection,
         services.vocabulary_of(session),
         picture=session.picture.pictures[0] if session.picture else None,

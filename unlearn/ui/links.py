@@ -33,14 +33,11 @@ class Link:
 
 def request_in_force(services: Services, session: Session) -> ErasureRequest:
     """What the panel would have to say to get the session's CCUP erasure; without one, to get none."""
-    from unlearn.concepts import select
-
     if session.erasure is None:
         return ErasureRequest()
     settings, selection = session.erasure.settings, session.erasure.selection
-    vocabulary, forget = services.vocabulary_of(session), selection.forget_names
-    whole = len(forget) < len(vocabulary.names)
-    rest = select(forget, vocabulary=vocabulary, most=len(forget)).retain if whole else ()
+    forget = selection.forget_names
+    rest = services.vocabulary_of(session).without(forget)
     own = [] if selection.retain == rest else list(selection.retain)
     return ErasureRequest(
         list(forget),
@@ -125,12 +122,9 @@ def follow(services: Services, visitor: Visitor, link: Link) -> None:
 
 def link_of(services: Services, session: Session) -> Link:
     """The link that opens the page as it is for this visitor."""
-    from unlearn.vocabularies import VOCABULARIES
+    from unlearn.vocabularies import vocabulary_text
 
-    words = ""
-    if session.vocabulary is not None:
-        known = (name for name, make in VOCABULARIES.items() if make() == session.vocabulary)
-        words = next(known, ",".join(session.vocabulary.names))
+    words = vocabulary_text(session.vocabulary) if session.vocabulary else ""
     erasure, tuned = request_in_force(services, session), None
     if session.fine_tuned:
         settings = session.fine_tuned.erasure.settings

@@ -87,11 +87,6 @@ def drives(model: str) -> tuple[str, ...]:
 def _again(encoder: TextImageEncoder, erasure: ccup.Erasure, old: Vocabulary, new: Vocabulary) -> ccup.Erasure:
     """``erasure`` for another model or other words; who retained the rest of the old words retains that of the new."""
     forget = erasure.selection.forget_names
-    rest = erasure.selection.retain == _retaining(old, forget)
+    rest = erasure.selection.retain == old.without(forget)
     selection = select(forget, None if rest else erasure.selection.retain, vocabulary=new, most=len(forget))
     return ccup.erase(encoder, selection, erasure.settings, vocabulary=new)
-
-
-def _retaining(vocabulary: Vocabulary, forget: tuple[str, ...]) -> tuple[str, ...]:
-    gone = {name.casefold() for name in forget}
-    return tuple(name for name in vocabulary.names if name.casefold() not in gone)

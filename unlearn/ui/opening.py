@@ -39,7 +39,7 @@ def open_file(services: Services, visitor: Visitor, path: str | None) -> Session
     Raises:
         InvalidInputError: it cannot be used.
     """
-    from unlearn.ui.exports import open_edit
+    from unlearn.ui.imports import open_edit
 
     record = open_edit(services, visitor, path)
     names = ", ".join(record.selection.forget_names)

@@ -10,17 +10,22 @@ from unlearn.encoders import OpenClipEncoder, TextImageEncoder, class_embeddings
 from unlearn.erasers import cliperase
 from unlearn.errors import ModelError
 from unlearn.finetuning.pairs import hold_out
-from unlearn.gallery import Gallery, image_features
+from unlearn.finetuning.sources import BUNDLED
+from unlearn.gallery import Gallery, bundled_gallery, image_features
 from unlearn.jobs import Status
 from unlearn.ui.session import FineTuneRequest
 
 
 @dataclass(frozen=True, eq=False)
 class FineTuned:
-    """A finished run: the erasure, and the model it makes, which shares all other weights with the base model."""
+    """A finished run: the erasure, and the model it makes, which shares all other weights with the base model.
+
+    ``pictures`` it learned from: as :class:`unlearn.export.record.Record` has them.
+    """
 
     erasure: cliperase.Erasure
     encoder: OpenClipEncoder
+    pictures: str = ""
 
     @property
     def base(self) -> str:
@@ -79,6 +84,7 @@ def prepare_run(
         # What every view asks for first, encoded here, so that the page does not wait for it.
         image_features(edited, collection)
         class_embeddings(edited, vocabulary.names, vocabulary.templates)
-        return FineTuned(erasure, edited)
+        only_bundled = own is None and training is bundled_gallery().train
+        return FineTuned(erasure, edited, BUNDLED if only_bundled else "")
 
     return start

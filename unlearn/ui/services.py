@@ -10,7 +10,7 @@ from unlearn.concepts import Vocabulary, concept_of, load_vocabulary, parse_name
 from unlearn.config import Settings
 from unlearn.diffusion.pipelines import Painters
 from unlearn.encoders import TextImageEncoder, class_embeddings
-from unlearn.erasers import ccup
+from unlearn.erasers import ccup, stacked
 from unlearn.errors import ConceptError, require_choice
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, find_captions
@@ -100,12 +100,18 @@ class Services:
             compared[CCUP] = erasure.apply(original)
         if tuned:
             compared[CLIPERASE] = tuned.encoder
-        if erasure and tuned:
-            # Solved anew: the fine-tuned text tower puts the words elsewhere.
-            vocabulary = self.vocabulary_of(session)
-            again = ccup.erase(tuned.encoder, erasure.selection, erasure.settings, vocabulary=vocabulary)
-            compared[BOTH] = again.apply(tuned.encoder)
+        if tuned and (both := self.both(session)):
+            compared[BOTH] = both.closed_form.apply(tuned.encoder)
         return compared
+
+    def both(self, session: Session) -> stacked.Erasure | None:
+        """The two edits in force as one, CCUP solved anew: the fine-tuned text tower puts the words elsewhere."""
+        erasure, tuned = session.erasure, session.fine_tuned
+        if erasure is None or tuned is None:
+            return None
+        vocabulary = self.vocabulary_of(session)
+        again = ccup.erase(tuned.encoder, erasure.selection, erasure.settings, vocabulary=vocabulary)
+        return stacked.Erasure(tuned.erasure, again)
 
     def collection(self, session: Session) -> Gallery:
         """The labelled pictures that accuracy and retrieval are measured on."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from unlearn.concepts import clean_name
 from unlearn.decoding import decode
 from unlearn.errors import ConceptError, PictureError
 from unlearn.gallery import Gallery, Picture
+from unlearn.pictures import compressed, open_picture
 
 MAX_UPLOADS = 64
 #: Longest side a visitor's picture is kept at: more than any CLIP looks at, little to hold for every visitor.
 KEPT_SIDE = 512
+#: Size it is kept at, so that a visitor's own collection takes at most ten megabytes.
+KEPT_BYTES = 160_000
 STRIP_LENGTH = 18
 
 
@@ -51,7 +55,12 @@ def uploaded_picture(path: str | None) -> Picture:
 
 def _uploaded(paths: Sequence[str], concept: str) -> list[Picture]:
     return [
-        Picture(concept, f"a picture of a {concept}", image.copy, source=Path(path).name)
+        Picture(
+            concept,
+            f"a picture of a {concept}",
+            partial(open_picture, compressed(image, KEPT_BYTES)),
+            source=Path(path).name,
+        )
         for path, image in zip(paths, decode(paths, KEPT_SIDE), strict=True)
     ]
 

@@ -1,0 +1,39 @@
+"""CCUP on top of CLIPErase, the edit alone, in stock open_clip: weights that differ, then the embeddings projected."""
+
+import json
+
+import open_clip
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+MODEL = "local-dir:assets/models/pocket-clip"
+PRETRAINED = None
+TOKENIZER = {"bpe_path": "assets/models/pocket-clip/bpe_simple_vocab_8k.txt.gz"}
+EDIT = "erased/edit.safetensors"
+PICTURE = "picture.jpg"
+LABELS = ["cat", "dog", "pizza"]
+
+with safe_open(EDIT, framework="pt") as file:
+    tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
+    settings = json.loads(file.metadata()["unlearn"])["parameters"]["ccup"]
+left, right = tensors.pop("left"), tensors.pop("right")  # P = I - strength * left @ right.T
+
+model, _, preprocess = open_clip.create_model_and_transforms(MODEL, pretrained=PRETRAINED)
+model.load_state_dict({name.removeprefix("tuned."): tensor for name, tensor in tensors.items()}, strict=False)
+tokenizer = open_clip.get_tokenizer(MODEL, **TOKENIZER)
+with torch.inference_mode():
+    image = preprocess(Image.open(PICTURE).convert("RGB")).unsqueeze(0)
+    image_features = model.eval().encode_image(image, normalize=True)
+    text_features = model.encode_text(tokenizer([f"a photo of a {label}" for label in LABELS]), normalize=True)
+    if settings["side"] in ("image", "both"):
+        image_features -= settings["strength"] * (image_features @ left) @ right.T
+    if settings["side"] in ("text", "both"):
+        text_features -= settings["strength"] * (text_features @ right) @ left.T
+
+    # Dividing by a norm close to zero would bring an erased direction back.
+    image_features /= image_features.norm(dim=-1, keepdim=True).clamp_min(0.1)
+    text_features /= text_features.norm(dim=-1, keepdim=True).clamp_min(0.1)
+    probabilities = (model.logit_scale.exp() * image_features @ text_features.T).softmax(dim=-1)[0]
+for label, probability in zip(LABELS, probabilities.tolist(), strict=True):
+    print(f"{label}: {probability:.4f}")
