@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 from fakes import fake_services
 
-from unlearn import plots
 from unlearn.attacks import relearning, soft_prompt
 from unlearn.attacks.finding import Finding, Row
 from unlearn.erasers.methods import METHODS
 from unlearn.errors import ConceptError, JobError, ModelError, ParameterError, PictureError
 from unlearn.jobs import State
 from unlearn.models import Models
+from unlearn.plots.methods import method_scatter
+from unlearn.plots.relearning import relearning_curves
 from unlearn.ui import audit_markup
 from unlearn.ui.api_audit import audit_report
 from unlearn.ui.audit_tab import AuditTab
@@ -71,7 +72,7 @@ def test_an_audit_is_told_remembered_and_goes_stale_with_the_edit(services: Serv
     assert "The edit has changed since" in page
     assert "The edit has changed since" not in audit_markup.audited(audited, current=True)
     curves = [curve for finding in audited.report.findings for curve in finding.curves]
-    assert len(plots.relearning_curves(curves).data) == len(curves)
+    assert len(relearning_curves(curves).data) == len(curves)
 
 
 def test_a_page_offers_what_is_erased(visitor: Visitor):
@@ -92,7 +93,7 @@ def test_methods_stand_side_by_side(services: Services, visitor: Visitor):
     assert by_label["No edit"].forget == 1.0
     table = audit_markup.compared(status.result)
     assert all(label in table for label in by_label)
-    assert sum(figure.x.__len__() for figure in plots.method_scatter(status.result.outcomes).data) <= len(by_label)
+    assert sum(len(figure.x) for figure in method_scatter(status.result.outcomes).data) <= len(by_label)
     assert visitor.session.audited is None, "a comparison is no audit"
 
 

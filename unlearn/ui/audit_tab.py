@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from unlearn import plots
+from unlearn.plots.methods import method_scatter
+from unlearn.plots.relearning import relearning_curves
 from unlearn.ui import audit_markup
 from unlearn.ui.background import followed, switches
 from unlearn.ui.guard import on_screen
@@ -120,13 +121,11 @@ class AuditTab:
         result, last = status.result, status.progress[-1] if status.progress else None
         if isinstance(result, Audited):
             curves = [curve for finding in result.report.findings for curve in finding.curves]
-            chart = (
-                gr.update(value=plots.relearning_curves(curves), visible=True) if curves else gr.update(visible=False)
-            )
+            chart = gr.update(value=relearning_curves(curves), visible=True) if curves else gr.update(visible=False)
             html = audit_markup.audited(result, current=result.is_of(visitor.session))
             shown = [html, chart, gr.update(visible=bool(result.report.leaks)), gr.skip(), gr.skip()]
         elif isinstance(result, Compared):
-            chart = gr.update(value=plots.method_scatter(result.outcomes), visible=True)
+            chart = gr.update(value=method_scatter(result.outcomes), visible=True)
             shown = [*[gr.skip()] * 3, audit_markup.compared(result), chart]
         elif not status.ended and (found := getattr(last, "findings", ())):
             shown = [audit_markup.findings(found), gr.update(visible=False), gr.update(visible=False), *[gr.skip()] * 2]

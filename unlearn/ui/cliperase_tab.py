@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from unlearn import plots
+from unlearn.plots.runs import accuracy_curves, loss_curves
 from unlearn.ui import markup
 from unlearn.ui.background import followed, switches
 from unlearn.ui.guard import on_screen
@@ -101,8 +101,8 @@ class CLIPEraseTab:
             *switches(status),
             gr.update(interactive=visitor.session.fine_tuned is not None),
             markup.run_status(status),
-            plots.loss_curves(records) if records else gr.skip(),
-            plots.accuracy_curves(records) if records else gr.skip(),
+            loss_curves(records) if records else gr.skip(),
+            accuracy_curves(records) if records else gr.skip(),
         ]
 
     async def watch(self, visitor: Visitor) -> AsyncIterator[list[Any]]:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from unlearn.errors import PictureError
 from unlearn.pictures import data_uri
-from unlearn.plots import COLOURS
+from unlearn.plots.style import COLOURS
 from unlearn.ui.background import Moving, told
 
 if TYPE_CHECKING:
