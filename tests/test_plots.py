@@ -7,9 +7,11 @@ import json
 import pytest
 import torch
 
+from unlearn.comparison import Outcome
 from unlearn.evaluation.interference import Interference
 from unlearn.plots.bars import label_bars, own_similarity_bars
 from unlearn.plots.matrices import interference_matrix, similarity_matrix
+from unlearn.plots.methods import method_scatter
 from unlearn.plots.style import marked
 from unlearn.plots.trade_off import DASHES, count_curves, strength_curves
 from unlearn.trade_off import TradeOffPoint
@@ -78,9 +80,21 @@ def test_figures_are_transparent_so_that_they_fit_light_and_dark_pages():
 
 
 def test_interference_shows_who_loses_and_leaves_the_unknown_blank():
-    change = torch.tensor([[-0.9, -0.05], [0.0, torch.nan]])
+    change = torch.tensor([[-0.9, -0.05], [-0.001, torch.nan]])
     found = Interference(("cat", "dog"), probability=change, top1=change, counts=(2, 0))
     drawn = json.loads(interference_matrix(found, ["cat"]).to_json())["data"][0]
-    assert drawn["z"][1] == [0.0, None]
+    assert drawn["z"][1] == [pytest.approx(-0.001), None]
+    assert drawn["text"] == [["-90%", "-5%"], ["0%", ""]]
     assert drawn["z"][0] == pytest.approx([-0.9, -0.05])
     assert drawn["customdata"][0][1] == ["cat", "dog"]
+
+
+def test_methods_that_end_close_together_share_the_place_of_their_numbers():
+    ends = [(1.0, 0.80), (0.0, 0.79), (0.02, 0.795), (0.0, 0.1), (0.9, 0.80)]
+    outcomes = [Outcome(f"method {n}", *end, seconds=0.5, parameters=9) for n, end in enumerate(ends, start=1)]
+    figure = method_scatter(outcomes)
+    assert list(zip(figure.data[0].x, figure.data[0].y, strict=True)) == ends
+    numbers = [number for note in figure.layout.annotations for number in note.text.split(", ")]
+    assert sorted(numbers) == ["1", "2", "3", "4", "5"], "every method is told once"
+    assert "2, 3" in [note.text for note in figure.layout.annotations]
+    assert "500 ms" in figure.data[0].customdata[0]

@@ -14,6 +14,8 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 from strange_files import UNUSABLE
 
+from unlearn.erasers.methods import METHODS
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 #: No sandbox: tests run as root in containers. The rest keeps the browser itself off the network.
 ARGUMENTS = [
@@ -179,6 +181,50 @@ def test_a_run_is_watched_joins_every_view_and_is_taken_off(folder_visit: Visit,
     page.locator("#remove-run").click()
     visit.tab("Zero-shot")
     expect(page.locator("#accuracy")).not_to_contain_text("CLIPErase")
+    assert visit.complaints == []
+
+
+def test_an_edit_is_attacked_and_what_closes_a_leak_changes_it(desk: Visit):
+    page = desk.page
+    desk.open()
+    desk.tab("Is it gone?")
+    page.locator("#attack").click()
+    expect(page.locator("#audit-status progress")).to_be_visible()
+    page.locator("#stop-attack:not([disabled])").click()
+    expect(page.locator("#audit-status")).to_contain_text("Stopped")
+    page.locator("#attack:not([disabled])").click()
+    expect(page.locator("#relearning .js-plotly-plot")).to_be_visible(timeout=240_000)
+    marks = page.locator("#findings .u-mark").all_inner_texts()
+    assert {"✓ held", "✕ leaked"} <= set(marks) <= {"✓ held", "✕ leaked", "– no answer"}
+    leak = page.locator("#findings details", has_text="✕ leaked").first
+    leak.locator("summary").click()
+    expect(leak).to_contain_text("95 % interval")
+    desk.fits()
+    desk.shoot("desktop-light-is-it-gone")
+
+    page.get_by_role("button", name="Edit texts too").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Texts are edited too")
+    page.get_by_role("button", name="Settings").click()
+    expect(page.get_by_label("Both")).to_be_checked()
+    expect(page.locator("#findings")).to_contain_text("The edit has changed since")
+    assert desk.complaints == []
+
+
+def test_other_methods_stand_beside_the_edit_those_that_train_too(folder_visit: Visit):
+    visit, page = folder_visit, folder_visit.page
+    visit.open()
+    visit.tab("Is it gone?")
+    page.get_by_label("Also those that train").check()
+    page.locator("#compare").click()
+    expect(page.locator("#comparison-status")).to_contain_text("CLIPErase")
+    page.locator("#stop-comparing:not([disabled])").click()
+    expect(page.locator("#comparison-status")).to_contain_text("Stopped")
+    page.locator("#compare:not([disabled])").click()
+    expect(page.locator("#compared tbody tr")).to_have_count(len(METHODS), timeout=240_000)
+    expect(page.locator("#methods .js-plotly-plot")).to_be_visible()
+    default = page.locator("#compared tr", has_text=METHODS["ccup"].label)
+    expect(default.locator("td").nth(1)).to_contain_text("0")
+    visit.fits()
     assert visit.complaints == []
 
 

@@ -22,6 +22,7 @@ def label_bars(probabilities: Mapping[str, Mapping[str, float]], erased: Collect
         erased: labels to mark.
     """
     labels = list(next(iter(probabilities.values())))
+    numbers = 13 if len(probabilities) <= 2 else 9
     bars = [
         _bar(
             variant,
@@ -30,6 +31,8 @@ def label_bars(probabilities: Mapping[str, Mapping[str, float]], erased: Collect
             "%{customdata}: %{x:.1%}",
             text=[f"{p[label]:.0%}" for label in labels],
             textposition="outside",
+            textfont={"size": numbers},
+            constraintext="none",
             cliponaxis=False,
         )
         for variant, p in probabilities.items()

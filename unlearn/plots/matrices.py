@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
@@ -23,15 +24,23 @@ def similarity_matrix(
 
     ``limit`` is the cosine of the deepest colour, the same for matrices that are to be compared.
     """
-    hover = "pictures of %{customdata[0]}<br>text “%{customdata[1]}”<br>cosine %{z:.2f}<extra></extra>"
-    figure = _matrix(similarity, names, erased, hover=hover, limit=limit)
+    hover = "pictures of %{customdata[0]}<br>text “%{customdata[1]}”<br>cosine %{text}<extra></extra>"
+    figure = _matrix(similarity, names, erased, written=_cosine, hover=hover, limit=limit)
     return figure.update_layout(title={"text": html.escape(title), "font": {"size": 14}, "x": 0, "xanchor": "left"})
 
 
 def interference_matrix(interference: Interference, erased: Collection[str]) -> go.Figure:
     """Change of the right label's probability in pictures of the columns when the rows are erased, each alone."""
-    hover = "%{customdata[0]} erased:<br>%{customdata[1]} %{z:+.0%}<extra></extra>"
-    return _matrix(interference.probability, interference.names, erased, hover=hover, numbers="%{z:+.0%}")
+    hover = "%{customdata[0]} erased:<br>%{customdata[1]} %{text}<extra></extra>"
+    return _matrix(interference.probability, interference.names, erased, written=_change, hover=hover)
+
+
+def _cosine(value: float) -> str:
+    return f"{value:.2f}".replace("-0.00", "0.00")
+
+
+def _change(value: float) -> str:
+    return f"{value:+.0%}" if abs(value) >= 0.005 else "0%"
 
 
 def _matrix(
@@ -39,11 +48,11 @@ def _matrix(
     names: Sequence[str],
     erased: Collection[str],
     *,
+    written: Callable[[float], str],
     hover: str,
     limit: float = 1.0,
-    numbers: str = "%{z:.2f}",
 ) -> go.Figure:
-    """A heat map of (names, names) about zero, with its numbers in the cells; NaN is left blank."""
+    """A heat map of (names, names) about zero, with its numbers as ``written`` in the cells; NaN is left blank."""
     ticks = [marked(name, erased, longest=14) for name in names]
     heatmap = go.Heatmap(
         z=[[or_gap(value) for value in row] for row in values.tolist()],
@@ -56,8 +65,9 @@ def _matrix(
         hovertemplate=hover,
         xgap=1,
         ygap=1,
-        texttemplate=numbers,
-        textfont={"size": 10, "color": "#26292e"},
+        text=[["" if math.isnan(value) else written(value) for value in row] for row in values.tolist()],
+        texttemplate="%{text}",
+        textfont={"size": 10},  # in no colour of ours: Plotly takes the one that stands out from the cell
     )
     figure = styled(400, heatmap)
     rows = list(range(len(names)))

@@ -33,6 +33,6 @@ def relearning_curves(curves: Sequence[Curve]) -> go.Figure:
         )
         told.add(edited)
     figure = styled(360, *lines)
-    figure.update_xaxes(title="step of fine-tuning on 1, 2, 5 and 10 pictures")
-    figure.update_yaxes(title="ranks above other pictures", range=[-0.02, 1.04], tickformat=".0%")
+    figure.update_xaxes(title_text="step of fine-tuning")
+    figure.update_yaxes(title_text="ranks above other pictures", range=[-0.02, 1.04], tickformat=".0%")
     return figure

@@ -59,6 +59,6 @@ def accuracy_curves(records: Sequence[Record]) -> go.Figure:
 
 def _over_steps(records: Sequence[Record], lines: Sequence[go.Scatter], what: str, ticks: str) -> go.Figure:
     figure = styled(360, *lines)
-    figure.update_xaxes(title="step", range=[0, records[-1].steps])
-    figure.update_yaxes(title=what, tickformat=ticks)
+    figure.update_xaxes(title_text="step", range=[0, records[-1].steps])
+    figure.update_yaxes(title_text=what, tickformat=ticks)
     return figure

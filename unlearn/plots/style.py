@@ -20,7 +20,7 @@ COLOURS = {
     BASELINE: "#9a6fb0",
 }
 ERASED_COLOUR = "#d6455d"
-INK, GRID = "#808895", "rgba(128,136,149,0.22)"
+INK, GRID = "#737b88", "rgba(128,136,149,0.22)"
 FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 #: The two sides of every accuracy, as they are named and coloured.
 PARTS = {"forget": ("erased", ERASED_COLOUR), "retain": ("others", COLOURS[CCUP])}
@@ -40,8 +40,9 @@ def styled(height: int, *traces: object, **layout: object) -> go.Figure:
         dragmode=False,
         **layout,
     )
-    figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID, fixedrange=True, automargin=True)
-    figure.update_yaxes(gridcolor=GRID, zeroline=False, fixedrange=True, automargin=True)
+    axis = {"gridcolor": GRID, "fixedrange": True, "automargin": True, "ticklabelstandoff": 4, "title_font_size": 13}
+    figure.update_xaxes(zerolinecolor=GRID, **axis)
+    figure.update_yaxes(zeroline=False, **axis)
     return figure
 
 

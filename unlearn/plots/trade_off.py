@@ -20,7 +20,7 @@ def strength_curves(points: Sequence[TradeOffPoint], strength: float) -> go.Figu
     """Accuracy on erased and other pictures against α, in every mode; a line marks where the slider stands."""
     figure = _of_accuracy(points, lambda point: point.strength, "strength %{x:.2f}: %{y:.1%}")
     figure.add_vline(x=strength, line={"color": INK, "width": 1, "dash": "dash"})
-    figure.update_xaxes(title="strength α", range=[-0.03, 1.03])
+    figure.update_xaxes(title_text="strength α", range=[-0.03, 1.03])
     return figure
 
 
@@ -28,7 +28,7 @@ def count_curves(points: Sequence[TradeOffPoint]) -> go.Figure:
     """Accuracy on erased and other pictures against the number of erased concepts, in every mode."""
     figure = _of_accuracy(points, lambda point: point.num_erased, "%{x} erased: %{y:.1%}")
     counts = sorted({point.num_erased for point in points})
-    figure.update_xaxes(title="concepts erased", type="log", tickvals=counts, ticktext=[str(count) for count in counts])
+    figure.update_xaxes(title_text="concepts erased", type="log", tickvals=counts, ticktext=list(map(str, counts)))
     return figure
 
 
@@ -37,7 +37,7 @@ def _of_accuracy(points: Sequence[TradeOffPoint], along: Callable[[TradeOffPoint
     figure = styled(360, *_curves(points, along, hover))
     figure.update_yaxes(range=[-0.04, 1.04], tickformat=".0%")
     return figure.update_layout(
-        legend={"entrywidth": 0.5, "entrywidthmode": "fraction", "font": {"size": 11}}, margin_t=80
+        legend={"entrywidth": 0.5, "entrywidthmode": "fraction", "font": {"size": 10}}, margin_t=80
     )
 
 

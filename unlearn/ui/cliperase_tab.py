@@ -52,7 +52,7 @@ class CLIPEraseTab:
             with gr.Row():
                 start = gr.Button("Start", variant="primary", elem_id="start-run", min_width=90)
                 stop = gr.Button("Stop", interactive=False, elem_id="stop-run", min_width=90)
-                remove = gr.Button("Take off again", interactive=False, elem_id="remove-run", min_width=150)
+                remove = gr.Button("Undo the run", interactive=False, elem_id="remove-run", min_width=150)
             with gr.Accordion("How to fine-tune", open=False):
                 with gr.Row():
                     steps = gr.Slider(10, 500, value=asked.steps, step=10, label="Steps", buttons=[])

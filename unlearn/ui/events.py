@@ -31,7 +31,8 @@ class Events:
         self._changing()
         self._closing_leaks()
         self._running(loaded)
-        loaded.then(screen.audit.watch, screen.visitor, screen.audit.outputs, concurrency_limit=None, **QUIET)
+        for run in (screen.audit, screen.audit.comparison):
+            loaded.then(run.watch, screen.visitor, run.outputs, concurrency_limit=None, **QUIET)
         for position, view in enumerate(screen.views):
             view.tab.select(
                 on_screen(_opened(view, position)),
@@ -98,22 +99,17 @@ class Events:
     def _closing_leaks(self) -> None:
         """The buttons beside an audit, which change the edit on the left."""
         screen, panel, audit = self.screen, self.screen.panel, self.screen.audit
-        self._erasing(audit.both_sides.click(lambda: "both", None, panel.side, **QUIET).then)
+        self._erasing(audit.both_sides.click(audit.with_texts, None, panel.side, **QUIET).then)
         # The list's own change asks for the new erasure.
         audit.words.click(on_screen(audit.with_leaking_words), [screen.visitor, panel.forget], panel.forget, **QUIET)
-        audit.tune.click(lambda: gr.Info("CLIPErase has begun; its tab shows how far it is."), **QUIET)
 
     def _running(self, loaded: Any) -> None:
         """CLIPErase, begun here or before the page was reloaded: watched, and then part of every view."""
         screen, run = self.screen, self.screen.cliperase
-        begun = gr.on(
-            [run.start.click, screen.audit.tune.click],
-            on_screen(run.begin),
-            [screen.visitor, screen.panel.forget, *run.settings],
-            run.outputs,
-            **QUIET,
-        )
-        for event in (loaded, begun):
+        asked = [screen.visitor, screen.panel.forget, *run.settings]
+        begun = run.start.click(on_screen(run.begin), asked, run.outputs, **QUIET)
+        on_top = screen.audit.tune.click(on_screen(self.handlers.tune_on_top), asked, run.outputs, **QUIET)
+        for event in (loaded, begun, on_top):
             watched = event.then(run.watch, screen.visitor, run.outputs, concurrency_limit=None, **QUIET)
             self._anew(watched.then, self.handlers.after_run, **QUIET)
         self._anew(run.remove.click, self.handlers.take_off, **QUIET)

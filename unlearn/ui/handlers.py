@@ -94,6 +94,12 @@ class Handlers:
         """An erasure from a file; the panel asks for it."""
         return [None, *self.in_force(open_file(self.screen.services(), visitor, file))]
 
+    def tune_on_top(self, visitor: Visitor, *values: Any) -> list[Any]:
+        """CLIPErase, begun from another tab than its own."""
+        shown = self.screen.cliperase.begin(visitor, *values)
+        gr.Info("CLIPErase has begun; its tab shows how far it is. Attack again when it is done.")
+        return shown
+
     def after_run(self, visitor: Visitor) -> list[Any] | None:
         """Nothing, unless CLIPErase has made an edit."""
         return [] if visitor.session.fine_tuned else None

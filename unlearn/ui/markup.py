@@ -33,9 +33,9 @@ def thumbnail(picture: Picture) -> str:
     return _thumbnails[picture]
 
 
-def percent(fraction: float) -> str:
-    """A fraction as whole percent; a dash where nothing was measured."""
-    return "–" if math.isnan(fraction) else f"{fraction:.0%}".replace("%", "\u202f%")
+def percent(fraction: float, digits: int = 0) -> str:
+    """A fraction as percent; a dash where nothing was measured."""
+    return "–" if math.isnan(fraction) else f"{fraction:.{digits}%}".replace("%", "\u202f%")
 
 
 def name_of(concept: str, erased: Collection[str]) -> str:

@@ -24,8 +24,9 @@ from unlearn.ui.trade_off_tab import TradeOffTab
 from unlearn.ui.zero_shot_tab import ZeroShotTab
 
 HEADER = (
-    "<header class='u-header'><h1>Unlearn</h1><p>Erase a concept from CLIP and see at once what it still "
-    "recognises, finds and draws. CCUP trains nothing: its edit is one matrix, solved in closed form.</p></header>"
+    "<header class='u-header'><h1>Unlearn</h1><p>Erase a concept from CLIP, the model that tells which words fit a "
+    "picture, and see at once what it still recognises, finds and draws. CCUP trains nothing: its edit is one matrix, "
+    "solved in closed form.</p></header>"
 )
 EXAMPLE = "dog"
 
