@@ -5,12 +5,14 @@ With ``UNLEARN_SCREENSHOTS=DIR`` the README's pictures are written on the way.
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 from strange_files import UNUSABLE
 
@@ -86,11 +88,13 @@ class Visit:
         box.press("Escape")
 
     def shoot(self, name: str) -> None:
-        """Keep a picture of the whole page, where they are wanted."""
+        """Keep a picture of the whole page, where they are wanted; 256 colours make it a third of the size."""
         if SCREENSHOTS:
             self.page.mouse.move(0, 0)
             self.page.wait_for_timeout(700)  # toasts and the chart's entry
-            self.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
+            shot = Image.open(io.BytesIO(self.page.screenshot(full_page=True))).convert("RGB")
+            palette = shot.quantize(256, Image.Quantize.MAXCOVERAGE)
+            shot.quantize(palette=palette).save(Path(SCREENSHOTS) / f"{name}.png", optimize=True)
 
     def fits(self) -> None:
         """Nothing makes the page wider than the window."""
