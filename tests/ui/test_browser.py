@@ -93,7 +93,7 @@ class Visit:
             self.page.mouse.move(0, 0)
             self.page.wait_for_timeout(700)  # toasts and the chart's entry
             shot = Image.open(io.BytesIO(self.page.screenshot(full_page=True))).convert("RGB")
-            palette = shot.quantize(256, Image.Quantize.MAXCOVERAGE)
+            palette = shot.quantize(256, Image.Quantize.FASTOCTREE)
             shot.quantize(palette=palette).save(Path(SCREENSHOTS) / f"{name}.png", optimize=True)
 
     def fits(self) -> None:

@@ -90,8 +90,7 @@ CSS = """
 .u-link a { overflow-wrap: anywhere; }
 .u-part { margin-top: 14px; }
 .u-buttons { align-items: center !important; flex-wrap: wrap !important; }
-.u-buttons .form { border: 0; flex: 1 1 240px !important; }
-.u-buttons .form .block { border: 0 !important; padding-left: 4px; }
+#training-too { flex: 1 1 240px; border: 0; background: none; padding: 4px; }
 .u-methods th:nth-child(2) { text-align: left !important; }
 .u-prompt button { align-self: end; min-height: 44px; }
 .u-preview { display: flex; gap: 12px; margin-top: 10px; }
