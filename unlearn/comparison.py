@@ -22,6 +22,13 @@ class Outcome:
     seconds: float
     parameters: int
 
+    @property
+    def duration(self) -> str:
+        """``seconds`` for people: “0.4 ms”, “79 ms”, “12 s”."""
+        if self.seconds >= 1:
+            return f"{self.seconds:.0f} s"
+        return f"{1000 * self.seconds:.0f} ms" if self.seconds >= 0.01 else f"{1000 * self.seconds:.1f} ms"
+
 
 @dataclass(frozen=True)
 class Comparing:

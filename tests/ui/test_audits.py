@@ -7,17 +7,19 @@ from dataclasses import replace
 import pytest
 from fakes import fake_services
 
-from unlearn import plots
 from unlearn.attacks import relearning, soft_prompt
 from unlearn.attacks.finding import Finding, Row
 from unlearn.erasers.methods import METHODS
 from unlearn.errors import ConceptError, JobError, ModelError, ParameterError, PictureError
 from unlearn.jobs import State
 from unlearn.models import Models
-from unlearn.ui import audit_markup
+from unlearn.plots.methods import method_scatter
+from unlearn.plots.relearning import relearning_curves
+from unlearn.ui import audit_markup, comparison_markup
 from unlearn.ui.api_audit import audit_report
 from unlearn.ui.audit_tab import AuditTab
-from unlearn.ui.audits import Audited, Compared, audit_of, start_audit, start_comparison, stop_audit
+from unlearn.ui.audits import Audited, audit_of, start_audit, stop_audit
+from unlearn.ui.comparisons import Compared, comparison_of, start_comparison
 from unlearn.ui.services import Services
 from unlearn.ui.session import ErasureRequest, Visitor
 
@@ -43,8 +45,8 @@ def visitor(services: Services) -> Visitor:
     return visitor
 
 
-def finish(services: Services, visitor: Visitor):
-    for status in services.jobs.watch(visitor.lines["audit"]):
+def finish(services: Services, visitor: Visitor, kind: str = "audit"):
+    for status in services.jobs.watch(visitor.lines[kind]):
         last = status
     return last
 
@@ -71,7 +73,7 @@ def test_an_audit_is_told_remembered_and_goes_stale_with_the_edit(services: Serv
     assert "The edit has changed since" in page
     assert "The edit has changed since" not in audit_markup.audited(audited, current=True)
     curves = [curve for finding in audited.report.findings for curve in finding.curves]
-    assert len(plots.relearning_curves(curves).data) == len(curves)
+    assert len(relearning_curves(curves).data) == len(curves)
 
 
 def test_a_page_offers_what_is_erased(visitor: Visitor):
@@ -84,15 +86,15 @@ def test_a_page_offers_what_is_erased(visitor: Visitor):
 
 def test_methods_stand_side_by_side(services: Services, visitor: Visitor):
     start_comparison(services, visitor)
-    status = finish(services, visitor)
+    status = finish(services, visitor, "comparison")
     assert isinstance(status.result, Compared), status.message
     by_label = {outcome.label: outcome for outcome in status.result.outcomes}
     assert set(by_label) == {method.label for method in METHODS.values() if not method.trains}
     assert by_label["No edit"].parameters <= by_label["CCUP, paired (default)"].parameters
     assert by_label["No edit"].forget == 1.0
-    table = audit_markup.compared(status.result)
+    table = comparison_markup.compared(status.result)
     assert all(label in table for label in by_label)
-    assert sum(figure.x.__len__() for figure in plots.method_scatter(status.result.outcomes).data) <= len(by_label)
+    assert len(method_scatter(status.result.outcomes).data[0].x) == len(by_label)
     assert visitor.session.audited is None, "a comparison is no audit"
 
 
@@ -127,8 +129,10 @@ def test_what_cannot_be_attacked_is_said(services: Services, visitor: Visitor):
 
 def test_a_visitor_who_leaves_takes_every_run_along(services: Services, visitor: Visitor):
     start_audit(services, visitor)
+    start_comparison(services, visitor)
     services.leave(visitor)
     assert audit_of(services, visitor) is None
+    assert comparison_of(services, visitor) is None
 
 
 def test_every_word_of_a_finding_is_escaped_and_its_mark_is_more_than_colour():

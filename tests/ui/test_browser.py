@@ -5,14 +5,18 @@ With ``UNLEARN_SCREENSHOTS=DIR`` the README's pictures are written on the way.
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 from strange_files import UNUSABLE
+
+from unlearn.erasers.methods import METHODS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 #: No sandbox: tests run as root in containers. The rest keeps the browser itself off the network.
@@ -84,11 +88,13 @@ class Visit:
         box.press("Escape")
 
     def shoot(self, name: str) -> None:
-        """Keep a picture of the whole page, where they are wanted."""
+        """Keep a picture of the whole page, where they are wanted; 256 colours make it a third of the size."""
         if SCREENSHOTS:
             self.page.mouse.move(0, 0)
             self.page.wait_for_timeout(700)  # toasts and the chart's entry
-            self.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
+            shot = Image.open(io.BytesIO(self.page.screenshot(full_page=True))).convert("RGB")
+            palette = shot.quantize(256, Image.Quantize.FASTOCTREE)
+            shot.quantize(palette=palette).save(Path(SCREENSHOTS) / f"{name}.png", optimize=True)
 
     def fits(self) -> None:
         """Nothing makes the page wider than the window."""
@@ -179,6 +185,50 @@ def test_a_run_is_watched_joins_every_view_and_is_taken_off(folder_visit: Visit,
     page.locator("#remove-run").click()
     visit.tab("Zero-shot")
     expect(page.locator("#accuracy")).not_to_contain_text("CLIPErase")
+    assert visit.complaints == []
+
+
+def test_an_edit_is_attacked_and_what_closes_a_leak_changes_it(desk: Visit):
+    page = desk.page
+    desk.open()
+    desk.tab("Is it gone?")
+    page.locator("#attack").click()
+    expect(page.locator("#audit-status progress")).to_be_visible()
+    page.locator("#stop-attack:not([disabled])").click()
+    expect(page.locator("#audit-status")).to_contain_text("Stopped")
+    page.locator("#attack:not([disabled])").click()
+    expect(page.locator("#relearning .js-plotly-plot")).to_be_visible(timeout=240_000)
+    marks = page.locator("#findings .u-mark").all_inner_texts()
+    assert {"✓ held", "✕ leaked"} <= set(marks) <= {"✓ held", "✕ leaked", "– no answer"}
+    leak = page.locator("#findings details", has_text="✕ leaked").first
+    leak.locator("summary").click()
+    expect(leak).to_contain_text("95 % interval")
+    desk.fits()
+    desk.shoot("desktop-light-is-it-gone")
+
+    page.get_by_role("button", name="Edit texts too").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Texts are edited too")
+    page.get_by_role("button", name="Settings").click()
+    expect(page.get_by_label("Both")).to_be_checked()
+    expect(page.locator("#findings")).to_contain_text("The edit has changed since")
+    assert desk.complaints == []
+
+
+def test_other_methods_stand_beside_the_edit_those_that_train_too(folder_visit: Visit):
+    visit, page = folder_visit, folder_visit.page
+    visit.open()
+    visit.tab("Is it gone?")
+    page.get_by_label("Also those that train").check()
+    page.locator("#compare").click()
+    expect(page.locator("#comparison-status")).to_contain_text("CLIPErase")
+    page.locator("#stop-comparing:not([disabled])").click()
+    expect(page.locator("#comparison-status")).to_contain_text("Stopped")
+    page.locator("#compare:not([disabled])").click()
+    expect(page.locator("#compared tbody tr")).to_have_count(len(METHODS), timeout=240_000)
+    expect(page.locator("#methods .js-plotly-plot")).to_be_visible()
+    default = page.locator("#compared tr", has_text=METHODS["ccup"].label)
+    expect(default.locator("td").nth(1)).to_contain_text("0")
+    visit.fits()
     assert visit.complaints == []
 
 

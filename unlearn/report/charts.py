@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
 
-from unlearn.plots import COLOURS, CURVES, DASHES, ERASED_COLOUR
+from unlearn.plots.style import COLOURS, ERASED_COLOUR, PARTS
+from unlearn.plots.trade_off import DASHES
 from unlearn.trade_off import TradeOffPoint
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 240, 44, 34, 10
@@ -32,7 +33,7 @@ def strength_curves(points: Sequence[TradeOffPoint]) -> str:
     for mode in modes:
         own = sorted((point for point in points if point.mode == mode), key=lambda point: point.strength)
         dash = STROKES[DASHES[mode][0]]
-        for part, (_, colour) in CURVES.items():
+        for part, (_, colour) in PARTS.items():
             places = " ".join(f"{_x(point.strength):.1f},{_y(getattr(point, part)):.1f}" for point in own)
             lines += f"<polyline points='{places}' fill='none' stroke='{colour}' stroke-width='2'{dash}/>"
     ticks = "".join(
@@ -45,7 +46,7 @@ def strength_curves(points: Sequence[TradeOffPoint]) -> str:
         f"<svg viewBox='0 0 {WIDTH + 16} {HEIGHT}' role='img' aria-label='Accuracy against strength'>{ticks}{lines}"
         f"<text x='{_x(0.5)}' y='{HEIGHT - 1}' text-anchor='middle'>strength α</text></svg>"
         f"<p class='key'><b style='color:{ERASED_COLOUR}'>erased</b> and "
-        f"<b style='color:{CURVES['retain'][1]}'>others</b>; "
+        f"<b style='color:{PARTS['retain'][1]}'>others</b>; "
         f"{', '.join(f'{DASHES[mode][0]}: {mode}' for mode in modes)}</p>"
     )
 

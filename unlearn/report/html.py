@@ -9,7 +9,7 @@ from html import escape
 from unlearn.evaluation.intervals import CONFIDENCE, Interval
 from unlearn.export.record import Record
 from unlearn.pictures import data_uri
-from unlearn.plots import COLOURS, FONT
+from unlearn.plots.style import COLOURS, FONT
 from unlearn.report.charts import bars, strength_curves
 from unlearn.report.command import command_of
 from unlearn.report.measured import DrawnPair, Look, Measure, Report, Search

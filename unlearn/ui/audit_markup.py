@@ -14,8 +14,7 @@ from unlearn.ui.markup import percent
 if TYPE_CHECKING:
     from unlearn.attacks.audit import Progress
     from unlearn.attacks.finding import Finding
-    from unlearn.comparison import Comparing, Outcome
-    from unlearn.ui.audits import Audited, AuditStatus, Compared
+    from unlearn.ui.audits import Audited, AuditStatus
 
 GROUPS = {
     "words": ("Other words", "Search the gallery with them: does a picture of the concept still come before others?"),
@@ -24,7 +23,7 @@ GROUPS = {
     "inversion": ("Soft prompt", "Tokens found by descent, which nobody could type."),
     "casts": ("Fewer bits", "The edited weights rounded, as they are when a model is made smaller."),
 }
-STALE = "The edit has changed since. Attack again to see what that did."
+STALE = "<p class='u-notice'>The edit has changed since. Attack again to see what that did.</p>"
 MARKS = {"held": "✓ held", "leaked": "✕ leaked", "not applicable": "– no answer"}
 
 
@@ -34,28 +33,22 @@ def no_audit() -> str:
 
 
 def audit_status(status: AuditStatus) -> str:
-    """An audit or a comparison in a sentence, and a bar while it moves."""
+    """An audit in a sentence, and a bar while it moves."""
     return told(status, _moving, stopped="Stopped. What was found before is still here.")
 
 
-def _moving(last: Progress | Comparing | None) -> Moving:
-    if last is None:
-        return Moving("Starting.")
-    text = getattr(last, "label", None) or getattr(last, "text", "")
-    return Moving(f"{text}…", last.done, last.total)
+def _moving(last: Progress | None) -> Moving:
+    return Moving(f"{last.text}…", last.done, last.total) if last else Moving("Starting.")
 
 
 def audited(result: Audited, *, current: bool) -> str:
     """All findings of a finished audit, grouped, under what they come to."""
     report = result.report
     counts = {verdict: sum(f.verdict == verdict for f in report.findings) for verdict in MARKS}
-    stale = (
-        "" if current else "<p class='u-notice'>The edit has changed since. Attack again to see what it changed.</p>"
-    )
     return (
         f"<p><b>“{escape(report.concept.name)}”</b>: {counts['leaked']} attacks leaked, {counts['held']} held, "
         f"{counts['not applicable']} gave no answer. Held means against this attack, with these pictures; it proves no "
-        f"more.</p>{stale}{findings(report.findings)}"
+        f"more.</p>{'' if current else STALE}{findings(report.findings)}"
     )
 
 
@@ -119,21 +112,3 @@ def _pictures(finding: Finding) -> str:
         if pictures
     )
     return f"<div class='u-soft' style='--n: {len(finding.pictures[0])}'>{rows}</div>" if rows else ""
-
-
-def compared(result: Compared) -> str:
-    """Methods side by side as a table."""
-    rows = "".join(_outcome(outcome) for outcome in result.outcomes)
-    erased = ", ".join(f"“{escape(name)}”" for name in result.concepts)
-    return (
-        f"<p>Erased: {erased}</p><div class='u-scroll'><table class='u-table'><thead><tr><th scope='col'>Method</th>"
-        "<th scope='col'>erased, top-1</th><th scope='col'>others, top-1</th><th scope='col'>seconds</th>"
-        f"<th scope='col'>numbers changed</th></tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _outcome(outcome: Outcome) -> str:
-    return (
-        f"<tr><th scope='row'>{escape(outcome.label)}</th><td>{percent(outcome.forget)}</td>"
-        f"<td>{outcome.retain:.1%}</td><td>{outcome.seconds:.2g}</td><td>{outcome.parameters:,}</td></tr>"
-    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from unlearn import plots
+from unlearn.plots.runs import accuracy_curves, loss_curves
 from unlearn.ui import markup
 from unlearn.ui.background import followed, switches
 from unlearn.ui.guard import on_screen
@@ -52,7 +52,7 @@ class CLIPEraseTab:
             with gr.Row():
                 start = gr.Button("Start", variant="primary", elem_id="start-run", min_width=90)
                 stop = gr.Button("Stop", interactive=False, elem_id="stop-run", min_width=90)
-                remove = gr.Button("Take off again", interactive=False, elem_id="remove-run", min_width=150)
+                remove = gr.Button("Undo the run", interactive=False, elem_id="remove-run", min_width=150)
             with gr.Accordion("How to fine-tune", open=False):
                 with gr.Row():
                     steps = gr.Slider(10, 500, value=asked.steps, step=10, label="Steps", buttons=[])
@@ -101,8 +101,8 @@ class CLIPEraseTab:
             *switches(status),
             gr.update(interactive=visitor.session.fine_tuned is not None),
             markup.run_status(status),
-            plots.loss_curves(records) if records else gr.skip(),
-            plots.accuracy_curves(records) if records else gr.skip(),
+            loss_curves(records) if records else gr.skip(),
+            accuracy_curves(records) if records else gr.skip(),
         ]
 
     async def watch(self, visitor: Visitor) -> AsyncIterator[list[Any]]:

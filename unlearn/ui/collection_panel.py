@@ -9,7 +9,7 @@ import gradio as gr
 
 from unlearn.pictures import FORMATS
 from unlearn.ui.loading import Provider
-from unlearn.ui.session import Session, Visitor
+from unlearn.ui.session import Visitor
 
 GALLERY, OWN = "gallery", "own"
 NONE_YET = "Up to 64 pictures. They stay in this page's session and are gone with it."
@@ -51,18 +51,19 @@ class CollectionPanel:
     def outputs(self) -> list[gr.components.Component]:
         return [self.source, self.files, self.concept, self.note]
 
-    def added(self, visitor: Visitor, files: list[str] | None, concept: str) -> tuple[Session, list[Any]]:
-        """The session with ``files`` among the visitor's own pictures, and the values of ``outputs``."""
+    def added(self, visitor: Visitor, files: list[str] | None, concept: str) -> list[Any]:
+        """Put ``files`` among the visitor's own pictures; the values of ``outputs``."""
         from unlearn.ui.sources import add_uploads
 
         uploads = add_uploads(visitor.session.uploads, files or [], concept)
         note = f"<p class='u-small'>{len(uploads)} of your pictures, {len(uploads.concepts)} concepts.</p>"
-        return visitor.change(uploads=uploads, measures_uploads=True), [OWN, None, "", note]
+        visitor.change(uploads=uploads, measures_uploads=True)
+        return [OWN, None, "", note]
 
-    def switched(self, visitor: Visitor, source: str) -> tuple[Session, list[Any]]:
-        """The session measured on ``source``, and the values of ``outputs``."""
+    def switched(self, visitor: Visitor, source: str) -> list[Any]:
+        """Measure on ``source``; the values of ``outputs``."""
         if source == OWN and visitor.session.uploads is None:
             gr.Info("Add a few pictures of your own first; until then the app's gallery is used.")
             source = GALLERY
-        session = visitor.change(measures_uploads=source == OWN)
-        return session, [source, *(gr.skip() for _ in self.outputs[1:])]
+        visitor.change(measures_uploads=source == OWN)
+        return [source, *(gr.skip() for _ in self.outputs[1:])]

@@ -96,6 +96,7 @@ def _sights(result: Drawn) -> str:
         "<tr><th scope='col'>Concept</th>" + "<th scope='col'>before</th><th scope='col'>after</th>" * 2 + "</tr>"
         f"</thead><tbody>{rows}</tbody></table></div><p class='u-small'>The judge is a small network that was never "
         "edited and never drove a drawing; a concept is seen where it is among its first five of 466.</p>"
+        "<div class='u-part'><h3>Drag to compare</h3></div>"
     )
 
 

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from unlearn.errors import PictureError
 from unlearn.pictures import data_uri
-from unlearn.plots import COLOURS
+from unlearn.plots.style import COLOURS
 from unlearn.ui.background import Moving, told
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def thumbnail(picture: Picture) -> str:
     return _thumbnails[picture]
 
 
-def percent(fraction: float) -> str:
-    """A fraction as whole percent; a dash where nothing was measured."""
-    return "–" if math.isnan(fraction) else f"{fraction:.0%}".replace("%", "\u202f%")
+def percent(fraction: float, digits: int = 0) -> str:
+    """A fraction as percent; a dash where nothing was measured."""
+    return "–" if math.isnan(fraction) else f"{fraction:.{digits}%}".replace("%", "\u202f%")
 
 
 def name_of(concept: str, erased: Collection[str]) -> str:

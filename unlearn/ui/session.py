@@ -129,7 +129,7 @@ class Visitor:
     @property
     def lines(self) -> dict[str, str]:
         """What one's background runs go by: a visitor may draw while CLIPErase waits; all use the one worker."""
-        return {"cliperase": self.key} | {what: f"{self.key}/{what}" for what in ("drawing", "audit")}
+        return {"cliperase": self.key} | {what: f"{self.key}/{what}" for what in ("drawing", "audit", "comparison")}
 
     @property
     def is_last(self) -> bool:

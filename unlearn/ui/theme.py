@@ -10,7 +10,9 @@ MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 def build_theme() -> gr.themes.Base:
     """Gradio's default with fonts that every machine has: the page loads nothing from elsewhere."""
-    return gr.themes.Default(primary_hue="blue", neutral_hue="slate", font=FONT, font_mono=MONO)
+    theme = gr.themes.Default(primary_hue="blue", neutral_hue="slate", font=FONT, font_mono=MONO)
+    # Gradio's own is too pale on white to be read with ease (2.6 to 1).
+    return theme.set(body_text_color_subdued="*neutral_500")
 
 
 CSS = """
@@ -18,6 +20,7 @@ CSS = """
 .hide-container > .html-container { padding: 0 !important; }
 .u-page h3 { margin: 0; font-size: var(--text-lg); }
 .u-head h3 { white-space: nowrap; }
+#about h3:not(:first-child) { margin: 22px 0 6px; }
 .u-header { padding: 4px 2px 8px; }
 .u-header h1 { font-size: 1.7rem; font-weight: 700; letter-spacing: -0.02em; margin: 0; }
 .u-header p { margin: 2px 0 0; font-size: 1rem; color: var(--body-text-color-subdued); }
@@ -44,6 +47,7 @@ CSS = """
   border-color: var(--border-color-primary) !important; }
 .u-table thead th { color: var(--body-text-color-subdued); font-weight: 600; }
 .u-table th[scope=row], .u-table tr > :first-child { text-align: left; }
+.u-table thead th[colspan] { text-align: center; }
 .u-table .u-group th { font-weight: 600; padding-top: 12px; }
 
 .u-variants { display: grid; grid-template-columns: repeat(auto-fit, minmax(230px, 1fr)); gap: 10px 24px; }
@@ -85,6 +89,9 @@ CSS = """
 .u-link { align-items: center !important; flex-wrap: nowrap !important; }
 .u-link a { overflow-wrap: anywhere; }
 .u-part { margin-top: 14px; }
+.u-buttons { align-items: center !important; flex-wrap: wrap !important; }
+#training-too { flex: 1 1 240px; border: 0; background: none; padding: 4px; }
+.u-methods th:nth-child(2) { text-align: left !important; }
 .u-prompt button { align-self: end; min-height: 44px; }
 .u-preview { display: flex; gap: 12px; margin-top: 10px; }
 .u-preview img { width: 112px; height: 112px; border-radius: var(--radius-md); }
@@ -94,9 +101,11 @@ CSS = """
 .u-group { margin: 14px 0 0; }
 .u-group h3 { margin: 0 0 2px; }
 .u-finding { border-bottom: 1px solid var(--border-color-primary); padding: 7px 0; }
-.u-finding summary { display: grid; grid-template-columns: 104px 216px 128px minmax(0, 1fr); gap: 4px 12px;
+.u-finding summary { display: grid; grid-template-columns: 104px 216px 128px minmax(0, 1fr) 12px; gap: 4px 12px;
   align-items: baseline; cursor: pointer; list-style: none; }
 .u-finding summary::-webkit-details-marker { display: none; }
+.u-finding summary::after { content: "▸"; grid-row: 1; grid-column: 5; color: var(--body-text-color-subdued); }
+.u-finding[open] summary::after { content: "▾"; }
 .u-finding > :not(summary) { margin: 6px 0 4px; }
 .u-finding .u-numbers b { font-size: inherit; }
 .u-what { font-weight: 600; }
@@ -114,11 +123,15 @@ CSS = """
   .tab-container button { padding: 0 9px !important; font-size: var(--text-sm) !important; }
   .u-head { flex-wrap: wrap !important; }
   .u-head > * { flex: 1 1 100% !important; }
+  .u-side { gap: 8px !important; }
+  .u-header p { font-size: var(--text-sm); }
   .u-table { font-size: var(--text-xs); }
+  .u-methods th { white-space: normal; }
   .u-drawn { grid-template-columns: repeat(var(--n), minmax(0, 1fr)); gap: 5px; }
   .u-side-name { grid-column: 1 / -1; }
   .u-soft { grid-template-columns: repeat(4, minmax(0, 1fr)); }
-  .u-finding summary { grid-template-columns: auto 1fr auto; }
+  .u-finding summary { grid-template-columns: auto 1fr auto 12px; }
+  .u-finding summary::after { grid-column: 4; }
   .u-meaning { grid-column: 1 / -1; }
   .u-table th, .u-table td { padding: 5px 3px !important; }
   .u-table small { display: block; font-weight: 400; }

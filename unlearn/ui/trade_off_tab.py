@@ -7,7 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from unlearn import plots
+from unlearn.plots.bars import own_similarity_bars
+from unlearn.plots.matrices import interference_matrix, similarity_matrix
+from unlearn.plots.trade_off import count_curves, strength_curves
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Session, Visitor
@@ -86,9 +88,9 @@ class TradeOffTab:
         last, after = edited[-1]
         return [
             *self.curves(session),
-            plots.similarity_matrix(before, geometry.names, session.erased, first, geometry.largest),
-            plots.similarity_matrix(after, geometry.names, session.erased, last, geometry.largest),
-            plots.own_similarity_bars(geometry.similarity, geometry.names, session.erased),
+            similarity_matrix(before, geometry.names, session.erased, first, geometry.largest),
+            similarity_matrix(after, geometry.names, session.erased, last, geometry.largest),
+            own_similarity_bars(geometry.similarity, geometry.names, session.erased),
         ]
 
     def curves(self, session: Session) -> list[Any]:
@@ -101,9 +103,9 @@ class TradeOffTab:
         return [
             _note(CURRENT if current else STALE),
             gr.update(visible=not current),
-            plots.strength_curves(session.trade_off.by_strength, session.erasure.settings.strength),
-            plots.count_curves(session.trade_off.by_count),
-            plots.interference_matrix(session.trade_off.interference, session.erased),
+            strength_curves(session.trade_off.by_strength, session.erasure.settings.strength),
+            count_curves(session.trade_off.by_count),
+            interference_matrix(session.trade_off.interference, session.erased),
         ]
 
     def register_callbacks(self, visitor: gr.State) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from unlearn import plots
+from unlearn.plots.bars import label_bars
 from unlearn.ui import markup
 from unlearn.ui.components import UNDECODED, picture_input, thumbnail_strip
 from unlearn.ui.guard import on_screen
@@ -76,7 +76,7 @@ class ZeroShotTab:
 
     def render(self, session: Session, labels: list[str] | None) -> list[Any]:
         view = self.services().zero_shot(session, labels or ())
-        return [plots.label_bars(view.probabilities, session.erased)]
+        return [label_bars(view.probabilities, session.erased)]
 
     def thumbnails(self, session: Session, concept: str = MOST_TELLING) -> str:
         """The strip: pictures of ``concept``, or of what is erased and most at risk, then some others."""

@@ -7,58 +7,63 @@ import json
 import pytest
 import torch
 
-from unlearn import plots
+from unlearn.comparison import Outcome
 from unlearn.evaluation.interference import Interference
+from unlearn.plots.bars import label_bars, own_similarity_bars
+from unlearn.plots.matrices import interference_matrix, similarity_matrix
+from unlearn.plots.methods import method_scatter
+from unlearn.plots.style import marked
+from unlearn.plots.trade_off import DASHES, count_curves, strength_curves
 from unlearn.trade_off import TradeOffPoint
 
 PROBABILITIES = {"Original": {"cat": 0.9, "<b>dog</b>": 0.1}, "CCUP": {"cat": 0.02, "<b>dog</b>": 0.98}}
 POINTS = [
     TradeOffPoint(mode, strength, count, forget=1 - strength, retain=0.8)
-    for mode in plots.DASHES
+    for mode in DASHES
     for strength in (0.0, 0.5, 1.0)
     for count in (1, 5)
 ]
 
 
 def test_bars_are_paired_by_variant_and_hold_the_numbers():
-    figure = plots.label_bars(PROBABILITIES, ["cat"])
+    figure = label_bars(PROBABILITIES, ["cat"])
     assert [bar.name for bar in figure.data] == ["Original", "CCUP"]
     assert list(figure.data[1].x) == [0.02, 0.98]
     assert len({bar.marker.color for bar in figure.data}) == 2
 
 
 def test_erased_labels_carry_a_cross_and_labels_are_escaped():
-    ticks = plots.label_bars(PROBABILITIES, ["CAT"]).layout.yaxis.ticktext
+    ticks = label_bars(PROBABILITIES, ["CAT"]).layout.yaxis.ticktext
     assert "✕ cat" in ticks[0]
     assert ticks[1] == "&lt;b&gt;dog&lt;/b&gt;"
-    assert plots.marked("x" * 60, []) == "x" * 17 + "…"
+    assert marked("x" * 60, []) == "x" * 17 + "…"
 
 
 @pytest.mark.parametrize("labels", [1, 8])
 def test_the_height_does_not_depend_on_the_data(labels: int):
     few = {"Original": {f"thing {i}": 1 / labels for i in range(labels)}}
-    assert plots.label_bars(few, []).layout.height == plots.label_bars(PROBABILITIES, []).layout.height
+    assert label_bars(few, []).layout.height == label_bars(PROBABILITIES, []).layout.height
 
 
 def test_curves_tell_mode_and_part_without_colour():
-    figure = plots.strength_curves(POINTS, 0.7)
+    figure = strength_curves(POINTS, 0.7)
     assert {(trace.line.dash, trace.name.split(",")[0]) for trace in figure.data} == {
         (dash, part) for dash in ("solid", "dash", "dot") for part in ("erased", "others")
     }
     assert figure.layout.shapes[0].x0 == 0.7
     assert list(figure.data[0].y) == [1.0, 1.0, 0.5, 0.5, 0.0, 0.0]
-    assert all("erased: " in trace.hovertemplate for trace in plots.count_curves(POINTS).data)
+    assert all("erased: " in trace.hovertemplate for trace in count_curves(POINTS).data)
 
 
 def test_a_matrix_shows_what_is_missing_as_missing():
-    figure = plots.similarity_matrix(torch.tensor([[1.0, 0.2], [torch.nan, torch.nan]]), ["cat", "dog"], ["cat"], "X")
+    figure = similarity_matrix(torch.tensor([[1.0, 0.2], [torch.nan, torch.nan]]), ["cat", "dog"], ["cat"], "X")
     assert json.loads(figure.to_json())["data"][0]["z"][1] == [None, None]
     assert "✕ cat" in figure.layout.xaxis.ticktext[0]
 
 
 def test_own_similarities_are_the_diagonal_of_every_variant():
     before, after = torch.tensor([[0.8, 0.1], [0.2, torch.nan]]), torch.tensor([[-0.1, 0.1], [0.2, 0.7]])
-    figure = plots.own_similarity_bars({"Original": before, "CCUP": after}, ["cat", "<b>"], ["cat"])
+    figure = own_similarity_bars({"Original": before, "CCUP": after}, ["cat", "<b>"], ["cat"])
     assert [bar.name for bar in figure.data] == ["Original", "CCUP"]
     assert figure.data[0].x == (pytest.approx(0.8), None)
     assert figure.data[1].x == (pytest.approx(-0.1), pytest.approx(0.7))
@@ -67,17 +72,29 @@ def test_own_similarities_are_the_diagonal_of_every_variant():
 
 def test_figures_are_transparent_so_that_they_fit_light_and_dark_pages():
     for figure in (
-        plots.label_bars(PROBABILITIES, []),
-        plots.count_curves(POINTS),
-        plots.own_similarity_bars({"CCUP": torch.eye(1)}, ["a"], []),
+        label_bars(PROBABILITIES, []),
+        count_curves(POINTS),
+        own_similarity_bars({"CCUP": torch.eye(1)}, ["a"], []),
     ):
         assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
 
 
 def test_interference_shows_who_loses_and_leaves_the_unknown_blank():
-    change = torch.tensor([[-0.9, -0.05], [0.0, torch.nan]])
+    change = torch.tensor([[-0.9, -0.05], [-0.001, torch.nan]])
     found = Interference(("cat", "dog"), probability=change, top1=change, counts=(2, 0))
-    drawn = json.loads(plots.interference_matrix(found, ["cat"]).to_json())["data"][0]
-    assert drawn["z"][1] == [0.0, None]
+    drawn = json.loads(interference_matrix(found, ["cat"]).to_json())["data"][0]
+    assert drawn["z"][1] == [pytest.approx(-0.001), None]
+    assert drawn["text"] == [["-90%", "-5%"], ["0%", ""]]
     assert drawn["z"][0] == pytest.approx([-0.9, -0.05])
     assert drawn["customdata"][0][1] == ["cat", "dog"]
+
+
+def test_methods_that_end_close_together_share_the_place_of_their_numbers():
+    ends = [(1.0, 0.80), (0.0, 0.79), (0.02, 0.795), (0.0, 0.1), (0.9, 0.80)]
+    outcomes = [Outcome(f"method {n}", *end, seconds=0.5, parameters=9) for n, end in enumerate(ends, start=1)]
+    figure = method_scatter(outcomes)
+    assert list(zip(figure.data[0].x, figure.data[0].y, strict=True)) == ends
+    numbers = [number for note in figure.layout.annotations for number in note.text.split(", ")]
+    assert sorted(numbers) == ["1", "2", "3", "4", "5"], "every method is told once"
+    assert "2, 3" in [note.text for note in figure.layout.annotations]
+    assert "500 ms" in figure.data[0].customdata[0]

@@ -1,0 +1,1 @@
+"""Results as Plotly figures, readable on light and dark pages: pure functions, no state, no gradio."""

@@ -1,0 +1,83 @@
+"""Before and after as paired horizontal bars: of a picture's labels, and of pictures with their own text."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import plotly.graph_objects as go
+
+from unlearn.plots.style import COLOURS, marked, or_gap, styled
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def label_bars(probabilities: Mapping[str, Mapping[str, float]], erased: Collection[str]) -> go.Figure:
+    """Probability of every label, one bar a variant, the erased labels marked.
+
+    Args:
+        probabilities: {variant: {label: probability}}, the original first; every variant has the same labels.
+        erased: labels to mark.
+    """
+    labels = list(next(iter(probabilities.values())))
+    numbers = 13 if len(probabilities) <= 2 else 9
+    bars = [
+        _bar(
+            variant,
+            labels,
+            [p[label] for label in labels],
+            "%{customdata}: %{x:.1%}",
+            text=[f"{p[label]:.0%}" for label in labels],
+            textposition="outside",
+            textfont={"size": numbers},
+            constraintext="none",
+            cliponaxis=False,
+        )
+        for variant, p in probabilities.items()
+    ]
+    figure = _grouped(460, bars, labels, erased)
+    figure.update_xaxes(range=[0, 1.1], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
+    return figure
+
+
+def own_similarity_bars(similarity: Mapping[str, Tensor], names: Sequence[str], erased: Collection[str]) -> go.Figure:
+    """Mean cosine of each concept's pictures with its own text, one bar a variant; none where a name has no picture.
+
+    Args:
+        similarity: by variant, as :func:`unlearn.plots.matrices.similarity_matrix` takes it.
+        names: rows and columns of the matrices.
+        erased: names to mark.
+    """
+    bars = [
+        _bar(variant, names, [or_gap(value) for value in matrix.diagonal().tolist()], "“%{customdata}”: %{x:.2f}")
+        for variant, matrix in similarity.items()
+    ]
+    figure = _grouped(400, bars, names, erased)
+    figure.update_xaxes(zeroline=True)
+    return figure
+
+
+def _bar(variant: str, labels: Sequence[str], values: Sequence[float | None], hover: str, **options: Any) -> go.Bar:
+    return go.Bar(
+        name=variant,
+        orientation="h",
+        y=list(range(len(labels))),
+        x=values,
+        marker={"color": COLOURS[variant], "line": {"width": 0}},
+        customdata=[html.escape(label) for label in labels],
+        hovertemplate=f"{hover}<extra>{variant}</extra>",
+        **options,
+    )
+
+
+def _grouped(height: int, bars: Sequence[go.Bar], labels: Sequence[str], erased: Collection[str]) -> go.Figure:
+    figure = styled(height, *bars, barmode="group", bargap=0.28, bargroupgap=0.06)
+    figure.update_yaxes(
+        tickvals=list(range(len(labels))),
+        ticktext=[marked(label, erased) for label in labels],
+        autorange="reversed",
+        showgrid=False,
+    )
+    return figure

@@ -1,0 +1,76 @@
+"""Heat maps of concepts against concepts: what resembles what, and who is hurt by whom."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from unlearn.plots.style import marked, or_gap, styled
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from unlearn.evaluation.interference import Interference
+
+
+def similarity_matrix(
+    similarity: Tensor, names: Sequence[str], erased: Collection[str], title: str, limit: float = 1.0
+) -> go.Figure:
+    """Mean cosine of pictures (rows) with texts (columns), (names, names); NaN where a name has no picture.
+
+    ``limit`` is the cosine of the deepest colour, the same for matrices that are to be compared.
+    """
+    hover = "pictures of %{customdata[0]}<br>text “%{customdata[1]}”<br>cosine %{text}<extra></extra>"
+    figure = _matrix(similarity, names, erased, written=_cosine, hover=hover, limit=limit)
+    return figure.update_layout(title={"text": html.escape(title), "font": {"size": 14}, "x": 0, "xanchor": "left"})
+
+
+def interference_matrix(interference: Interference, erased: Collection[str]) -> go.Figure:
+    """Change of the right label's probability in pictures of the columns when the rows are erased, each alone."""
+    hover = "%{customdata[0]} erased:<br>%{customdata[1]} %{text}<extra></extra>"
+    return _matrix(interference.probability, interference.names, erased, written=_change, hover=hover)
+
+
+def _cosine(value: float) -> str:
+    return f"{value:.2f}".replace("-0.00", "0.00")
+
+
+def _change(value: float) -> str:
+    return f"{value:+.0%}" if abs(value) >= 0.005 else "0%"
+
+
+def _matrix(
+    values: Tensor,
+    names: Sequence[str],
+    erased: Collection[str],
+    *,
+    written: Callable[[float], str],
+    hover: str,
+    limit: float = 1.0,
+) -> go.Figure:
+    """A heat map of (names, names) about zero, with its numbers as ``written`` in the cells; NaN is left blank."""
+    ticks = [marked(name, erased, longest=14) for name in names]
+    heatmap = go.Heatmap(
+        z=[[or_gap(value) for value in row] for row in values.tolist()],
+        # Names in a list of [row, column] for the hover, which would otherwise show positions.
+        customdata=[[[html.escape(row), html.escape(column)] for column in names] for row in names],
+        zmin=-limit,
+        zmax=limit,
+        colorscale=[[0, "#b3382c"], [0.5, "#e9e6df"], [1, "#2166ac"]],
+        showscale=False,
+        hovertemplate=hover,
+        xgap=1,
+        ygap=1,
+        text=[["" if math.isnan(value) else written(value) for value in row] for row in values.tolist()],
+        texttemplate="%{text}",
+        textfont={"size": 10},  # in no colour of ours: Plotly takes the one that stands out from the cell
+    )
+    figure = styled(400, heatmap)
+    rows = list(range(len(names)))
+    figure.update_xaxes(tickvals=rows, ticktext=ticks, tickangle=-45, showgrid=False, zeroline=False)
+    figure.update_yaxes(tickvals=rows, ticktext=ticks, autorange="reversed", showgrid=False)
+    return figure

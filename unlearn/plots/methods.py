@@ -1,0 +1,66 @@
+"""Methods side by side: what each forgets against what it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from unlearn.plots.style import COLOURS, INK, styled
+
+if TYPE_CHECKING:
+    from unlearn.comparison import Outcome
+
+
+def method_scatter(outcomes: Sequence[Outcome]) -> go.Figure:
+    """Accuracy on the erased concepts (left is better) against accuracy on all others (up is better), by method.
+
+    Beside the dots stand the places of their methods in ``outcomes``, counted from 1: names would overlap.
+    """
+    retained = [outcome.retain for outcome in outcomes]
+    room = max(0.01, (max(retained) - min(retained)) * 0.2)
+    dots = go.Scatter(
+        x=[outcome.forget for outcome in outcomes],
+        y=retained,
+        mode="markers",
+        customdata=[[outcome.label, outcome.duration, f"{outcome.parameters:,}"] for outcome in outcomes],
+        marker={"size": 11, "color": [_method_colour(outcome.label) for outcome in outcomes]},
+        hovertemplate="%{customdata[0]}<br>erased %{x:.0%}, others %{y:.1%}<br>%{customdata[1]}, %{customdata[2]} "
+        "weights changed<extra></extra>",
+        showlegend=False,
+    )
+    figure = styled(400, dots)
+    for numbers in _close_together(outcomes, apart=0.05 * (max(retained) - min(retained) + 2 * room)):
+        first = outcomes[numbers[0] - 1]
+        figure.add_annotation(
+            x=first.forget,
+            y=first.retain,
+            text=", ".join(map(str, numbers)),
+            xanchor="left" if first.forget < 0.5 else "right",
+            xshift=10 if first.forget < 0.5 else -10,
+            showarrow=False,
+        )
+    figure.update_xaxes(title_text="top-1 on what is erased", tickformat=".0%", range=[-0.04, 1.04])
+    figure.update_yaxes(
+        title_text="top-1 on all others", tickformat=".1%", range=[min(retained) - room, max(retained) + room]
+    )
+    return figure
+
+
+def _close_together(outcomes: Sequence[Outcome], apart: float) -> list[list[int]]:
+    """The places of ``outcomes``, counted from 1; those less than ``apart`` from each other have one group."""
+    groups: list[list[int]] = []
+    for number, outcome in enumerate(outcomes, start=1):
+        for group in groups:
+            first = outcomes[group[0] - 1]
+            if abs(first.forget - outcome.forget) < 0.1 and abs(first.retain - outcome.retain) < apart:
+                group.append(number)
+                break
+        else:
+            groups.append([number])
+    return groups
+
+
+def _method_colour(label: str) -> str:
+    return next((colour for name, colour in COLOURS.items() if label.startswith(name)), INK)

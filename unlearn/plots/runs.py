@@ -1,0 +1,64 @@
+"""A run of CLIPErase over its steps: the losses of its modules, and the accuracy it comes to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from unlearn.plots.style import COLOURS, ERASED_COLOUR, PARTS, or_gap, styled
+from unlearn.variants import BOTH, CCUP
+
+if TYPE_CHECKING:
+    from unlearn.erasers.cliperase import Record
+
+MODULES = {
+    "forgetting": (ERASED_COLOUR, "solid"),
+    "retention": (COLOURS[CCUP], "dash"),
+    "consistency": (COLOURS[BOTH], "dot"),
+}
+
+
+def loss_curves(records: Sequence[Record]) -> go.Figure:
+    """CLIPErase's three modules over the steps of a run, each loss as it is, unweighted."""
+    steps = [record.step for record in records]
+    lines = [
+        go.Scatter(
+            x=steps,
+            y=[or_gap(getattr(record, module)) for record in records],
+            name=module,
+            line={"color": colour, "dash": dash, "width": 2},
+            hovertemplate=f"{module} at step %{{x}}: %{{y:.3f}}<extra></extra>",
+        )
+        for module, (colour, dash) in MODULES.items()
+    ]
+    return _over_steps(records, lines, "loss", "~r")
+
+
+def accuracy_curves(records: Sequence[Record]) -> go.Figure:
+    """Top-1 on pictures of the erased concepts and of others, wherever a run measured it."""
+    lines = []
+    for part, (name, colour) in PARTS.items():
+        values = [(record.step, getattr(record, f"{part}_accuracy")) for record in records]
+        values = [(step, value) for step, value in values if not math.isnan(value)]
+        lines.append(
+            go.Scatter(
+                x=[step for step, _ in values],
+                y=[value for _, value in values],
+                name=name,
+                line={"color": colour, "width": 2, "dash": "solid" if part == "forget" else "dash"},
+                hovertemplate=f"{name} at step %{{x}}: %{{y:.1%}}<extra></extra>",
+            )
+        )
+    figure = _over_steps(records, lines, "top-1", ".0%")
+    figure.update_yaxes(range=[-0.02, 1.02])
+    return figure
+
+
+def _over_steps(records: Sequence[Record], lines: Sequence[go.Scatter], what: str, ticks: str) -> go.Figure:
+    figure = styled(360, *lines)
+    figure.update_xaxes(title_text="step", range=[0, records[-1].steps])
+    figure.update_yaxes(title_text=what, tickformat=ticks)
+    return figure

@@ -1,0 +1,60 @@
+"""The look that all figures share: colours, font, ground, and how a label is written on an axis."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Collection
+
+import plotly.graph_objects as go
+
+from unlearn.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
+
+#: One colour a variant everywhere: mid-tones that hold on white and on black, told apart by colour-blind eyes (Okabe
+#: and Ito 2008, brought to equal lightness).
+COLOURS = {
+    ORIGINAL: "#8b929e",
+    CCUP: "#2f86d6",
+    CLIPERASE: "#e08a1e",
+    BOTH: "#2a9d78",
+    BASELINE: "#9a6fb0",
+}
+ERASED_COLOUR = "#d6455d"
+INK, GRID = "#737b88", "rgba(128,136,149,0.22)"
+FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
+#: The two sides of every accuracy, as they are named and coloured.
+PARTS = {"forget": ("erased", ERASED_COLOUR), "retain": ("others", COLOURS[CCUP])}
+
+
+def styled(height: int, *traces: object, **layout: object) -> go.Figure:
+    """Traces on a transparent ground with the house's margins, of a height that does not depend on the data."""
+    figure = go.Figure(list(traces))
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 16, "t": 32, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": FONT, "size": 13, "color": INK},
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 13}},
+        hoverlabel={"font": {"family": FONT, "size": 13}},
+        dragmode=False,
+        **layout,
+    )
+    axis = {"gridcolor": GRID, "fixedrange": True, "automargin": True, "ticklabelstandoff": 4, "title_font_size": 13}
+    figure.update_xaxes(zerolinecolor=GRID, **axis)
+    figure.update_yaxes(zeroline=False, **axis)
+    return figure
+
+
+def marked(label: str, erased: Collection[str], *, longest: int = 18) -> str:
+    """``label`` for an axis: escaped, shortened, and with a cross before it where it is erased."""
+    short = label if len(label) <= longest else label[: longest - 1] + "…"
+    text = html.escape(short)
+    if label.casefold() in {name.casefold() for name in erased}:
+        return f"<span style='color:{ERASED_COLOUR}'>✕ {text}</span>"
+    return text
+
+
+def or_gap(value: float) -> float | None:
+    """``value``, or for NaN what Plotly leaves blank."""
+    return None if math.isnan(value) else value

@@ -1,0 +1,60 @@
+"""Accuracy on what is erased and on all else, against the strength and against how much is erased."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from unlearn.plots.style import INK, PARTS, styled
+
+if TYPE_CHECKING:
+    from unlearn.trade_off import TradeOffPoint
+
+#: Erased or kept is told by the line, the mode by dash and marker, so that neither needs the colour.
+DASHES = {"paired": ("solid", "circle"), "consistent": ("dash", "square-open"), "nullspace": ("dot", "diamond-open")}
+
+
+def strength_curves(points: Sequence[TradeOffPoint], strength: float) -> go.Figure:
+    """Accuracy on erased and other pictures against α, in every mode; a line marks where the slider stands."""
+    figure = _of_accuracy(points, lambda point: point.strength, "strength %{x:.2f}: %{y:.1%}")
+    figure.add_vline(x=strength, line={"color": INK, "width": 1, "dash": "dash"})
+    figure.update_xaxes(title_text="strength α", range=[-0.03, 1.03])
+    return figure
+
+
+def count_curves(points: Sequence[TradeOffPoint]) -> go.Figure:
+    """Accuracy on erased and other pictures against the number of erased concepts, in every mode."""
+    figure = _of_accuracy(points, lambda point: point.num_erased, "%{x} erased: %{y:.1%}")
+    counts = sorted({point.num_erased for point in points})
+    figure.update_xaxes(title_text="concepts erased", type="log", tickvals=counts, ticktext=list(map(str, counts)))
+    return figure
+
+
+def _of_accuracy(points: Sequence[TradeOffPoint], along: Callable[[TradeOffPoint], float], hover: str) -> go.Figure:
+    """Accuracy upwards, always from 0 to 1, and a legend of two columns."""
+    figure = styled(360, *_curves(points, along, hover))
+    figure.update_yaxes(range=[-0.04, 1.04], tickformat=".0%")
+    return figure.update_layout(
+        legend={"entrywidth": 0.5, "entrywidthmode": "fraction", "font": {"size": 10}}, margin_t=80
+    )
+
+
+def _curves(points: Sequence[TradeOffPoint], along: Callable[[TradeOffPoint], float], hover: str) -> list[go.Scatter]:
+    traces = []
+    for mode, (dash, symbol) in DASHES.items():
+        chosen = [point for point in points if point.mode == mode]
+        for part, (name, colour) in PARTS.items():
+            traces.append(
+                go.Scatter(
+                    name=f"{name}, {mode}",
+                    mode="lines+markers",
+                    x=[along(point) for point in chosen],
+                    y=[getattr(point, part) for point in chosen],
+                    line={"color": colour, "dash": dash, "width": 2},
+                    marker={"symbol": symbol, "size": 7},
+                    hovertemplate=hover + f"<extra>{name}, {mode}</extra>",
+                )
+            )
+    return traces

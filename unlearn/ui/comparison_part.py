@@ -1,0 +1,93 @@
+"""Would another method do better? The same concepts erased by each: a part of the tab "Is it gone?"."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from unlearn.plots.methods import method_scatter
+from unlearn.ui import comparison_markup
+from unlearn.ui.background import followed, switches
+from unlearn.ui.guard import on_screen
+from unlearn.ui.loading import Provider
+from unlearn.ui.session import Visitor
+
+if TYPE_CHECKING:
+    from unlearn.ui.comparisons import ComparisonStatus
+
+INTRO = (
+    "<h3>Would another method do better?</h3><p class='u-small'>What is erased on the left, erased by each method anew "
+    "and measured on the same pictures. Further left and further up is better.</p>"
+)
+
+
+@dataclass(frozen=True)
+class ComparisonPart:
+    """The part's components; a comparison is shown by :meth:`watch` and stays until the next is complete."""
+
+    services: Provider
+    compare: gr.Button
+    stop: gr.Button
+    training_too: gr.Checkbox
+    status: gr.HTML
+    scatter: gr.Plot
+    table: gr.HTML
+
+    @classmethod
+    def build(cls, services: Provider) -> ComparisonPart:
+        gr.HTML(INTRO, elem_classes="u-part")
+        with gr.Row(elem_classes="u-buttons"):
+            compare = gr.Button("Compare methods", size="md", scale=0, min_width=170, elem_id="compare")
+            stop = gr.Button("Stop", size="md", interactive=False, scale=0, min_width=90, elem_id="stop-comparing")
+            training_too = gr.Checkbox(
+                False, label="Also those that train (minutes)", container=False, min_width=240, elem_id="training-too"
+            )
+        status = gr.HTML(elem_id="comparison-status")
+        scatter = gr.Plot(
+            visible=False, show_label=False, container=False, elem_id="methods", elem_classes="u-plot-400"
+        )
+        table = gr.HTML(elem_id="compared")
+        return cls(services, compare, stop, training_too, status, scatter, table)
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.compare, self.stop, self.status, self.scatter, self.table]
+
+    def of_status(self, status: ComparisonStatus | None) -> list[Any]:
+        """The values of ``outputs`` for a comparison as it is now."""
+        if status is None:
+            return [*switches(None), *[gr.skip()] * 3]
+        shown: list[Any] = [gr.skip()] * 2
+        if status.result is not None:
+            scatter = gr.update(value=method_scatter(status.result.outcomes), visible=True)
+            shown = [scatter, comparison_markup.compared(status.result)]
+        return [*switches(status), comparison_markup.comparison_status(status), *shown]
+
+    async def watch(self, visitor: Visitor) -> AsyncIterator[list[Any]]:
+        """Show the visitor's comparison until it is complete, on whichever page it was started."""
+        from unlearn.ui.comparisons import comparison_of
+
+        async for status in followed(lambda: comparison_of(self.services(), visitor)):
+            yield self.of_status(status)
+
+    def begin(self, visitor: Visitor, training_too: bool) -> list[Any]:
+        """Put the other methods in line."""
+        from unlearn.ui.comparisons import start_comparison
+
+        return self.of_status(start_comparison(self.services(), visitor, training_too))
+
+    def end(self, visitor: Visitor) -> list[Any]:
+        """Stop within a step; what was compared before stays."""
+        from unlearn.ui.comparisons import stop_comparison
+
+        return self.of_status(stop_comparison(self.services(), visitor))
+
+    def register_callbacks(self, visitor: gr.State) -> None:
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        self.compare.click(on_screen(self.begin), [visitor, self.training_too], self.outputs, **quiet).then(
+            self.watch, visitor, self.outputs, concurrency_limit=None, **quiet
+        )
+        self.stop.click(on_screen(self.end), visitor, self.outputs, queue=False, **quiet)

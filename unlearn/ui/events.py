@@ -1,0 +1,163 @@
+"""Which event of the page calls which handler, with what, and what it changes on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from unlearn.ui.guard import on_screen
+from unlearn.ui.handlers import Handlers
+from unlearn.ui.screen import Screen, View
+from unlearn.ui.session import Visitor
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+QUIET = PRIVATE | {"show_progress": "hidden"}
+
+
+@dataclass(frozen=True)
+class Events:
+    """The events that change what every view shows."""
+
+    screen: Screen
+    handlers: Handlers
+
+    def register(self, demo: gr.Blocks) -> None:
+        screen = self.screen
+        loaded = self._opening(demo)
+        self._changing()
+        self._closing_leaks()
+        self._running(loaded)
+        for run in (screen.audit, screen.audit.comparison):
+            loaded.then(run.watch, screen.visitor, run.outputs, concurrency_limit=None, **QUIET)
+        for position, view in enumerate(screen.views):
+            view.tab.select(
+                on_screen(_opened(view, position)),
+                [screen.visitor, *view.inputs],
+                [screen.front, *view.outputs],
+                **QUIET,
+            )
+
+    def _opening(self, demo: gr.Blocks) -> Any:
+        screen = self.screen
+        panel, model, zero_shot = screen.panel, screen.model, screen.zero_shot
+        return demo.load(
+            on_screen(self.handlers.start),
+            [screen.visitor, screen.key, screen.front, *screen.view_inputs],
+            [
+                screen.visitor,
+                screen.key,
+                screen.tabs,
+                *screen.cliperase.settings,
+                *model.outputs,
+                model.vocabulary,
+                model.own,
+                *panel.inputs,
+                zero_shot.labels,
+                zero_shot.shown,
+                zero_shot.picture,
+                *screen.outputs,
+            ],
+            show_progress="minimal",
+            **PRIVATE,
+        )
+
+    def _changing(self) -> None:
+        """What the left column and an opened file change."""
+        screen = self.screen
+        panel, model, collection, upload = screen.panel, screen.model, screen.collection, screen.export.upload
+        # A fast drag asks for its last place, not for every place it passed.
+        self._erasing(partial(gr.on, panel.triggers), trigger_mode="always_last")
+        model.use.click(
+            on_screen(self.handlers.use_model),
+            [screen.visitor, screen.front, *model.inputs, *screen.view_inputs],
+            [*model.outputs, *screen.word_lists, *screen.outputs],
+            show_progress_on=model.note,
+            **PRIVATE,
+        )
+        self._anew(
+            collection.add.click,
+            collection.added,
+            [collection.files, collection.concept],
+            collection.outputs,
+            show_progress_on=collection.note,
+            **PRIVATE,
+        )
+        self._anew(collection.source.input, collection.switched, [collection.source], collection.outputs, **QUIET)
+        self._anew(
+            upload.upload,
+            self.handlers.open_file,
+            [upload],
+            [upload, *panel.inputs],
+            show_progress_on=upload,
+            **PRIVATE,
+        )
+
+    def _closing_leaks(self) -> None:
+        """The buttons beside an audit, which change the edit on the left."""
+        screen, panel, audit = self.screen, self.screen.panel, self.screen.audit
+        self._erasing(audit.both_sides.click(audit.with_texts, None, panel.side, **QUIET).then)
+        # The list's own change asks for the new erasure.
+        audit.words.click(on_screen(audit.with_leaking_words), [screen.visitor, panel.forget], panel.forget, **QUIET)
+
+    def _running(self, loaded: Any) -> None:
+        """CLIPErase, begun here or before the page was reloaded: watched, and then part of every view."""
+        screen, run = self.screen, self.screen.cliperase
+        asked = [screen.visitor, screen.panel.forget, *run.settings]
+        begun = run.start.click(on_screen(run.begin), asked, run.outputs, **QUIET)
+        on_top = screen.audit.tune.click(on_screen(self.handlers.tune_on_top), asked, run.outputs, **QUIET)
+        for event in (loaded, begun, on_top):
+            watched = event.then(run.watch, screen.visitor, run.outputs, concurrency_limit=None, **QUIET)
+            self._anew(watched.then, self.handlers.after_run, **QUIET)
+        self._anew(run.remove.click, self.handlers.take_off, **QUIET)
+
+    def _erasing(self, trigger: Callable[..., Any], **options: Any) -> None:
+        """On ``trigger``, what the panel asks for comes into force."""
+        screen = self.screen
+        trigger(
+            on_screen(self.handlers.change_erasure),
+            [screen.visitor, screen.front, *screen.panel.inputs, *screen.view_inputs],
+            [screen.visitor, *screen.overview_outputs, *screen.view_outputs],
+            **QUIET,
+            **options,
+        )
+
+    def _anew(
+        self,
+        trigger: Callable[..., Any],
+        handler: Callable[..., list[Any] | None],
+        inputs: Sequence[Any] = (),
+        outputs: Sequence[Any] = (),
+        **options: Any,
+    ) -> None:
+        """On ``trigger``, ``handler(visitor, *inputs)`` gives the values of ``outputs``, and everything is shown anew.
+
+        Where it gives None, all stays as it is.
+        """
+        screen = self.screen
+
+        def handled(visitor: Visitor, front: int, *values: Any) -> Any:
+            own = handler(visitor, *values[: len(inputs)])
+            if own is None:
+                return gr.skip()
+            return [*own, *screen.show(visitor.session, front, values[len(inputs) :])]
+
+        trigger(
+            on_screen(handled),
+            [screen.visitor, screen.front, *inputs, *screen.view_inputs],
+            [*outputs, *screen.outputs],
+            **options,
+        )
+
+
+def _opened(view: View, position: int) -> Any:
+    def opened(visitor: Visitor, *values: Any) -> Any:
+        # The first tab is opened by the page itself, before :meth:`Events.start` gives it something to show.
+        if visitor.session.picture is None:
+            return gr.skip()
+        return [position, *view.render(visitor.session, *values)]
+
+    return opened

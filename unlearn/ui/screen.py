@@ -1,0 +1,127 @@
+"""What is on the page, and how a visitor's session is shown there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from unlearn.ui import markup
+from unlearn.ui.about_tab import build_about_tab
+from unlearn.ui.audit_tab import AuditTab
+from unlearn.ui.cliperase_tab import CLIPEraseTab
+from unlearn.ui.collection_panel import CollectionPanel
+from unlearn.ui.erase_panel import ErasePanel
+from unlearn.ui.export_tab import ExportTab
+from unlearn.ui.generation_tab import GenerationTab
+from unlearn.ui.loading import Provider
+from unlearn.ui.model_panel import ModelPanel
+from unlearn.ui.retrieval_tab import RetrievalTab
+from unlearn.ui.session import Session, Visitor
+from unlearn.ui.trade_off_tab import TradeOffTab
+from unlearn.ui.zero_shot_tab import ZeroShotTab
+
+HEADER = (
+    "<header class='u-header'><h1>Unlearn</h1><p>Erase a concept from CLIP, the model that tells which words fit a "
+    "picture, and see at once what it still recognises, finds and draws. CCUP trains nothing: its edit is one matrix, "
+    "solved in closed form.</p></header>"
+)
+EXAMPLE = "dog"
+
+View = ZeroShotTab | RetrievalTab | GenerationTab | TradeOffTab | CLIPEraseTab | AuditTab | ExportTab
+
+
+@dataclass(frozen=True)
+class Screen:
+    """The panels on the left, the views in their tabs, and what the page remembers of its visitor.
+
+    Attributes:
+        key: kept by the browser, so that a page that is reloaded finds the run that it started.
+        front: the position of the open view among ``views``.
+    """
+
+    services: Provider
+    visitor: gr.State
+    key: gr.BrowserState
+    front: gr.State
+    tabs: gr.Tabs
+    panel: ErasePanel
+    model: ModelPanel
+    collection: CollectionPanel
+    zero_shot: ZeroShotTab
+    retrieval: RetrievalTab
+    generation: GenerationTab
+    trade_off: TradeOffTab
+    cliperase: CLIPEraseTab
+    audit: AuditTab
+    export: ExportTab
+
+    @classmethod
+    def build(cls, services: Provider) -> Screen:
+        visitor = gr.State(Visitor(), delete_callback=lambda visitor: services().leave(visitor))
+        key = gr.BrowserState("", storage_key="unlearn-visitor")
+        gr.HTML(HEADER)
+        with gr.Row(equal_height=False, elem_classes="u-page"):
+            with gr.Column(scale=1, min_width=300, elem_classes="u-side"):
+                panel = ErasePanel.build(EXAMPLE)
+                model = ModelPanel.build(services)
+                collection = CollectionPanel.build(services)
+            with gr.Column(scale=3, min_width=300), gr.Tabs() as tabs:
+                views = (
+                    ZeroShotTab.build(services),
+                    RetrievalTab.build(services, EXAMPLE),
+                    GenerationTab.build(services, EXAMPLE),
+                    TradeOffTab.build(services),
+                    CLIPEraseTab.build(services),
+                    AuditTab.build(services, EXAMPLE),
+                    ExportTab.build(services),
+                )
+                build_about_tab()
+        return cls(services, visitor, key, gr.State(0), tabs, panel, model, collection, *views)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The tabs that show the edit, from left to right."""
+        return (
+            self.zero_shot, self.retrieval, self.generation, self.trade_off, self.cliperase, self.audit, self.export,
+        )  # fmt: skip
+
+    @property
+    def view_inputs(self) -> list[gr.components.Component]:
+        return [component for view in self.views for component in view.inputs]
+
+    @property
+    def view_outputs(self) -> list[gr.components.Component]:
+        return [component for view in self.views for component in view.outputs]
+
+    def render(self, session: Session, front: int, values: Sequence[Any]) -> list[Any]:
+        """The values of ``view_outputs`` from those of ``view_inputs``; views at the back are rendered when opened."""
+        rendered, rest = [], list(values)
+        for position, view in enumerate(self.views):
+            own, rest = rest[: len(view.inputs)], rest[len(view.inputs) :]
+            rendered += view.render(session, *own) if position == front else [gr.skip()] * len(view.outputs)
+        return rendered
+
+    @property
+    def word_lists(self) -> list[gr.components.Component]:
+        """The lists that offer the vocabulary."""
+        return [self.panel.forget, self.panel.own_retain, self.zero_shot.labels]
+
+    @property
+    def overview_outputs(self) -> list[gr.components.Component]:
+        return [self.panel.summary, self.zero_shot.accuracy]
+
+    def overview(self, session: Session) -> list[Any]:
+        """The values of ``overview_outputs``: what the erasure costs, measured once for both."""
+        summary = self.services().summary(session)
+        return [markup.summary(summary, session.erased), markup.accuracy_table(summary.accuracy)]
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [*self.overview_outputs, self.zero_shot.strip, *self.view_outputs]
+
+    def show(self, session: Session, front: int, values: Sequence[Any]) -> list[Any]:
+        """The values of ``outputs``: all that depends on the session."""
+        return [*self.overview(session), self.zero_shot.thumbnails(session), *self.render(session, front, values)]
