@@ -153,8 +153,9 @@ def run(quick: bool = False, *, model: str = "pocket", dataset: str = BUNDLED, r
             f"average over 50 steps on at most {EXAMPLES} pictures; int8 and fp16: top-1. Mean over {len(concepts)} "
             "concepts, erased alone, with its 95 % bootstrap interval, and on how many it leaked: kept more than half "
             "of what it had above chance before the edit; fewer concepts where they have no such words, or where "
-            "relearning was no faster than a made-up word before the edit. Attackers learn from pictures that no method "
-            "learned from (of the bundled gallery: another style), but for the last column, and all are measured on others. "
+            "relearning was no faster than a made-up word before the edit. Attackers learn from pictures that no "
+            "method learned from (of the bundled gallery: another style), but for the last column, and all are "
+            "measured on others. "
             f"Concepts drawn with seed {SEED}. {machine()}, {torch.get_num_threads()} threads."
         ),
     )
