@@ -58,7 +58,7 @@ def test_the_embeddings_are_transformers(saved, blip, pictures):
 def test_ccup_is_baked_into_what_stock_transformers_loads(saved, blip, pictures, toy_vocabulary, tmp_path, side):
     before = weights_checksum(blip.model)
     selection = select("apple", vocabulary=toy_vocabulary)
-    erasure = ccup.erase(blip, selection, ccup.Settings(side=side, strength=0.5), vocabulary=toy_vocabulary)
+    erasure = ccup.erase(blip, selection, ccup.Settings("consistent", 0.5, side=side), vocabulary=toy_vocabulary)
     save_erasure(tmp_path, blip, erasure, metrics={}, seed=0)
     stock = BlipForImageTextRetrieval.from_pretrained(tmp_path).eval()
     live = load_erasure(tmp_path, blip).apply(blip)

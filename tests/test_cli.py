@@ -170,9 +170,8 @@ def test_an_erasure_of_other_weights_is_refused(erased, pocket, tmp_path):
 def test_an_edit_of_both_sides_is_baked_into_both(pocket, vocabulary):
     from unlearn.concepts import select
 
-    erasure = ccup.erase(
-        pocket, select("cat", vocabulary=vocabulary), ccup.Settings(side="both"), vocabulary=vocabulary
-    )
+    settings = ccup.Settings("consistent", side="both")
+    erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), settings, vocabulary=vocabulary)
     assert set(erasure.changed_weights(pocket)) == {"visual.head.proj.weight", "text_projection"}
 
 

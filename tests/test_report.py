@@ -157,6 +157,8 @@ def made(folder, *asked: str) -> Record:
             "fox,mug,spoon,wolf",
             "--retain",
             "wolf",
+            "--mode",
+            "consistent",
             "--side",
             "both",
             "--mu",

@@ -14,6 +14,7 @@ from unlearn.encoders import NOTHING_LEFT, class_embeddings, similarity
 from unlearn.erasers import ccup
 from unlearn.erasers.closed_form import RetainFactor, fit
 from unlearn.errors import ConceptError, ParameterError
+from unlearn.evaluation.zero_shot import evaluate_zero_shot
 
 seeds = st.integers(0, 2**31 - 1)
 fast = settings(max_examples=25, deadline=None)
@@ -173,6 +174,20 @@ def test_strength_outside_of_zero_to_one_is_refused(value):
 def test_other_settings_name_what_is_allowed(name, value):
     with pytest.raises(ParameterError, match="must be|choose one of"):
         ccup.Settings(**{name: value})
+
+
+@pytest.mark.parametrize("mode", ccup.MODES)
+@pytest.mark.parametrize("side", ccup.SIDES)
+def test_whatever_can_be_chosen_erases(pocket, vocabulary, gallery, mode, side):
+    if (mode, side) == ("paired", "both"):
+        with pytest.raises(ParameterError, match="on one side"):
+            ccup.Settings(mode, side=side)
+        return
+    selection = select(["cat", "mug", "koala"], vocabulary=vocabulary)
+    edited = ccup.erase(pocket, selection, ccup.Settings(mode, side=side), vocabulary=vocabulary).apply(pocket)
+    report = evaluate_zero_shot(edited, gallery, forget=selection.forget_names, classnames=vocabulary.names)
+    assert report.forget.top1 == 0
+    assert report.retain.top1 > 0.7
 
 
 def test_by_name_on_the_embedded_model(pocket):

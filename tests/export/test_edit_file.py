@@ -28,7 +28,7 @@ def record(encoder: OpenClipEncoder, erasure: Any) -> Record:
 @pytest.fixture(scope="module")
 def low_rank(toy, toy_vocabulary) -> ccup.Erasure:
     selection = select(["frog", "whale"], vocabulary=toy_vocabulary)
-    return ccup.erase(toy, selection, ccup.Settings(strength=0.7, side="both"), vocabulary=toy_vocabulary)
+    return ccup.erase(toy, selection, ccup.Settings("consistent", 0.7, side="both"), vocabulary=toy_vocabulary)
 
 
 @pytest.fixture(scope="module")

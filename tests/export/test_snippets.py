@@ -37,7 +37,9 @@ def place(tmp_path: Path, gallery) -> Path:
 
 @pytest.fixture
 def erasure(pocket, vocabulary) -> ccup.Erasure:
-    return ccup.erase(pocket, select("cat", vocabulary=vocabulary), ccup.Settings(side="both"), vocabulary=vocabulary)
+    return ccup.erase(
+        pocket, select("cat", vocabulary=vocabulary), ccup.Settings("consistent", side="both"), vocabulary=vocabulary
+    )
 
 
 def run(code: str, place: Path) -> str:
@@ -125,7 +127,7 @@ def test_the_edit_of_both(place, pocket, vocabulary):
     weight = pocket.model.state_dict()[name]
     delta = {name: weight + 0.02 * torch.randn(weight.shape, generator=generator)}
     tuned = cliperase.Erasure(select("cat", vocabulary=vocabulary), cliperase.Settings(), delta)
-    erasure = stacked.on_top(pocket, tuned, ccup.Settings(strength=0.7, side="both"), vocabulary=vocabulary)
+    erasure = stacked.on_top(pocket, tuned, ccup.Settings("consistent", 0.7, side="both"), vocabulary=vocabulary)
     save_erasure(place / "erased", pocket, erasure, metrics={}, seed=0, formats=())
     printed = probabilities(run(example("edit_of_both"), place))
     expected = classify(erasure.apply(pocket), Image.open(place / "picture.jpg").convert("RGB"), LABELS, TEMPLATE)

@@ -138,7 +138,7 @@ def test_damaged_codes_are_told(synthetic):
 def test_the_query_carries_the_edit_as_every_embedding_would(folder, tmp_path, toy, toy_vocabulary, side, strength):
     index = PictureIndex(drive(build_index(folder, tmp_path / "index", toy)))
     selection = select(["apple", "frog"], vocabulary=toy_vocabulary)
-    settings = ccup.Settings(strength=strength, side=side)
+    settings = ccup.Settings("consistent", strength, side=side)
     edited = ccup.erase(toy, selection, settings, vocabulary=toy_vocabulary).apply(toy)
     pictures = [open_picture(index.store.picture(row)) for row in range(len(index.store))]
     for text in ("apple", "a blue whale"):

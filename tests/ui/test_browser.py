@@ -210,6 +210,9 @@ def test_an_edit_is_attacked_and_what_closes_a_leak_changes_it(desk: Visit):
     expect(page.get_by_test_id("toast-body")).to_contain_text("Texts are edited too")
     page.get_by_role("button", name="Settings").click()
     expect(page.get_by_label("Both")).to_be_checked()
+    page.get_by_label("Paired").check()  # which acts on one side
+    expect(page.get_by_label("Pictures", exact=True)).to_be_checked()
+    expect(page.get_by_label("Both")).to_have_count(0)
     expect(page.locator("#findings")).to_contain_text("The edit has changed since")
     assert desk.complaints == []
 

@@ -30,7 +30,7 @@ CHOICES: tuple[tuple[str, Constants, dict[str, Any]], ...] = (
     *((f"λ = {lam:g}", CHOSEN, {"lam": lam}) for lam in (10.0, 100.0, 10_000.0)),
     *((f"μ = {mu:g}", CHOSEN, {"mu": mu}) for mu in (1.0, 10.0, 1000.0)),
     ("names alone, no synonyms", CHOSEN, {"synonyms": False}),
-    ("texts edited too", CHOSEN, {"side": "both"}),
+    ("texts edited instead", CHOSEN, {"side": "text"}),
 )
 
 

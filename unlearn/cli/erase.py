@@ -51,7 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mode", choices=("paired", "consistent", "nullspace"), default="paired", help="form of CCUP (default: paired)"
     )
     closed_form.add_argument("--strength", type=float, default=1.0, help="from 0 to 1 (default: 1)")
-    closed_form.add_argument("--side", choices=("image", "text", "both"), default="image", help="embeddings to edit")
+    closed_form.add_argument(
+        "--side",
+        choices=("image", "text", "both"),
+        default="image",
+        help="embeddings to edit; both but for --mode paired",
+    )
     closed_form.add_argument("--no-synonyms", action="store_true", help="leave plurals and synonyms of a concept alone")
     closed_form.add_argument("--lambda", dest="lam", type=float, default=None, metavar="λ", help="weight of forgetting")
     closed_form.add_argument("--mu", type=float, default=None, metavar="μ", help="weight of retaining")

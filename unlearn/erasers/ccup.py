@@ -27,7 +27,7 @@ from unlearn.concepts import (
 from unlearn.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder, class_embeddings
 from unlearn.erasers import closed_form, paired
 from unlearn.erasers.closed_form import Projection, RetainFactor
-from unlearn.errors import ErasureFileError, require_choice, require_fraction, require_positive
+from unlearn.errors import ErasureFileError, ParameterError, require_choice, require_fraction, require_positive
 from unlearn.projections import baked_weights
 
 MODES = ("paired", "consistent", "nullspace")
@@ -44,7 +44,7 @@ class Settings:
         strength: α from 0 (the identity) to 1 (the concept's texts go to nothing).
         lam: λ, weight of forgetting; unused by ``nullspace``, like ``mu``.
         mu: μ, weight of retaining.
-        side: which embeddings are edited: ``image``, ``text`` or ``both``.
+        side: which embeddings are edited: ``image``, ``text`` or, but for ``paired``, ``both``.
         synonyms: whether plural and synonyms of a concept belong to its forget set.
     """
 
@@ -58,6 +58,11 @@ class Settings:
     def __post_init__(self) -> None:
         require_choice("mode", self.mode, MODES)
         require_choice("side", self.side, SIDES)
+        if self.mode == "paired" and self.side == "both":
+            raise ParameterError(
+                "The paired form changes the score of a picture with a text, which is done on one side: edit pictures "
+                "or texts, or choose “consistent” or “nullspace” to edit both."
+            )
         require_fraction("strength", self.strength)
         require_positive("lambda", self.lam, largest=1e6)
         require_positive("mu", self.mu, largest=1e6, zero_allowed=True)

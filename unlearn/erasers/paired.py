@@ -16,6 +16,9 @@ their product is smaller. No picture is needed: where a concept's pictures lie i
 
 over the m_k ways t_kj of writing concept k, its name t_k among them, and the n retained texts T_r of d numbers.
 
+The change is one of the score, so it is made on one side, pictures or texts: made on both, the overshoot would be taken
+back.
+
 The overshoot s lets a picture lose as much of the concept as it takes to stand where a stranger stands, no better and
 no worse. Many concepts at once leave less room, so s is lowered as the change of the retained scores demands.
 """

@@ -45,7 +45,7 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
             strength: How much of them is erased, 0 to 1.
             mode: "paired" acts where pictures and words of the concepts meet, "consistent" protects the others,
                 "nullspace" is the plain projection.
-            side: Embeddings that are edited, "image", "text" or "both".
+            side: Embeddings that are edited, "image", "text" or, but for "paired", "both".
             retain: Concepts that are protected, "vocabulary", "neighbours", or "list" for own_retain.
             own_retain: The list of protected concepts.
             lam: Weight λ of forgetting.

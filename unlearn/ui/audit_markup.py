@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "words": ("Other words", "Search the gallery with them: does a picture of the concept still come before others?"),
-    "probes": ("Linear probes", "A classifier that learns from a few pictures of the concept."),
+    "probes": ("Linear probes", "A classifier learns from pictures of the concept: those that CLIPErase learns from."),
     "relearning": ("Learning it again", "A few pictures and fifty steps, beside a word that the model never knew."),
     "inversion": ("Soft prompt", "Tokens found by descent, which nobody could type."),
     "casts": ("Fewer bits", "The edited weights rounded, as they are when a model is made smaller."),

@@ -13,6 +13,7 @@ from unlearn.plots.relearning import relearning_curves
 from unlearn.ui import audit_markup
 from unlearn.ui.background import followed, switches
 from unlearn.ui.comparison_part import ComparisonPart
+from unlearn.ui.erase_panel import ErasePanel
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Session, Visitor
@@ -141,10 +142,10 @@ class AuditTab:
 
         return self.of_status(visitor, stop_audit(self.services(), visitor))
 
-    def with_texts(self) -> str:
-        """Which embeddings to edit: texts too."""
-        gr.Info(f"Texts are edited too. {AGAIN}")
-        return "both"
+    def with_texts(self) -> list[Any]:
+        """Projection and side that leave of the concept's texts nothing to search with."""
+        gr.Info(f"Texts are edited too, by the nullspace form, which may cost the neighbours more. {AGAIN}")
+        return ["nullspace", ErasePanel.offer_sides("nullspace", "both")]
 
     def with_leaking_words(self, visitor: Visitor, forget: list[str]) -> Any:
         """What to erase, and the words by which it leaked."""

@@ -10,6 +10,8 @@ import gradio as gr
 
 from unlearn.ui.session import RETAIN_NEIGHBOURS, RETAIN_OWN, RETAIN_VOCABULARY, ErasureRequest
 
+SIDES = (("Pictures", "image"), ("Texts", "text"), ("Both", "both"))
+
 
 @dataclass(frozen=True)
 class ErasePanel:
@@ -54,7 +56,7 @@ class ErasePanel:
                 label="Projection",
             )
             side = gr.Radio(
-                [("Pictures", "image"), ("Texts", "text"), ("Both", "both")],
+                sides_of(start.mode),
                 value=start.side,
                 label="Edited embeddings",
             )
@@ -94,19 +96,27 @@ class ErasePanel:
         """The values of ``inputs`` that ask for ``asked``, with the vocabulary's ``names`` on offer."""
         values = {field.name: getattr(asked, field.name) for field in fields(ErasureRequest)}
         values["forget"] = gr.update(choices=list(names), value=list(asked.forget))
+        values["side"] = self.offer_sides(asked.mode, asked.side)
         values["own_retain"] = gr.update(
             choices=list(names), value=list(asked.own_retain), visible=asked.retain == RETAIN_OWN
         )
         return list(values.values())
 
+    @staticmethod
+    def offer_sides(mode: str, side: str) -> dict[str, Any]:
+        """The sides that a projection of ``mode`` can be on, and ``side`` or, where it is none of them, pictures."""
+        offered = sides_of(mode)
+        return gr.update(choices=offered, value=side if side in dict(offered).values() else "image")
+
     @property
     def triggers(self) -> list[Any]:
         """The events that ask for another erasure: every touch, and no button.
 
-        A dropdown's ``input`` stays silent when a choice is made with the Enter key; its ``change`` does not.
+        A dropdown's ``input`` stays silent when a choice is made with the Enter key; its ``change`` does not. The mode
+        is not among them: the sides that go with it are put right first.
         """
         chosen = [self.forget.change, self.own_retain.change]
-        touched = (self.strength, self.mode, self.side, self.retain, self.lam, self.mu, self.synonyms)
+        touched = (self.strength, self.side, self.retain, self.lam, self.mu, self.synonyms)
         return [*chosen, *(component.input for component in touched)]
 
     def register_callbacks(self) -> None:
@@ -117,3 +127,8 @@ class ErasePanel:
             show_progress="hidden",
             api_visibility="private",
         )
+
+
+def sides_of(mode: str) -> list[tuple[str, str]]:
+    """What may be edited, as a choice: the paired form acts on one side."""
+    return [side for side in SIDES if mode != "paired" or side[1] != "both"]

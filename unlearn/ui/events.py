@@ -71,6 +71,7 @@ class Events:
         panel, model, collection, upload = screen.panel, screen.model, screen.collection, screen.export.upload
         # A fast drag asks for its last place, not for every place it passed.
         self._erasing(partial(gr.on, panel.triggers), trigger_mode="always_last")
+        self._erasing(panel.mode.input(panel.offer_sides, [panel.mode, panel.side], panel.side, **QUIET).then)
         model.use.click(
             on_screen(self.handlers.use_model),
             [screen.visitor, screen.front, *model.inputs, *screen.view_inputs],
@@ -99,7 +100,7 @@ class Events:
     def _closing_leaks(self) -> None:
         """The buttons beside an audit, which change the edit on the left."""
         screen, panel, audit = self.screen, self.screen.panel, self.screen.audit
-        self._erasing(audit.both_sides.click(audit.with_texts, None, panel.side, **QUIET).then)
+        self._erasing(audit.both_sides.click(audit.with_texts, None, [panel.mode, panel.side], **QUIET).then)
         # The list's own change asks for the new erasure.
         audit.words.click(on_screen(audit.with_leaking_words), [screen.visitor, panel.forget], panel.forget, **QUIET)
 
