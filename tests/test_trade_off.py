@@ -30,6 +30,16 @@ def test_count_sweep_erases_the_visitors_concepts_first(pocket, gallery, vocabul
     assert twenty.retain < one.retain, "the plain nullspace decays with the number of erased concepts"
 
 
+def test_an_edit_of_both_sides_stands_beside_the_paired_form_on_pictures(toy, toy_gallery, toy_vocabulary):
+    selection, both = select("apple", vocabulary=toy_vocabulary), ccup.Settings("consistent", side="both")
+    swept = [
+        list(sweep_strength(toy, toy_gallery.test, selection, settings, vocabulary=toy_vocabulary, strengths=(1.0,)))
+        for settings in (both, ccup.Settings())
+    ]
+    assert [point.mode for point in swept[0]] == list(ccup.MODES)
+    assert swept[0][ccup.MODES.index("paired")] == swept[1][ccup.MODES.index("paired")]
+
+
 def test_similarity_matrix_has_its_maximum_on_the_diagonal_before_and_not_after(pocket, gallery, vocabulary):
     names = ("dog", "pizza", "not a class")
     targets = gallery.targets(vocabulary.names)

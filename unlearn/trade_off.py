@@ -51,7 +51,7 @@ def sweep_strength(
 ) -> Iterator[TradeOffPoint]:
     """Measure ``selection`` at every strength, in every mode."""
     for mode in ccup.MODES:
-        fitted = ccup.erase(encoder, selection, replace(settings, mode=mode, strength=1.0), vocabulary=vocabulary)
+        fitted = ccup.erase(encoder, selection, replace(settings.in_mode(mode), strength=1.0), vocabulary=vocabulary)
         for strength in strengths:
             yield measure(encoder, gallery, fitted.at(strength), vocabulary)
 
@@ -74,7 +74,7 @@ def sweep_count(
         for count in counts:
             if count < len(vocabulary.names):
                 chosen = select(names[:count], vocabulary=vocabulary)
-                erasure = ccup.erase(encoder, chosen, replace(settings, mode=mode), vocabulary=vocabulary)
+                erasure = ccup.erase(encoder, chosen, settings.in_mode(mode), vocabulary=vocabulary)
                 yield measure(encoder, gallery, erasure, vocabulary)
 
 

@@ -67,6 +67,11 @@ class Settings:
         require_positive("lambda", self.lam, largest=1e6)
         require_positive("mu", self.mu, largest=1e6, zero_allowed=True)
 
+    def in_mode(self, mode: str) -> Settings:
+        """The same in another mode; the paired form edits pictures where both sides were asked for."""
+        side = "image" if mode == "paired" and self.side == "both" else self.side
+        return replace(self, mode=mode, side=side)
+
 
 @dataclass(frozen=True)
 class Erasure:

@@ -109,10 +109,11 @@ class TradeOff:
         return (
             collection is self.collection
             and erasure.selection == self.erasure.selection
-            and beside_curves(erasure) == beside_curves(self.erasure)
+            and _beside_curves(erasure) == _beside_curves(self.erasure)
         )
 
 
-def beside_curves(erasure: Erasure) -> ErasureSettings:
+def _beside_curves(erasure: Erasure) -> ErasureSettings:
     """The settings of ``erasure``, with the defaults for those that the curves run through."""
-    return replace(erasure.settings, strength=1.0, mode="paired")
+    # A mode that takes every side.
+    return replace(erasure.settings, strength=1.0, mode="consistent")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import cast
 
 from unlearn.concepts import select
@@ -12,7 +13,7 @@ from unlearn.errors import ConceptError
 from unlearn.evaluation.interference import Interference, measure_interference
 from unlearn.gallery import image_features
 from unlearn.trade_off import STRENGTHS, TradeOffPoint, image_text_similarity, sweep_count, sweep_strength
-from unlearn.ui.results import Geometry, TradeOff, beside_curves
+from unlearn.ui.results import Geometry, TradeOff
 from unlearn.ui.services import AT_RISK, Services
 from unlearn.ui.session import Session
 
@@ -79,7 +80,7 @@ def geometry(services: Services, session: Session) -> Geometry:
 def _interference(services: Services, session: Session, erasure: ccup.Erasure) -> Interference:
     """What erasing each of the compared concepts alone does to each: a solve for each, so not for every slider move."""
     encoder, vocabulary = services.encoder_of(session), services.vocabulary_of(session)
-    settings = beside_curves(erasure)
+    settings = replace(erasure.settings.in_mode("paired"), strength=1.0)
 
     def erase(name: str) -> TextImageEncoder:
         alone = select([name], vocabulary=vocabulary)
