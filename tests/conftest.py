@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
+
+# No test asks a hub, whatever machine it runs on; read when huggingface_hub is imported, here and by what tests start.
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
 import torch
