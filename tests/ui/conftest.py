@@ -13,13 +13,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from browsing import ARGUMENTS, CHROMIUM
 from fakes import fake_services
 from gradio_client import Client
+from playwright.sync_api import Browser, sync_playwright
 
 from unlearn.gallery import bundled_gallery
 from unlearn.ui.services import Services
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from browsing import DESK, Visit, needs_browser
 from conftest import served
 from playwright.sync_api import Browser, expect
-from test_browser import DESK, Visit, browser, pytestmark  # noqa: F401  the fixture and the mark
 
 from unlearn.gallery import bundled_gallery
+
+pytestmark = needs_browser
 
 #: Runs where it is taken for markup, wherever it stands: in an element, in an attribute, in a script.
 EVIL = "\"'><img src=x onerror=\"document.title='it ran'\">"
@@ -31,7 +33,7 @@ def hostile_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def victim(browser: Browser, hostile_app: str) -> Iterator[Visit]:  # noqa: F811  the fixture
+def victim(browser: Browser, hostile_app: str) -> Iterator[Visit]:
     context = browser.new_context(viewport=DESK)
     visit = Visit(context.new_page(), hostile_app)
     visit.page.on("dialog", lambda dialog: visit.complaints.append(f"dialog: {dialog.message}"))

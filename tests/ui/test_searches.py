@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browsing import DESK, Visit, needs_browser
 from conftest import served, visiting
 from fakes import drawing, fake_services
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, expect
 from test_assistants import call
-from test_browser import DESK, Visit, browser  # noqa: F401  the fixture
-from test_browser import pytestmark as needs_browser
 from toy import COLOURS, toy_model
 
 from unlearn import models
@@ -222,7 +221,7 @@ def test_only_a_program_that_names_it_gets_it(client: Client):
 
 
 @needs_browser
-def test_a_visitor_chooses_where_to_search(browser: Browser, index_app: str):  # noqa: F811  the fixture
+def test_a_visitor_chooses_where_to_search(browser: Browser, index_app: str):
     context = browser.new_context(viewport=DESK)
     visit = Visit(context.new_page(), index_app)
     page, found = visit.page, visit.page.locator("#found-pictures")

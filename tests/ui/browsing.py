@@ -1,0 +1,86 @@
+"""A visitor in a real browser, and everything that the page complained about meanwhile."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import ConsoleMessage, Page, Request, expect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+#: No sandbox: tests run as root in containers. The rest keeps the browser itself off the network.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+SCREENSHOTS = os.environ.get("UNLEARN_SCREENSHOTS")
+DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+
+
+expect.set_options(timeout=30_000)
+
+
+class Visit:
+    """A page, and everything it complained about."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page, self.address = page, address
+        page.set_default_timeout(120_000)  # a busy machine is slow, not wrong
+        self.complaints: list[str] = []
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
+        page.on("request", self._request)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(f"console: {message.text}")
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.complaints.append(f"leaves the machine: {request.url}")
+
+    def open(self) -> None:
+        self.page.goto(self.address)
+        expect(self.page.locator("#label-chart .js-plotly-plot")).to_be_visible(timeout=120_000)
+        expect(self.page.locator("#summary")).to_contain_text("Most at risk")
+
+    def tab(self, name: str) -> None:
+        """Open a tab; on a phone the last ones are in a menu."""
+        tab = self.page.get_by_role("tab", name=name, exact=True)
+        if tab.is_visible():
+            tab.click()
+        else:
+            self.page.locator(".overflow-menu > button").click()
+            self.page.locator(".overflow-dropdown button", has_text=name).click()
+
+    def erase(self, concept: str) -> None:
+        """Add ``concept`` to what is erased, as a visitor does: type it and press Enter."""
+        box = self.page.locator("#forget input")
+        box.click()
+        box.fill(concept)
+        box.press("Enter")
+        box.press("Escape")
+
+    def shoot(self, name: str) -> None:
+        """Keep a picture of the whole page, where they are wanted; 256 colours make it a third of the size."""
+        if SCREENSHOTS:
+            self.page.mouse.move(0, 0)
+            self.page.wait_for_timeout(700)  # toasts and the chart's entry
+            shot = Image.open(io.BytesIO(self.page.screenshot(full_page=True))).convert("RGB")
+            palette = shot.quantize(256, Image.Quantize.FASTOCTREE)
+            shot.quantize(palette=palette).save(Path(SCREENSHOTS) / f"{name}.png", optimize=True)
+
+    def fits(self) -> None:
+        """Nothing makes the page wider than the window."""
+        assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
