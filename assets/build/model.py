@@ -40,11 +40,11 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def write_tokenizer() -> None:
+def write_tokenizer(file: Path = BPE) -> None:
     """Keep the first merges of CLIP's byte-pair encoding; mtime 0 makes the file the same every time."""
     lines = gzip.decompress(Path(default_bpe()).read_bytes()).decode("utf-8").split("\n")
-    MODEL.mkdir(parents=True, exist_ok=True)
-    BPE.write_bytes(gzip.compress("\n".join(lines[: 1 + MERGES]).encode("utf-8"), 9, mtime=0))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(gzip.compress("\n".join(lines[: 1 + MERGES]).encode("utf-8"), 9, mtime=0))
 
 
 @cache
@@ -83,11 +83,11 @@ def encode_text(model: CLIP, tokens: Tensor) -> Tensor:
     return torch.nn.functional.normalize(pooled.float(), dim=-1)
 
 
-def export(state: dict[str, Tensor]) -> None:
+def export(state: dict[str, Tensor], folder: Path = MODEL) -> None:
     """Write configuration, fp16 weights and tokenizer; the weights arrive whole or not at all."""
-    write_tokenizer()
-    (MODEL / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=2) + "\n", encoding="utf-8")
+    write_tokenizer(folder / BPE.name)
+    (folder / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=2) + "\n", encoding="utf-8")
     half = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in state.items()}
-    part = MODEL / "open_clip_model.safetensors.part"
+    part = folder / "open_clip_model.safetensors.part"
     save_file(half, part)
-    part.replace(MODEL / "open_clip_model.safetensors")
+    part.replace(folder / "open_clip_model.safetensors")

@@ -59,7 +59,8 @@ def labels() -> Labels:
     names = [str(entry["name"]) for entry in entries]
     parent = torch.full((len(names) + 1000,), -1)
     for concept, indices in kinds().items():
-        parent[[len(names) + index for index in indices]] = names.index(concept)
+        if concept in names:
+            parent[[len(names) + index for index in indices]] = names.index(concept)
     synonyms = [tuple(entry["synonyms"]) for entry in entries] + [()] * 1000
     return Labels((*names, *class_names()), tuple(synonyms), parent, len(names))
 

@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import argparse
 import random
+from pathlib import Path
 
 import finetune
 import text_tower
 import torch
 from fetch import CACHE
 from joint_space import JointSpace
-from model import build, export
+from model import MODEL, build, export
 from pictures import load_pictures
-
-RUN = CACHE / "pocket"
 
 
 def main() -> None:
-    """Run both stages and write ``assets/models/pocket-clip``.
+    """Run both stages and write the model's folder.
 
     The defaults are those of the shipped model, which an earlier form of these scripts made: expect its like, not its bytes.
     """
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=MODEL, help="folder of the model (default: the shipped one)")
     parser.add_argument("--size", type=int, default=160, help="picture size in training")
     parser.add_argument("--steps", type=int, default=1400, help="steps of fine-tuning")
     parser.add_argument("--schedule", type=int, default=2300, help="steps that the learning rate is planned for")
@@ -36,7 +36,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     random.seed(options.seed)
-    RUN.mkdir(parents=True, exist_ok=True)
+    checkpoint = CACHE / "runs" / options.out.name / "finetune.pt"
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, space = build().to(device), JointSpace().to(device)
@@ -45,7 +46,7 @@ def main() -> None:
         model,
         space,
         load_pictures().to(device),
-        RUN / "finetune.pt",
+        checkpoint,
         steps=options.steps,
         schedule=options.schedule,
         size=options.size,
@@ -57,7 +58,7 @@ def main() -> None:
     model.logit_scale.data.copy_(space.log_scale.clamp(max=4.6052))
     text_tower.initialise(model, space)
     text_tower.fit(model, space, options.text_steps)
-    export(model.state_dict())
+    export(model.state_dict(), options.out)
 
 
 if __name__ == "__main__":

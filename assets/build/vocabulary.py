@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,16 +23,22 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+#: Concepts to leave out, commas between: what is trained then was never taught them.
+WITHOUT = _split(os.environ.get("POCKET_WITHOUT", ""))
+
+
 @cache
 def concepts() -> tuple[Concept, ...]:
-    """All concepts, in the order of the file."""
+    """All concepts but :data:`WITHOUT`, in the order of the file."""
     found = []
     for line in (HERE / "concepts.txt").read_text(encoding="utf-8").splitlines():
         if line.strip() and not line.startswith("#"):
             head, _, synonyms = line.partition("|")
             name, _, labels = head.partition("=")
             found.append(Concept(name.strip(), _split(labels) or (name.strip(),), _split(synonyms)))
-    return tuple(found)
+    if unknown := set(WITHOUT) - {concept.name for concept in found}:
+        raise ValueError(f"POCKET_WITHOUT names what concepts.txt does not have: {', '.join(sorted(unknown))}.")
+    return tuple(concept for concept in found if concept.name not in WITHOUT)
 
 
 UNCOUNTED = frozenset(

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from tqdm import tqdm
 
 from unlearn.attacks import casts, probes, relearning, soft_prompt, words
@@ -21,18 +23,23 @@ from unlearn.bench.methods import Bench
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine
 from unlearn.concepts import select
-from unlearn.encoders import OpenClipEncoder
+from unlearn.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.erasers.methods import METHODS, Task, fit
+from unlearn.errors import ModelError
 from unlearn.evaluation.intervals import bootstrap
 from unlearn.finetuning.sources import BUNDLED, TrainingData
 from unlearn.gallery import Gallery, Picture
 from unlearn.jobs import drive
+from unlearn.weights import with_weights
 
 CONCEPTS = 20
 #: Pictures and views of them that relearning learns from.
 EXAMPLES = 5
 #: What is attacked, of :data:`unlearn.erasers.methods.METHODS`.
 ATTACKED = ("none", "nullspace", "consistent", "ccup", "leace", "cliperase", "stacked")
+#: No method but a model that was trained anew without the concepts: what an erasure can hope for at best.
+NEVER_TAUGHT = "never taught"
+LABELS = {method: METHODS[method].label for method in ATTACKED} | {NEVER_TAUGHT: "Never taught it"}
 Attack = Callable[[Suspect], Finding]
 
 
@@ -76,22 +83,25 @@ class Opponents:
         encoder: the model before any edit.
         data: what methods learn from, and what attacks are measured on.
         strangers: what attackers learn from.
+        never_taught: a model like ``encoder`` that was trained without the concepts; None where there is none.
     """
 
     encoder: OpenClipEncoder
     data: TrainingData
     strangers: Gallery
+    never_taught: OpenClipEncoder | None = None
 
     @classmethod
-    def load(cls, model: str, dataset: str) -> Opponents:
-        """Load the model, and share the data set's pictures out.
+    def load(cls, model: str, dataset: str, never_taught: Path | None = None) -> Opponents:
+        """Load the model, and share the data set's pictures out; ``never_taught`` holds another's weights.
 
         Raises:
             ModelError, PictureError: one of them cannot be had.
         """
         bench = Bench.load(model, dataset)
         methods, strangers = halves(bench.data.train)
-        return cls(bench.encoder, replace(bench.data, train=methods), strangers)
+        other = None if never_taught is None else _with_weights_of(never_taught, bench.encoder)
+        return cls(bench.encoder, replace(bench.data, train=methods), strangers, other)
 
     def known_concepts(self) -> list[str]:
         """The concepts that the model knows, and that both sides have pictures of."""
@@ -102,14 +112,30 @@ class Opponents:
         """Erase ``concept`` with ``method`` and attack it: what each attack got, and whether it leaked."""
         data = self.data
         selection = select(concept, vocabulary=data.vocabulary)
-        erasure = drive(fit(method, Task(self.encoder, selection, data.vocabulary, data.train, data.test, seed)))
-        edited = erasure.apply(self.encoder)
+        if method == NEVER_TAUGHT and self.never_taught is not None:
+            edited: TextImageEncoder = self.never_taught
+        else:
+            erasure = drive(fit(method, Task(self.encoder, selection, data.vocabulary, data.train, data.test, seed)))
+            edited = erasure.apply(self.encoder)
         found: dict[str, Finding] = {}
         for attacks, pictures in ((ATTACKS, self.strangers), (SAME_PICTURES, data.train)):
             suspect = Suspect(selection.forget[0], self.encoder, edited, pictures, data.test, data.vocabulary, seed)
             drive(suspect.prepare())
             found |= {name: attack(suspect) for name, attack in attacks.items()}
         return {name: [finding.after, str(finding.verdict)] for name, finding in found.items()}
+
+
+def _with_weights_of(file: Path, encoder: OpenClipEncoder) -> OpenClipEncoder:
+    """``encoder``'s architecture with the weights of ``file``, a safetensors checkpoint.
+
+    Raises:
+        ModelError: it cannot be read, or belongs to another architecture.
+    """
+    try:
+        weights = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{file} is no safetensors file that can be read: {error}.") from error
+    return with_weights(encoder, weights, name=NEVER_TAUGHT)
 
 
 def halves(gallery: Gallery) -> tuple[Gallery, Gallery]:
@@ -124,11 +150,27 @@ def halves(gallery: Gallery) -> tuple[Gallery, Gallery]:
     return first, second
 
 
-def run(quick: bool = False, *, model: str = "pocket", dataset: str = BUNDLED, resume: Path | None = None) -> Table:
-    """Attack every method's edit of every concept; with ``resume`` what that file holds is not measured again."""
-    opponents = Opponents.load(model, dataset)
+def run(
+    quick: bool = False,
+    *,
+    model: str = "pocket",
+    dataset: str = BUNDLED,
+    resume: Path | None = None,
+    never_taught: Path | None = None,
+) -> Table:
+    """Attack every method's edit of every concept.
+
+    Args:
+        quick: one concept, three methods.
+        model, dataset: what is edited, and the pictures.
+        resume: a file; what it holds is not measured again.
+        never_taught: weights of a model like it that was trained without the concepts, to be attacked beside the edits.
+    """
+    opponents = Opponents.load(model, dataset, never_taught)
     concepts = [name for (name,) in forget_sets(opponents.known_concepts(), 1, 1 if quick else CONCEPTS)]
     methods = ("none", "consistent", "ccup") if quick else ATTACKED
+    if never_taught is not None:
+        methods = (*methods, NEVER_TAUGHT)
     measurements = Measurements(resume)
     found: dict[str, list[dict[str, Any]]] = {method: [] for method in methods}
     with tqdm(total=len(methods) * len(concepts), desc="attacks", unit="edit") as bar:
@@ -144,9 +186,7 @@ def run(quick: bool = False, *, model: str = "pocket", dataset: str = BUNDLED, r
     return Table(
         name="attacks",
         columns=("method", *columns),
-        rows=tuple(
-            (METHODS[method].label, *(_cell(runs, attack) for attack in columns)) for method, runs in found.items()
-        ),
+        rows=tuple((LABELS[method], *(_cell(runs, attack) for attack in columns)) for method, runs in found.items()),
         note=(
             "How often a picture of the erased concept ranks above another picture for the attack, in %: 50 is chance, "
             "and below it the erased stands out by its absence. Of words the best wording of each kind; relearning: on "
@@ -156,8 +196,15 @@ def run(quick: bool = False, *, model: str = "pocket", dataset: str = BUNDLED, r
             "relearning was no faster than a made-up word before the edit. Attackers learn from pictures that no "
             "method learned from (of the bundled gallery: another style), but for the last column, and all are "
             "measured on others. "
-            f"Concepts drawn with seed {SEED}. {machine()}, {torch.get_num_threads()} threads."
+            f"Concepts, drawn with seed {SEED}: {', '.join(concepts)}. {_about(never_taught)}"
+            f"{machine()}, {torch.get_num_threads()} threads."
         ),
+    )
+
+
+def _about(never_taught: Path | None) -> str:
+    return (
+        "" if never_taught is None else "Never taught it: trained anew with none of these in its pictures and labels. "
     )
 
 

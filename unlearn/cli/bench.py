@@ -10,8 +10,11 @@ from pathlib import Path
 
 HELP = "Measure speed and quality; optionally write the tables into a page."
 BENCHES = ("methods", "defaults", "attacks", "generation", "speed", "drawing", "index", "app", "load", "sessions")
-#: Those that take a model and a data set, and that go on where they were.
-OF_ANY_MODEL = ("methods", "attacks")
+#: Those that take a model and a data set and go on where they were, and what each is asked.
+OF_ANY_MODEL = {
+    "methods": ("model", "dataset", "resume"),
+    "attacks": ("model", "dataset", "resume", "never_taught"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     any_model.add_argument(
         "--resume", type=Path, metavar="FILE", help="write every measurement there, and do not measure it again"
     )
+    parser.add_argument_group("attacks").add_argument(
+        "--never-taught",
+        type=Path,
+        metavar="FILE",
+        help="weights of such a model that was trained without the concepts, to be attacked beside the edits",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -40,9 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     tables: list[Table] = []
     for name in [require_choice("NAME", name, BENCHES) for name in arguments.names] or BENCHES:
-        options = (
-            {key: getattr(arguments, key) for key in ("model", "dataset", "resume")} if name in OF_ANY_MODEL else {}
-        )
+        options = {key: getattr(arguments, key) for key in OF_ANY_MODEL.get(name, ())}
         table = import_module(f"unlearn.bench.{name}").run(quick=arguments.quick, **options)
         print(f"\n## {name}\n\n{table.markdown()}")
         tables.append(table)
