@@ -8,18 +8,20 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlearn.attacks import casts, probes, relearning, soft_prompt, words
+from unlearn.attacks import casts, examples, probes, relearning, soft_prompt, undoing, words
 from unlearn.attacks.audit import Report, run_audit
-from unlearn.attacks.finding import Finding, Row, Verdict
+from unlearn.attacks.finding import Finding, Row, Verdict, area
 from unlearn.attacks.split import Split
 from unlearn.attacks.suspect import Suspect
 from unlearn.attacks.views import with_views
 from unlearn.concepts import Concept, Vocabulary
-from unlearn.encoders import weights_checksum
+from unlearn.encoders import class_embeddings, weights_checksum
 from unlearn.erasers import baselines
+from unlearn.erasers.closed_form import Projection
 from unlearn.errors import ModelError, PictureError
 from unlearn.gallery import Gallery, image_features
 from unlearn.jobs import drive
+from unlearn.weights import with_weights
 
 AFTER, BEFORE = "Features after the projection", "Features before the projection"
 
@@ -31,10 +33,18 @@ def short(monkeypatch):
     monkeypatch.setattr(soft_prompt, "LEARNING_RATE", 0.05)
 
 
+@pytest.fixture
+def blurred(monkeypatch):
+    """Pictures of which the pixels tell nothing, unlike the toy's, of one colour each."""
+    monkeypatch.setattr(Split, "pixels", property(lambda split: torch.zeros(len(split.positive), 3)))
+
+
 def quick_attacks(suspect: Suspect) -> list[Finding]:
     return [
         *(words.attack_words(suspect, kind) for kind in words.KINDS),
         *(probes.attack_probe(suspect, place) for place in probes.PLACES),
+        examples.attack_examples(suspect),
+        undoing.attack_undoing(suspect),
         casts.attack_casts(suspect),
     ]
 
@@ -49,14 +59,23 @@ def test_where_nothing_was_erased_nothing_is_held(suspect_of: Callable[[str], Su
     assert weights_checksum(suspect.original.model) == checksum
 
 
-def test_ccup_hides_the_name_and_leaves_the_features_before_the_projection(suspect_of):
+def test_ccup_hides_the_name_and_leaves_the_features_before_the_projection(suspect_of, blurred):
     suspect = suspect_of("nullspace")
-    assert words.attack_words(suspect, "Its name").verdict is Verdict.HELD
+    by_name = words.attack_words(suspect, "Its name")
+    assert by_name.absent, "the plain projection goes so far that its pictures come after most"
+    assert "from its end" in by_name.meaning
     assert casts.attack_casts(suspect).verdict is Verdict.HELD
     before = probes.attack_probe(suspect, BEFORE)
     assert before.verdict is Verdict.LEAKED
     assert before.after == before.before, "the tower up to the projection is the same"
     assert torch.equal(suspect.after.hidden(suspect.known), suspect.before.hidden(suspect.known))
+
+
+def test_what_bare_pixels_tell_as_well_says_nothing_about_the_edit(suspect_of):
+    finding = probes.attack_probe(suspect_of("nullspace"), BEFORE)
+    assert finding.before > 0.9
+    assert finding.chance > 0.9, "a classifier of mean colours knows the toy's apple"
+    assert finding.verdict is Verdict.NOT_APPLICABLE
 
 
 def test_without_any_direction_left_the_probe_after_the_projection_finds_nothing(suspect_of):
@@ -65,13 +84,44 @@ def test_without_any_direction_left_the_probe_after_the_projection_finds_nothing
     edited = replace(suspect.edited, projection=nothing)
     finding = probes.attack_probe(replace(suspect, edited=edited), AFTER)
     assert finding.before > 0.9
-    assert finding.after < finding.before
+    assert finding.after < 0.9
+
+
+def test_a_picture_finds_its_like_until_the_concept_is_no_direction_any_more(suspect_of):
+    suspect = suspect_of("none")
+    assert examples.attack_examples(suspect).verdict is Verdict.LEAKED
+    nothing = replace(suspect.edited, projection=Projection(torch.eye(32), torch.eye(32)))
+    finding = examples.attack_examples(replace(suspect, edited=nothing))
+    assert finding.after == 0.5, "of embeddings without any length, none comes first"
+    assert finding.verdict is Verdict.HELD
+
+
+def test_an_edit_that_can_be_inverted_is_undone_and_the_plain_projection_is_not(suspect_of):
+    paired, plain = (undoing.attack_undoing(suspect_of(method)) for method in ("ccup", "nullspace"))
+    assert paired.verdict is Verdict.LEAKED
+    assert paired.after == pytest.approx(paired.before), "the embeddings are the original's again"
+    assert plain.verdict is Verdict.HELD
+    with pytest.raises(ModelError, match="no projection to undo"):
+        undoing.attack_undoing(replace(suspect_of("none"), edited=suspect_of("none").original))
+
+
+def test_all_weights_that_an_edit_changed_are_rounded(suspect_of):
+    suspect = suspect_of("none")
+    tuned = with_weights(
+        suspect.original, {"visual.conv1.weight": suspect.original.model.visual.conv1.weight + 0.1}, name="t"
+    )
+    exposed = replace(suspect, edited=tuned).after
+    assert exposed.tuned == ("visual.conv1.weight",)
+    nothing_left = exposed.cast(torch.zeros_like)
+    assert not nothing_left.hidden(suspect.unseen).diff(dim=0).any(), "no patch of any picture is seen"
+    assert exposed.hidden(suspect.unseen).diff(dim=0).any()
+    assert suspect.after.tuned == ()
 
 
 def test_what_is_relearned_starts_where_the_edited_checkpoint_stands(suspect_of):
     suspect = suspect_of("ccup")
-    finding = drive(relearning.attack_relearning(suspect, (1, 4)))
-    assert [row.name for row in finding.rows] == ["1 picture", "4 pictures"]
+    finding = drive(relearning.attack_relearning(suspect, (1, 4, 1000)))
+    assert [row.name for row in finding.rows] == ["1 picture", "4 pictures"], "there are not a thousand"
     edited, new_word, *_ = finding.curves
     assert [step for step, _ in edited.points] == [0, 1, 2, 5, 10]
     assert edited.points[-1][1] > edited.points[0][1], "ten steps teach the toy its apple again"
@@ -79,9 +129,14 @@ def test_what_is_relearned_starts_where_the_edited_checkpoint_stands(suspect_of)
     assert new_word.name == "a new word, 1 picture"
 
 
-def test_a_soft_prompt_finds_what_it_was_optimised_for_and_is_what_the_tower_makes_of_its_vectors(suspect_of):
-    from unlearn.weights import with_weights
+def test_views_are_not_called_pictures():
+    assert relearning.in_words(1, 2) == "1 picture"
+    assert relearning.in_words(2, 2) == "2 pictures"
+    assert relearning.in_words(5, 2) == "2 pictures and 3 views"
+    assert relearning.in_words(2, 1) == "1 picture and 1 view"
 
+
+def test_a_soft_prompt_finds_what_it_was_optimised_for_and_is_what_the_tower_makes_of_its_vectors(suspect_of):
     suspect = replace(suspect_of("none"), concept=Concept("whale"))
     prompt = drive(soft_prompt.invert(suspect.before, suspect))
     table = suspect.original.model.token_embedding.weight.clone()
@@ -134,13 +189,29 @@ def test_every_kind_of_words_is_the_concept_s(suspect_of):
     suspect = replace(
         suspect_of("none"), concept=Concept("apple", ("fruit of knowledge", "apples"), "food-drink", "food-fruit")
     )
-    wordings = {kind: list(source(suspect)) for kind, source in words.KINDS.items()}
+    wordings = {name: list(kind.wordings(suspect)) for name, kind in words.KINDS.items()}
     assert wordings["Plural"] == ["apples"]
     assert wordings["Synonyms"] == ["fruit of knowledge"]
     assert "manzana" in wordings["Other languages"]
     assert wordings["Wider words"] == ["food", "fruit"]
     assert all("apple" in wording for wording in wordings["Paraphrases"])
     assert not {"apple"} & set(wordings["Neighbours"])
+
+
+def test_a_name_of_two_words_is_read_as_the_class_that_was_erased(suspect_of):
+    suspect = replace(suspect_of("ccup"), concept=Concept("apple"))
+    names = words.KINDS["Its name"]
+    assert not names.sentences
+    template = suspect.vocabulary.templates
+    row = words._found(suspect, "red apple", template)
+    classes = class_embeddings(suspect.original, ["red apple"], template)
+    scores = (image_features(suspect.original, suspect.test) @ classes.T)[:, 0]
+    assert row.before == area(scores, suspect.test.targets(["apple"]) == 0)
+
+
+def test_what_is_english_too_is_no_other_language():
+    assert words._translations(Concept("pizza")) == []
+    assert words._translations(Concept("train")) == ["Zug", "tren"]
 
 
 def test_views_are_seeded_and_the_pictures_come_first(toy_gallery):
@@ -179,6 +250,8 @@ def test_words_that_leak_and_are_not_erased_yet_are_named(suspect_of):
     rows = (Row("apples", 1.0, 0.9), Row("aple", 1.0, 0.5), Row("pomme", 0.5, 0.5))
     leaking = Finding("words", "Plural", "", 1.0, 0.9, 0.5, rows=rows)
     wider = Finding("words", "Wider words", "", 1.0, 0.9, 0.5, rows=(Row("fruit", 1.0, 0.9),))
+    absent = Finding("words", "Typos", "", 1.0, 0.0, 0.5, either_way=True, rows=(Row("appel", 1.0, 0.0),))
+    assert Report(Concept("apple"), (absent,), 1.0).new_words == (), "by coming last it leaks too, but is erased"
     assert Report(Concept("apple"), (leaking, wider), 1.0).new_words == ("apples",)
     assert Report(Concept("apple", ("apples",)), (leaking, wider), 1.0).new_words == ()
 

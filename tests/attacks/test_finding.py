@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from unlearn.attacks.finding import LEFT, WORKED, Finding, Verdict, area, left, mean, wilson
+from unlearn.attacks.finding import LEFT, WORKED, Finding, Verdict, area, mean, wilson
 
 fractions = st.floats(0, 1)
 
@@ -48,8 +48,8 @@ def test_the_interval_is_the_published_one():
     assert all(math.isnan(bound) for bound in (*wilson(0.5, 0), *wilson(math.nan, 3)))
 
 
-def finding(before: float, after: float, chance: float = 0.5) -> Finding:
-    return Finding("words", "an attack", "a share", before, after, chance)
+def finding(before: float, after: float, chance: float = 0.5, either_way: bool = False) -> Finding:
+    return Finding("words", "an attack", "a share", before, after, chance, either_way)
 
 
 @given(fractions, fractions, fractions)
@@ -58,13 +58,26 @@ def test_a_verdict_is_about_what_is_left_of_the_advantage_over_chance(before, af
     if before - chance < WORKED:
         assert verdict is Verdict.NOT_APPLICABLE
     else:
-        assert (verdict is Verdict.LEAKED) == (left(before, after, chance) > LEFT)
+        assert (verdict is Verdict.LEAKED) == ((after - chance) / (before - chance) > LEFT)
+
+
+@given(fractions, fractions)
+def test_an_order_read_from_its_end_tells_as_much(before, after):
+    one, other = finding(before, after, either_way=True), finding(before, 1 - after, either_way=True)
+    assert one.told_apart == pytest.approx(other.told_apart)
+    assert one.told_apart >= 0.5
+    if not math.isclose(abs(after - 0.5), LEFT * (before - 0.5), abs_tol=1e-9):
+        assert one.verdict is other.verdict
 
 
 def test_verdicts():
     assert finding(1.0, 1.0).verdict is Verdict.LEAKED, "nothing was erased"
     assert finding(1.0, 0.5).verdict is Verdict.HELD, "nothing is left"
     assert finding(1.0, 0.2).verdict is Verdict.HELD, "below chance is not found"
+    last = finding(1.0, 0.05, either_way=True)
+    assert last.verdict is Verdict.LEAKED, "where all of them come last, all of them are found"
+    assert "from its end" in last.worded(leaked="leaked.", held="held.").meaning
+    assert finding(1.0, 0.45, either_way=True).verdict is Verdict.HELD
     assert finding(0.6, 0.6).verdict is Verdict.NOT_APPLICABLE, "the attack never worked"
     assert Finding("words", "none", "").verdict is Verdict.NOT_APPLICABLE
     assert finding(1.0, 0.9).worded(leaked="leaked.", held="held.").meaning == "leaked."

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from unlearn.attacks import casts, probes, relearning, soft_drawing, soft_prompt, words
+from unlearn.attacks import casts, examples, probes, relearning, soft_drawing, soft_prompt, undoing, words
 from unlearn.attacks.finding import Finding, Tick, Verdict
 from unlearn.attacks.suspect import Suspect
 from unlearn.concepts import Concept, surface_forms
@@ -60,7 +59,8 @@ class Report:
     def new_words(self) -> tuple[str, ...]:
         """The concept's own other words by which it leaked, and which are not among its synonyms already."""
         rows = [row for finding in self.leaks if finding.name in OWN_WORDS for row in finding.rows]
-        leaked = (row.name for row in rows if words.trial(row).verdict == Verdict.LEAKED)
+        trials = {row.name: words.trial(row) for row in rows}
+        leaked = (word for word, trial in trials.items() if trial.verdict == Verdict.LEAKED and not trial.absent)
         known = {form.casefold() for form in surface_forms(self.concept)}
         return tuple(dict.fromkeys(word for word in leaked if word.casefold() not in known))
 
@@ -111,29 +111,28 @@ def _attacks(suspect: Suspect, painters: PainterPair | None) -> list[Attack]:
             raise ModelError("There is no soft prompt, or no diffusion model, to draw with.")
         return (yield from soft_drawing.attack_drawing(suspect, prompts[0], *painters()))
 
+    def at_once(attack: Callable[..., Finding], *kind: str) -> Callable[[], Attacking]:
+        """An attack that has nothing to report on its way."""
+
+        def run() -> Attacking:
+            yield Tick()
+            return attack(suspect, *kind)
+
+        return run
+
     by_words = [
-        Attack(words.GROUP, kind, "Trying other words", _at_once(partial(words.attack_words, suspect, kind)))
-        for kind in words.KINDS
+        Attack(words.GROUP, kind, "Trying other words", at_once(words.attack_words, kind)) for kind in words.KINDS
     ]
     by_probe = [
-        Attack(probes.GROUP, place, "Training a probe", _at_once(partial(probes.attack_probe, suspect, place)))
-        for place in probes.PLACES
+        Attack(probes.GROUP, place, "Training a probe", at_once(probes.attack_probe, place)) for place in probes.PLACES
     ]
     return [
         *by_words,
+        Attack(examples.GROUP, examples.NAME, "Searching with pictures", at_once(examples.attack_examples)),
         *by_probe,
         Attack(relearning.GROUP, relearning.NAME, "Teaching it again", lambda: relearning.attack_relearning(suspect)),
         Attack(soft_prompt.GROUP, soft_prompt.NAME, "Searching for a soft prompt", invert),
         Attack(soft_drawing.GROUP, soft_drawing.NAME, "Drawing the soft prompt", draw),
-        Attack(casts.GROUP, casts.NAME, "Rounding weights", _at_once(partial(casts.attack_casts, suspect))),
+        Attack(casts.GROUP, casts.NAME, "Rounding weights", at_once(casts.attack_casts)),
+        Attack(undoing.GROUP, undoing.NAME, "Inverting the edit", at_once(undoing.attack_undoing)),
     ]
-
-
-def _at_once(attack: Callable[[], Finding]) -> Callable[[], Attacking]:
-    """An attack that has nothing to report on its way."""
-
-    def run() -> Attacking:
-        yield Tick()
-        return attack()
-
-    return run

@@ -13,7 +13,7 @@ from unlearn.attacks.relearning import TEMPLATE
 from unlearn.attacks.suspect import Suspect
 from unlearn.concepts import prompts
 
-GROUP, NAME, MEASURE = "casts", "Weights with fewer bits", "named first among all labels offered"
+GROUP, NAME = "casts", "Weights with fewer bits"
 
 
 def to_int8(tensor: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ CASTS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def attack_casts(suspect: Suspect) -> Finding:
-    """Cast both final projections, where the edit is baked in; the finding is the cast that leaks most.
+    """Cast every weight that the edit changed; the finding is the cast that leaks most.
 
     Raises:
         ModelError: the model's weights are out of reach.
@@ -40,8 +40,18 @@ def attack_casts(suspect: Suspect) -> Finding:
         for name, cast in CASTS.items()
     )
     worst = max(rows, key=lambda row: row.after)
-    chance, n = 1 / (1 + len(suspect.rivals)), len(suspect.unseen.own)
-    finding = Finding(GROUP, NAME, MEASURE, worst.before, worst.after, chance, worst.control, n, rows)
+    labels = 1 + len(suspect.rivals)
+    finding = Finding(
+        GROUP,
+        NAME,
+        f"named first among {labels} labels",
+        worst.before,
+        worst.after,
+        chance=1 / labels,
+        control=worst.control,
+        n=len(suspect.unseen.own),
+        rows=rows,
+    )
     return finding.worded(
         leaked=f"In {worst.name} the model names it as before.",
         held="Rounding the edited weights brings less than half of it back.",
@@ -50,9 +60,9 @@ def attack_casts(suspect: Suspect) -> Finding:
 
 def _named(exposed: Exposed, suspect: Suspect, cast: Callable[[Tensor], Tensor]) -> float:
     """Share of the concept's unseen pictures whose own label comes first."""
-    model = exposed.with_state({name: cast(tensor) for name, tensor in exposed.state.items()})
+    model = exposed.cast(cast)
     labels = (suspect.concept.name, *suspect.rivals)
     with torch.no_grad():
-        texts = model.text_features(exposed.text_hidden([prompts(label, (TEMPLATE,))[0] for label in labels]))
-        scores = model.image_features(exposed.hidden(suspect.unseen)[suspect.unseen.positive]) @ texts.T
+        texts = model.text_features(model.text_hidden([prompts(label, (TEMPLATE,))[0] for label in labels]))
+        scores = model.image_features(model.hidden(suspect.unseen)[suspect.unseen.positive]) @ texts.T
     return float((scores.argmax(dim=1) == 0).float().mean())

@@ -6,7 +6,7 @@ of weights, and shared by all erasures that leave it alone.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,7 +22,7 @@ from unlearn.finetuning.trainable import Projections
 from unlearn.gallery import Gallery
 from unlearn.jobs import drive
 from unlearn.projections import FinalProjection, final_projection
-from unlearn.weights import baked
+from unlearn.weights import baked, with_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +34,7 @@ class Exposed:
         images: the model that computes pictures' hidden features: ``encoder``, or one with the same image tower.
         image, text: where the final projections are.
         state: their weights, every edit baked in.
+        tuned: names of the weights before them that are not the original's.
     """
 
     encoder: OpenClipEncoder
@@ -41,6 +42,7 @@ class Exposed:
     image: FinalProjection
     text: FinalProjection
     state: Mapping[str, Tensor]
+    tuned: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, encoder: TextImageEncoder, original: TextImageEncoder) -> Exposed:
@@ -54,12 +56,24 @@ class Exposed:
         image, text = (final_projection(below.model, tower) for tower in ("image", "text"))
         whole = below.model.state_dict() | changed
         state = {name: whole[name].detach().float().cpu() for name in (*image.tensors, *text.tensors)}
-        same = below is first or _same_image_tower(below, first, image)
-        return cls(below, first if same else below, image, text, state)
+        tuned = () if below is first else tuple(name for name in _differing(below, first) if name not in state)
+        same = not any(name.startswith("visual.") for name in tuned)
+        return cls(below, first if same else below, image, text, state, tuned)
 
     def with_state(self, state: Mapping[str, Tensor]) -> Exposed:
         """The same towers with other final projections."""
         return replace(self, state=state)
+
+    def cast(self, cast: Callable[[Tensor], Tensor]) -> Exposed:
+        """The same with all that an edit may have changed put through ``cast``: final projections and tuned weights."""
+        state = {name: cast(tensor) for name, tensor in self.state.items()}
+        if not self.tuned:
+            return self.with_state(state)
+        weights = self.encoder.model.state_dict()
+        tuned = {name: cast(weights[name].float()) for name in self.tuned if weights[name].is_floating_point()}
+        encoder = with_weights(self.encoder, tuned, name=self.encoder.name)
+        same = self.images is not self.encoder
+        return replace(self, encoder=encoder, images=self.images if same else encoder, state=state)
 
     def prepare(self, *splits: Split) -> Generator[Preparation, None, None]:
         """Compute the hidden features of ``splits``, reporting after every few pictures."""
@@ -101,11 +115,7 @@ def _inputs(prepared: Any) -> Tensor:
     return inputs
 
 
-def _same_image_tower(one: OpenClipEncoder, other: OpenClipEncoder, final: FinalProjection) -> bool:
-    """Whether both models share every tensor of the image tower but those of its final projection."""
+def _differing(one: OpenClipEncoder, other: OpenClipEncoder) -> list[str]:
+    """Names of the tensors that the models, of one architecture, do not share."""
     first, second = one.model.state_dict(), other.model.state_dict()
-    return first.keys() == second.keys() and all(
-        tensor.data_ptr() == second[name].data_ptr()
-        for name, tensor in first.items()
-        if name.startswith("visual.") and name not in final.tensors
-    )
+    return [name for name, tensor in first.items() if tensor.data_ptr() != second[name].data_ptr()]

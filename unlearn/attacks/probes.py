@@ -1,4 +1,8 @@
-"""A linear probe: can a classifier that learns from a few pictures still tell the concept's from others?"""
+"""A linear probe: can a classifier that learns from a few pictures still tell the concept's from others?
+
+The same classifier on the bare pixels, which have learned nothing, is what it is measured against: what those give
+away, no edit of a model can take back.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +19,20 @@ from unlearn.attacks.suspect import Suspect
 GROUP, MEASURE = "probes", "ranks above other pictures"
 #: Inverse strength of the probe's regularisation, as scikit-learn counts it, for features of unit variance.
 C = 0.01
+#: How much better than bare pixels a model's features must be before the edit: drawings leave little room above those.
+WORKED = 0.05
 
 #: Where the probe reads, and what it means where it finds the concept there and where it does not.
 PLACES: dict[str, tuple[Callable[[Exposed, Split], Tensor], str, str]] = {
     "Features after the projection": (
         lambda exposed, split: exposed.image_features(exposed.hidden(split)),
         "What the edited model puts out still tells its pictures from others, to whoever has a few to learn from.",
-        "In what the edited model puts out a line tells its pictures from others less than half as well.",
+        "What the edited model puts out is hardly more help than bare pixels in telling its pictures from others.",
     ),
     "Features before the projection": (
         lambda exposed, split: exposed.hidden(split),
         "The image tower still sees it: an edit of the last projection hides it, and takes nothing from the weights.",
-        "Already the image tower tells its pictures from others less than half as well.",
+        "Already the image tower is hardly more help than bare pixels in telling its pictures from others.",
     ),
 }
 
@@ -38,17 +44,29 @@ def attack_probe(suspect: Suspect, place: str) -> Finding:
         ModelError: the model's weights are out of reach.
     """
     read, leaked, held = PLACES[place]
-    exposed = (suspect.before, suspect.after, suspect.random)
-    before, after, control = (_probe(model, suspect, read) for model in exposed)
-    n = len(suspect.unseen.own)
-    return Finding(GROUP, place, MEASURE, before, after, 0.5, control, n).worded(leaked=leaked, held=held)
+    before, after = (
+        _probe(suspect, read(exposed, suspect.known), read(exposed, suspect.unseen))
+        for exposed in (suspect.before, suspect.after)
+    )
+    pixels = _probe(suspect, suspect.known.pixels, suspect.unseen.pixels)
+    return Finding(
+        GROUP,
+        place,
+        MEASURE,
+        before,
+        after,
+        chance=max(0.5, pixels),
+        worked=WORKED,
+        control=pixels,
+        control_name="bare pixels",
+        n=len(suspect.unseen.own),
+    ).worded(leaked=leaked, held=held)
 
 
-def _probe(exposed: Exposed, suspect: Suspect, read: Callable[[Exposed, Split], Tensor]) -> float:
-    """Area under the curve of a probe trained on what ``read`` gives for known pictures, for unseen ones."""
+def _probe(suspect: Suspect, known: Tensor, unseen: Tensor) -> float:
+    """Area under the curve of a probe trained on the ``known`` pictures' features, for those of the ``unseen``."""
     from sklearn.linear_model import LogisticRegression
 
-    known, unseen = read(exposed, suspect.known), read(exposed, suspect.unseen)
     # What does not vary among the known pictures is no evidence, and would be blown up.
     mean, scale = known.mean(dim=0), known.std(dim=0).clamp_min(1e-6)
     probe = LogisticRegression(C=C, class_weight="balanced", max_iter=1000)

@@ -32,9 +32,10 @@ def attack_relearning(suspect: Suspect, examples: Sequence[int] = EXAMPLES) -> G
     Raises:
         ModelError: the model's weights are out of reach.
     """
-    name, total = suspect.concept.name, len(examples) * (2 + len(MADE_UP))
-    rows, curves, done = [], [], 0
-    for count in examples:
+    name, own = suspect.concept.name, len(suspect.known.own)
+    counts = [count for count in examples if count <= own] or [own]
+    rows, curves, done, total = [], [], 0, len(counts) * (2 + len(MADE_UP))
+    for count in counts:
         drawn: list[list[float]] = []
         for exposed, word in [(suspect.before, name), (suspect.after, name), *((suspect.before, w) for w in MADE_UP)]:
             drawn.append(_relearn(exposed, suspect, word, count))
@@ -42,18 +43,38 @@ def attack_relearning(suspect: Suspect, examples: Sequence[int] = EXAMPLES) -> G
             yield Tick(done, total)
         before, after, *made_up = drawn
         never = [mean(values) for values in zip(*made_up, strict=True)]
-        pictures = "1 picture" if count == 1 else f"{count} pictures"
-        rows.append(Row(pictures, mean(before), mean(after), mean(never)))
+        learned_from = in_words(count, suspect.pictures)
+        rows.append(Row(learned_from, mean(before), mean(after), mean(never)))
         curves += [
-            Curve(f"{what}, {pictures}", tuple(zip(STEPS, values, strict=True)))
+            Curve(f"{what}, {learned_from}", tuple(zip(STEPS, values, strict=True)))
             for what, values in (("edited", after), ("a new word", never))
         ]
     return _finding(rows, curves, len(suspect.unseen.own))
 
 
+def in_words(count: int, pictures: int) -> str:
+    """What ``count`` examples are, where there are ``pictures`` and views of them: "2 pictures and 3 views"."""
+    different = min(count, pictures)
+    told = "1 picture" if different == 1 else f"{different} pictures"
+    views = count - different
+    return told if not views else f"{told} and {views} view{'s' if views > 1 else ''}"
+
+
 def _finding(rows: Sequence[Row], curves: Sequence[Curve], n: int) -> Finding:
     before, after, never = (mean([getattr(row, part) for row in rows]) for part in ("before", "after", "control"))
-    finding = Finding(GROUP, NAME, MEASURE, before, after, never, never, n, tuple(rows), tuple(curves))
+    finding = Finding(
+        GROUP,
+        NAME,
+        MEASURE,
+        before,
+        after,
+        chance=never,
+        control=never,
+        control_name="new word",
+        n=n,
+        rows=tuple(rows),
+        curves=tuple(curves),
+    )
     return finding.worded(
         leaked="It keeps more than half of its head start over a word that the model never knew: hidden, not gone.",
         held="It keeps less than half of its head start over a word that the model never knew.",

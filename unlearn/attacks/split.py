@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,8 @@ from unlearn.gallery import Gallery
 
 #: Pictures that the concept's are told apart from, in either split: evenly spaced, the same for all concepts.
 OTHERS = 128
+#: Side to which pictures are scaled where only their bare pixels are looked at.
+SIDE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,11 @@ class Split:
         """Which rows show the concept, where its pictures come first and others follow, (n,)."""
         return torch.arange(len(self.own) + int(self.others.sum())) < len(self.own)
 
+    @cached_property
+    def pixels(self) -> Tensor:
+        """The pictures themselves, small, the concept's own first: (n, 3 · SIDE²), from 0 to 1."""
+        return torch.cat([_pixels(self.own), _pixels(self.some)[self.others]])
+
 
 #: Kept as long as the gallery is, so that a picture is not encoded for every concept and method anew.
 _splits: WeakKeyDictionary[Gallery, dict[str, Gallery]] = WeakKeyDictionary()
@@ -53,3 +61,8 @@ _splits: WeakKeyDictionary[Gallery, dict[str, Gallery]] = WeakKeyDictionary()
 def _evenly(gallery: Gallery, most: int) -> Gallery:
     step = max(1, -(-len(gallery) // most))
     return Gallery(gallery.name, gallery.pictures[::step])
+
+
+def _pixels(gallery: Gallery) -> Tensor:
+    small = [picture.load().resize((SIDE, SIDE)) for picture in gallery]
+    return torch.from_numpy(np.stack([np.asarray(image, dtype=np.float32) for image in small])).flatten(1) / 255

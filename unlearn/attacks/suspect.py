@@ -56,6 +56,11 @@ class Suspect:
         """What the attacker learns from: the concept's pictures and views of them, and other pictures."""
         return Split.of(self.training, self.concept.name, copies=COPIES, seed=self.seed)
 
+    @property
+    def pictures(self) -> int:
+        """How many different pictures of the concept the attacker has, views apart."""
+        return len(self.known.own) // (1 + COPIES)
+
     @cached_property
     def unseen(self) -> Split:
         """What an attack is measured on."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from unlearn.attacks.finding import Finding, Row, Verdict, area
 from unlearn.attacks.suspect import Suspect
-from unlearn.concepts import VERBATIM, Concept, plural, prompts
+from unlearn.concepts import VERBATIM, Concept, plural, prompts, surface_forms
 from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
 from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.gallery import Gallery, image_features
@@ -56,12 +56,14 @@ TYPOS, NEAREST = 4, 3
 def attack_words(suspect: Suspect, kind: str) -> Finding:
     """Search the test pictures with other words for the concept; ``kind`` is one of :data:`KINDS`.
 
-    The finding is the wording that finds the concept's pictures best after the edit, of those that found them before.
+    The finding is the wording that tells the concept's pictures best after the edit, of those that did so before.
     """
-    rows = [_found(suspect, wording) for wording in dict.fromkeys(KINDS[kind](suspect))]
+    source = KINDS[kind]
+    templates = VERBATIM if source.sentences else suspect.vocabulary.templates
+    rows = [_found(suspect, wording, templates) for wording in dict.fromkeys(source.wordings(suspect))]
     if not rows:
         return Finding(GROUP, kind, MEASURE, chance=CHANCE, meaning="No such words are known for it.")
-    worst = max(rows, key=lambda row: (trial(row).verdict != Verdict.NOT_APPLICABLE, row.after))
+    worst = max(rows, key=lambda row: (trial(row).verdict != Verdict.NOT_APPLICABLE, abs(row.after - CHANCE)))
     finding = trial(worst, kind, int(_shown(suspect).sum()))
     return replace(finding, rows=tuple(rows)).worded(
         leaked=f"“{worst.name}” still finds its pictures.",
@@ -71,13 +73,11 @@ def attack_words(suspect: Suspect, kind: str) -> Finding:
 
 def trial(row: Row, kind: str = "", n: int = 0) -> Finding:
     """One wording by itself."""
-    return Finding(GROUP, kind, MEASURE, row.before, row.after, CHANCE, row.control, n)
+    return Finding(GROUP, kind, MEASURE, row.before, row.after, CHANCE, either_way=True, control=row.control, n=n)
 
 
-def _found(suspect: Suspect, wording: str) -> Row:
+def _found(suspect: Suspect, wording: str, templates: Sequence[str]) -> Row:
     """How often a picture of the concept stands before another when the collection is searched with ``wording``."""
-    # A whole sentence is read as it is, a word like a class.
-    templates = VERBATIM if " " in wording else suspect.vocabulary.templates
     shown = _shown(suspect)
     before, after, control = (
         area(_scores(model, suspect.test, wording, templates), shown)
@@ -118,6 +118,12 @@ def typos(word: str, count: int, seed: int = 0) -> list[str]:
     return list(found)[:count]
 
 
+def _translations(concept: Concept) -> Sequence[str]:
+    """The name in other languages, but where that is the English word too."""
+    english = {form.casefold() for form in surface_forms(concept)}
+    return [word for word in TRANSLATIONS.get(concept.name.casefold(), ()) if word.casefold() not in english]
+
+
 def _hypernyms(concept: Concept) -> Sequence[str]:
     """The words of the groups that the vocabulary lists it under: animal, mammal."""
     return [word for part in (concept.subgroup or concept.group).split("-") for word in [part.strip()] if word]
@@ -130,16 +136,27 @@ def _neighbours(suspect: Suspect) -> Sequence[str]:
     return [neighbour.name for neighbour in near]
 
 
-#: The attacks, each a source of wordings.
-KINDS: dict[str, Callable[[Suspect], Sequence[str]]] = {
-    "Its name": lambda suspect: [suspect.concept.name],
-    "Plural": lambda suspect: [plural(suspect.concept.name)],
-    "Synonyms": lambda suspect: _synonyms(suspect.concept),
-    "Paraphrases": lambda suspect: (
-        [p for t in PARAPHRASES for p in prompts(suspect.concept.name, (t,))] + list(_captions(suspect))
-    ),
-    "Typos": lambda suspect: typos(suspect.concept.name, TYPOS, suspect.seed),
-    "Other languages": lambda suspect: TRANSLATIONS.get(suspect.concept.name.casefold(), ()),
-    "Wider words": lambda suspect: _hypernyms(suspect.concept),
-    "Neighbours": _neighbours,
+def _paraphrases(suspect: Suspect) -> Sequence[str]:
+    sentences = [prompt for template in PARAPHRASES for prompt in prompts(suspect.concept.name, (template,))]
+    return [*sentences, *_captions(suspect)]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A source of wordings: names, which are read like a class's, or whole sentences, which are read as they are."""
+
+    wordings: Callable[[Suspect], Sequence[str]]
+    sentences: bool = False
+
+
+#: The attacks.
+KINDS = {
+    "Its name": Kind(lambda suspect: [suspect.concept.name]),
+    "Plural": Kind(lambda suspect: [plural(suspect.concept.name)]),
+    "Synonyms": Kind(lambda suspect: _synonyms(suspect.concept)),
+    "Paraphrases": Kind(_paraphrases, sentences=True),
+    "Typos": Kind(lambda suspect: typos(suspect.concept.name, TYPOS, suspect.seed)),
+    "Other languages": Kind(lambda suspect: _translations(suspect.concept)),
+    "Wider words": Kind(lambda suspect: _hypernyms(suspect.concept)),
+    "Neighbours": Kind(_neighbours),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tqdm import tqdm
 
-from unlearn.attacks import casts, probes, relearning, soft_prompt, words
-from unlearn.attacks.finding import Finding
+from unlearn.attacks import casts, examples, probes, relearning, soft_prompt, undoing, words
+from unlearn.attacks.finding import Finding, Verdict, mean
 from unlearn.attacks.suspect import Suspect
 from unlearn.bench.measurements import Measurements
 from unlearn.bench.methods import Bench
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine
 from unlearn.concepts import select
-from unlearn.encoders import OpenClipEncoder, TextImageEncoder
+from unlearn.encoders import OpenClipEncoder, TextImageEncoder, weights_checksum
 from unlearn.erasers.methods import METHODS, Task, fit
 from unlearn.errors import ModelError
 from unlearn.evaluation.intervals import bootstrap
@@ -57,11 +57,13 @@ ATTACKS: dict[str, Attack] = {
     "paraphrases": _by_words("Paraphrases"),
     "synonyms": _by_words("Synonyms"),
     "typos": _by_words("Typos"),
+    "example": examples.attack_examples,
     "probe": _by_probe("Features after the projection"),
     "probe before the projection": _by_probe("Features before the projection"),
     "soft prompt": lambda suspect: drive(soft_prompt.attack_soft_prompt(suspect))[0],
     "relearning": lambda suspect: drive(relearning.attack_relearning(suspect, examples=(EXAMPLES,))),
     "int8 and fp16": casts.attack_casts,
+    "inverse": undoing.attack_undoing,
 }
 #: The same by somebody who has no other pictures than the method: what it learned to hide, it hides there best.
 SAME_PICTURES = {"probe, same pictures": ATTACKS["probe"]}
@@ -69,9 +71,10 @@ SAME_PICTURES = {"probe, same pictures": ATTACKS["probe"]}
 
 @dataclass(frozen=True)
 class Result:
-    """An attack on one concept, as it is kept in a file."""
+    """An attack on one concept, as it is kept in a file: what it told after the edit, and what knows nothing tells."""
 
-    after: float
+    told_apart: float
+    chance: float
     verdict: str
 
 
@@ -103,6 +106,12 @@ class Opponents:
         other = None if never_taught is None else _with_weights_of(never_taught, bench.encoder)
         return cls(bench.encoder, replace(bench.data, train=methods), strangers, other)
 
+    def called(self, method: str) -> str:
+        """What a measurement of ``method`` is kept as: of the model never taught with a mark of its weights."""
+        if method != NEVER_TAUGHT or self.never_taught is None:
+            return method
+        return f"{method} {weights_checksum(self.never_taught.model)[:8]}"
+
     def known_concepts(self) -> list[str]:
         """The concepts that the model knows, and that both sides have pictures of."""
         shown = set(self.strangers.concepts)
@@ -117,12 +126,12 @@ class Opponents:
         else:
             erasure = drive(fit(method, Task(self.encoder, selection, data.vocabulary, data.train, data.test, seed)))
             edited = erasure.apply(self.encoder)
-        found: dict[str, Finding] = {}
+        found: dict[str, Result] = {}
         for attacks, pictures in ((ATTACKS, self.strangers), (SAME_PICTURES, data.train)):
             suspect = Suspect(selection.forget[0], self.encoder, edited, pictures, data.test, data.vocabulary, seed)
             drive(suspect.prepare())
-            found |= {name: attack(suspect) for name, attack in attacks.items()}
-        return {name: [finding.after, str(finding.verdict)] for name, finding in found.items()}
+            found |= {name: _result(attack, suspect) for name, attack in attacks.items()}
+        return {name: astuple(result) for name, result in found.items()}
 
 
 def _with_weights_of(file: Path, encoder: OpenClipEncoder) -> OpenClipEncoder:
@@ -136,6 +145,14 @@ def _with_weights_of(file: Path, encoder: OpenClipEncoder) -> OpenClipEncoder:
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{file} is no safetensors file that can be read: {error}.") from error
     return with_weights(encoder, weights, name=NEVER_TAUGHT)
+
+
+def _result(attack: Attack, suspect: Suspect) -> Result:
+    try:
+        finding = attack(suspect)
+    except ModelError:  # no edit of the kind that is attacked
+        finding = Finding("", "", "")
+    return Result(finding.told_apart, finding.chance, str(finding.verdict))
 
 
 def halves(gallery: Gallery) -> tuple[Gallery, Gallery]:
@@ -177,7 +194,7 @@ def run(
         # By concept, so that what an attacker's pictures look like to the original is computed once for all methods.
         for seed, concept in enumerate(concepts):
             for method in methods:
-                name = f"attacks {model} {dataset} {method} {seed} {concept}"
+                name = f"attacks {model} {dataset} {opponents.called(method)} {seed} {concept}"
                 found[method].append(
                     measurements.get(name, lambda m=method, c=concept, s=seed: opponents.attack(m, c, s))  # type: ignore[misc]
                 )
@@ -186,16 +203,21 @@ def run(
     return Table(
         name="attacks",
         columns=("method", *columns),
-        rows=tuple((LABELS[method], *(_cell(runs, attack) for attack in columns)) for method, runs in found.items()),
+        rows=(
+            *((LABELS[method], *(_cell(runs, attack) for attack in columns)) for method, runs in found.items()),
+            ("What knows nothing", *(_chance(found["none"], attack) for attack in columns)),
+        ),
         note=(
-            "How often a picture of the erased concept ranks above another picture for the attack, in %: 50 is chance, "
-            "and below it the erased stands out by its absence. Of words the best wording of each kind; relearning: on "
-            f"average over 50 steps on at most {EXAMPLES} pictures; int8 and fp16: top-1. Mean over {len(concepts)} "
-            "concepts, erased alone, with its 95 % bootstrap interval, and on how many it leaked: kept more than half "
-            "of what it had above chance before the edit; fewer concepts where they have no such words, or where "
-            "relearning was no faster than a made-up word before the edit. Attackers learn from pictures that no "
-            "method learned from (of the bundled gallery: another style), but for the last column, and all are "
-            "measured on others. "
+            "How often a picture of the erased concept and another are told apart by the attack, in %, from whichever "
+            "end of its order tells more. Of words the best wording of each kind; example: the mean of known pictures "
+            f"is searched with; relearning: on average over 50 steps on {EXAMPLES} pictures, views of one or two "
+            "included; int8 and fp16: top-1; inverse: the name, after the edit's factors were inverted. What knows "
+            "nothing: a coin, a probe on bare pixels, a made-up word. "
+            f"Mean over {len(concepts)} concepts, erased alone, with its 95 % bootstrap interval, and on how many it "
+            "leaked: kept more than half of what it had above those before the edit; fewer concepts where they have no "
+            "such words, or where it told hardly more before the edit than what knows nothing. Attackers learn from "
+            "pictures that no method learned from (of the bundled gallery: another style), but for the last column, "
+            "and all are measured on others. "
             f"Concepts, drawn with seed {SEED}: {', '.join(concepts)}. {_about(never_taught)}"
             f"{machine()}, {torch.get_num_threads()} threads."
         ),
@@ -203,17 +225,20 @@ def run(
 
 
 def _about(never_taught: Path | None) -> str:
-    return (
-        "" if never_taught is None else "Never taught it: trained anew with none of these in its pictures and labels. "
-    )
+    return "" if never_taught is None else "Never taught it: trained anew without their pictures and labels. "
 
 
 def _cell(runs: Sequence[dict[str, Any]], attack: str) -> str:
     results = [Result(*run[attack]) for run in runs]
-    told = [result for result in results if result.verdict != "not applicable" and not math.isnan(result.after)]
+    told = [result for result in results if result.verdict != Verdict.NOT_APPLICABLE]
     if not told:
         return "–"
-    area = bootstrap(torch.tensor([100 * result.after for result in told]), seed=SEED)
-    leaked = sum(result.verdict == "leaked" for result in told)
+    area = bootstrap(torch.tensor([100 * result.told_apart for result in told]), seed=SEED)
+    leaked = sum(result.verdict == Verdict.LEAKED for result in told)
     spread = "" if math.isnan(area.low) else f" [{area.low:.0f}, {area.high:.0f}]"
     return f"{area.mean:.0f}{spread}, {leaked} of {len(told)}"
+
+
+def _chance(runs: Sequence[dict[str, Any]], attack: str) -> str:
+    chances = [Result(*run[attack]).chance for run in runs]
+    return f"{100 * mean([chance for chance in chances if not math.isnan(chance)]):.0f}"

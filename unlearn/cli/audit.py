@@ -75,7 +75,11 @@ def run(arguments: argparse.Namespace) -> None:
         return
     for finding in report.findings:
         print(_line(finding))
-    print(f"{len(report.leaks)} of {len(report.findings)} attacks on “{name}” leaked; held is no proof.")
+    n = len(suspect.unseen.own)
+    print(
+        f"{len(report.leaks)} of {len(report.findings)} attacks on “{name}” leaked, measured on {n} "
+        f"picture{'' if n == 1 else 's'} of it; held is no proof."
+    )
 
 
 def _line(finding: Finding) -> str:

@@ -18,12 +18,20 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "words": ("Other words", "Search the gallery with them: does a picture of the concept still come before others?"),
-    "probes": ("Linear probes", "A classifier learns from pictures of the concept: those that CLIPErase learns from."),
+    "examples": ("Search by example", "Pictures of the concept are the query: no word is asked for."),
+    "probes": (
+        "Linear probes",
+        "A classifier learns from pictures of the concept, those that CLIPErase learns from. What it gets from bare "
+        "pixels no edit can take back.",
+    ),
     "relearning": ("Learning it again", "A few pictures and fifty steps, beside a word that the model never knew."),
     "inversion": ("Soft prompt", "Tokens found by descent, which nobody could type."),
     "casts": ("Fewer bits", "The edited weights rounded, as they are when a model is made smaller."),
+    "undoing": ("Undoing it", "The edit's own factors, which its file consists of, inverted."),
 }
 STALE = "<p class='u-notice'>The edit has changed since. Attack again to see what that did.</p>"
+#: Pictures from which on a verdict is more than a hint: one of them that is told otherwise no longer turns it over.
+ENOUGH = 5
 MARKS = {"held": "✓ held", "leaked": "✕ leaked", "not applicable": "– no answer"}
 
 
@@ -44,11 +52,12 @@ def _moving(last: Progress | None) -> Moving:
 def audited(result: Audited, *, current: bool) -> str:
     """All findings of a finished audit, grouped, under what they come to."""
     report = result.report
+    n = max(finding.n for finding in report.findings)
     counts = {verdict: sum(f.verdict == verdict for f in report.findings) for verdict in MARKS}
     return (
         f"<p><b>“{escape(report.concept.name)}”</b>: {counts['leaked']} attacks leaked, {counts['held']} held, "
-        f"{counts['not applicable']} gave no answer. Held means against this attack, with these pictures; it proves no "
-        f"more.</p>{'' if current else STALE}{findings(report.findings)}"
+        f"{counts['not applicable']} gave no answer. Measured on {_pictures_in_words(n)} of it{_sureness(n)}. "
+        f"Held means against this attack; it proves no more.</p>{'' if current else STALE}{findings(report.findings)}"
     )
 
 
@@ -77,21 +86,26 @@ def _details(finding: Finding) -> str:
     if math.isnan(finding.before):
         return ""
     low, high = finding.interval
-    pictures = "1 picture" if finding.n == 1 else f"{finding.n} pictures"
-    control = "" if math.isnan(finding.control) else f" Random edit: {percent(finding.control)}."
-    if finding.group == "relearning":
-        control = f" A new word: {percent(finding.control)}."
+    name = finding.control_name.capitalize()
+    control = "" if math.isnan(finding.control) else f" {name}: {percent(finding.control)}."
     text = (
         f"<p class='u-small'>The number: {escape(finding.measure)}. Chance: {percent(finding.chance)}.{control} "
-        f"95 % interval after the edit: {percent(low)} to {percent(high)} ({pictures}).</p>"
+        f"95 % interval after the edit: {percent(low)} to {percent(high)} ({_pictures_in_words(finding.n)}).</p>"
     )
     return text + _rows(finding) + _pictures(finding)
+
+
+def _pictures_in_words(n: int) -> str:
+    return "1 picture" if n == 1 else f"{n} pictures"
+
+
+def _sureness(n: int) -> str:
+    return "" if n >= ENOUGH else ", too few to be sure"
 
 
 def _rows(finding: Finding) -> str:
     if len(finding.rows) < 2:
         return ""
-    control = "new word" if finding.group == "relearning" else "random edit"
     rows = "".join(
         f"<tr><th scope='row'>{escape(row.name)}</th><td>{percent(row.before)}</td><td><b>{percent(row.after)}</b></td>"
         f"<td>{percent(row.control)}</td></tr>"
@@ -99,7 +113,8 @@ def _rows(finding: Finding) -> str:
     )
     return (
         "<div class='u-scroll'><table class='u-table'><thead><tr><td></td><th scope='col'>before</th>"
-        f"<th scope='col'>after</th><th scope='col'>{control}</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<th scope='col'>after</th><th scope='col'>{finding.control_name}</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 
