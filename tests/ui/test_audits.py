@@ -137,7 +137,7 @@ def test_a_visitor_who_leaves_takes_every_run_along(services: Services, visitor:
 
 def test_every_word_of_a_finding_is_escaped_and_its_mark_is_more_than_colour():
     row = Row("<b>", 1.0, 0.9, 1.0)
-    finding = Finding("words", "<i>", "<u>", 1.0, 0.9, 0.5, 1.0, 4, (row, row), meaning="<script>")
+    finding = Finding("words", "<i>", "<u>", 1.0, 0.9, 0.5, control=1.0, n=4, rows=(row, row), meaning="<script>")
     page = audit_markup.findings([finding])
     for raw in ("<i>", "<u>", "<script>", "<b>&"):
         assert raw not in page
