@@ -119,7 +119,7 @@ def test_an_edit_is_attacked_and_what_closes_a_leak_changes_it(desk: Visit):
     assert {"✓ held", "✕ leaked"} <= set(marks) <= {"✓ held", "✕ leaked", "– no answer"}
     leak = page.locator("#findings details", has_text="✕ leaked").first
     leak.locator("summary").click()
-    expect(leak).to_contain_text("95 % interval")
+    expect(leak).to_contain_text("95% interval")
     desk.fits()
     desk.shoot("desktop-light-is-it-gone")
 

@@ -17,7 +17,7 @@ from unlearn.gallery import Gallery
 from unlearn.jobs import Status
 from unlearn.ui.generation import carried
 from unlearn.ui.services import Services
-from unlearn.ui.session import DrawRequest, Session, Visitor
+from unlearn.ui.session import NOTHING_ERASED, DrawRequest, Session, Visitor
 from unlearn.zero_gpu import on_zero_gpu
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def selection_of(session: Session) -> Selection:
         return session.erasure.selection
     if session.fine_tuned is not None:
         return session.fine_tuned.erasure.selection
-    raise ConceptError("Nothing is erased yet; name at least one concept, such as “cat”, on the left.")
+    raise ConceptError(NOTHING_ERASED)
 
 
 def _concept(session: Session, name: str) -> Concept:
