@@ -151,7 +151,8 @@ class AuditTab:
     def with_leaking_words(self, visitor: Visitor, forget: list[str]) -> Any:
         """What to erase, and the words by which it leaked."""
         audited = visitor.session.audited
-        words = [word for word in audited.report.new_words if word not in forget] if audited else []
+        erased = {name.casefold() for name in forget}
+        words = [word for word in audited.report.new_words if word.casefold() not in erased] if audited else []
         if not words:
             gr.Info("No word leaked that is not erased already: this leak needs another edit.")
             return gr.skip()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +106,15 @@ def selection_of(session: Session) -> Selection:
 
 def _concept(session: Session, name: str) -> Concept:
     return next(concept for concept in selection_of(session).forget if concept.name == name)
+
+
+def learnable(services: Services, session: Session, names: Sequence[str]) -> list[str]:
+    """Those of ``names`` that CLIPErase has pictures of; a word by which a concept leaked has none of its own."""
+    vocabulary = services.vocabulary_of(session)
+    concepts = {name: (vocabulary.find(name) or Concept(name)).name for name in names}
+    return [
+        name for name, concept in concepts.items() if concept in pictures_of(services, session, concept)[0].concepts
+    ]
 
 
 def pictures_of(services: Services, session: Session, name: str) -> tuple[Gallery, Gallery]:
