@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 INTRO = (
     "<h3>Would another method do better?</h3><p class='u-small'>The same concepts erased by each method and measured "
-    "on the same pictures. In the chart, further left and further up is better.</p>"
+    "on the same pictures. In the chart, which has the table's numbers, further left and further up is better.</p>"
 )
 
 

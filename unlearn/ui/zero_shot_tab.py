@@ -49,7 +49,10 @@ class ZeroShotTab:
                         elem_id="labels",
                     )
                 with gr.Column(scale=3, min_width=300):
-                    gr.HTML("<h3>Probability of each label</h3>")
+                    gr.HTML(
+                        "<h3>Probability of each label</h3>"
+                        "<p class='u-small'>What CLIP takes the picture for, before and after your edit.</p>"
+                    )
                     bars = chart("label-chart", height=460)
             accuracy = gr.HTML(elem_id="accuracy", min_height=120)
             with gr.Row(elem_classes="u-head"):
