@@ -97,7 +97,7 @@ class Events:
             **PRIVATE,
         )
         for event in (used, opened):
-            self._watched(event)  # either ends what CLIPErase had begun
+            self._watched(event)  # either may end what CLIPErase had begun
 
     def _closing_leaks(self) -> None:
         """The buttons under an audit, which change the edit."""
