@@ -149,8 +149,7 @@ def test_an_edit_is_attacked_and_what_closes_a_leak_changes_it(desk: Visit):
 
 def test_leaking_words_are_erased_too_and_cliperase_starts_on_top(folder_visit: Visit):
     visit, page = folder_visit, folder_visit.page
-    page.goto(f"{visit.address}/?forget=umbrella&strength=0.5")
-    expect(page.locator("#summary")).to_contain_text("Most at risk")
+    visit.open("?forget=umbrella&strength=0.5")
     visit.tab("Is it gone?")
     page.locator("#attack").click()
     words = page.get_by_role("button", name="Erase the leaking words too")
@@ -271,8 +270,7 @@ def test_words_of_ones_own_are_offered_and_a_model_out_of_reach_changes_nothing(
 
 def test_a_link_and_a_file_bring_an_erasure_back(desk: Visit, tmp_path: Path):
     page = desk.page
-    page.goto(f"{desk.address}/?forget=guitar,pizza&strength=0.8&mode=nullspace")
-    expect(page.locator("#summary")).to_contain_text("Most at risk")
+    desk.open("?forget=guitar,pizza&strength=0.8&mode=nullspace")
     expect(page.locator("#forget")).to_contain_text("guitar")
     expect(page.get_by_role("spinbutton", name="Strength")).to_have_value("0.8")
     desk.tab("Export")
