@@ -50,8 +50,8 @@ class Visit:
         if not request.url.startswith((self.address, "data:", "blob:")):
             self.complaints.append(f"leaves the machine: {request.url}")
 
-    def open(self) -> None:
-        self.page.goto(self.address)
+    def open(self, query: str = "") -> None:
+        self.page.goto(f"{self.address}/{query}")
         expect(self.page.locator("#label-chart .js-plotly-plot")).to_be_visible(timeout=120_000)
         expect(self.page.locator("#summary")).to_contain_text("Most at risk")
 

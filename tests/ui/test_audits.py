@@ -18,7 +18,7 @@ from unlearn.plots.relearning import relearning_curves
 from unlearn.ui import audit_markup, comparison_markup
 from unlearn.ui.api_audit import audit_report
 from unlearn.ui.audit_tab import AuditTab
-from unlearn.ui.audits import Audited, audit_of, start_audit, stop_audit
+from unlearn.ui.audits import Audited, audit_of, learnable, start_audit, stop_audit
 from unlearn.ui.comparisons import Compared, comparison_of, start_comparison
 from unlearn.ui.services import Services
 from unlearn.ui.session import ErasureRequest, Visitor
@@ -108,6 +108,10 @@ def test_an_audit_stops_and_one_runs_at_a_time(services: Services, visitor: Visi
     assert status.state is State.CANCELLED
     assert "Stopped" in audit_markup.audit_status(status)
     assert audit_of(services, visitor).result is None
+
+
+def test_cliperase_on_top_is_of_what_it_has_pictures_of(services: Services, visitor: Visitor):
+    assert learnable(services, visitor.session, ["frog", "Frosch", "apple"]) == ["frog", "apple"]
 
 
 def test_what_cannot_be_attacked_is_said(services: Services, visitor: Visitor):

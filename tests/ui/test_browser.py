@@ -5,6 +5,7 @@ With ``UNLEARN_SCREENSHOTS=DIR`` the README's pictures are written on the way.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,6 +87,7 @@ def test_a_run_is_watched_joins_every_view_and_is_taken_off(folder_visit: Visit,
     visit.open()
     visit.tab("CLIPErase")
     expect(page.locator("#run-status")).to_contain_text("No run yet")
+    expect(page.locator("#run-losses")).to_be_hidden()
     page.locator("#start-run").click()
     expect(page.locator("#run-status")).to_contain_text("Done in", timeout=180_000)
     for chart in ("#run-losses", "#run-accuracy"):
@@ -100,6 +102,8 @@ def test_a_run_is_watched_joins_every_view_and_is_taken_off(folder_visit: Visit,
     visit.complaints.clear()  # gradio's own streams report that the reload cut them
     visit.tab("CLIPErase")
     page.locator("#remove-run").click()
+    expect(page.locator("#run-status")).to_contain_text("No run yet")
+    expect(page.locator("#run-losses")).to_be_hidden()
     visit.tab("Zero-shot")
     expect(page.locator("#accuracy")).not_to_contain_text("CLIPErase")
     assert visit.complaints == []
@@ -119,9 +123,18 @@ def test_an_edit_is_attacked_and_what_closes_a_leak_changes_it(desk: Visit):
     assert {"✓ held", "✕ leaked"} <= set(marks) <= {"✓ held", "✕ leaked", "– no answer"}
     leak = page.locator("#findings details", has_text="✕ leaked").first
     leak.locator("summary").click()
-    expect(leak).to_contain_text("95 % interval")
+    expect(leak).to_contain_text("95% interval")
     desk.fits()
     desk.shoot("desktop-light-is-it-gone")
+
+    for size, width in ((PHONE, r"3\d\d"), (DESK, r"9\d\d")):
+        page.set_viewport_size(size)
+        expect(page.locator("#relearning .main-svg").first).to_have_attribute("width", re.compile(width))
+    # Plotly has left a legend where it stood in the narrower window.
+    legend, ground = (page.locator(f"#relearning {part}").bounding_box() for part in (".legend", ".bglayer"))
+    assert legend
+    assert ground
+    assert legend["y"] + legend["height"] <= ground["y"] + 1
 
     page.get_by_role("button", name="Edit texts too").click()
     expect(page.get_by_test_id("toast-body")).to_contain_text("Texts are edited too")
@@ -132,6 +145,28 @@ def test_an_edit_is_attacked_and_what_closes_a_leak_changes_it(desk: Visit):
     expect(page.get_by_label("Both")).to_have_count(0)
     expect(page.locator("#findings")).to_contain_text("The edit has changed since")
     assert desk.complaints == []
+
+
+def test_leaking_words_are_erased_too_and_cliperase_starts_on_top(folder_visit: Visit):
+    visit, page = folder_visit, folder_visit.page
+    visit.open("?forget=umbrella&strength=0.5")
+    visit.tab("Is it gone?")
+    page.locator("#attack").click()
+    words = page.get_by_role("button", name="Erase the leaking words too")
+    expect(words).to_be_visible(timeout=240_000)
+    words.click()
+    expect(page.get_by_test_id("toast-body").filter(has_text="Erased too")).to_contain_text("parapluie")
+    expect(page.locator("#forget")).to_contain_text("parapluie")
+    expect(page.locator("#findings")).to_contain_text("The edit has changed since")
+
+    # Of the words there are no pictures to learn from, of the concept there are.
+    page.get_by_role("button", name="Start CLIPErase on top").click()
+    expect(page.get_by_test_id("toast-body").filter(has_text="CLIPErase has begun")).to_be_visible()
+    visit.tab("CLIPErase")
+    expect(page.locator("#run-status")).to_contain_text("Done in", timeout=180_000)
+    visit.tab("Zero-shot")
+    expect(page.locator("#accuracy")).to_contain_text("CLIPErase + CCUP")
+    assert visit.complaints == []
 
 
 def test_other_methods_stand_beside_the_edit_those_that_train_too(folder_visit: Visit):
@@ -235,8 +270,7 @@ def test_words_of_ones_own_are_offered_and_a_model_out_of_reach_changes_nothing(
 
 def test_a_link_and_a_file_bring_an_erasure_back(desk: Visit, tmp_path: Path):
     page = desk.page
-    page.goto(f"{desk.address}/?forget=guitar,pizza&strength=0.8&mode=nullspace")
-    expect(page.locator("#summary")).to_contain_text("Most at risk")
+    desk.open("?forget=guitar,pizza&strength=0.8&mode=nullspace")
     expect(page.locator("#forget")).to_contain_text("guitar")
     expect(page.get_by_role("spinbutton", name="Strength")).to_have_value("0.8")
     desk.tab("Export")

@@ -44,8 +44,8 @@ def test_no_markup_of_a_visitor_survives():
 
 def test_the_summary_says_before_and_after():
     text = re.sub(r"<[^>]+>", "", markup.summary(Summary((), (Neighbour("wolf", "dog", 0.9),), ACCURACY), ["dog"]))
-    assert "92\u202f% → 0\u202f%" in text
-    assert "81\u202f% → 81\u202f%" in text
+    assert "92% → 0%" in text
+    assert "81% → 81%" in text
     assert "wolf" in text
 
 
@@ -77,7 +77,7 @@ def test_the_recall_table_has_a_row_for_every_variant_and_direction():
     recall = {"forget": Recall({1: 0.5, 5: 1.0, 10: 1.0}, 4), "retain": Recall({1: 0.1, 5: 0.2, 10: 0.3}, 9)}
     table = markup.recall_table({v: RetrievalReport(recall, recall) for v in ("Original", "CCUP")})
     assert table.count("u-variant") == 4
-    assert table.count("50\u202f%") == 4
+    assert table.count("50%") == 4
 
 
 def test_a_thumbnail_is_small_made_once_and_forgotten_with_its_picture():

@@ -141,6 +141,15 @@ def test_curves_are_kept_while_only_the_strength_moves(services: Services):
     assert trade_offs.measure(services, other) is not curves
 
 
+def test_what_the_curves_were_not_asked_for_is_said(services: Services):
+    def said(request: ErasureRequest) -> str:
+        return " ".join(trade_offs.remarks(services, Session(erasure=services.erase(Session(), request))))
+
+    assert said(ErasureRequest(["cat"])) == said(ErasureRequest(["cat"], side="text")) == ""
+    assert "The paired form edits one side only" in said(ErasureRequest(["cat"], mode="nullspace", side="both"))
+    assert "the rest of the vocabulary is protected" in said(ErasureRequest(["cat"], retain="list", own_retain=["dog"]))
+
+
 def test_geometry_shows_erased_pictures_leaving_their_text(services: Services):
     geometry = trade_offs.geometry(services, erased(services, "cat"))
     assert geometry.names[0] == "cat"

@@ -60,9 +60,13 @@ class Report:
         """The concept's own other words by which it leaked, and which are not among its synonyms already."""
         rows = [row for finding in self.leaks if finding.name in OWN_WORDS for row in finding.rows]
         trials = {row.name: words.trial(row) for row in rows}
-        leaked = (word for word, trial in trials.items() if trial.verdict == Verdict.LEAKED and not trial.absent)
+        leaked = {
+            word.casefold(): word
+            for word, trial in trials.items()
+            if trial.verdict == Verdict.LEAKED and not trial.absent
+        }
         known = {form.casefold() for form in surface_forms(self.concept)}
-        return tuple(dict.fromkeys(word for word in leaked if word.casefold() not in known))
+        return tuple(word for key, word in leaked.items() if key not in known)
 
 
 @dataclass(frozen=True)

@@ -75,5 +75,5 @@ def run(arguments: argparse.Namespace) -> None:
     if quality is not None:
         for part, change in quality.top1.items():
             moved = change.difference
-            print(f"{part}, change of top-1: {moved.mean:+.1%} (95 % interval {moved.low:+.1%} to {moved.high:+.1%})")
+            print(f"{part}, change of top-1: {moved.mean:+.1%} (95% interval {moved.low:+.1%} to {moved.high:+.1%})")
         print(f"harmonic mean of forgetting and retention: {quality.harmonic_mean:.3f}")

@@ -35,7 +35,8 @@ def styled(height: int, *traces: object, **layout: object) -> go.Figure:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT, "size": 13, "color": INK},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 13}},
+        # At the top of the figure, not of the plot: Plotly leaves a legend of the plot over it when the window widens.
+        legend={"orientation": "h", "x": 0, "yref": "container", "y": 1, "yanchor": "top", "font": {"size": 13}},
         hoverlabel={"font": {"family": FONT, "size": 13}},
         dragmode=False,
         **layout,

@@ -25,10 +25,11 @@ def strength_curves(points: Sequence[TradeOffPoint], strength: float) -> go.Figu
 
 
 def count_curves(points: Sequence[TradeOffPoint]) -> go.Figure:
-    """Accuracy on erased and other pictures against the number of erased concepts, in every mode."""
+    """Accuracy on erased and other pictures against the number of erased concepts, in every mode, at one strength."""
     figure = _of_accuracy(points, lambda point: point.num_erased, "%{x} erased: %{y:.1%}")
     counts = sorted({point.num_erased for point in points})
-    figure.update_xaxes(title_text="concepts erased", type="log", tickvals=counts, ticktext=list(map(str, counts)))
+    title = f"concepts erased, at strength {points[0].strength:g}" if points else "concepts erased"
+    figure.update_xaxes(title_text=title, type="log", tickvals=counts, ticktext=list(map(str, counts)))
     return figure
 
 
@@ -36,9 +37,7 @@ def _of_accuracy(points: Sequence[TradeOffPoint], along: Callable[[TradeOffPoint
     """Accuracy upwards, always from 0 to 1, and a legend of two columns."""
     figure = styled(360, *_curves(points, along, hover))
     figure.update_yaxes(range=[-0.04, 1.04], tickformat=".0%")
-    return figure.update_layout(
-        legend={"entrywidth": 0.5, "entrywidthmode": "fraction", "font": {"size": 10}}, margin_t=80
-    )
+    return figure.update_layout(legend={"entrywidth": 0.5, "entrywidthmode": "fraction", "font": {"size": 10}})
 
 
 def _curves(points: Sequence[TradeOffPoint], along: Callable[[TradeOffPoint], float], hover: str) -> list[go.Scatter]:

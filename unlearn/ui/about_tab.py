@@ -33,7 +33,7 @@ stranger's stands, not below.
   counts.
 - **Trade-off**: accuracy on erased and on other pictures as the erasure grows stronger or wider.
 - **Is it gone?**: attacks on your edit. “Ranks above other pictures” counts pairs of one picture of the concept and
-  another: in how many does the concept's come first? 50 % is chance. An attack leaks where more than half of what it
+  another: in how many does the concept's come first? 50% is chance. An attack leaks where more than half of what it
   had above chance before the edit is left after it. A random edit of the same size, or a word the model never knew,
   stands beside it.
 

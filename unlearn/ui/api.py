@@ -148,8 +148,8 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
 
         Returns:
-            Points of both curves for every mode (accuracies as fractions), and the mean cosine of pictures (rows) with
-            texts (columns) by variant.
+            Points of both curves for every mode (accuracies as fractions; the paired form edits pictures where the
+            erasure is one of both sides), and the mean cosine of pictures (rows) with texts (columns) by variant.
         """
         from unlearn.ui import trade_offs
 

@@ -30,7 +30,7 @@ def audit_endpoint(services: Provider) -> Callable[[Visitor, str, list[str]], As
         Returns:
             State, place in line, what is done now, and the findings so far: verdict ("held", "leaked" or "not
             applicable"), the number before and after the edit, by chance and under a random edit, as fractions (null
-            where not measured), its 95 % interval, details, and as PNG data URIs (but for an assistant) what a soft
+            where not measured), its 95% interval, details, and as PNG data URIs (but for an assistant) what a soft
             prompt drew.
         """
         from unlearn.ui.audits import audit_of, start_audit

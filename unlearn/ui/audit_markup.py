@@ -90,7 +90,7 @@ def _details(finding: Finding) -> str:
     control = "" if math.isnan(finding.control) else f" {name}: {percent(finding.control)}."
     text = (
         f"<p class='u-small'>The number: {escape(finding.measure)}. Chance: {percent(finding.chance)}.{control} "
-        f"95 % interval after the edit: {percent(low)} to {percent(high)} ({_pictures_in_words(finding.n)}).</p>"
+        f"95% interval after the edit: {percent(low)} to {percent(high)} ({_pictures_in_words(finding.n)}).</p>"
     )
     return text + _rows(finding) + _pictures(finding)
 

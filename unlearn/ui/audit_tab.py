@@ -13,6 +13,7 @@ from unlearn.plots.relearning import relearning_curves
 from unlearn.ui import audit_markup
 from unlearn.ui.background import followed, switches
 from unlearn.ui.comparison_part import ComparisonPart
+from unlearn.ui.components import chart
 from unlearn.ui.erase_panel import ErasePanel
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
@@ -31,7 +32,7 @@ LEARNING = (
 )
 AGAIN = "Attack again to see what that closed."
 CLOSING = (
-    "<h3>What would close a leak</h3><p class='u-small'>Each changes the edit on the left; then attack again. No "
+    "<h3>What would close a leak</h3><p class='u-small'>Each changes the edit; then attack again. No "
     "projection of the joint space reaches the features before it, fine-tuning may.</p>"
 )
 
@@ -69,7 +70,7 @@ class AuditTab:
             findings = gr.HTML(elem_id="findings")
             with gr.Column(visible=False) as learning:
                 gr.HTML(LEARNING)
-                curves = gr.Plot(show_label=False, container=False, elem_id="relearning", elem_classes="u-plot-360")
+                curves = chart("relearning", height=360)
             with gr.Column(visible=False, elem_id="closing") as closing:
                 gr.HTML(CLOSING)
                 with gr.Row(elem_classes="u-buttons"):
@@ -150,7 +151,8 @@ class AuditTab:
     def with_leaking_words(self, visitor: Visitor, forget: list[str]) -> Any:
         """What to erase, and the words by which it leaked."""
         audited = visitor.session.audited
-        words = [word for word in audited.report.new_words if word not in forget] if audited else []
+        erased = {name.casefold() for name in forget}
+        words = [word for word in audited.report.new_words if word.casefold() not in erased] if audited else []
         if not words:
             gr.Info("No word leaked that is not erased already: this leak needs another edit.")
             return gr.skip()

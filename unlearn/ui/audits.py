@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from unlearn.gallery import Gallery
 from unlearn.jobs import Status
 from unlearn.ui.generation import carried
 from unlearn.ui.services import Services
-from unlearn.ui.session import DrawRequest, Session, Visitor
+from unlearn.ui.session import NOTHING_ERASED, DrawRequest, Session, Visitor
 from unlearn.zero_gpu import on_zero_gpu
 
 if TYPE_CHECKING:
@@ -101,11 +101,20 @@ def selection_of(session: Session) -> Selection:
         return session.erasure.selection
     if session.fine_tuned is not None:
         return session.fine_tuned.erasure.selection
-    raise ConceptError("Nothing is erased yet; name at least one concept, such as “cat”, on the left.")
+    raise ConceptError(NOTHING_ERASED)
 
 
 def _concept(session: Session, name: str) -> Concept:
     return next(concept for concept in selection_of(session).forget if concept.name == name)
+
+
+def learnable(services: Services, session: Session, names: Sequence[str]) -> list[str]:
+    """Those of ``names`` that CLIPErase has pictures of; a word by which a concept leaked has none of its own."""
+    vocabulary = services.vocabulary_of(session)
+    concepts = {name: (vocabulary.find(name) or Concept(name)).name for name in names}
+    return [
+        name for name, concept in concepts.items() if concept in pictures_of(services, session, concept)[0].concepts
+    ]
 
 
 def pictures_of(services: Services, session: Session, name: str) -> tuple[Gallery, Gallery]:

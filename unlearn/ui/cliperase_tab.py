@@ -11,6 +11,7 @@ import gradio as gr
 from unlearn.plots.runs import accuracy_curves, loss_curves
 from unlearn.ui import markup
 from unlearn.ui.background import followed, switches
+from unlearn.ui.components import chart
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import FineTuneRequest, Session, Visitor
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 INTRO = (
     "<p class='u-small'>CLIPErase fine-tunes CLIP until it no longer ties pictures of the concepts to their names "
     "(forgetting), while it keeps matching the others (retention) and stays close to what it was (consistency). It "
-    "erases the concepts named on the left, learns from pictures that are never measured on, and when it is done joins "
-    "the comparison in every view. Pictures of a concept that the gallery lacks can be added on the left.</p>"
+    "erases the concepts named under “Erase”, learns from pictures that are never measured on, and when it is done "
+    "joins the comparison in every view. Pictures of a concept that the gallery lacks can be added under “Pictures”."
+    "</p>"
 )
 
 
@@ -49,10 +51,12 @@ class CLIPEraseTab:
         asked = FineTuneRequest()
         with gr.Tab("CLIPErase", id="cliperase") as tab:
             gr.HTML(INTRO)
-            with gr.Row():
-                start = gr.Button("Start", variant="primary", elem_id="start-run", min_width=90)
-                stop = gr.Button("Stop", interactive=False, elem_id="stop-run", min_width=90)
-                remove = gr.Button("Undo the run", interactive=False, elem_id="remove-run", min_width=150)
+            with gr.Row(elem_classes="u-buttons"):
+                start = gr.Button("Start", variant="primary", size="md", scale=0, min_width=130, elem_id="start-run")
+                stop = gr.Button("Stop", size="md", interactive=False, scale=0, min_width=90, elem_id="stop-run")
+                remove = gr.Button(
+                    "Undo the run", size="md", interactive=False, scale=0, min_width=140, elem_id="remove-run"
+                )
             with gr.Accordion("How to fine-tune", open=False):
                 with gr.Row():
                     steps = gr.Slider(10, 500, value=asked.steps, step=10, label="Steps", buttons=[])
@@ -74,8 +78,8 @@ class CLIPEraseTab:
                 )
             status = gr.HTML(markup.no_run(), elem_id="run-status")
             with gr.Row():
-                losses = _plot("run-losses")
-                accuracy = _plot("run-accuracy")
+                losses = chart("run-losses", height=360, min_width=300, visible=False)
+                accuracy = chart("run-accuracy", height=360, min_width=300, visible=False)
         return cls(
             services, tab, steps, learning_rate, trainable, forgetting, start, stop, remove, status, losses, accuracy
         )
@@ -94,16 +98,13 @@ class CLIPEraseTab:
 
     def of_status(self, visitor: Visitor, status: RunStatus | None) -> list[Any]:
         """The values of ``outputs`` for a run as it is now; its result comes into force here."""
+        undo = gr.update(interactive=visitor.session.fine_tuned is not None)
         if status is None:
-            return [*switches(None), *self.render(visitor.session)[2:]]
-        records = steps_of(status)
-        return [
-            *switches(status),
-            gr.update(interactive=visitor.session.fine_tuned is not None),
-            markup.run_status(status),
-            loss_curves(records) if records else gr.skip(),
-            accuracy_curves(records) if records else gr.skip(),
-        ]
+            return [*switches(None), undo, markup.no_run(), *[gr.update(value=None, visible=False)] * 2]
+        records, charts = steps_of(status), [gr.skip()] * 2
+        if records:
+            charts = [gr.update(value=draw(records), visible=True) for draw in (loss_curves, accuracy_curves)]
+        return [*switches(status), undo, markup.run_status(status), *charts]
 
     async def watch(self, visitor: Visitor) -> AsyncIterator[list[Any]]:
         """Show the visitor's run until it has ended, on whichever page it was started."""
@@ -139,7 +140,3 @@ def steps_of(status: RunStatus) -> list[Record]:
     from unlearn.erasers.cliperase import Record
 
     return [progress for progress in status.progress if isinstance(progress, Record)]
-
-
-def _plot(name: str) -> gr.Plot:
-    return gr.Plot(show_label=False, container=False, elem_id=name, elem_classes="u-plot-360", min_width=300)

@@ -11,6 +11,7 @@ import gradio as gr
 from unlearn.plots.methods import method_scatter
 from unlearn.ui import comparison_markup
 from unlearn.ui.background import followed, switches
+from unlearn.ui.components import chart
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Visitor
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from unlearn.ui.comparisons import ComparisonStatus
 
 INTRO = (
-    "<h3>Would another method do better?</h3><p class='u-small'>What is erased on the left, erased by each method anew "
-    "and measured on the same pictures. Further left and further up is better.</p>"
+    "<h3>Would another method do better?</h3><p class='u-small'>The same concepts erased by each method and measured "
+    "on the same pictures. In the chart, which has the table's numbers, further left and further up is better.</p>"
 )
 
 
@@ -46,9 +47,7 @@ class ComparisonPart:
                 False, label="Also those that train (minutes)", container=False, min_width=240, elem_id="training-too"
             )
         status = gr.HTML(elem_id="comparison-status")
-        scatter = gr.Plot(
-            visible=False, show_label=False, container=False, elem_id="methods", elem_classes="u-plot-400"
-        )
+        scatter = chart("methods", height=400, visible=False)
         table = gr.HTML(elem_id="compared")
         return cls(services, compare, stop, training_too, status, scatter, table)
 

@@ -1,4 +1,4 @@
-"""Thumbnails that can be clicked, and a picture input whose file reaches us as it was sent."""
+"""Charts, thumbnails that can be clicked, and a picture input whose file reaches us as it was sent."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ element.addEventListener('click', (event) => {
 #: For events that take a picture. ``gr.Image`` would decode it before the handler runs, and a damaged file would end in
 #: its error instead of in :func:`unlearn.decoding.decode`'s sentence; the handler gets gradio's file data.
 UNDECODED: dict[str, Any] = {"preprocess": False}
+
+
+def chart(elem_id: str, *, height: int, **options: Any) -> gr.Plot:
+    """Room for a figure of ``height``, blank until there is one; its room is kept, so that nothing jumps."""
+    return gr.Plot(
+        show_label=False, container=False, elem_id=elem_id, elem_classes=f"u-plot u-plot-{height}", **options
+    )
 
 
 def picture_input(**options: Any) -> gr.Image:

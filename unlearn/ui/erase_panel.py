@@ -1,4 +1,4 @@
-"""The left column: what to erase, how strongly, and at what cost."""
+"""The panel that is always in sight: what to erase, how strongly, and at what cost."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from unlearn.ui import markup
 from unlearn.ui.session import RETAIN_NEIGHBOURS, RETAIN_OWN, RETAIN_VOCABULARY, ErasureRequest
 
 SIDES = (("Pictures", "image"), ("Texts", "text"), ("Both", "both"))
@@ -44,7 +45,7 @@ class ErasePanel:
             strength = gr.Slider(
                 0, 1, value=start.strength, step=0.01, label="Strength", elem_id="strength", buttons=[]
             )
-        summary = gr.HTML(elem_id="summary", container=False)
+        summary = gr.HTML(markup.no_summary(), elem_id="summary", container=False)
         with gr.Accordion("Settings", open=False):
             mode = gr.Radio(
                 [

@@ -61,18 +61,18 @@ class Events:
                 zero_shot.picture,
                 *screen.outputs,
             ],
-            show_progress="minimal",
+            show_progress_on=[zero_shot.picture, zero_shot.bars],
             **PRIVATE,
         )
 
     def _changing(self) -> None:
-        """What the left column and an opened file change."""
+        """What the panels and an opened file change."""
         screen = self.screen
         panel, model, collection, upload = screen.panel, screen.model, screen.collection, screen.export.upload
         # A fast drag asks for its last place, not for every place it passed.
         self._erasing(partial(gr.on, panel.triggers), trigger_mode="always_last")
         self._erasing(panel.mode.input(panel.offer_sides, [panel.mode, panel.side], panel.side, **QUIET).then)
-        model.use.click(
+        used = model.use.click(
             on_screen(self.handlers.use_model),
             [screen.visitor, screen.front, *model.inputs, *screen.view_inputs],
             [*model.outputs, *screen.word_lists, *screen.outputs],
@@ -88,7 +88,7 @@ class Events:
             **PRIVATE,
         )
         self._anew(collection.source.input, collection.switched, [collection.source], collection.outputs, **QUIET)
-        self._anew(
+        opened = self._anew(
             upload.upload,
             self.handlers.open_file,
             [upload],
@@ -96,9 +96,11 @@ class Events:
             show_progress_on=upload,
             **PRIVATE,
         )
+        for event in (used, opened):
+            self._watched(event)  # either may end what CLIPErase had begun
 
     def _closing_leaks(self) -> None:
-        """The buttons beside an audit, which change the edit on the left."""
+        """The buttons under an audit, which change the edit."""
         screen, panel, audit = self.screen, self.screen.panel, self.screen.audit
         self._erasing(audit.both_sides.click(audit.with_texts, None, [panel.mode, panel.side], **QUIET).then)
         # The list's own change asks for the new erasure.
@@ -111,9 +113,13 @@ class Events:
         begun = run.start.click(on_screen(run.begin), asked, run.outputs, **QUIET)
         on_top = screen.audit.tune.click(on_screen(self.handlers.tune_on_top), asked, run.outputs, **QUIET)
         for event in (loaded, begun, on_top):
-            watched = event.then(run.watch, screen.visitor, run.outputs, concurrency_limit=None, **QUIET)
-            self._anew(watched.then, self.handlers.after_run, **QUIET)
-        self._anew(run.remove.click, self.handlers.take_off, **QUIET)
+            self._anew(self._watched(event).then, self.handlers.after_run, **QUIET)
+        self._watched(self._anew(run.remove.click, self.handlers.take_off, **QUIET))
+
+    def _watched(self, event: Any) -> Any:
+        """After ``event``, CLIPErase's tab shows the visitor's run as it goes, or that there is none."""
+        run = self.screen.cliperase
+        return event.then(run.watch, self.screen.visitor, run.outputs, concurrency_limit=None, **QUIET)
 
     def _erasing(self, trigger: Callable[..., Any], **options: Any) -> None:
         """On ``trigger``, what the panel asks for comes into force."""
@@ -133,7 +139,7 @@ class Events:
         inputs: Sequence[Any] = (),
         outputs: Sequence[Any] = (),
         **options: Any,
-    ) -> None:
+    ) -> Any:
         """On ``trigger``, ``handler(visitor, *inputs)`` gives the values of ``outputs``, and everything is shown anew.
 
         Where it gives None, all stays as it is.
@@ -146,7 +152,7 @@ class Events:
                 return gr.skip()
             return [*own, *screen.show(visitor.session, front, values[len(inputs) :])]
 
-        trigger(
+        return trigger(
             on_screen(handled),
             [screen.visitor, screen.front, *inputs, *screen.view_inputs],
             [*outputs, *screen.outputs],

@@ -16,10 +16,11 @@ from unlearn.export.edit_file import Erasure, record_of
 from unlearn.export.saved import EDIT, RECORD, save_erasure
 from unlearn.export.snippets import snippet, snippets_of
 from unlearn.finetuning.sources import BUNDLED
+from unlearn.ui import trade_offs
 from unlearn.ui.downloads import zipped
 from unlearn.ui.links import link_of, write_link
 from unlearn.ui.services import Services
-from unlearn.ui.session import Session, Visitor
+from unlearn.ui.session import NOTHING_ERASED, Session, Visitor
 from unlearn.variants import BOTH, CCUP, CLIPERASE, MADE_BY, ORIGINAL
 from unlearn.vocabularies import vocabulary_text
 
@@ -105,7 +106,7 @@ def edits_of(services: Services, session: Session) -> dict[str, Erasure]:
     if session.fine_tuned:
         edits[CLIPERASE] = session.fine_tuned.erasure
     if not edits:
-        raise ConceptError("Nothing is erased, so there is nothing to take along. Name a concept on the left.")
+        raise ConceptError(NOTHING_ERASED)
     return edits
 
 
@@ -154,15 +155,13 @@ def _write_report(services: Services, visitor: Visitor, folder: Path) -> Path:
     encoder = exportable(services, session)
     erasure = next(iter(edits_of(services, session).values()))
     measured = session.trade_off
-    collection = services.collection(session)
-    current = measured and session.erasure and measured.belongs_to(session.erasure, collection)
     report = measure_report(
         services.variants(session),
         [record_of(encoder, erasure, **_facts(services, session, erasure))],
-        collection,
+        services.collection(session),
         services.vocabulary_of(session),
         picture=session.picture.pictures[0] if session.picture else None,
-        curves=measured.by_strength if measured and current else (),
+        curves=measured.by_strength if measured and trade_offs.holds(services, session) else (),
         drawn=_last_drawn(services, visitor),
         link=write_link(link_of(services, session)),
     )

@@ -15,7 +15,7 @@ from unlearn.errors import ConceptError, ModelError, require_choice
 from unlearn.evaluation.judge import load_judge
 from unlearn.jobs import Status, relayed
 from unlearn.ui.services import Services
-from unlearn.ui.session import DrawRequest, Session, Visitor
+from unlearn.ui.session import NOTHING_ERASED, DrawRequest, Session, Visitor
 from unlearn.variants import CCUP, CLIPERASE
 from unlearn.zero_gpu import on_zero_gpu
 
@@ -75,7 +75,7 @@ def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) ->
         request.count,
     )
     if session.erasure is None and session.fine_tuned is None:
-        raise ConceptError("Nothing is erased yet; name at least one concept, such as “cat”, on the left.")
+        raise ConceptError(NOTHING_ERASED)
     if not isinstance(encoder, OpenClipEncoder):
         raise ModelError("This model drives no diffusion pipeline.")
 

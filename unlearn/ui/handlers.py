@@ -94,9 +94,13 @@ class Handlers:
         """An erasure from a file; the panel asks for it."""
         return [None, *self.in_force(open_file(self.screen.services(), visitor, file))]
 
-    def tune_on_top(self, visitor: Visitor, *values: Any) -> list[Any]:
-        """CLIPErase, begun from another tab than its own."""
-        shown = self.screen.cliperase.begin(visitor, *values)
+    def tune_on_top(self, visitor: Visitor, forget: list[str], *values: Any) -> list[Any]:
+        """CLIPErase, begun from another tab than its own, for what it can learn to forget."""
+        from unlearn.ui.audits import learnable
+
+        # Without a single one, the error names what was asked for.
+        names = learnable(self.screen.services(), visitor.session, forget) or forget
+        shown = self.screen.cliperase.begin(visitor, names, *values)
         gr.Info("CLIPErase has begun; its tab shows how far it is. Attack again when it is done.")
         return shown
 

@@ -34,8 +34,8 @@ def thumbnail(picture: Picture) -> str:
 
 
 def percent(fraction: float, digits: int = 0) -> str:
-    """A fraction as percent; a dash where nothing was measured."""
-    return "–" if math.isnan(fraction) else f"{fraction:.{digits}%}".replace("%", "\u202f%")
+    """A fraction as percent, written as Plotly writes it; a dash where nothing was measured."""
+    return "–" if math.isnan(fraction) else f"{fraction:.{digits}%}"
 
 
 def name_of(concept: str, erased: Collection[str]) -> str:
@@ -47,6 +47,13 @@ def name_of(concept: str, erased: Collection[str]) -> str:
 
 def _variant(name: str) -> str:
     return f'<span class="u-variant"><i style="background:{COLOURS[name]}"></i>{escape(name)}</span>'
+
+
+def no_summary() -> str:
+    """Where the cost of the edit is going to be shown."""
+    return (
+        '<div class="u-summary"><p class="u-small">Loading CLIP, which takes a few seconds the first time …</p></div>'
+    )
 
 
 def summary(result: Summary, erased: Sequence[str]) -> str:
@@ -185,7 +192,10 @@ def shown_picture(picture: Picture) -> str:
 
 def no_run() -> str:
     """Where a run is going to be shown."""
-    return '<p class="u-small">No run yet. One takes a minute or two on a laptop; the page stays usable meanwhile.</p>'
+    return (
+        '<p class="u-small">No run yet. One takes a minute or two on a laptop; the page stays usable meanwhile, and '
+        "charts here show its losses and its accuracy as it goes.</p>"
+    )
 
 
 def run_status(status: RunStatus) -> str:

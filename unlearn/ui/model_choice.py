@@ -28,7 +28,7 @@ def choose(
 ) -> Session:
     """Give ``visitor`` another model and vocabulary; the new session.
 
-    The CCUP edit in force is fitted anew. What belonged to the old model, a fine-tuned one and measured curves, goes.
+    The CCUP edit in force is fitted anew. What was fine-tuned of the old model goes.
     Until the end everything stays as it was.
 
     Args:
@@ -41,7 +41,7 @@ def choose(
         ConceptError: the vocabulary cannot be used, or the erasure does not fit it.
     """
     words = named_vocabulary(vocabulary) if vocabulary else None
-    chosen: dict[str, Any] = {"model": model, "vocabulary": words, "fine_tuned": None, "trade_off": None}
+    chosen: dict[str, Any] = {"model": model, "vocabulary": words, "fine_tuned": None}
     after = replace(visitor.session, erasure=None, **chosen)
     if services.models.find(model) is None:
         watch("Loading the model", 0, 0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from unlearn.concepts import Vocabulary
     from unlearn.erasers.ccup import Erasure
     from unlearn.erasers.ccup import Settings as ErasureSettings
     from unlearn.evaluation.interference import Interference
@@ -98,16 +99,19 @@ class Geometry:
 class TradeOff:
     """The measured curves, what they are of, and what its concepts do to each other, each erased alone and whole."""
 
+    model: str
+    vocabulary: Vocabulary
     erasure: Erasure
     collection: Gallery
     by_strength: tuple[TradeOffPoint, ...]
     by_count: tuple[TradeOffPoint, ...]
     interference: Interference
 
-    def belongs_to(self, erasure: Erasure, collection: Gallery) -> bool:
+    def belongs_to(self, model: str, vocabulary: Vocabulary, erasure: Erasure, collection: Gallery) -> bool:
         """Whether these are the curves of ``erasure``, whatever its strength and mode, on ``collection``."""
         return (
-            collection is self.collection
+            (model, vocabulary) == (self.model, self.vocabulary)
+            and collection is self.collection
             and erasure.selection == self.erasure.selection
             and _beside_curves(erasure) == _beside_curves(self.erasure)
         )

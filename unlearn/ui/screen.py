@@ -35,7 +35,7 @@ View = ZeroShotTab | RetrievalTab | GenerationTab | TradeOffTab | CLIPEraseTab |
 
 @dataclass(frozen=True)
 class Screen:
-    """The panels on the left, the views in their tabs, and what the page remembers of its visitor.
+    """The panels, the views in their tabs, and what the page remembers of its visitor.
 
     Attributes:
         key: kept by the browser, so that a page that is reloaded finds the run that it started.

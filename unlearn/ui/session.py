@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN = "vocabulary", "neighbours", "list"
 RETAIN_CHOICES = (RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN)
 SEARCH_GALLERY, SEARCH_INDEX = "gallery", "index"
+NOTHING_ERASED = "Nothing is erased yet; name at least one concept, such as “cat”."
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Session:
         picture: the picture looked at, as a collection of one, so that its embedding is remembered like a gallery's.
         uploads: the visitor's own labelled pictures.
         measures_uploads: whether accuracy and retrieval use ``uploads`` instead of the server's gallery.
-        trade_off: the curves last measured, perhaps of an earlier erasure.
+        trade_off: the curves last measured, perhaps of an earlier erasure or model.
         fine_tuned: what CLIPErase came to, or None.
         audited: what the last audit found, perhaps of an earlier edit.
     """

@@ -48,6 +48,7 @@ CSS = """
 .u-table thead th { color: var(--body-text-color-subdued); font-weight: 600; }
 .u-table th[scope=row], .u-table tr > :first-child { text-align: left; }
 .u-table thead th[colspan] { text-align: center; }
+.u-table thead small { font-weight: 400; }
 .u-table .u-group th { font-weight: 600; padding-top: 12px; }
 
 .u-variants { display: grid; grid-template-columns: repeat(auto-fit, minmax(230px, 1fr)); gap: 10px 24px; }
@@ -136,6 +137,7 @@ CSS = """
   .u-table th, .u-table td { padding: 5px 3px !important; }
   .u-table small { display: block; font-weight: 400; }
 }
+.u-plot .empty { visibility: hidden; }
 footer .divider { display: none !important; }
 .modebar { display: none !important; }
 """

@@ -10,13 +10,14 @@ import gradio as gr
 from unlearn.plots.bars import own_similarity_bars
 from unlearn.plots.matrices import interference_matrix, similarity_matrix
 from unlearn.plots.trade_off import count_curves, strength_curves
+from unlearn.ui.components import chart
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Session, Visitor
 
-CURRENT = "Top-1 on the gallery, every label offered. The dashed line is where the slider stands."
-STALE = "The erasure has changed since these curves were measured."
-NOTHING = "Nothing is erased, so there is nothing to trade off. Name a concept on the left."
+NOTHING = "This measures what CCUP costs as it erases: name a concept under “Erase”, then press “Measure”."
+CURRENT = "Top-1 on the pictures, every label offered. The dashed line is where the slider stands."
+STALE = "What is erased, or from which model, has changed since these curves were measured."
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class TradeOffTab:
     tab: gr.Tab
     note: gr.HTML
     measure: gr.Button
+    charts: gr.Column
     by_strength: gr.Plot
     by_count: gr.Plot
     before: gr.Plot
@@ -39,39 +41,42 @@ class TradeOffTab:
         with gr.Tab("Trade-off", id="trade-off") as tab:
             with gr.Row(elem_classes="u-strip-head"):
                 note = gr.HTML(f"<p class='u-small'>{CURRENT}</p>", elem_id="trade-off-note")
-                measure = gr.Button(
-                    "Measure again", size="sm", variant="primary", visible=False, elem_id="measure", scale=0
+                measure = gr.Button("Measure", size="sm", variant="primary", visible=False, elem_id="measure", scale=0)
+            with gr.Column() as charts:
+                with gr.Row():
+                    by_strength = chart("by-strength", height=360, min_width=300)
+                    by_count = chart("by-count", height=360, min_width=300)
+                gr.HTML(
+                    "<h3>Cosine of pictures (rows) with texts (columns)</h3>"
+                    "<p class='u-small'>How close the pictures of each concept lie to each text; blank where there is "
+                    "no picture of it.</p>"
                 )
-            with gr.Row():
-                by_strength = _plot(360, "by-strength")
-                by_count = _plot(360, "by-count")
-            gr.HTML("<h3>Cosine of pictures (rows) with texts (columns)</h3>")
-            with gr.Row():
-                before = _plot(400, "similarity-before")
-                after = _plot(400, "similarity-after")
-            with gr.Row(equal_height=False):
-                with gr.Column(min_width=300):
-                    gr.HTML(
-                        "<h3>Cosine of pictures with their own text</h3>"
-                        "<p class='u-small'>It should fall for what is erased and stay for what is kept.</p>"
-                    )
-                    own = _plot(400, "own-similarity")
-                with gr.Column(min_width=300):
-                    gr.HTML(
-                        "<h3>Who is hurt by whom</h3>"
-                        "<p class='u-small'>Erase a row alone, whole, in the paired form: how the right label's "
-                        "probability changes in pictures of each column.</p>"
-                    )
-                    interference = _plot(400, "interference")
-        return cls(services, tab, note, measure, by_strength, by_count, before, after, own, interference)
+                with gr.Row():
+                    before = chart("similarity-before", height=400, min_width=300)
+                    after = chart("similarity-after", height=400, min_width=300)
+                with gr.Row(equal_height=False):
+                    with gr.Column(min_width=300):
+                        gr.HTML(
+                            "<h3>Cosine of pictures with their own text</h3>"
+                            "<p class='u-small'>It should fall for what is erased and stay for what is kept.</p>"
+                        )
+                        own = chart("own-similarity", height=400, min_width=300)
+                    with gr.Column(min_width=300):
+                        gr.HTML(
+                            "<h3>Who is hurt by whom</h3>"
+                            "<p class='u-small'>Erase a row alone, whole, in the paired form: how the right label's "
+                            "probability changes in pictures of each column.</p>"
+                        )
+                        interference = chart("interference", height=400, min_width=300)
+        return cls(services, tab, note, measure, charts, by_strength, by_count, before, after, own, interference)
 
     @property
     def inputs(self) -> list[gr.components.Component]:
         return []
 
     @property
-    def outputs(self) -> list[gr.components.Component]:
-        return [*self.measured, self.before, self.after, self.own]
+    def outputs(self) -> list[Any]:
+        return [*self.measured, self.charts, self.before, self.after, self.own]
 
     @property
     def measured(self) -> list[gr.components.Component]:
@@ -82,12 +87,14 @@ class TradeOffTab:
         from unlearn.ui import trade_offs
 
         if session.erasure is None:
-            return [_note(NOTHING), gr.update(visible=False), *(gr.skip() for _ in self.outputs[2:])]
+            shown, hidden = gr.update(visible=True), gr.update(visible=False)
+            return [_note(NOTHING), shown, *[gr.skip()] * 3, hidden, *[gr.skip()] * 3]
         geometry = trade_offs.geometry(self.services(), session)
         (first, before), *edited = geometry.similarity.items()
         last, after = edited[-1]
         return [
             *self.curves(session),
+            gr.update(visible=True),
             similarity_matrix(before, geometry.names, session.erased, first, geometry.largest),
             similarity_matrix(after, geometry.names, session.erased, last, geometry.largest),
             own_similarity_bars(geometry.similarity, geometry.names, session.erased),
@@ -101,7 +108,7 @@ class TradeOffTab:
             return [gr.skip()] * len(self.measured)
         current = trade_offs.holds(self.services(), session)
         return [
-            _note(CURRENT if current else STALE),
+            _note(" ".join([CURRENT, *trade_offs.remarks(self.services(), session)]) if current else STALE),
             gr.update(visible=not current),
             strength_curves(session.trade_off.by_strength, session.erasure.settings.strength),
             count_curves(session.trade_off.by_count),
@@ -112,10 +119,10 @@ class TradeOffTab:
         def measure(
             visitor: Visitor,
             progress: gr.Progress = gr.Progress(),  # noqa: B008  how gradio hands it over
-        ) -> list[Any]:
+        ) -> Any:
             session = visitor.session
             if session.erasure is None:
-                return [_note(NOTHING), *(gr.skip() for _ in self.measured[1:])]
+                return gr.skip()
             from unlearn.ui import trade_offs
 
             measured = trade_offs.measure(
@@ -134,10 +141,6 @@ class TradeOffTab:
             trigger_mode="once",
             api_visibility="private",
         )
-
-
-def _plot(height: int, name: str) -> gr.Plot:
-    return gr.Plot(show_label=False, container=False, elem_id=name, elem_classes=f"u-plot-{height}", min_width=300)
 
 
 def _note(text: str) -> str:

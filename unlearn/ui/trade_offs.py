@@ -15,7 +15,7 @@ from unlearn.gallery import image_features
 from unlearn.trade_off import STRENGTHS, TradeOffPoint, image_text_similarity, sweep_count, sweep_strength
 from unlearn.ui.results import Geometry, TradeOff
 from unlearn.ui.services import AT_RISK, Services
-from unlearn.ui.session import Session
+from unlearn.ui.session import NOTHING_ERASED, Session
 
 ERASED_COUNTS = (1, 2, 5, 10, 20, 50, 100)
 
@@ -48,13 +48,33 @@ def measure(services: Services, session: Session, watch: Callable[[int, int], No
 
     by_strength = counted(sweep_strength(*sweep, vocabulary=vocabulary), 0)
     by_count = counted(sweep_count(*sweep, vocabulary=vocabulary, counts=counts), len(by_strength))
-    return TradeOff(erasure, collection, by_strength, by_count, _interference(services, session, erasure))
+    interference = _interference(services, session, erasure)
+    return TradeOff(session.model, vocabulary, erasure, collection, by_strength, by_count, interference)
 
 
 def holds(services: Services, session: Session) -> bool:
-    """Whether the curves measured last are those of the current erasure and collection."""
+    """Whether the curves measured last are those of the current model, words, erasure and collection."""
     known, erasure = session.trade_off, session.erasure
-    return known is not None and erasure is not None and known.belongs_to(erasure, services.collection(session))
+    if known is None or erasure is None:
+        return False
+    return known.belongs_to(session.model, services.vocabulary_of(session), erasure, services.collection(session))
+
+
+def remarks(services: Services, session: Session) -> list[str]:
+    """What the curves of the visitor's erasure are of, in sentences, wherever that is not the edit in force itself.
+
+    Raises:
+        ConceptError: nothing is erased.
+    """
+    erasure, vocabulary = _erased(session), services.vocabulary_of(session)
+    said = []
+    if erasure.settings.side == "both":
+        said.append("The paired form edits one side only: its curves, and who is hurt by whom, are of edited pictures.")
+    if erasure.selection.retain != vocabulary.without(erasure.selection.forget_names):
+        said.append("As more is erased, and for who is hurt by whom, the rest of the vocabulary is protected.")
+    if session.fine_tuned:
+        said.append("The curves, and who is hurt by whom, are of CCUP alone, without CLIPErase.")
+    return said
 
 
 def geometry(services: Services, session: Session) -> Geometry:
@@ -98,5 +118,5 @@ def _compared(services: Services, session: Session) -> tuple[str, ...]:
 
 def _erased(session: Session) -> ccup.Erasure:
     if session.erasure is None:
-        raise ConceptError("Nothing is erased yet; name at least one concept, such as “cat”.")
+        raise ConceptError(NOTHING_ERASED)
     return session.erasure

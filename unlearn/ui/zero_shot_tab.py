@@ -9,7 +9,7 @@ import gradio as gr
 
 from unlearn.plots.bars import label_bars
 from unlearn.ui import markup
-from unlearn.ui.components import UNDECODED, picture_input, thumbnail_strip
+from unlearn.ui.components import UNDECODED, chart, picture_input, thumbnail_strip
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Session, Visitor
@@ -29,7 +29,7 @@ class ZeroShotTab:
     tab: gr.Tab
     picture: gr.Image
     labels: gr.Dropdown
-    chart: gr.Plot
+    bars: gr.Plot
     accuracy: gr.HTML
     shown: gr.Dropdown
     strip: gr.HTML
@@ -49,8 +49,11 @@ class ZeroShotTab:
                         elem_id="labels",
                     )
                 with gr.Column(scale=3, min_width=300):
-                    gr.HTML("<h3>Probability of each label</h3>")
-                    chart = gr.Plot(show_label=False, container=False, elem_id="label-chart", elem_classes="u-plot-460")
+                    gr.HTML(
+                        "<h3>Probability of each label</h3>"
+                        "<p class='u-small'>What CLIP takes the picture for, before and after your edit.</p>"
+                    )
+                    bars = chart("label-chart", height=460)
             accuracy = gr.HTML(elem_id="accuracy", min_height=120)
             with gr.Row(elem_classes="u-head"):
                 gr.HTML("<h3>Other pictures</h3>")
@@ -64,7 +67,7 @@ class ZeroShotTab:
                     scale=0,
                 )
             strip = thumbnail_strip(elem_id="strip", min_height=110)
-        return cls(services, tab, picture, labels, chart, accuracy, shown, strip)
+        return cls(services, tab, picture, labels, bars, accuracy, shown, strip)
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -72,7 +75,7 @@ class ZeroShotTab:
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [self.chart]
+        return [self.bars]
 
     def render(self, session: Session, labels: list[str] | None) -> list[Any]:
         view = self.services().zero_shot(session, labels or ())
