@@ -17,7 +17,7 @@ WORKDIR /app
 
 COPY requirements.txt .
 # torch and torchvision come first and from one index, so that the rest finds them installed.
-RUN pip install --index-url "$TORCH_INDEX" "torch>=2.13,<3" "torchvision>=0.28,<1" \
+RUN pip install --index-url "$TORCH_INDEX" "torch>=2.13,<3" "torchvision>=0.28,<0.29" \
     && pip install -r requirements.txt
 
 COPY app.py ./
