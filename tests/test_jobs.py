@@ -12,19 +12,23 @@ import weakref
 
 import pytest
 import torch
+from waiting import ended
 
 from unlearn.concepts import select
 from unlearn.encoders import weights_checksum
 from unlearn.erasers import cliperase
 from unlearn.errors import JobError
-from unlearn.jobs import Jobs, State
+from unlearn.jobs import MOST_KEPT, Jobs, State
+
+NAMES = ("ann", "bob", "cec")
 
 
 @pytest.fixture
 def jobs():
     jobs = Jobs(queue_size=2)
     yield jobs
-    jobs.close()
+    for session in NAMES:
+        jobs.forget(session)
 
 
 class Gate:
@@ -49,18 +53,14 @@ class Gate:
         return self
 
 
-def end(jobs, session):
-    return list(jobs.watch(session))[-1]
-
-
 def test_progress_then_result(jobs):
     assert jobs.start("ann", Gate().open()).state in (State.WAITING, State.RUNNING)
-    status = end(jobs, "ann")
+    status = ended(jobs, "ann")
     assert (status.state, status.progress, status.result) == (State.DONE, (0, 1, 2), "result")
 
 
 def test_one_runs_the_others_know_their_place(jobs):
-    gates = {name: Gate() for name in ("ann", "bob", "cec")}
+    gates = {name: Gate() for name in NAMES}
     for name, gate in gates.items():
         jobs.start(name, gate)
         gates["ann"].entered.wait(10)
@@ -72,7 +72,7 @@ def test_one_runs_the_others_know_their_place(jobs):
     assert jobs.find("cec").place == 1
     for gate in gates.values():
         gate.open()
-    assert [end(jobs, name).state for name in gates] == [State.DONE, State.CANCELLED, State.DONE]
+    assert [ended(jobs, name).state for name in gates] == [State.DONE, State.CANCELLED, State.DONE]
     assert not gates["bob"].entered.is_set()
 
 
@@ -82,9 +82,9 @@ def test_two_starts_from_one_page(jobs):
     with pytest.raises(JobError, match="still"):
         jobs.start("ann", Gate())
     gate.open()
-    assert end(jobs, "ann").state is State.DONE
+    assert ended(jobs, "ann").state is State.DONE
     jobs.start("ann", Gate("second").open())
-    assert end(jobs, "ann").result == "second"
+    assert ended(jobs, "ann").result == "second"
 
 
 def test_cancel_takes_effect_within_a_step(jobs):
@@ -94,7 +94,7 @@ def test_cancel_takes_effect_within_a_step(jobs):
     gate.entered.wait(10)
     jobs.cancel("ann")
     gate.allow.release()  # the step it is in ends, and no other begins
-    status = end(jobs, "ann")
+    status = ended(jobs, "ann")
     assert status.state is State.CANCELLED
     assert len(status.progress) <= 2
     assert gate.closed.is_set()
@@ -108,7 +108,7 @@ def test_cancel_before_the_start_and_twice_and_of_nothing(jobs):
     assert jobs.cancel("bob").state is State.CANCELLED
     assert jobs.cancel("bob").state is State.CANCELLED
     first.open()
-    assert end(jobs, "ann").state is State.DONE
+    assert ended(jobs, "ann").state is State.DONE
     assert jobs.cancel("ann").state is State.DONE
     assert jobs.find("ann").result == "result"
 
@@ -116,12 +116,41 @@ def test_cancel_before_the_start_and_twice_and_of_nothing(jobs):
 def test_found_again_after_a_reload(jobs):
     gate = Gate()
     jobs.start("ann", gate)
-    page = jobs.watch("ann")
-    next(page)
-    page.close()  # the page is gone, the job is not
+    assert not jobs.find("ann").ended  # the page is gone, the job is not
     gate.open()
-    assert end(jobs, "ann").result == "result"
-    assert list(jobs.watch("nobody")) == []
+    assert ended(jobs, "ann").result == "result"
+    assert jobs.find("nobody") is None
+
+
+def test_a_long_run_is_thinned_out_and_two_looks_are_told_apart(jobs):
+    steps, last_but_one = 5 * MOST_KEPT, threading.Semaphore(0)
+
+    def long():
+        for step in range(steps):
+            if step == steps - 1:
+                assert last_but_one.acquire(timeout=10)
+            yield step
+
+    jobs.start("ann", long)
+    while (before := jobs.find("ann")).reports < steps - 1:
+        time.sleep(0.001)
+    assert jobs.find("ann") == before
+    last_but_one.release()
+    after = ended(jobs, "ann")
+    assert after != before
+    assert MOST_KEPT / 2 <= len(after.progress) <= MOST_KEPT
+    assert list(after.progress) == sorted(after.progress)
+    assert (after.progress[0], after.progress[-1]) == (0, steps - 1)
+
+
+def test_the_worker_lives_as_long_as_there_is_work(jobs):
+    for _ in range(2):
+        jobs.start("ann", Gate().open())
+        worker = jobs._worker
+        ended(jobs, "ann")
+        worker.join(10)
+        assert not worker.is_alive()
+        assert jobs._worker is None
 
 
 @pytest.mark.parametrize(
@@ -146,11 +175,11 @@ def test_a_failure_ends_that_job_alone(jobs, error, sentence, caplog):
     with caplog.at_level(logging.CRITICAL):
         jobs.start("ann", failing)
         jobs.start("bob", Gate().open())
-        status = end(jobs, "ann")
+        status = ended(jobs, "ann")
     assert status.state is State.FAILED
     assert sentence in status.message
     assert "secret" not in status.message
-    assert end(jobs, "bob").state is State.DONE
+    assert ended(jobs, "bob").state is State.DONE
 
 
 def kill(thread: threading.Thread) -> None:
@@ -165,20 +194,19 @@ def test_a_worker_that_was_killed_is_replaced_and_its_job_says_so(jobs):
             yield time.sleep(0.001)
 
     jobs.start("ann", endless)
-    watching = jobs.watch("ann")
-    while next(watching).state is not State.RUNNING:
-        pass
+    while jobs.find("ann").state is not State.RUNNING:
+        time.sleep(0.001)
     jobs.start("bob", Gate("bob's").open())
-    (worker,) = [thread for thread in threading.enumerate() if thread is jobs._worker]
+    worker = jobs._worker
     kill(worker)
     worker.join(timeout=10)
-    status = list(watching)[-1]
+    status = ended(jobs, "ann")
     assert status.state is State.FAILED
     assert "ended from outside" in status.message
-    assert end(jobs, "bob").result == "bob's", "whoever waited behind it still has a turn"
+    assert ended(jobs, "bob").result == "bob's", "whoever waited behind it still has a turn"
     assert jobs._worker is not worker
     jobs.start("ann", Gate("again").open())
-    assert end(jobs, "ann").result == "again"
+    assert ended(jobs, "ann").result == "again"
 
 
 def test_a_sessions_end_frees_what_it_made(jobs):
@@ -188,11 +216,11 @@ def test_a_sessions_end_frees_what_it_made(jobs):
     weights = Weights()
     reference = weakref.ref(weights)
     jobs.start("ann", Gate(weights).open())
-    assert end(jobs, "ann").result is weights
+    assert ended(jobs, "ann").result is weights
     del weights
     jobs.forget("ann")
     jobs.start("bob", Gate().open())
-    end(jobs, "bob")
+    ended(jobs, "bob")
     gc.collect()
     assert reference() is None
     assert jobs.find("ann") is None
@@ -222,12 +250,13 @@ def test_base_weights_after_runs_cancels_and_crashes(jobs, toy, toy_gallery, toy
         )
 
     jobs.start("ann", start)
-    edited = end(jobs, "ann").result.apply(toy)
+    edited = ended(jobs, "ann").result.apply(toy)
     jobs.start("bob", start)
-    for status in jobs.watch("bob"):
-        if status.progress:
-            jobs.cancel("bob")
+    while not jobs.find("bob").progress:
+        time.sleep(0.001)
+    jobs.cancel("bob")
+    assert ended(jobs, "bob").state is State.CANCELLED
     monkeypatch.setattr(cliperase, "retention_loss", lambda *_: torch.tensor(float("inf")))
     jobs.start("cec", start)
-    assert "inf at step 1" in end(jobs, "cec").message
+    assert "inf at step 1" in ended(jobs, "cec").message
     assert weights_checksum(toy.model) == before != weights_checksum(edited.model)

@@ -81,7 +81,7 @@ def test_figures_are_transparent_so_that_they_fit_light_and_dark_pages():
 
 def test_interference_shows_who_loses_and_leaves_the_unknown_blank():
     change = torch.tensor([[-0.9, -0.05], [-0.001, torch.nan]])
-    found = Interference(("cat", "dog"), probability=change, top1=change, counts=(2, 0))
+    found = Interference(("cat", "dog"), probability=change)
     drawn = json.loads(interference_matrix(found, ["cat"]).to_json())["data"][0]
     assert drawn["z"][1] == [pytest.approx(-0.001), None]
     assert drawn["text"] == [["-90%", "-5%"], ["0%", ""]]

@@ -1,7 +1,8 @@
 """Background runs: one worker for the one accelerator, a short queue, and every job the property of a session.
 
-A job is a generator: what it yields is progress, what it returns is the result. It is driven by a single thread and
-watched from any number; it outlives the page that started it and is found again by its session.
+A job is a generator: what it yields is progress, what it returns is the result. It is driven by a single thread, which
+lives as long as there is work, and looked at from any number; it outlives the page that started it and is found again
+by its session.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -58,6 +59,8 @@ def relayed(run: Generator[P, None, R], change: Callable[[P], Q]) -> Generator[Q
 
 
 ENDED = frozenset({State.DONE, State.CANCELLED, State.FAILED})
+#: Reports kept of a job: as many as a chart can show.
+MOST_KEPT = 500
 
 
 @dataclass(frozen=True)
@@ -67,16 +70,18 @@ class Status(Generic[P, R]):
     Attributes:
         state: waiting, running, or how it ended.
         place: jobs that run or wait before it; 0 once it runs.
-        progress: all that it has reported, oldest first.
+        progress: what it has reported, oldest first; thinned out where that is more than :data:`MOST_KEPT`.
         result: what it came to, when done.
         message: why it failed, as a sentence for the visitor.
+        reports: how often it has reported: enough to tell two looks apart.
     """
 
     state: State
     place: int = 0
-    progress: tuple[P, ...] = ()
+    progress: tuple[P, ...] = field(default=(), compare=False)
     result: R | None = None
     message: str = ""
+    reports: int = 0
 
     @property
     def ended(self) -> bool:
@@ -93,7 +98,14 @@ class _Job(Generic[P, R]):
     progress: list[P] = field(default_factory=list)
     result: R | None = None
     message: str = ""
+    reports: int = 0
     cancelled: bool = False
+
+    def report(self, progress: P) -> None:
+        self.reports += 1
+        self.progress.append(progress)
+        if len(self.progress) > MOST_KEPT:
+            del self.progress[1:-1:2]  # the first and the last stay
 
 
 class Jobs(Generic[P, R]):
@@ -104,9 +116,8 @@ class Jobs(Generic[P, R]):
         self._waiting: deque[_Job[P, R]] = deque()
         self._running: _Job[P, R] | None = None
         self._of_session: dict[str, _Job[P, R]] = {}
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
         self._worker: threading.Thread | None = None
-        self._closed = False
 
     def start(self, session: str, job: Callable[[], Generator[P, None, R]]) -> Status[P, R]:
         """Put a job in line. What the session's last one came to is dropped.
@@ -114,7 +125,7 @@ class Jobs(Generic[P, R]):
         Raises:
             JobError: the session's last job has not ended, or the line is full.
         """
-        with self._changed:
+        with self._lock:
             last = self._of_session.get(session)
             if last is not None and last.state not in ENDED:
                 raise JobError(f"Your last run is still {last.state}; stop it, or wait for its end, to start another.")
@@ -125,27 +136,17 @@ class Jobs(Generic[P, R]):
             self._waiting.append(new)
             if self._worker is None:
                 self._start_worker()
-            self._changed.notify_all()
             return self._status(new)
 
     def find(self, session: str) -> Status[P, R] | None:
         """The session's job, or None if it has none."""
-        with self._changed:
+        with self._lock:
             job = self._of_session.get(session)
             return self._status(job) if job else None
 
-    def watch(self, session: str) -> Iterator[Status[P, R]]:
-        """The session's job now and after every change, until it has ended; changes between two looks are one."""
-        with self._changed:
-            job = self._of_session.get(session)
-        last: Status[P, R] | None = None
-        while job is not None and not (last and last.ended):
-            last = self._next_status(job, last)
-            yield last
-
     def cancel(self, session: str) -> Status[P, R] | None:
         """End the session's job: at once if it waits, within a step if it runs. Nothing happens if it has ended."""
-        with self._changed:
+        with self._lock:
             job = self._of_session.get(session)
             if job is None:
                 return None
@@ -153,12 +154,11 @@ class Jobs(Generic[P, R]):
             if job.state is State.WAITING:
                 self._waiting.remove(job)
                 job.state = State.CANCELLED
-            self._changed.notify_all()
             return self._status(job)
 
     def forget(self, session: str) -> None:
         """Cancel the session's job and let go of all that it made."""
-        with self._changed:
+        with self._lock:
             self.cancel(session)
             self._of_session.pop(session, None)
 
@@ -167,26 +167,11 @@ class Jobs(Generic[P, R]):
         status = self.find(session)
         return status is not None and not status.ended
 
-    def close(self) -> None:
-        """End everything and wait for the worker."""
-        with self._changed:
-            self._closed = True
-            for session in list(self._of_session):
-                self.cancel(session)
-            self._changed.notify_all()
-        if self._worker is not None:
-            self._worker.join()
-
-    def _next_status(self, job: _Job[P, R], last: Status[P, R] | None) -> Status[P, R]:
-        with self._changed:
-            self._changed.wait_for(lambda: self._status(job) != last)
-            return self._status(job)
-
     def _status(self, job: _Job[P, R]) -> Status[P, R]:
         place = 0
         if job.state is State.WAITING:
             place = self._waiting.index(job) + (self._running is not None)
-        return Status(job.state, place, tuple(job.progress), job.result, job.message)
+        return Status(job.state, place, tuple(job.progress), job.result, job.message, job.reports)
 
     def _start_worker(self) -> None:
         self._worker = threading.Thread(target=self._work, name="jobs", daemon=True)
@@ -194,33 +179,32 @@ class Jobs(Generic[P, R]):
 
     def _work(self) -> None:
         try:
-            self._drive_all()
+            while job := self._next():
+                self._run(job)
         finally:
-            with self._changed:
-                if not self._closed:
-                    # Whatever ended this thread, nobody waits for it in vain, and the line goes on.
-                    if self._running is not None:
-                        self._running.state = State.FAILED
-                        self._running.message = "The run was ended from outside; nothing was changed. Start it again."
-                        self._running = None
+            with self._lock:
+                # Whatever ended this thread, nobody waits for it in vain, and the line goes on.
+                if self._running is not None:
+                    self._running.state = State.FAILED
+                    self._running.message = "The run was ended from outside; nothing was changed. Start it again."
+                    self._running = None
+                self._worker = None
+                if self._waiting:
                     self._start_worker()
-                self._changed.notify_all()
 
-    def _drive_all(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
-                if self._closed:
-                    return
-                job = self._running = self._waiting.popleft()
-                job.state = State.RUNNING
-                self._changed.notify_all()
-            state, result, message = self._drive(job)
-            with self._changed:
-                job.state, job.result, job.message = state, result, message
-                self._running = None
-                self._changed.notify_all()
-            del job, result  # while the worker waits, a session's end must free its weights
+    def _next(self) -> _Job[P, R] | None:
+        with self._lock:
+            if not self._waiting:
+                return None
+            job = self._running = self._waiting.popleft()
+            job.state = State.RUNNING
+            return job
+
+    def _run(self, job: _Job[P, R]) -> None:
+        state, result, message = self._drive(job)
+        with self._lock:
+            job.state, job.result, job.message = state, result, message
+            self._running = None
 
     def _drive(self, job: _Job[P, R]) -> tuple[State, R | None, str]:
         """Run ``job`` to its end, whatever that is: nothing that it raises gets past here."""
@@ -229,9 +213,8 @@ class Jobs(Generic[P, R]):
             try:
                 while not job.cancelled:
                     progress = job.context.run(next, run)
-                    with self._changed:
-                        job.progress.append(progress)
-                        self._changed.notify_all()
+                    with self._lock:
+                        job.report(progress)
             except StopIteration as stop:
                 return (State.CANCELLED, None, "") if job.cancelled else (State.DONE, stop.value, "")
             finally:

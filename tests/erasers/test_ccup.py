@@ -124,11 +124,6 @@ def test_taking_texts_out_of_the_factor_equals_factoring_anew(seed, k):
     torch.testing.assert_close(downdated, RetainFactor.fit(t_r[:, k:], 100.0).solve(t_f), atol=1e-8, rtol=1e-6)
 
 
-def test_dropping_minor_directions_lowers_the_rank():
-    t_f, _ = problem(1, m_f=8, cone=3.0)
-    assert fit(t_f, energy=0.9).rank < fit(t_f).rank == 8
-
-
 def test_retained_texts_move_less_than_under_the_nullspace():
     t_f, t_r = problem(5, d=64, cone=1.5)
     moved = {

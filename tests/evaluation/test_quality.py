@@ -76,10 +76,9 @@ def test_interference_is_what_erasing_each_alone_does_to_each(toy, toy_gallery, 
         return without(name, toy, toy_vocabulary)
 
     found = measure_interference(toy, erase, toy_gallery, names, toy_vocabulary)
-    assert found.counts == (12, 12, 0)
-    assert found.top1[:, 2].isnan().all()
-    assert found.top1[0, 0] == found.top1[1, 1] == -1.0
-    assert found.top1[0, 1] == found.top1[1, 0] == 0.0
+    assert found.probability[:, 2].isnan().all(), "there are no pictures of unicorns"
+    assert max(found.probability[0, 0], found.probability[1, 1]) < -0.5
+    assert max(found.probability[0, 1].abs(), found.probability[1, 0].abs()) < 0.1
     frogs = toy_gallery.where(lambda picture: picture.concept == "frog")
     texts = class_embeddings(toy, toy_vocabulary.names)
     own = toy_vocabulary.names.index("frog")

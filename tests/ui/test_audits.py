@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from fakes import fake_services
+from waiting import ended
 
 from unlearn.attacks import relearning, soft_prompt
 from unlearn.attacks.finding import Finding, Row
@@ -32,9 +33,7 @@ def short(monkeypatch):
 
 @pytest.fixture(scope="module")
 def services(toy, toy_gallery, toy_vocabulary):
-    services = Services(Models(toy), toy_gallery.test, toy_vocabulary, training=toy_gallery.train)
-    yield services
-    services.jobs.close()
+    return Services(Models(toy), toy_gallery.test, toy_vocabulary, training=toy_gallery.train)
 
 
 @pytest.fixture
@@ -46,9 +45,7 @@ def visitor(services: Services) -> Visitor:
 
 
 def finish(services: Services, visitor: Visitor, kind: str = "audit"):
-    for status in services.jobs.watch(visitor.lines[kind]):
-        last = status
-    return last
+    return ended(services.jobs, visitor.lines[kind])
 
 
 def test_an_audit_is_told_remembered_and_goes_stale_with_the_edit(services: Services, visitor: Visitor):

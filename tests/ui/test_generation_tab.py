@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from waiting import ended
 
 from unlearn.erasers import cliperase
 from unlearn.errors import ConceptError, JobError, ModelError, ParameterError
@@ -22,9 +23,7 @@ QUICK = DrawRequest("a cat and a pizza", steps=3, count=2)
 
 @pytest.fixture(scope="module")
 def services(pocket, vocabulary):
-    services = Services(Models(pocket), bundled_gallery().test, vocabulary)
-    yield services
-    services.jobs.close()
+    return Services(Models(pocket), bundled_gallery().test, vocabulary)
 
 
 @pytest.fixture
@@ -36,9 +35,7 @@ def visitor(services: Services) -> Visitor:
 
 
 def finish(services: Services, visitor: Visitor):
-    for status in services.jobs.watch(generation._line(visitor)):
-        last = status
-    return last
+    return ended(services.jobs, generation._line(visitor))
 
 
 def test_a_drawing_is_judged_and_found_again(services: Services, visitor: Visitor):

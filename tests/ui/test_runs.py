@@ -6,6 +6,7 @@ import copy
 from dataclasses import asdict
 
 import pytest
+from waiting import ended
 
 from unlearn.config import Settings
 from unlearn.encoders import weights_checksum
@@ -28,16 +29,12 @@ def few(gallery: Gallery) -> Gallery:
 @pytest.fixture(scope="module")
 def services(pocket, vocabulary):
     bundled = bundled_gallery()
-    services = Services(Models(pocket), few(bundled.test), vocabulary, Settings(), few(bundled.train))
-    yield services
-    services.jobs.close()
+    return Services(Models(pocket), few(bundled.test), vocabulary, Settings(), few(bundled.train))
 
 
 def wait(services: Services, visitor: Visitor) -> State:
-    for status in services.jobs.watch(visitor.key):
-        last = status
-    services.run_of(visitor)
-    return last.state
+    ended(services.jobs, visitor.key)
+    return services.run_of(visitor).state
 
 
 def test_a_run_comes_into_force_is_stacked_on_and_taken_off(services):

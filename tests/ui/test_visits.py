@@ -11,6 +11,7 @@ import psutil
 import pytest
 from fakes import drawing, fake_services
 from gradio.state_holder import StateHolder
+from waiting import ended
 
 from unlearn.gallery import Gallery, Picture
 from unlearn.jobs import State
@@ -24,9 +25,7 @@ NOW = datetime.now()
 
 @pytest.fixture(scope="module")
 def services():
-    services = fake_services()
-    yield services
-    services.jobs.close()
+    return fake_services()
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +101,7 @@ def test_a_visit_with_a_job_is_not_idle_and_its_result_has_time_to_be_seen(house
     services.jobs.start(line, waits)
     assert house.end() == {"busy"}
     services.jobs.cancel(line)
-    assert list(services.jobs.watch(line))[-1].state is State.CANCELLED
+    assert ended(services.jobs, line).state is State.CANCELLED
     assert house.end() == {"busy"}, "idle time starts when the job has ended"
     house.holder.time_last_used["busy"] = NOW - 2 * IDLE
     assert house.end() == set()
@@ -114,7 +113,7 @@ def test_a_job_outlives_the_page_that_was_reloaded(house, services):
     new = house.visit("new")
     new.key = old.key
     services.jobs.start(old.key, ends)
-    list(services.jobs.watch(old.key))
+    ended(services.jobs, old.key)
     del old
     assert house.end() == {"new"}
     assert services.jobs.find(new.key).result == "weights"

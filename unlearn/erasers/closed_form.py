@@ -97,7 +97,6 @@ def fit(
     *,
     lam: float = 1000.0,
     strength: float = 1.0,
-    energy: float = 1.0,
 ) -> Projection:
     """Solve for P.
 
@@ -106,13 +105,12 @@ def fit(
         retain: factor of the retain set, or None for the nullspace projection.
         lam: λ; unused without ``retain``.
         strength: α.
-        energy: share of the forget texts' squared norm whose directions are kept; the rest of them are dropped.
 
     Returns:
         The projection, float32. Computed in float64: the system's condition grows with λ and μ.
     """
     unique = torch.unique(forget.double(), dim=1)  # a concept named twice is not twice as important
-    basis, singular = _leading_directions(unique, energy)
+    basis, singular = _directions(unique)
     if retain is None:
         return Projection(basis.float(), basis.float(), strength)
     texts = basis * singular
@@ -124,10 +122,8 @@ def fit(
     return Projection((texts / singular).float(), (right * singular).float(), strength)
 
 
-def _leading_directions(columns: Tensor, energy: float) -> tuple[Tensor, Tensor]:
-    """Left singular vectors (d, r) and values (r,) of ``columns``, without the numerically null and the last ones."""
+def _directions(columns: Tensor) -> tuple[Tensor, Tensor]:
+    """Left singular vectors (d, r) and values (r,) of ``columns``, without the numerically null ones."""
     u, s, _ = torch.linalg.svd(columns, full_matrices=False)
-    share = (s**2).cumsum(0) / (s**2).sum()
-    # Keep every direction up to the one that reaches the wanted energy.
-    keep = (s > s[0] * 1e-5) & (torch.cat([share.new_zeros(1), share[:-1]]) < energy)
+    keep = s > s[0] * 1e-5
     return u[:, keep], s[keep]

@@ -21,14 +21,10 @@ class Interference:
     Attributes:
         names: rows and columns.
         probability: change of the own label's mean probability, (names, names); NaN where there are no pictures.
-        top1: change of the share of pictures whose own label comes first, (names, names).
-        counts: pictures of each column.
     """
 
     names: tuple[str, ...]
     probability: Tensor
-    top1: Tensor
-    counts: tuple[int, ...]
 
 
 def measure_interference(
@@ -49,25 +45,15 @@ def measure_interference(
     """
     among = {name.casefold() for name in names}
     shown = gallery.where(lambda picture: picture.concept.casefold() in among)
-    columns = shown.targets(names)
     before = _seen(original, shown, vocabulary)
-    rows = [
-        [now - then for now, then in zip(_seen(erase(name), shown, vocabulary), before, strict=True)] for name in names
-    ]
-    counts = torch.bincount(columns, minlength=len(names))
-    probability, top1 = (_by_column([row[i] for row in rows], columns, counts) for i in (0, 1))
-    return Interference(tuple(names), probability, top1, tuple(counts.tolist()))
+    changes = torch.stack([_seen(erase(name), shown, vocabulary) - before for name in names])
+    columns = shown.targets(names)
+    sums = torch.zeros(len(names), len(names)).index_add_(1, columns, changes)
+    # 0 / 0 is NaN: no pictures.
+    return Interference(tuple(names), sums / torch.bincount(columns, minlength=len(names)))
 
 
-def _seen(model: TextImageEncoder, shown: Gallery, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
-    """The own label's probability, and whether it comes first, of every picture, (n,) each."""
+def _seen(model: TextImageEncoder, shown: Gallery, vocabulary: Vocabulary) -> Tensor:
+    """The own label's probability of every picture, (n,)."""
     probabilities = label_probabilities(model, image_features(model, shown), vocabulary.names, vocabulary.templates)
-    targets = shown.targets(vocabulary.names)
-    own = probabilities.gather(1, targets[:, None])
-    first = (probabilities >= own).sum(dim=1) == 1  # a tie counts against the label
-    return own[:, 0], first.float()
-
-
-def _by_column(rows: Sequence[Tensor], columns: Tensor, counts: Tensor) -> Tensor:
-    sums = torch.stack([torch.zeros(len(counts)).index_add_(0, columns, row) for row in rows])
-    return sums / counts  # 0 / 0 is NaN: no pictures
+    return probabilities.gather(1, shown.targets(vocabulary.names)[:, None])[:, 0]

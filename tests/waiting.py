@@ -1,0 +1,16 @@
+"""For tests of background runs: wait for one."""
+
+from __future__ import annotations
+
+import time
+
+from unlearn.jobs import Jobs, Status
+
+
+def ended(jobs: Jobs, line: str, seconds: float = 300) -> Status:
+    """The job of ``line`` once it has ended."""
+    last = time.monotonic() + seconds
+    while not (status := jobs.find(line)).ended:
+        assert time.monotonic() < last, status
+        time.sleep(0.002)
+    return status
