@@ -8,6 +8,7 @@ import weakref
 import pytest
 import torch
 
+from unlearn.attacks.split import Split
 from unlearn.caching import PerEncoder
 from unlearn.encoders import class_embeddings, remember_classes
 
@@ -54,3 +55,17 @@ def test_class_embeddings_are_encoded_once_a_name(words, monkeypatch):
     kept = class_embeddings(words, ["cat", "car"], ["{}"])
     assert torch.equal(kept[0], first[0]), "what is known stays"
     assert torch.equal(kept[1], torch.ones(32))
+
+
+def test_the_pictures_of_a_concept_are_kept_as_long_as_few_others_are_attacked(toy_gallery):
+    first = Split.of(toy_gallery.test, "frog", copies=2)
+    again = Split.of(toy_gallery.test, "FROG", copies=2)
+    assert again.own is first.own
+    assert again.some is first.some
+    assert Split.of(toy_gallery.test, "frog", copies=2, seed=1).own is not first.own
+    view = weakref.ref(first.own)
+    del first, again
+    for number in range(100):
+        Split.of(toy_gallery.test, f"a word that somebody typed, {number}")
+    gc.collect()
+    assert view() is None

@@ -1,4 +1,4 @@
-"""Values that cost something and depend on an encoder: computed once, gone when the encoder is."""
+"""Values that cost something and depend on an encoder, or on a gallery: computed once, gone when that is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ Value = TypeVar("Value")
 
 
 class PerEncoder(Generic[Value]):
-    """A small least-recently-used cache for every encoder, held weakly: it never keeps a visitor's weights alive."""
+    """A small least-recently-used cache for every encoder, held weakly: it never keeps a visitor's weights alive.
+
+    Whatever can be held weakly may stand in an encoder's place.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most

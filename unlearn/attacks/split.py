@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unlearn.attacks.views import with_views
+from unlearn.caching import PerEncoder
 from unlearn.gallery import Gallery
 
 #: Pictures that the concept's are told apart from, in either split: evenly spaced, the same for all concepts.
@@ -29,13 +29,13 @@ class Split:
     @classmethod
     def of(cls, gallery: Gallery, name: str, *, copies: int = 0, seed: int = 0) -> Split:
         """The pictures of ``name`` in ``gallery`` with ``copies`` views of each, and :data:`OTHERS` of all."""
-        known = _splits.setdefault(gallery, {})
-        some = known.setdefault("", _evenly(gallery, OTHERS))
-        key = f"{name.casefold()} {copies} {seed}"
-        if key not in known:
-            own = gallery.where(lambda picture: picture.concept.casefold() == name.casefold())
-            known[key] = with_views(own, copies, seed)
-        return cls(known[key], some)
+        key = name.casefold()
+
+        def own() -> Gallery:
+            return with_views(gallery.where(lambda picture: picture.concept.casefold() == key), copies, seed)
+
+        some = _splits.get(gallery, "some", lambda: _evenly(gallery, OTHERS))
+        return cls(_splits.get(gallery, (key, copies, seed), own), some)
 
     @cached_property
     def others(self) -> Tensor:
@@ -54,8 +54,8 @@ class Split:
         return torch.cat([_pixels(self.own), _pixels(self.some)[self.others]])
 
 
-#: Kept as long as the gallery is, so that a picture is not encoded for every concept and method anew.
-_splits: WeakKeyDictionary[Gallery, dict[str, Gallery]] = WeakKeyDictionary()
+#: The concepts attacked last, so that no picture is encoded anew for every method.
+_splits: PerEncoder[Gallery] = PerEncoder(most=32)
 
 
 def _evenly(gallery: Gallery, most: int) -> Gallery:

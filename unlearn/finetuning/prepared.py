@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from unlearn.caching import PerEncoder
 from unlearn.encoders import OpenClipEncoder
 from unlearn.finetuning.trainable import AllWeights
 from unlearn.gallery import Gallery, Picture
@@ -82,19 +83,19 @@ class Frozen:
 
     def texts(self, texts: Sequence[str]) -> Prepared:
         """Prepare ``texts``; those that any run has asked for before cost nothing."""
-        known = _texts.setdefault(self.encoder, {}).setdefault(self._key, {})
-        if len(known) > MOST_TEXTS:
-            known.clear()
-        missing = [text for text in dict.fromkeys(texts) if text not in known]
+        prepared = _texts.get_all(self.encoder, [(self._key, text) for text in texts], self._prepare_texts)
+        inputs, originals = zip(*prepared, strict=True)
+        return Prepared(torch.stack(inputs), torch.stack(originals))
+
+    def _prepare_texts(self, missing: Sequence[tuple[str, str]]) -> list[tuple[Tensor, Tensor]]:
+        rows: list[tuple[Tensor, Tensor]] = []
         for start in range(0, len(missing), 8 * CHUNK):
-            chunk = missing[start : start + 8 * CHUNK]
-            tokens = self.encoder.tokenizer(chunk)  # type: ignore[operator]
+            tokens = self.encoder.tokenizer([text for _, text in missing[start : start + 8 * CHUNK]])  # type: ignore[operator]
             with torch.no_grad(), self.autocast():
                 ready = self.trainable.prepare_texts(tokens.to(self.encoder.device))
                 original = self.trainable.text_features(ready)
-            known.update(zip(chunk, zip(ready.cpu(), original.cpu(), strict=True), strict=True))
-        inputs, originals = zip(*(known[text] for text in texts), strict=True)
-        return Prepared(torch.stack(inputs), torch.stack(originals))
+            rows += zip(ready.cpu(), original.cpu(), strict=True)
+        return rows
 
     def pixels(self, pictures: Sequence[Picture]) -> Tensor:
         """Decode and preprocess: (n, 3, height, width) on the encoder's device."""
@@ -103,6 +104,5 @@ class Frozen:
         return torch.stack(pixels).to(self.encoder.device, memory_format=torch.channels_last)
 
 
-MOST_TEXTS = 50_000
 _pictures: WeakKeyDictionary[OpenClipEncoder, WeakKeyDictionary[Gallery, dict[str, Prepared]]] = WeakKeyDictionary()
-_texts: WeakKeyDictionary[OpenClipEncoder, dict[str, dict[str, tuple[Tensor, Tensor]]]] = WeakKeyDictionary()
+_texts: PerEncoder[tuple[Tensor, Tensor]] = PerEncoder(most=50_000)
