@@ -133,6 +133,17 @@ def test_the_report_of_two_edits_makes_one_after_the_other(real: Services, stack
     assert "--on tuned --out erased" in second
 
 
+def test_whose_edit_a_file_holds_is_what_was_asked_or_is_said(real: Services, stacked_on: Visitor):
+    report = make_export(real, stacked_on, "report", "CLIPErase")
+    assert report.title == "Report: cat, my mug, pizza erased by CLIPErase + CCUP"
+    assert make_export(real, stacked_on, "record", "CLIPErase").title == "Record: pizza erased by CLIPErase"
+    with pytest.raises(ModelError, match="not the denoiser"):
+        make_export(real, stacked_on, "cross_attention", "CLIPErase")
+    attention = make_export(real, stacked_on, "cross_attention")
+    assert attention.title == "For diffusers: cat, my mug erased by CCUP"
+    assert 'PROMPT = "a cat"' in attention.code
+
+
 def test_the_whole_model_is_a_zip_of_the_folder_that_erase_writes(real: Services, visitor: Visitor):
     made = make_export(real, visitor, "open_clip")
     with zipfile.ZipFile(made.path) as archive:

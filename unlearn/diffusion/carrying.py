@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -57,56 +58,71 @@ def carry(
         ModelError: the edit cannot be carried; the sentence says why.
     """
     require_choice("way", way, WAYS)
-    notices: list[str] = []
-    listeners, maps = list(painter.listeners), []
-    own = [position for position, listener in enumerate(listeners) if drives(encoder, listener)]
+    own = [drives(encoder, listener) for listener in painter.listeners]
+    carried = Carried(painter, (None,) * len(own), ())
     if tuned is not None:
-        if not own:
-            raise ModelError(
-                f"CLIPErase's edit of “{encoder.name}” cannot be carried to “{painter.name}”: its text encoder is "
-                f"another CLIP ({', '.join(painter.known.clips)}). CCUP can, as it is solved anew for any of them."
-            )
-        for position in own:
-            weights = _changed(encoder, tuned, listeners[position])
-            if not weights:
-                notices.append(
-                    "This CLIPErase run trained nothing that a diffusion model reads (projections come after the token "
-                    "states): fine-tune the last blocks to change pictures."
-                )
-            listeners[position] = listeners[position].edited(weights=weights)
-    for position, listener in enumerate(listeners):
-        token_map = None
-        if closed_form is not None and way == "pull_back":
-            if position not in own:
-                raise ModelError(
-                    f"CCUP can be pulled back only where “{encoder.name}” itself drives the pipeline; “{painter.name}” "
-                    f"hears {painter.known.clips[position]}. Solve on the states instead (ridge)."
-                )
-            model = (tuned or encoder).model
-            token_map = pull_back(closed_form.projection, _text_projection(model))
-        elif closed_form is not None:
+        carried = _with_tuned_tower(carried, own, encoder, tuned)
+    if closed_form is None:
+        return carried
+    if way == "ridge":
+
+        def solved(listener: Listener) -> TokenMap:
             strength = closed_form.settings.strength
-            token_map = solve(
-                listener, closed_form.selection, vocabulary=vocabulary, strength=strength, settings=settings
+            return solve(listener, closed_form.selection, vocabulary=vocabulary, strength=strength, settings=settings)
+
+        return _solved(carried, own, solved)
+    if not all(own):
+        raise ModelError(
+            f"CCUP can be pulled back only where “{encoder.name}” itself drives the pipeline; “{painter.name}” "
+            f"hears {painter.known.clips[own.index(False)]}. Solve on the states instead (ridge)."
+        )
+    return _pulled_back(carried, closed_form, tuned or encoder)
+
+
+def _with_tuned_tower(
+    carried: Carried, own: Sequence[bool], encoder: OpenClipEncoder, tuned: OpenClipEncoder
+) -> Carried:
+    """CLIPErase's text tower in place of the one that it was made of."""
+    painter = carried.painter
+    if not any(own):
+        raise ModelError(
+            f"CLIPErase's edit of “{encoder.name}” cannot be carried to “{painter.name}”: its text encoder is "
+            f"another CLIP ({', '.join(painter.known.clips)}). CCUP can, as it is solved anew for any of them."
+        )
+    listeners, notices = list(painter.listeners), list(carried.notices)
+    for position in (position for position, is_own in enumerate(own) if is_own):
+        weights = _changed(encoder, tuned, listeners[position])
+        if not weights:
+            notices.append(
+                "This CLIPErase run trained nothing that a diffusion model reads (projections come after the token "
+                "states): fine-tune the last blocks to change pictures."
             )
-            if position not in own:
-                notices.append(
-                    f"CCUP was solved anew for {painter.known.clips[position]}, the text encoder of “{painter.name}”."
-                )
-        if token_map is not None:
-            listeners[position] = listener.edited(token_map=token_map)
-            if closed_form is not None and painter.reads_pooled(position):
-                pooled = replace(listener, layer=None)
-                pooled_map = solve(
-                    pooled,
-                    closed_form.selection,
-                    vocabulary=vocabulary,
-                    strength=closed_form.settings.strength,
-                    settings=settings,
-                )
-                edited = replace(listeners[position], layer=None).edited(token_map=pooled_map)
-                listeners[position] = replace(edited, layer=listener.layer)
-        maps.append(token_map)
+        listeners[position] = listeners[position].edited(weights=weights)
+    return Carried(painter.hearing(tuple(listeners)), carried.maps, tuple(notices))
+
+
+def _pulled_back(carried: Carried, closed_form: Erasure, encoder: OpenClipEncoder) -> Carried:
+    """CCUP's own map, taken through the text projection of ``encoder``, which drives the pipeline."""
+    token_map = pull_back(closed_form.projection, _text_projection(encoder.model))
+    listeners = tuple(listener.edited(token_map=token_map) for listener in carried.painter.listeners)
+    return Carried(carried.painter.hearing(listeners), (token_map,) * len(listeners), carried.notices)
+
+
+def _solved(carried: Carried, own: Sequence[bool], solved: Callable[[Listener], TokenMap]) -> Carried:
+    """CCUP ``solved`` for each text encoder, and where the denoiser reads its pooled state too, for that."""
+    painter, notices = carried.painter, list(carried.notices)
+    listeners, maps = [], []
+    for position, listener in enumerate(painter.listeners):
+        maps.append(solved(listener))
+        edited = listener.edited(token_map=maps[-1])
+        if painter.reads_pooled(position):
+            pooled = solved(replace(listener, layer=None))
+            edited = replace(replace(edited, layer=None).edited(token_map=pooled), layer=listener.layer)
+        listeners.append(edited)
+        if not own[position]:
+            notices.append(
+                f"CCUP was solved anew for {painter.known.clips[position]}, the text encoder of “{painter.name}”."
+            )
     return Carried(painter.hearing(tuple(listeners)), tuple(maps), tuple(notices))
 
 

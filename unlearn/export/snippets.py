@@ -13,6 +13,12 @@ from unlearn.export.edit_file import Erasure
 from unlearn.export.open_clip_folder import HUB
 
 EXAMPLES = ASSETS.parent / "examples"
+#: What ``save_erasure`` writes, in words.
+PARTS = {
+    "edit": "the edit alone",
+    "open_clip": "the whole model in open_clip",
+    "transformers": "the whole model in transformers",
+}
 
 
 def snippet(example: str, **constants: Any) -> str:
@@ -32,14 +38,18 @@ def snippet(example: str, **constants: Any) -> str:
 
 def snippets_of(folder: Path, erasure: Erasure, model: str, formats: Sequence[str]) -> dict[str, str]:
     """How to use each thing that ``save_erasure`` put in ``folder``, an ``erasure`` of the model called ``model``."""
+    written = [part for part in PARTS if part == "edit" or part in formats]
+    return {PARTS[part]: snippet_of(part, folder, erasure, model) for part in written}
+
+
+def snippet_of(part: str, folder: Path, erasure: Erasure, model: str) -> str:
+    """How to use one of :data:`PARTS`."""
     labels = list(dict.fromkeys([*erasure.selection.forget_names[:3], "dog", "pizza"]))
-    found = {"the edit alone": _of_edit(erasure.method, model, str(folder / "edit.safetensors"), labels)}
-    if "open_clip" in formats:
-        found["the whole model in open_clip"] = snippet("open_clip_model", FOLDER=str(folder), LABELS=labels)
-    if "transformers" in formats:
-        path = str(folder / "transformers")
-        found["the whole model in transformers"] = snippet("transformers_clip", FOLDER=path, LABELS=labels)
-    return found
+    if part == "open_clip":
+        return snippet("open_clip_model", FOLDER=str(folder), LABELS=labels)
+    if part == "transformers":
+        return snippet("transformers_clip", FOLDER=str(folder / "transformers"), LABELS=labels)
+    return _of_edit(erasure.method, model, str(folder / "edit.safetensors"), labels)
 
 
 def _of_edit(method: str, model: str, edit: str, labels: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from unlearn.evaluation.as_json import zero_shot_metrics
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.export.edit_file import Erasure, record_of
 from unlearn.export.saved import EDIT, RECORD, save_erasure
-from unlearn.export.snippets import snippet, snippets_of
+from unlearn.export.snippets import snippet, snippet_of
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.ui import trade_offs
 from unlearn.ui.downloads import zipped
@@ -28,15 +28,7 @@ if TYPE_CHECKING:
     from unlearn.report.measured import DrawnPair
 
 REPORT, ATTENTION = "report", "cross_attention"
-#: What can be made, and how it is called on screen.
-KINDS = {
-    "edit": "The edit alone",
-    "open_clip": "Whole model, open_clip",
-    "transformers": "Whole model, transformers",
-    ATTENTION: "For diffusers",
-    REPORT: "Report",
-    "record": "Record",
-}
+NOT_IN_A_DENOISER = "CLIPErase changes the text encoder, not the denoiser: take the whole model, or erase with CCUP."
 
 
 @dataclass(frozen=True)
@@ -48,48 +40,59 @@ class Export:
     code: str
 
 
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """What a file is to be made of: an edit of the visitor's, and the model that it is of."""
+
+    services: Services
+    visitor: Visitor
+    encoder: OpenClipEncoder
+    erasure: Erasure
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file: its name on screen, how it is written to a folder, and the code that uses it."""
+
+    name: str
+    write: Callable[[Wanted, Path], Path]
+    code: Callable[[Wanted], str]
+    whole_model: bool = False
+
+
 def make_export(services: Services, visitor: Visitor, kind: str, variant: str = "") -> Export:
     """Make the file ``kind``, one of :data:`KINDS`.
 
     Args:
-        variant: whose edit, a key of :func:`edits_of`; "" is all that is in force.
+        variant: whose edit, a key of :func:`edits_of`; "" is all that is in force, as a report always is.
 
     Raises:
         ConceptError, ParameterError: nothing is erased, or there is no such file or edit.
         ModelError: the model cannot be written in this form.
         JobError: there is no room on disk.
     """
-    require_choice("file", kind, tuple(KINDS))
-    session = visitor.session
-    encoder = exportable(services, session)
-    edits = edits_of(services, session)
-    if kind == ATTENTION and CCUP in edits:
-        variant = CCUP
-    erasure = edits[require_choice("edit", variant or next(iter(edits)), tuple(edits))]
-    title = f"{KINDS[kind]}: {', '.join(erasure.selection.forget_names[:4])} erased by {MADE_BY[erasure.method]}"
-    code = ""
-
-    def write(folder: Path) -> Path:
-        nonlocal code
-        if kind == REPORT:
-            return _write_report(services, visitor, folder)
-        if kind == ATTENTION:
-            path, code = _write_attention(services, session, encoder, folder)
-            return path
-        out = folder / "erased"
-        formats = (kind,) if kind in ("open_clip", "transformers") else ()
-        save_erasure(out, encoder, erasure, **_facts(services, session, erasure), formats=formats)
-        codes = list(snippets_of(Path("erased"), erasure, encoder.name, formats).values())
-        if formats:
-            code = codes[-1]
-            return zipped(out, folder / f"erased-{kind}.zip")
-        code = codes[0].replace('"erased/', '"') if kind == "edit" else snippet("check_hashes", FOLDER="erased")
-        return out / (EDIT if kind == "edit" else RECORD)
-
+    made = KINDS[require_choice("file", kind, tuple(KINDS))]
+    encoder = exportable(services, visitor.session)
+    erasure = _chosen(edits_of(services, visitor.session), kind, variant)
+    wanted = Wanted(services, visitor, encoder, erasure)
     weights = sum(parameter.numel() for parameter in encoder.model.parameters()) * 4
     # While it is moved into the archive, a file may be there twice.
-    expected = 2 * weights if kind in ("open_clip", "transformers") else 0
-    return Export(services.downloads.make(visitor.key, expected, write), title, code)
+    expected = 2 * weights if made.whole_model else 0
+    path = services.downloads.make(visitor.key, expected, lambda folder: made.write(wanted, folder))
+    erased = ", ".join(erasure.selection.forget_names[:4])
+    return Export(path, f"{made.name}: {erased} erased by {MADE_BY[erasure.method]}", made.code(wanted))
+
+
+def _chosen(edits: dict[str, Erasure], kind: str, variant: str) -> Erasure:
+    everything = next(iter(edits))
+    chosen = require_choice("edit", variant or everything, tuple(edits))
+    if kind == REPORT:
+        return edits[everything]
+    if kind != ATTENTION:
+        return edits[chosen]
+    if chosen == CLIPERASE:
+        raise ModelError(NOT_IN_A_DENOISER)
+    return edits[CCUP]
 
 
 def edits_of(services: Services, session: Session) -> dict[str, Erasure]:
@@ -122,6 +125,21 @@ def exportable(services: Services, session: Session) -> OpenClipEncoder:
     return encoder
 
 
+def _save(wanted: Wanted, folder: Path, *formats: str) -> Path:
+    out, services, session = folder / "erased", wanted.services, wanted.visitor.session
+    facts = _facts(services, session, wanted.erasure)
+    save_erasure(out, wanted.encoder, wanted.erasure, **facts, formats=formats)
+    return out
+
+
+def _whole_model(form: str) -> Callable[[Wanted, Path], Path]:
+    return lambda wanted, folder: zipped(_save(wanted, folder, form), folder / f"erased-{form}.zip")
+
+
+def _code(part: str, folder: str) -> Callable[[Wanted], str]:
+    return lambda wanted: snippet_of(part, Path(folder), wanted.erasure, wanted.encoder.name)
+
+
 def _facts(services: Services, session: Session, erasure: Erasure) -> dict[str, Any]:
     """What the record of the visitor's ``erasure`` tells beside the erasure itself."""
     # Only CLIPErase learns from pictures here; what CCUP knows is words.
@@ -147,17 +165,15 @@ def _metrics(services: Services, session: Session, erasure: Erasure) -> Mapping[
     return {"images": collection.name, **{label: zero_shot_metrics(report) for label, report in reports.items()}}
 
 
-def _write_report(services: Services, visitor: Visitor, folder: Path) -> Path:
+def _write_report(wanted: Wanted, folder: Path) -> Path:
     from unlearn.report.html import render
     from unlearn.report.measured import measure_report
 
-    session = visitor.session
-    encoder = exportable(services, session)
-    erasure = next(iter(edits_of(services, session).values()))
+    services, visitor, session = wanted.services, wanted.visitor, wanted.visitor.session
     measured = session.trade_off
     report = measure_report(
         services.variants(session),
-        [record_of(encoder, erasure, **_facts(services, session, erasure))],
+        [record_of(wanted.encoder, wanted.erasure, **_facts(services, session, wanted.erasure))],
         services.collection(session),
         services.vocabulary_of(session),
         picture=session.picture.pictures[0] if session.picture else None,
@@ -183,26 +199,50 @@ def _last_drawn(services: Services, visitor: Visitor) -> DrawnPair | None:
     return DrawnPair(pair.drawing.prompt, drawn.carried.painter.name, pair.before, pair.after)
 
 
-def _write_attention(services: Services, session: Session, encoder: OpenClipEncoder, folder: Path) -> tuple[Path, str]:
-    """Cross-attention of the pipeline that the visitor's model drives, of the embedded one otherwise."""
+def _write_attention(wanted: Wanted, folder: Path) -> Path:
     from unlearn.diffusion.carrying import carry
-    from unlearn.diffusion.pipelines import PIPELINES
     from unlearn.diffusion.records import ATTENTION as FILE
     from unlearn.diffusion.records import save_attention
 
-    if session.erasure is None:
-        raise ModelError(
-            "CLIPErase changes the text encoder, not the denoiser: take the whole model, or erase with CCUP."
-        )
-    driven = [name for name, known in PIPELINES.items() if encoder.name == known.clips[0]]
-    painter = services.painters.get(driven[0] if driven else "pocket")
+    services, session = wanted.services, wanted.visitor.session
+    painter = services.painters.get(_driven_by(wanted.encoder))
     vocabulary = services.vocabulary_of(session)
-    save_attention(folder / FILE, carry(painter, encoder, closed_form=session.erasure, vocabulary=vocabulary))
-    source = painter.known.source
-    code = snippet(
+    path = folder / FILE
+    save_attention(path, carry(painter, wanted.encoder, closed_form=session.erasure, vocabulary=vocabulary))
+    return path
+
+
+def _attention_code(wanted: Wanted) -> str:
+    from unlearn.diffusion.pipelines import PIPELINES
+    from unlearn.diffusion.records import ATTENTION as FILE
+
+    source = PIPELINES[_driven_by(wanted.encoder)].source
+    return snippet(
         "diffusers_pipeline",
         PIPELINE=str(Path(source).relative_to(ASSETS.parent)) if Path(source).is_dir() else source,
         ATTENTION=FILE,
-        PROMPT=f"a {session.erased[0]}",
+        PROMPT=f"a {wanted.erasure.selection.forget_names[0]}",
     )
-    return folder / FILE, code
+
+
+def _driven_by(encoder: OpenClipEncoder) -> str:
+    """The pipeline that the visitor's model drives, the embedded one if it drives none."""
+    from unlearn.diffusion.pipelines import PIPELINES
+
+    return next((name for name, known in PIPELINES.items() if encoder.name == known.clips[0]), "pocket")
+
+
+KINDS = {
+    "edit": Kind("The edit alone", lambda wanted, folder: _save(wanted, folder) / EDIT, _code("edit", "")),
+    "open_clip": Kind("Whole model, open_clip", _whole_model("open_clip"), _code("open_clip", "erased"), True),
+    "transformers": Kind(
+        "Whole model, transformers", _whole_model("transformers"), _code("transformers", "erased"), True
+    ),
+    ATTENTION: Kind("For diffusers", _write_attention, _attention_code),
+    REPORT: Kind("Report", _write_report, lambda wanted: ""),
+    "record": Kind(
+        "Record",
+        lambda wanted, folder: _save(wanted, folder) / RECORD,
+        lambda wanted: snippet("check_hashes", FOLDER="erased"),
+    ),
+}
