@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from unlearn.comparison import Outcome
+from unlearn.erasers.methods import METHODS
 from unlearn.evaluation.interference import Interference
 from unlearn.plots.bars import label_bars, own_similarity_bars
 from unlearn.plots.matrices import interference_matrix, similarity_matrix
 from unlearn.plots.methods import method_scatter
-from unlearn.plots.style import marked
+from unlearn.plots.style import COLOURS, marked
 from unlearn.plots.trade_off import DASHES, count_curves, strength_curves
 from unlearn.trade_off import TradeOffPoint
+from unlearn.variants import BOTH, CCUP
 
 PROBABILITIES = {"Original": {"cat": 0.9, "<b>dog</b>": 0.1}, "CCUP": {"cat": 0.02, "<b>dog</b>": 0.98}}
 POINTS = [
@@ -89,9 +91,16 @@ def test_interference_shows_who_loses_and_leaves_the_unknown_blank():
     assert drawn["customdata"][0][1] == ["cat", "dog"]
 
 
+def test_a_method_has_the_colour_of_what_it_makes():
+    outcomes = [Outcome(method.label, method.variant, 0.0, 0.5, 0.5, 9) for method in METHODS.values()]
+    colours = dict(zip(METHODS, method_scatter(outcomes).data[0].marker.color, strict=True))
+    assert colours["ccup"] == COLOURS[CCUP]
+    assert colours["stacked"] == COLOURS[BOTH] != colours["cliperase"]
+
+
 def test_methods_that_end_close_together_share_the_place_of_their_numbers():
     ends = [(1.0, 0.80), (0.0, 0.79), (0.02, 0.795), (0.0, 0.1), (0.9, 0.80)]
-    outcomes = [Outcome(f"method {n}", *end, seconds=0.5, parameters=9) for n, end in enumerate(ends, start=1)]
+    outcomes = [Outcome(f"method {n}", "CCUP", *end, seconds=0.5, parameters=9) for n, end in enumerate(ends, start=1)]
     figure = method_scatter(outcomes)
     assert list(zip(figure.data[0].x, figure.data[0].y, strict=True)) == ends
     numbers = [number for note in figure.layout.annotations for number in note.text.split(", ")]

@@ -17,6 +17,7 @@ class Outcome:
     """One method: top-1 on pictures of the erased concepts and on all others, seconds to fit, numbers changed."""
 
     label: str
+    variant: str
     forget: float
     retain: float
     seconds: float
@@ -59,7 +60,8 @@ def compare(task: methods.Task, names: Sequence[str]) -> Generator[Comparing, No
         state = task.encoder.model.state_dict()
         changed = erasure.changed_weights(task.encoder).items()
         parameters = sum(int((tensor != state[key].cpu().float()).sum()) for key, tensor in changed)
-        outcomes.append(Outcome(method.label, report.forget.top1, report.retain.top1, seconds, parameters))
+        accuracy = report.forget.top1, report.retain.top1
+        outcomes.append(Outcome(method.label, method.variant, *accuracy, seconds, parameters))
     return tuple(outcomes)
 
 

@@ -15,6 +15,7 @@ from unlearn.erasers import ccup
 from unlearn.erasers.methods import Method, Task
 from unlearn.erasers.paired import CHOSEN, Constants
 from unlearn.finetuning.sources import BUNDLED
+from unlearn.variants import CCUP
 
 #: Concepts erased at once, and how many such sets; drawn with a seed that is far from the other benchmarks'.
 PLAN = {1: 20, 5: 5, 20: 4, 100: 2}
@@ -72,4 +73,4 @@ def _method(label: str, constants: Constants, settings: dict[str, Any]) -> Metho
         given = ccup.Settings(**settings)
         return ccup.erase(task.encoder, task.selection, given, vocabulary=task.vocabulary, constants=constants)
 
-    return Method(label, fit)
+    return Method(label, CCUP, fit)

@@ -11,6 +11,7 @@ from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers import baselines, ccup, cliperase, stacked
 from unlearn.errors import require_choice
 from unlearn.gallery import Gallery
+from unlearn.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
 
 if TYPE_CHECKING:
     from unlearn.export.edit_file import Erasure
@@ -41,9 +42,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Method:
-    """A method by its name on screen; ``fit`` reports as it goes and returns the erasure."""
+    """A method by its name on screen; ``fit`` reports as it goes and returns an erasure that makes a ``variant``."""
 
     label: str
+    variant: str
     fit: Callable[[Task], Fitting]
     #: Whether it trains for a minute or two; the others are there at once.
     trains: bool = False
@@ -105,17 +107,21 @@ def _stacked(task: Task) -> Fitting:
 
 
 METHODS = {
-    "none": Method("No edit", _baseline("none")),
-    "random": Method("Random directions", _baseline("random")),
-    "nullspace": Method("CCUP, nullspace (paper)", _ccup(mode="nullspace")),
-    "consistent": Method("CCUP, consistent (paper)", _ccup(mode="consistent")),
-    "ccup": Method("CCUP, paired (default)", _ccup()),
-    "leace": Method("LEACE", _baseline("leace")),
+    "none": Method("No edit", ORIGINAL, _baseline("none")),
+    "random": Method("Random directions", BASELINE, _baseline("random")),
+    "nullspace": Method("CCUP, nullspace (paper)", CCUP, _ccup(mode="nullspace")),
+    "consistent": Method("CCUP, consistent (paper)", CCUP, _ccup(mode="consistent")),
+    "ccup": Method("CCUP, paired (default)", CCUP, _ccup()),
+    "leace": Method("LEACE", BASELINE, _baseline("leace")),
     "forgetting_only": Method(
-        "CLIPErase, forgetting alone", _cliperase(retention_weight=0.0, consistency_weight=0.0), trains=True
+        "CLIPErase, forgetting alone", CLIPERASE, _cliperase(retention_weight=0.0, consistency_weight=0.0), trains=True
     ),
-    "without_consistency": Method("CLIPErase, no consistency", _cliperase(consistency_weight=0.0), trains=True),
-    "gradient_ascent": Method("CLIPErase, gradient ascent", _cliperase(forgetting="gradient_ascent"), trains=True),
-    "cliperase": Method("CLIPErase (paper)", _cliperase(), trains=True),
-    "stacked": Method("CLIPErase + CCUP", _stacked, trains=True),
+    "without_consistency": Method(
+        "CLIPErase, no consistency", CLIPERASE, _cliperase(consistency_weight=0.0), trains=True
+    ),
+    "gradient_ascent": Method(
+        "CLIPErase, gradient ascent", CLIPERASE, _cliperase(forgetting="gradient_ascent"), trains=True
+    ),
+    "cliperase": Method("CLIPErase (paper)", CLIPERASE, _cliperase(), trains=True),
+    "stacked": Method("CLIPErase + CCUP", BOTH, _stacked, trains=True),
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from unlearn.plots.style import COLOURS, INK, styled
+from unlearn.plots.style import COLOURS, styled
 
 if TYPE_CHECKING:
     from unlearn.comparison import Outcome
@@ -25,7 +25,7 @@ def method_scatter(outcomes: Sequence[Outcome]) -> go.Figure:
         y=retained,
         mode="markers",
         customdata=[[outcome.label, outcome.duration, f"{outcome.parameters:,}"] for outcome in outcomes],
-        marker={"size": 11, "color": [_method_colour(outcome.label) for outcome in outcomes]},
+        marker={"size": 11, "color": [COLOURS[outcome.variant] for outcome in outcomes]},
         hovertemplate="%{customdata[0]}<br>erased %{x:.0%}, others %{y:.1%}<br>%{customdata[1]}, %{customdata[2]} "
         "weights changed<extra></extra>",
         showlegend=False,
@@ -60,7 +60,3 @@ def _close_together(outcomes: Sequence[Outcome], apart: float) -> list[list[int]
         else:
             groups.append([number])
     return groups
-
-
-def _method_colour(label: str) -> str:
-    return next((colour for name, colour in COLOURS.items() if label.startswith(name)), INK)
