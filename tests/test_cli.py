@@ -80,7 +80,7 @@ def test_evaluate_prints_fractions_as_json(erased, folder, capsys):
     assert after["forget"]["top1"] < before["top1"]
     assert after["retain"]["top1"] >= 0.5
     assert all(0 <= value <= 1 for value in after["per_class"].values())
-    assert 0 <= after["recall"]["text_to_image"]["retain"]["1"] <= 1
+    assert 0 <= after["recall"]["text_to_image"]["retain"]["recall@1"] <= 1
 
 
 def test_forget_of_evaluate_overrides_the_erasures(folder, capsys):

@@ -103,6 +103,16 @@ class Selection:
     def forget_names(self) -> tuple[str, ...]:
         return tuple(concept.name for concept in self.forget)
 
+    def retained_of(self, vocabulary: Vocabulary) -> tuple[tuple[str, ...], list[int]]:
+        """The retain set as names to work on once, and the positions of those to take out again.
+
+        "The vocabulary less a few" is worked on whole, whatever is erased, so that the work is shared.
+        """
+        kept = set(self.retain)
+        removed = [i for i, name in enumerate(vocabulary.names) if name not in kept]
+        rest_of_vocabulary = len(removed) + len(kept) == len(vocabulary.names) and len(removed) < len(kept)
+        return (vocabulary.names, removed) if rest_of_vocabulary else (self.retain, [])
+
 
 def parse_names(names: str | Iterable[str], *, what: str = "concept", most: int = MAX_CONCEPTS) -> tuple[str, ...]:
     """Clean a list of names: one string (commas or lines separate), or several. Duplicates are dropped.

@@ -15,6 +15,7 @@ from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.gallery import Gallery
 
 STRENGTHS = tuple(i / 10 for i in range(11))
+COUNTS = (1, 2, 5, 10, 20, 50, 100)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def sweep_count(
     settings: ccup.Settings,
     *,
     vocabulary: Vocabulary,
-    counts: Sequence[int] = (1, 2, 5, 10, 20, 50, 100),
+    counts: Sequence[int] = COUNTS,
     seed: int = 0,
 ) -> Iterator[TradeOffPoint]:
     """Measure growing forget sets in every mode: the visitor's concepts first, then others drawn with ``seed``."""

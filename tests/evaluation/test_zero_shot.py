@@ -10,7 +10,14 @@ from PIL import Image
 from torch.nn import functional as F
 
 from unlearn.encoders import class_embeddings, similarity, unit_or_zero
-from unlearn.evaluation.zero_shot import accuracy_of, classify, evaluate_zero_shot, ranks_among_few, true_label_ranks
+from unlearn.evaluation.zero_shot import (
+    accuracy_of,
+    classify,
+    evaluate_zero_shot,
+    most_telling,
+    ranks_among_few,
+    true_label_ranks,
+)
 from unlearn.gallery import Gallery, Picture
 
 
@@ -88,3 +95,10 @@ def test_embedded_model_knows_its_gallery(pocket, gallery, vocabulary):
     # Far below what the model card states, far above chance (0.2 %): this fails when weights or words are mixed up.
     assert report.overall.top1 > 0.6
     assert report.overall.top5 > 0.75
+
+
+def test_the_most_telling_labels_are_the_leaders_of_all_and_what_is_asked_for():
+    before = {"cat": 0.5, "dog": 0.3, "car": 0.1, "pizza": 0.06, "rose": 0.04}
+    after = {"cat": 0.0, "dog": 0.1, "car": 0.2, "pizza": 0.3, "rose": 0.4}
+    assert most_telling({"Original": before, "CCUP": after}, ["car", "unicorn"], 4) == ["cat", "dog", "car", "rose"]
+    assert most_telling({"Original": before}, [], 9) == list(before), "no more than there are"

@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from unlearn.missing import or_none
+
 Pictures = tuple[Image.Image, ...]
 
 #: Share of what an attack had above chance before the edit; where more than this is left after it, the concept leaks.
@@ -133,21 +135,20 @@ class Finding:
 
     def record(self) -> dict[str, Any]:
         """The finding as JSON, without pictures; what was not measured is null."""
-        numbers = {name: _or_null(getattr(self, name)) for name in RECORDED}
-        return numbers | {
-            "verdict": str(self.verdict),
-            "interval": [_or_null(bound) for bound in self.interval],
-            "rows": [{name: _or_null(value) for name, value in vars(row).items()} for row in self.rows],
-            "curves": {curve.name: curve.points for curve in self.curves},
-        }
+        record: dict[str, Any] = or_none(
+            {name: getattr(self, name) for name in RECORDED}
+            | {
+                "verdict": str(self.verdict),
+                "interval": self.interval,
+                "rows": [vars(row) for row in self.rows],
+                "curves": {curve.name: curve.points for curve in self.curves},
+            }
+        )
+        return record
 
 
 #: What a record keeps of a finding as it is.
 RECORDED = ("group", "name", "measure", "before", "after", "chance", "left", "control", "control_name", "n", "meaning")
-
-
-def _or_null(value: Any) -> Any:
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:

@@ -151,17 +151,11 @@ def _forget_rows(listener: Listener, concepts: Sequence[Concept], anchor: str) -
 
 
 def _retain_moment(listener: Listener, selection: Selection, vocabulary: Vocabulary) -> Tensor:
-    """Mean outer product of the retained states, (width, width); for "all but a few" the vocabulary's is reused."""
-    kept = set(selection.retain)
-    removed = [name for name in vocabulary.names if name not in kept]
-    if len(removed) + len(kept) == len(vocabulary.names) and len(removed) < len(kept):
-        total, count = _moments.get(
-            listener.text_encoder, (vocabulary.names, listener.layer), lambda: _moment(listener, vocabulary.names)
-        )
-        less, fewer = _moment(listener, removed)
-        return (total - less) / (count - fewer)
-    total, count = _moment(listener, selection.retain)
-    return total / count
+    """Mean outer product of the retained states, (width, width)."""
+    names, removed = selection.retained_of(vocabulary)
+    total, count = _moments.get(listener.text_encoder, (names, listener.layer), lambda: _moment(listener, names))
+    less, fewer = _moment(listener, [names[i] for i in removed])
+    return (total - less) / (count - fewer)
 
 
 def _moment(listener: Listener, names: Sequence[str]) -> tuple[Tensor, int]:

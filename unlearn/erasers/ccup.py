@@ -193,7 +193,7 @@ def forget_texts(
 
 def _factor(encoder: TextImageEncoder, selection: Selection, mu: float, vocabulary: Vocabulary) -> RetainFactor:
     """The retain set factored for the paper's form."""
-    names, removed = _retained(selection, vocabulary)
+    names, removed = selection.retained_of(vocabulary)
     texts = class_embeddings(encoder, names, vocabulary.templates).T
     factor = _factors.get(encoder, (names, vocabulary.templates, mu), lambda: RetainFactor.fit(texts, mu))
     return factor.without(texts[:, removed])
@@ -203,15 +203,7 @@ def _around(
     encoder: TextImageEncoder, selection: Selection, mu: float, vocabulary: Vocabulary, constants: paired.Constants
 ) -> paired.Surroundings:
     """The retain set factored for the paired form."""
-    names, removed = _retained(selection, vocabulary)
+    names, removed = selection.retained_of(vocabulary)
     texts = class_embeddings(encoder, names, vocabulary.templates).T
     key = (names, vocabulary.templates, mu, constants)
     return _surroundings.get(encoder, key, lambda: paired.Surroundings.fit(texts, mu, constants)).without(removed)
-
-
-def _retained(selection: Selection, vocabulary: Vocabulary) -> tuple[tuple[str, ...], list[int]]:
-    """The names to factor, and the positions to take out again: "the vocabulary less a few" shares one factor."""
-    kept = set(selection.retain)
-    removed = [i for i, name in enumerate(vocabulary.names) if name not in kept]
-    rest_of_vocabulary = len(removed) + len(kept) == len(vocabulary.names) and len(removed) < len(kept)
-    return (vocabulary.names, removed) if rest_of_vocabulary else (selection.retain, [])

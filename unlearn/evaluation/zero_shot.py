@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,6 +33,23 @@ def label_probabilities(
     """
     scores = similarity(features, class_embeddings(encoder, labels, templates))
     return (encoder.logit_scale * scores).softmax(dim=-1)
+
+
+def most_telling(probabilities: Mapping[str, Mapping[str, float]], first: Sequence[str], most: int) -> list[str]:
+    """Labels worth a bar, ``most`` of them: ``first`` and the leaders of every model, most probable in the first model
+    first.
+
+    Args:
+        probabilities: of the same labels for every model, the original first.
+        first: labels that are shown in any case, where they were offered.
+        most: how many.
+    """
+    original = next(iter(probabilities.values()))
+    each = most // len(probabilities)
+    leaders = [label for p in probabilities.values() for label in sorted(p, key=p.__getitem__, reverse=True)[:each]]
+    wanted = [label for label in first if label in original]
+    others = sorted(original, key=original.__getitem__, reverse=True)
+    return sorted(list(dict.fromkeys([*wanted, *leaders, *others]))[:most], key=original.__getitem__, reverse=True)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from unlearn.concepts import prompts
-from unlearn.encoders import similarity
+from unlearn.evaluation.zero_shot import true_label_ranks
 from unlearn.finetuning.prepared import CHUNK, Frozen, Prepared
 from unlearn.gallery import Gallery
 
@@ -53,7 +53,7 @@ class Probe:
                     for tokens in torch.split(self._texts.inputs, 8 * CHUNK)
                 ]
             )
-        hits = (similarity(images, classes).argmax(dim=1) == self._targets).float()
+        hits = (true_label_ranks(images, classes, self._targets) < 1).float()
         # The mean of nothing is NaN.
         return hits[: self._num_forget].mean().item(), hits[self._num_forget :].mean().item()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Collection
 
 import plotly.graph_objects as go
@@ -54,8 +53,3 @@ def marked(label: str, erased: Collection[str], *, longest: int = 18) -> str:
     if label.casefold() in {name.casefold() for name in erased}:
         return f"<span style='color:{ERASED_COLOUR}'>✕ {text}</span>"
     return text
-
-
-def or_gap(value: float) -> float | None:
-    """``value``, or for NaN what Plotly leaves blank."""
-    return None if math.isnan(value) else value

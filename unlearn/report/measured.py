@@ -13,7 +13,7 @@ from unlearn.evaluation.intervals import Change, Interval
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
 from unlearn.evaluation.quality import Quality, evaluate_edit
 from unlearn.evaluation.retrieval import find_pictures
-from unlearn.evaluation.zero_shot import classify
+from unlearn.evaluation.zero_shot import classify, most_telling
 from unlearn.export.record import Record
 from unlearn.gallery import Gallery, Picture
 from unlearn.trade_off import TradeOffPoint
@@ -129,10 +129,8 @@ def look_at(
     seen = {
         name: classify(encoder, image, vocabulary.names, vocabulary.templates) for name, encoder in variants.items()
     }
-    leaders = [label for probabilities in seen.values() for label in list(probabilities)[: BARS // len(seen)]]
-    own = [picture.concept] if picture.concept in vocabulary.names else list(erased[:1])
-    labels = [label for label in dict.fromkeys([*own, *leaders]) if label in seen[ORIGINAL]][:BARS]
-    labels.sort(key=lambda label: -seen[ORIGINAL][label])
+    own = [picture.concept] if picture.concept in vocabulary.names else erased[:1]
+    labels = most_telling(seen, own, BARS)
     title = picture.concept or "the chosen picture"
     return Look(image, title, {name: {label: p[label] for label in labels} for name, p in seen.items()})
 

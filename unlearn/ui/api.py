@@ -16,7 +16,6 @@ from unlearn.ui.loading import Provider
 from unlearn.ui.session import SEARCH_GALLERY, ErasureRequest, Session, Visitor
 
 if TYPE_CHECKING:
-    from unlearn.evaluation.retrieval import RetrievalReport
     from unlearn.gallery import Picture
 
 TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
@@ -124,6 +123,7 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
             By variant, what was found with its cosine, pictures of an index by their file in it, why a variant found
             none ("unanswered"), and recall@1, 5, 10 on erased and on other concepts.
         """
+        from unlearn.evaluation.as_json import retrieval_metrics
         from unlearn.ui.searches import find_pictures
 
         erase_first(services, visitor, forget)
@@ -138,7 +138,7 @@ def register_endpoints(services: Provider, visitor: gr.State) -> None:
             },
             "unanswered": {variant: answer.unanswered for variant, answer in found.items() if answer.unanswered},
             "captions": {variant: [asdict(hit) for hit in hits] for variant, hits in captions.items()},
-            "recall": {variant: _recall(report) for variant, report in services().recall(session).items()},
+            "recall": {variant: retrieval_metrics(report) for variant, report in services().recall(session).items()},
         }
 
     def trade_off(visitor: Visitor, forget: Sequence[str] = ()) -> dict[str, Any]:
@@ -215,17 +215,6 @@ def endpoint(handler: Any, inputs: list[Any], **options: Any) -> None:
         **UNDECODED,
         **options,
     )
-
-
-def _recall(report: RetrievalReport) -> dict[str, dict[str, dict[str, float]]]:
-    """JSON wants words for keys."""
-    return {
-        direction: {
-            part: {f"recall@{k}": share for k, share in recall.at.items()} | {"n": recall.n}
-            for part, recall in getattr(report, direction).items()
-        }
-        for direction in ("text_to_image", "image_to_text")
-    }
 
 
 def _named(picture: Picture) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.components.api_component import Api
 
+from unlearn.missing import or_none
 from unlearn.pictures import data_uri
 from unlearn.ui.api import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, erase_first, erased_first
 from unlearn.ui.api_audit import audit_endpoint
@@ -152,9 +152,8 @@ def _run_report(status: RunStatus | None) -> dict[str, Any]:
     """A run's state for a program: numbers that are not there are null."""
     if status is None:
         return {"state": "none"}
-    last = asdict(status.progress[-1]) if status.progress else {}
-    numbers = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in last.items()}
-    return {"state": str(status.state), "place": status.place, "message": status.message, **numbers}
+    last = or_none(asdict(status.progress[-1])) if status.progress else {}
+    return {"state": str(status.state), "place": status.place, "message": status.message, **last}
 
 
 def _drawing_report(status: DrawStatus | None) -> dict[str, Any]:

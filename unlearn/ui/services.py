@@ -14,7 +14,7 @@ from unlearn.erasers import ccup, stacked
 from unlearn.errors import ConceptError, require_choice
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, find_captions
-from unlearn.evaluation.zero_shot import evaluate_zero_shot, label_probabilities
+from unlearn.evaluation.zero_shot import evaluate_zero_shot, label_probabilities, most_telling
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
 from unlearn.index.search import PictureIndex
@@ -184,7 +184,7 @@ class Services:
         for variant, encoder in self.variants(session).items():
             row = label_probabilities(encoder, image_features(encoder, picture), offered, vocabulary.templates)[0]
             probabilities[variant] = dict(zip(offered, row.tolist(), strict=True))
-        shown = _most_telling(probabilities, session.erased)
+        shown = most_telling(probabilities, [label for label in session.erased if label in offered][:2], CHART_LABELS)
         return LabelView({v: {label: p[label] for label in shown} for v, p in probabilities.items()}, len(offered))
 
     def clearest_picture(self, session: Session, concept: str) -> Picture:
@@ -274,14 +274,3 @@ def _chosen(session: Session) -> Gallery:
     if session.picture is None:
         raise ConceptError("No picture is chosen; upload one or pick one of the gallery.")
     return session.picture
-
-
-def _most_telling(probabilities: dict[str, dict[str, float]], erased: Sequence[str]) -> list[str]:
-    """Labels worth a bar: the leaders of every variant and the erased ones, most probable in the original first."""
-    original = next(iter(probabilities.values()))
-    each = CHART_LABELS // len(probabilities)
-    leaders = [label for p in probabilities.values() for label in sorted(p, key=p.__getitem__, reverse=True)[:each]]
-    gone = [label for label in erased if label in original][:2]
-    others = sorted(original, key=original.__getitem__, reverse=True)
-    chosen = list(dict.fromkeys([*gone, *leaders, *others]))[:CHART_LABELS]
-    return sorted(chosen, key=original.__getitem__, reverse=True)

@@ -12,12 +12,10 @@ from unlearn.erasers import ccup
 from unlearn.errors import ConceptError
 from unlearn.evaluation.interference import Interference, measure_interference
 from unlearn.gallery import image_features
-from unlearn.trade_off import STRENGTHS, TradeOffPoint, image_text_similarity, sweep_count, sweep_strength
+from unlearn.trade_off import COUNTS, STRENGTHS, TradeOffPoint, image_text_similarity, sweep_count, sweep_strength
 from unlearn.ui.results import Geometry, TradeOff
 from unlearn.ui.services import AT_RISK, Services
 from unlearn.ui.session import NOTHING_ERASED, Session
-
-ERASED_COUNTS = (1, 2, 5, 10, 20, 50, 100)
 
 
 def measure(services: Services, session: Session, watch: Callable[[int, int], None] | None = None) -> TradeOff:
@@ -35,7 +33,7 @@ def measure(services: Services, session: Session, watch: Callable[[int, int], No
         return cast(TradeOff, session.trade_off)
     vocabulary = services.vocabulary_of(session)
     sweep = (services.encoder_of(session), collection, erasure.selection, erasure.settings)
-    counts = [count for count in ERASED_COUNTS if count < len(vocabulary.names)]
+    counts = [count for count in COUNTS if count < len(vocabulary.names)]
     total = len(ccup.MODES) * (len(STRENGTHS) + len(counts))
 
     def counted(points: Iterator[TradeOffPoint], before: int) -> tuple[TradeOffPoint, ...]:

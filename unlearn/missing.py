@@ -1,0 +1,15 @@
+"""Numbers that are not there: NaN in here, null to programs, a gap in a chart."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+def or_none(value: Any) -> Any:
+    """``value``, or None for NaN; whatever dictionaries and sequences hold in the same way, keys as text."""
+    if isinstance(value, dict):
+        return {str(key): or_none(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [or_none(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
