@@ -20,7 +20,7 @@ from unlearn.cli import build_parser, main
 from unlearn.concepts import Vocabulary, load_vocabulary, select
 from unlearn.config import ASSETS
 from unlearn.erasers import ccup, cliperase
-from unlearn.evaluation.intervals import change
+from unlearn.evaluation.intervals import Compared
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
 from unlearn.loading import load_clip
@@ -85,12 +85,12 @@ def test_nothing_is_loaded_from_elsewhere_and_no_word_becomes_markup(report: Rep
 
 def test_the_numbers_are_those_measured(report: Report):
     first = report.measures[0]
-    assert first.changes[CCUP] == change(torch.ones(2), torch.zeros(2))
+    assert first.changes[CCUP] == Compared(torch.ones(2).bool(), torch.zeros(2).bool()).change()
     assert first.before.n == 2
     cells = (
-        "100.0<small>100.0 to 100.0</small>",
-        "0.0<small>0.0 to 0.0</small>",
-        "−100.0<small>−100.0 to −100.0</small>",
+        "100.0<small>34.2 to 100.0</small>",
+        "0.0<small>0.0 to 65.8</small>",
+        "−100.0<small>−100.0 to −6.9</small>",
     )
     assert "".join(f"<td>{cell}</td>" for cell in cells) + "<td>2</td>" in render(report)
     assert report.looks[0].title == "cat"

@@ -1,3 +1,5 @@
+"""Intervals: against published numbers and the textbook's bootstrap, and as wide as little evidence asks for."""
+
 from __future__ import annotations
 
 import math
@@ -6,8 +8,10 @@ from statistics import fmean
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from unlearn.evaluation.intervals import bootstrap, change
+from unlearn.evaluation.intervals import FEWEST, Compared, bootstrap, share, share_difference, wilson
 
 
 def by_hand(values: list[float], resamples: int = 2000) -> tuple[float, float]:
@@ -17,11 +21,56 @@ def by_hand(values: list[float], resamples: int = 2000) -> tuple[float, float]:
     return means[int(0.025 * resamples)], means[int(0.975 * resamples) - 1]
 
 
-def test_the_interval_is_the_textbooks():
-    values = [float(v) for v in torch.rand(60, generator=torch.Generator().manual_seed(0)) < 0.3]
+def hits(*counts: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Before and after, of how many were hit both times, only before, only after, and never."""
+    pairs = [(True, True), (True, False), (False, True), (False, False)]
+    rows = [pair for pair, count in zip(pairs, counts, strict=True) for _ in range(count)]
+    before, after = torch.tensor(rows, dtype=torch.bool).view(-1, 2).unbind(1)
+    return before, after
+
+
+def test_a_share_has_the_published_interval():
+    # Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3.
+    for counted, n, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)):
+        assert wilson(counted / n, n) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize("chances", [(0.6, 0.3, 0.05, 0.05), (0.05, 0.9, 0.0, 0.05), (0.9, 0.02, 0.02, 0.06)])
+def test_the_true_difference_is_inside_as_often_as_is_said(chances):
+    generator, n, trials = torch.Generator().manual_seed(0), 20, 600
+    inside = 0
+    for _ in range(trials):
+        drawn = torch.multinomial(torch.tensor(chances), n, replacement=True, generator=generator)
+        moved = share_difference(*hits(*torch.bincount(drawn, minlength=4).tolist()))
+        inside += moved.low <= chances[2] - chances[1] <= moved.high
+    assert inside / trials > 0.93
+
+
+def test_a_few_pictures_leave_much_open_even_where_all_are_alike():
+    nothing, everything = torch.zeros(2, dtype=torch.bool), torch.ones(2, dtype=torch.bool)
+    assert share(nothing).high > 0.6
+    assert share(everything).low < 0.4
+    erased = share_difference(everything, nothing)
+    assert erased.mean == -1
+    assert erased.high > -0.2
+    assert math.isnan(share(nothing[:0]).low)
+    assert math.isnan(share_difference(nothing[:0], nothing[:0]).low)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
+def test_what_was_measured_lies_inside_and_time_turned_round_is_the_mirror_image(pairs):
+    before, after = torch.tensor(pairs, dtype=torch.bool).unbind(1)
+    moved, back = share_difference(before, after), share_difference(after, before)
+    assert -1 <= moved.low <= moved.mean <= moved.high <= 1
+    assert moved.low < moved.high
+    assert (back.low, back.high) == pytest.approx((-moved.high, -moved.low))
+
+
+def test_a_mean_has_the_textbooks_bootstrap():
+    values = [float(v) for v in torch.rand(60, generator=torch.Generator().manual_seed(0))]
     found = bootstrap(torch.tensor(values))
     assert found.mean == pytest.approx(fmean(values))
-    assert (found.low, found.high) == pytest.approx(by_hand(values), abs=0.03)
+    assert (found.low, found.high) == pytest.approx(by_hand(values), abs=0.01)
 
 
 def test_the_same_seed_gives_the_same_interval_and_more_values_a_narrower_one():
@@ -31,16 +80,17 @@ def test_the_same_seed_gives_the_same_interval_and_more_values_a_narrower_one():
     assert many.high - many.low < few.high - few.low
 
 
-def test_equal_values_have_no_width_and_too_few_have_no_interval():
-    assert bootstrap(torch.ones(5)) == bootstrap(torch.ones(5))
-    assert (bootstrap(torch.ones(5)).low, bootstrap(torch.ones(5)).high) == (1.0, 1.0)
-    assert math.isnan(bootstrap(torch.ones(1)).low)
-    assert bootstrap(torch.ones(1)).mean == 1.0
+def test_of_too_few_numbers_there_is_a_mean_and_no_interval():
+    few = bootstrap(torch.rand(FEWEST - 1))
+    assert math.isnan(few.low)
+    assert not math.isnan(few.mean)
     assert math.isnan(bootstrap(torch.ones(0)).mean)
 
 
 def test_a_small_change_of_all_is_certain_although_the_values_differ():
     before = torch.rand(50, generator=torch.Generator().manual_seed(0))
-    compared = change(before, before - 0.01)
-    assert compared.difference.high < 0
-    assert compared.before.low < compared.after.mean < compared.before.high
+    compared = Compared(before, before - 0.01)
+    changed = compared.change()
+    assert changed.difference.high < 0
+    assert changed.before.low < changed.after.mean < changed.before.high
+    assert compared.means == pytest.approx((changed.before.mean, changed.after.mean))

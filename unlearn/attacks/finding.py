@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from unlearn.evaluation.intervals import wilson
 from unlearn.missing import or_none
 
 Pictures = tuple[Image.Image, ...]
@@ -21,8 +22,6 @@ Pictures = tuple[Image.Image, ...]
 LEFT = 0.5
 #: An attack whose number before the edit is not this far above chance says nothing about the edit.
 WORKED = 0.2
-#: Normal quantile of 95 % intervals.
-Z95 = 1.959964
 NAN = math.nan
 NO_EVIDENCE = "It gets hardly more out of the original model than chance, so it says nothing about the edit."
 ABSENT = "Its pictures stand out by coming late: whoever reads the order from its end finds them."
@@ -130,7 +129,11 @@ class Finding:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of ``after``."""
+        """The 95 % interval of ``after``.
+
+        An area under a curve is taken for the share of the concept's pictures that are told apart, each of them one
+        trial: wider than necessary, and honest with two of them.
+        """
         return wilson(self.after, self.n)
 
     def record(self) -> dict[str, Any]:
@@ -149,20 +152,6 @@ class Finding:
 
 #: What a record keeps of a finding as it is.
 RECORDED = ("group", "name", "measure", "before", "after", "chance", "left", "control", "control_name", "n", "meaning")
-
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval (1927) of a share of ``n`` trials.
-
-    An area under a curve is taken for the share of the concept's pictures that are told apart, each of them one trial:
-    wider than necessary, and honest with two of them, where other formulas give no width at all.
-    """
-    if n == 0 or math.isnan(share):
-        return NAN, NAN
-    squared = Z95**2 / n
-    middle = (share + squared / 2) / (1 + squared)
-    half = Z95 / (1 + squared) * math.sqrt(share * (1 - share) / n + squared / (4 * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def area(scores: Tensor, positive: Tensor) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -33,7 +32,6 @@ from unlearn.encoders import (
 )
 from unlearn.erasers.methods import METHODS, Method, Task
 from unlearn.errors import JobError
-from unlearn.evaluation.intervals import bootstrap
 from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.evaluation.quality import evaluate_edit
 from unlearn.evaluation.zero_shot import true_label_ranks
@@ -94,12 +92,13 @@ class Bench:
         quality = evaluate_edit(
             self.encoder, edited, self.data.test, forget=forget, vocabulary=self.data.vocabulary, seed=seed
         )
+        before, after = quality.recall["text_to_image"]["retain"][10].means
         measured = {
-            "forget": [quality.top1["forget"].before.mean, quality.top1["forget"].after.mean],
-            "retain": [quality.top1["retain"].before.mean, quality.top1["retain"].after.mean],
-            "among_few": quality.among_few.after.mean,
+            "forget": quality.top1["forget"].means,
+            "retain": quality.top1["retain"].means,
+            "among_few": quality.among_few.means[1],
             "harmonic_mean": quality.harmonic_mean,
-            "recall": quality.recall["text_to_image"]["retain"][10].difference.mean,
+            "recall": after - before,
             "seconds": seconds,
             "peak_mib": peak(),
             "bytes": _size(erasure),
@@ -178,7 +177,7 @@ def _table(bench: Bench, dataset: str, known: int, found: dict[str, dict[int, li
     )
     note = (
         "Left: top-1 on the erased; among 5: the same where each label has only four others beside it, chance is 20; "
-        "others: change of top-1 on all other pictures, in points, with its 95 % bootstrap interval over sets. "
+        "others: change of top-1 on all other pictures, in points, mean [lowest, highest] over the sets. "
         f"{bench.encoder.name}, {len(bench.data.test)} pictures that no method saw, "
         f"{len(bench.data.vocabulary.names)} labels offered, erased ones included; {sizes_and_counts} concepts, drawn "
         f"with seed {SEED} from the {known} that the model knows; before any edit erased, others: {before} %. "
@@ -228,10 +227,10 @@ def hurt(single: Sequence[dict[str, Any]]) -> str:
 
 def cell(runs: Sequence[dict[str, Any]]) -> str:
     """What sets of one size came to: left, left among five, and how the others moved."""
-    moved = bootstrap(torch.tensor([100 * (run["retain"][1] - run["retain"][0]) for run in runs]), seed=SEED)
-    spread = "" if math.isnan(moved.low) else f" [{moved.low:+.1f}, {moved.high:+.1f}]"
+    moved = [100 * (run["retain"][1] - run["retain"][0]) for run in runs]
+    spread = f" [{min(moved):+.1f}, {max(moved):+.1f}]" if len(moved) > 1 else ""
     left, few = (_percent(values) for values in ([r["forget"][1] for r in runs], [r["among_few"] for r in runs]))
-    return f"{left}, {few}, {moved.mean:+.1f}{spread}"
+    return f"{left}, {few}, {fmean(moved):+.1f}{spread}"
 
 
 def _percent(values: Sequence[float]) -> str:

@@ -73,7 +73,8 @@ def run(arguments: argparse.Namespace) -> None:
         if accuracy.n:
             print(f"{part}: top-1 {accuracy.top1:.1%}, top-5 {accuracy.top5:.1%} (n = {accuracy.n})")
     if quality is not None:
-        for part, change in quality.top1.items():
-            moved = change.difference
-            print(f"{part}, change of top-1: {moved.mean:+.1%} (95% interval {moved.low:+.1%} to {moved.high:+.1%})")
+        for part, compared in quality.top1.items():
+            if (moved := compared.change().difference).n:
+                sure = f"95% interval {moved.low:+.1%} to {moved.high:+.1%}"
+                print(f"{part}, change of top-1: {moved.mean:+.1%} ({sure})")
         print(f"harmonic mean of forgetting and retention: {quality.harmonic_mean:.3f}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from unlearn.evaluation.intervals import Compared
 from unlearn.evaluation.quality import Quality
 from unlearn.evaluation.retrieval import RetrievalReport
 from unlearn.evaluation.zero_shot import ZeroShotReport
@@ -34,5 +35,11 @@ def retrieval_metrics(report: RetrievalReport) -> dict[str, Any]:
 
 def edit_metrics(quality: Quality) -> dict[str, Any]:
     """The fields of :class:`Quality` and its harmonic mean; ``{"mean", "low", "high", "n"}`` for every interval."""
-    told: dict[str, Any] = or_none(asdict(quality) | {"harmonic_mean": quality.harmonic_mean})
+    told: dict[str, Any] = or_none(_with_intervals(vars(quality)) | {"harmonic_mean": quality.harmonic_mean})
     return told
+
+
+def _with_intervals(measured: Any) -> Any:
+    if isinstance(measured, Compared):
+        return asdict(measured.change())
+    return {key: _with_intervals(value) for key, value in measured.items()}

@@ -1,4 +1,4 @@
-"""What one edit does to what a model knows: everything that is measured of it, with intervals, on the same pictures."""
+"""What one edit does to what a model knows: everything that is measured of it, on the same pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unlearn.concepts import Vocabulary
 from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
-from unlearn.evaluation.intervals import Change, change
+from unlearn.evaluation.intervals import Compared
 from unlearn.evaluation.retrieval import KS, relevant_ranks, search_both_ways
 from unlearn.evaluation.zero_shot import evaluate_zero_shot, ranks_among_few
 from unlearn.gallery import Gallery, image_features
@@ -20,7 +20,7 @@ PARTS = ("forget", "retain")
 
 @dataclass(frozen=True)
 class Quality:
-    """An edit before and after, on erased concepts (``"forget"``) and on all others (``"retain"``); fractions.
+    """An edit before and after on erased concepts (``"forget"``) and on all others (``"retain"``), picture by picture.
 
     Attributes:
         top1, top5: zero-shot accuracy, all labels offered, by part.
@@ -29,17 +29,16 @@ class Quality:
         similarity: cosine of each picture with its own label's text, by part.
     """
 
-    top1: dict[str, Change]
-    top5: dict[str, Change]
-    among_few: Change
-    recall: dict[str, dict[str, dict[int, Change]]]
-    similarity: dict[str, Change]
+    top1: dict[str, Compared]
+    top5: dict[str, Compared]
+    among_few: Compared
+    recall: dict[str, dict[str, dict[int, Compared]]]
+    similarity: dict[str, Compared]
 
     @property
     def harmonic_mean(self) -> float:
         """Of forgetting and retention, see :func:`harmonic_mean`."""
-        forget, retain = self.top1["forget"], self.top1["retain"]
-        return harmonic_mean(forget.after.mean, retain.before.mean, retain.after.mean)
+        return harmonic_mean(self.top1["forget"].means[1], *self.top1["retain"].means)
 
 
 def harmonic_mean(forget: float, retain_before: float, retain: float) -> float:
@@ -65,7 +64,7 @@ def evaluate_edit(
         gallery: pictures; those of a concept that ``vocabulary`` has no label for are left out.
         forget: what was to be erased.
         vocabulary: labels offered, erased ones included.
-        seed: of the intervals, and of the labels drawn for ``among_few``.
+        seed: of the labels drawn for ``among_few``.
     """
     offered = {name.casefold() for name in vocabulary.names}
     known = offered.issuperset(name.casefold() for name in gallery.concepts)
@@ -83,17 +82,16 @@ def evaluate_edit(
     few = [_among_few(model, shown, vocabulary, forgotten, seed) for model in models]
     own = [_own_similarity(model, shown, vocabulary) for model in models]
     return Quality(
-        top1={part: _compare(ranks, 1, rows, seed) for part, rows in parts.items()},
-        top5={part: _compare(ranks, 5, rows, seed) for part, rows in parts.items()},
-        among_few=change(*few, seed=seed),
-        recall=_recall(models, shown, erased, seed),
-        similarity={part: change(own[0][rows], own[1][rows], seed=seed) for part, rows in parts.items()},
+        top1={part: _compare(ranks, 1, rows) for part, rows in parts.items()},
+        top5={part: _compare(ranks, 5, rows) for part, rows in parts.items()},
+        among_few=Compared(*few),
+        recall=_recall(models, shown, erased),
+        similarity={part: Compared(own[0][rows], own[1][rows]) for part, rows in parts.items()},
     )
 
 
-def _compare(ranks: Sequence[Tensor], k: int, rows: Tensor, seed: int) -> Change:
-    before, after = ((rank[rows] < k) for rank in ranks)
-    return change(before, after, seed=seed)
+def _compare(ranks: Sequence[Tensor], k: int, rows: Tensor) -> Compared:
+    return Compared(*(rank[rows] < k for rank in ranks))
 
 
 def _among_few(model: TextImageEncoder, shown: Gallery, vocabulary: Vocabulary, forgotten: Tensor, seed: int) -> Tensor:
@@ -109,12 +107,12 @@ def _own_similarity(model: TextImageEncoder, shown: Gallery, vocabulary: Vocabul
 
 
 def _recall(
-    models: Sequence[TextImageEncoder], shown: Gallery, erased: Collection[str], seed: int
-) -> dict[str, dict[str, dict[int, Change]]]:
+    models: Sequence[TextImageEncoder], shown: Gallery, erased: Collection[str]
+) -> dict[str, dict[str, dict[int, Compared]]]:
     searches = [search_both_ways(model, shown, forget=erased) for model in models]
-    found: dict[str, dict[str, dict[int, Change]]] = {}
+    found: dict[str, dict[str, dict[int, Compared]]] = {}
     for direction, before in searches[0].items():
         ranks = [relevant_ranks(search[direction].scores, search[direction].relevant) for search in searches]
         rows = {"forget": before.forgotten, "retain": ~before.forgotten}
-        found[direction] = {part: {k: _compare(ranks, k, rows[part], seed) for k in KS} for part in PARTS}
+        found[direction] = {part: {k: _compare(ranks, k, rows[part]) for k in KS} for part in PARTS}
     return found

@@ -91,7 +91,7 @@ def _measures(report: Report) -> str:
     return (
         f"<div class='scroll'><table class='measures'><thead>{head}</thead><tbody>{body}</tbody></table></div>"
         f"<p class='soft'>Pictures: “{escape(report.collection)}”. Every label of the vocabulary is offered, erased "
-        f"ones included. Small: {CONFIDENCE:.0%} bootstrap intervals, of a change over the same pictures in pairs.</p>"
+        f"ones included. Small: {CONFIDENCE:.0%} intervals, of a change over the same pictures in pairs.</p>"
     )
 
 

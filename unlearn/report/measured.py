@@ -9,7 +9,7 @@ from PIL import Image
 
 from unlearn.concepts import Vocabulary
 from unlearn.encoders import TextImageEncoder
-from unlearn.evaluation.intervals import Change, Interval
+from unlearn.evaluation.intervals import Change, Compared, Interval
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
 from unlearn.evaluation.quality import Quality, evaluate_edit
 from unlearn.evaluation.retrieval import find_pictures
@@ -156,8 +156,8 @@ def _measures(
         if name != ORIGINAL
     }
 
-    def measure(name: str, value: Callable[[Quality], Change]) -> Measure:
-        return Measure(name, {variant: value(quality) for variant, quality in qualities.items()})
+    def measure(name: str, value: Callable[[Quality], Compared]) -> Measure:
+        return Measure(name, {variant: value(quality).change() for variant, quality in qualities.items()})
 
     return [
         measure("Top-1 on pictures of erased concepts", lambda quality: quality.top1["forget"]),
@@ -173,5 +173,5 @@ def _measures(
     ]
 
 
-def _recall(direction: str, part: str) -> Callable[[Quality], Change]:
+def _recall(direction: str, part: str) -> Callable[[Quality], Compared]:
     return lambda quality: quality.recall[direction][part][10]
