@@ -94,8 +94,8 @@ class Bench:
         )
         before, after = quality.recall["text_to_image"]["retain"][10].means
         measured = {
-            "forget": quality.top1["forget"].means,
-            "retain": quality.top1["retain"].means,
+            "forget": [*quality.top1["forget"].means],
+            "retain": [*quality.top1["retain"].means],
             "among_few": quality.among_few.means[1],
             "harmonic_mean": quality.harmonic_mean,
             "recall": after - before,
