@@ -52,4 +52,4 @@ def test_the_peak_counts_what_is_freed_again():
     with peak_memory(every=0.001) as peak:
         block = torch.ones(30_000_000)
         del block
-    assert peak() > 0
+    assert peak() >= 100

@@ -72,15 +72,6 @@ def test_own_similarities_are_the_diagonal_of_every_variant():
     assert figure.layout.yaxis.ticktext[1] == "&lt;b&gt;"
 
 
-def test_figures_are_transparent_so_that_they_fit_light_and_dark_pages():
-    for figure in (
-        label_bars(PROBABILITIES, []),
-        count_curves(POINTS),
-        own_similarity_bars({"CCUP": torch.eye(1)}, ["a"], []),
-    ):
-        assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
-
-
 def test_interference_shows_who_loses_and_leaves_the_unknown_blank():
     change = torch.tensor([[-0.9, -0.05], [-0.001, torch.nan]])
     found = Interference(("cat", "dog"), probability=change)

@@ -150,11 +150,17 @@ def test_edited_text_with_nothing_left_scores_lowest(words):
     assert similarity(cat, edited)[0].tolist()[0] == -1.0
 
 
-def test_the_encoder_is_left_alone_and_other_classes_keep_their_order(words):
-    before = class_embeddings(words, ["cat", "dog"]).clone()
-    vocabulary = Vocabulary(tuple(Concept(name) for name in ("cat", "dog", "car")))
-    ccup.erase(words, select("cat", vocabulary=vocabulary), vocabulary=vocabulary)
-    assert torch.equal(class_embeddings(words, ["cat", "dog"]), before)
+@pytest.mark.parametrize("mode", ccup.MODES)
+def test_the_encoder_is_left_alone_and_pictures_of_others_still_find_their_own_class(words, mode):
+    names = ("cat", "dog", "car", "pizza", "rose")
+    vocabulary = Vocabulary(tuple(Concept(name) for name in names))
+    before = words.encode_text(["a cat"])
+    classes = class_embeddings(words, names)
+    erasure = ccup.erase(words, select("cat", vocabulary=vocabulary), ccup.Settings(mode=mode), vocabulary=vocabulary)
+    scores = similarity(erasure.apply(words).edit_image(classes), class_embeddings(erasure.apply(words), names))
+    assert scores.argmax(dim=1)[1:].tolist() == [1, 2, 3, 4]
+    assert (scores[0, 1:] >= scores[0, 0]).any(), "a tie counts against the erased"
+    assert torch.equal(words.encode_text(["a cat"]), before)
 
 
 @pytest.mark.parametrize("value", [float("nan"), 7, -0.1, True, "1"])

@@ -1,0 +1,108 @@
+"""What a soft prompt draws: its vectors stand where the pipeline reads them, and the finding is what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from types import SimpleNamespace
+
+import pytest
+import torch
+from PIL import Image
+
+from unlearn.attacks import soft_drawing
+from unlearn.attacks.finding import Verdict
+from unlearn.attacks.soft_drawing import FIRST, PICTURES, attack_drawing
+from unlearn.attacks.soft_prompt import SoftPrompt, letter_tokens
+from unlearn.attacks.suspect import Suspect
+from unlearn.concepts import Concept
+from unlearn.diffusion.pipelines import Painter, load_painter
+from unlearn.errors import ModelError
+from unlearn.gallery import bundled_gallery
+from unlearn.jobs import drive
+from unlearn.weights import with_weights
+
+TABLE = "token_embedding.weight"
+
+
+@pytest.fixture(scope="module")
+def painter() -> Painter:
+    return load_painter("pocket", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def suspect(pocket, vocabulary) -> Suspect:
+    gallery = bundled_gallery()
+    return Suspect(Concept("cat"), pocket, pocket, gallery.train, gallery.test, vocabulary)
+
+
+@pytest.fixture(scope="module")
+def prompts(suspect: Suspect, pocket) -> tuple[SoftPrompt, SoftPrompt]:
+    tokens, width = letter_tokens(suspect.before), pocket.model.token_embedding.weight.shape[1]
+    vectors = torch.randn(2, len(tokens), width, generator=torch.Generator().manual_seed(0)) / 10
+    first, second = (SoftPrompt(tokens, rows, torch.zeros(pocket.embed_dim)) for rows in vectors)
+    return first, second
+
+
+@pytest.fixture
+def drawn_with(monkeypatch) -> list[Painter]:
+    """The painters that were asked to draw; nothing is drawn: what they would have drawn are numbered squares."""
+    asked: list[Painter] = []
+
+    def paint(before: Painter, after: Painter, sentences, seeds, **how) -> Generator[SimpleNamespace, None, object]:
+        asked.extend([before, after])
+        yield SimpleNamespace(step=1, steps=1)
+        assert sentences == ["q x z j"] * PICTURES
+        assert len(set(seeds)) == PICTURES
+        return tuple(tuple(Image.new("L", (1, 1), 100 * side + i) for i in range(PICTURES)) for side in (0, 1))
+
+    monkeypatch.setattr(soft_drawing, "paint", paint)
+    return asked
+
+
+def judge_that_sees(before: int, after: int) -> SimpleNamespace:
+    """It has the cat among its first labels in so many pictures of either side."""
+    seen = {*range(before), *range(100, 100 + after)}
+
+    def first_labels(pictures, first):
+        assert first == FIRST
+        return [("cat", "dog") if picture.getpixel((0, 0)) in seen else ("dog",) for picture in pictures]
+
+    return SimpleNamespace(labels=("cat", "dog", *map(str, range(98))), first_labels=first_labels)
+
+
+def test_the_vectors_are_read_as_the_attacked_clip_reads_them(drawn_with, suspect, prompts, painter, monkeypatch):
+    monkeypatch.setattr(soft_drawing, "load_judge", lambda: judge_that_sees(8, 8))
+    own = painter.listeners[0].states(["q x z j", "a cat"])
+    drive(attack_drawing(suspect, prompts, painter, painter))
+    table = suspect.original.model.token_embedding.weight
+    for prompt, heard in zip(prompts, drawn_with, strict=True):
+        changed = table.clone()
+        changed[prompt.tokens] = prompt.vectors
+        reading = with_weights(suspect.original, {TABLE: changed}, name="reading")
+        ids = reading.tokenizer([prompt.sentence])
+        states = heard.listeners[0].states([prompt.sentence])[0, int(ids.argmax())]
+        wanted = reading.model.encode_text(ids)[0]
+        torch.testing.assert_close(states @ reading.model.text_projection, wanted, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(heard.listeners[0].states(["a cat"])[0], own[1])
+    assert torch.equal(painter.listeners[0].states(["q x z j", "a cat"]), own), "the shared pipeline stays as it was"
+
+
+@pytest.mark.parametrize(("before", "after", "verdict"), [(8, 8, Verdict.LEAKED), (8, 1, Verdict.HELD)])
+def test_the_finding_says_what_the_judge_saw(
+    before, after, verdict, drawn_with, suspect, prompts, painter, monkeypatch
+):
+    monkeypatch.setattr(soft_drawing, "load_judge", lambda: judge_that_sees(before, after))
+    finding = drive(attack_drawing(suspect, prompts, painter, painter))
+    assert (finding.before, finding.after, finding.n) == (before / PICTURES, after / PICTURES, PICTURES)
+    assert finding.chance == FIRST / 100
+    assert finding.verdict is verdict
+    assert [picture.getpixel((0, 0)) for picture in finding.pictures[1]] == [100 + i for i in range(PICTURES)]
+
+
+def test_what_cannot_be_judged_or_is_not_driven_is_said(suspect, prompts, painter, toy, toy_gallery, toy_vocabulary):
+    attack = SimpleNamespace(concept=Concept("unicorn"))
+    with pytest.raises(ModelError, match="never made to draw “unicorn”"):
+        drive(attack_drawing(attack, prompts, painter, painter))
+    other = Suspect(Concept("apple"), toy, toy, toy_gallery.train, toy_gallery.test, toy_vocabulary)
+    with pytest.raises(ModelError, match="another text encoder than the one that was attacked"):
+        drive(attack_drawing(other, prompts, painter, painter))
