@@ -44,7 +44,10 @@ def run(quick: bool = False) -> Table:
     )
 
 
-NAMES = {"ridge": "solved on the states (default)", "pull_back": "pulled back from the joint space"}
+NAMES = {
+    "ridge": "solved on the states (default)",
+    "pull_back": "paired, pulled back from the joint space",
+}
 
 
 def _judge(
@@ -52,9 +55,7 @@ def _judge(
 ) -> tuple[list[Verdict], list[Verdict], list[Verdict]]:
     """Verdicts on pictures of the erased concept, of others, and of both at once."""
     vocabulary = load_vocabulary()
-    # The paper's form, which is what is pulled back; solved on the states, only the concept matters.
-    settings = ccup.Settings(mode="consistent")
-    erasure = ccup.erase(encoder, select(concept, vocabulary=vocabulary), settings, vocabulary=vocabulary)
+    erasure = ccup.erase(encoder, select(concept, vocabulary=vocabulary), vocabulary=vocabulary)
     edited = carry(painter, encoder, closed_form=erasure, way=way).painter
     others = [name for name in painter.draws if name != concept]
     start = painter.draws.index(concept)
