@@ -1,7 +1,7 @@
 """What CCUP and CLIPErase stand beside: edits of the joint space that do nothing, anything, or all a linear one can.
 
 ``none``    nothing; every measurement of it is the original's
-``random``  as many random directions projected out as the concepts have texts: what any edit of that size does
+``random``  as many random directions projected out as the concepts have texts: an edit that aims at nothing
 ``leace``   LEACE (Belrose et al. 2023, arXiv 2306.03819): features from which no linear classifier tells the concepts
 
 LEACE learns from labelled pictures. It is fitted in its linear form: the guarantee needs no bias, and CLIP's final

@@ -22,7 +22,7 @@ class Record:
     """Method, parameters, concepts, metrics, hashes, versions and seed of one erasure.
 
     Attributes:
-        method: ``ccup`` or ``cliperase``.
+        method: ``ccup``, ``cliperase``, ``stacked`` or ``baseline``.
         model: name of the base model, as ``load_clip`` takes it.
         parameters: fields of the method's settings.
         selection: forget and retain set.

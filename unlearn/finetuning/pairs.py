@@ -49,8 +49,8 @@ class PairSet:
 def forget_and_retain(selection: Selection, galleries: Sequence[Gallery]) -> tuple[PairSet, PairSet]:
     """Sort the pictures of ``galleries`` into the pairs to forget and the pairs to retain; others are left out.
 
-    A picture goes with its caption and with its concept's name in every template, one to forget with every other way of
-    writing the concept too. Where the concept is a whole caption, there is only that.
+    A picture goes with its caption and with its concept's name in every bundled template, one to forget with every
+    other way of writing the concept too. Where the concept is a whole caption, there is only that.
 
     Raises:
         PictureError: a concept to forget has no picture, or nothing to retain has one.
