@@ -12,7 +12,6 @@ from unlearn.concepts import Concept, Selection
 from unlearn.diffusion.pipelines import Painter
 from unlearn.encoders import OpenClipEncoder
 from unlearn.errors import ConceptError, ModelError, require_choice
-from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery
 from unlearn.jobs import Status
 from unlearn.ui.generation import carried
@@ -120,6 +119,5 @@ def learnable(services: Services, session: Session, names: Sequence[str]) -> lis
 def pictures_of(services: Services, session: Session, name: str) -> tuple[Gallery, Gallery]:
     """What to attack with and what to measure on: the server's pictures, or the visitor's where those lack it."""
     if session.uploads and name not in services.training.concepts:
-        own = hold_out(session.uploads)
-        return own.train, own.test
-    return services.training, services.collection(session)
+        return session.uploads.train, session.uploads.test
+    return services.training, services.held_out(session)

@@ -57,11 +57,12 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
 
 def _fine_tuned(services: Services, session: Session, erasure: cliperase.Erasure, record: Record) -> FineTuned:
     """The model that ``erasure`` makes, with what every view asks for first."""
-    tuned = erasure.apply(exportable(services, session))
-    image_features(tuned, services.collection(session))
-    words = services.vocabulary_of(session)
-    class_embeddings(tuned, words.names, words.templates)
-    return FineTuned(erasure, tuned, record.pictures)
+    encoder, words = erasure.apply(exportable(services, session)), services.vocabulary_of(session)
+    # Pictures that only their owner has may be those that this visitor brought along.
+    tuned = FineTuned(erasure, encoder, record.pictures, learned_own=not record.pictures)
+    image_features(encoder, services.collection(replace(session, fine_tuned=tuned)))
+    class_embeddings(encoder, words.names, words.templates)
+    return tuned
 
 
 def _beside(services: Services, session: Session, erasure: stacked.Erasure) -> ccup.Erasure:

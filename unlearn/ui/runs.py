@@ -9,7 +9,6 @@ from unlearn.concepts import Vocabulary, select
 from unlearn.encoders import OpenClipEncoder, TextImageEncoder, class_embeddings
 from unlearn.erasers import cliperase
 from unlearn.errors import ModelError
-from unlearn.finetuning.pairs import hold_out
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.gallery import Gallery, bundled_gallery, image_features
 from unlearn.jobs import Status
@@ -20,12 +19,15 @@ from unlearn.ui.session import FineTuneRequest
 class FineTuned:
     """A finished run: the erasure, and the model it makes, which shares all other weights with the base model.
 
-    ``pictures`` it learned from: as :class:`unlearn.export.record.Record` has them.
+    Attributes:
+        pictures: what it learned from, as :class:`unlearn.export.record.Record` has it.
+        learned_own: whether pictures of the visitor's may have been among those.
     """
 
     erasure: cliperase.Erasure
     encoder: OpenClipEncoder
     pictures: str = ""
+    learned_own: bool = False
 
     @property
     def base(self) -> str:
@@ -46,8 +48,8 @@ def prepare_run(
     request: FineTuneRequest,
     *,
     training: Gallery,
-    collection: Gallery,
-    uploads: Gallery | None,
+    own: Gallery | None,
+    probe: Gallery,
     vocabulary: Vocabulary,
 ) -> Run:
     """Check everything now, and return the run as :class:`unlearn.jobs.Jobs` takes it.
@@ -55,9 +57,9 @@ def prepare_run(
     Args:
         encoder: the shared model.
         request: concepts and settings.
-        training: pictures to train on.
-        collection: pictures that the views measure on.
-        uploads: the visitor's own; every fifth of a concept is measured on, the others are trained on.
+        training: the server's pictures to train on.
+        own: the visitor's to train on too, if any.
+        probe: pictures that the views will measure on, none of those.
         vocabulary: the labels in use.
 
     Raises:
@@ -68,13 +70,12 @@ def prepare_run(
     asked = {name: value for name, value in asdict(request).items() if name != "forget" and value is not None}
     settings = cliperase.Settings.of(**asked)
     selection = select(request.forget, vocabulary=vocabulary)
-    own = hold_out(uploads) if uploads else None
     run = cliperase.train(
         encoder,
         selection,
         settings,
-        galleries=[training, own.train] if own else [training],
-        probe=own.test if own and len(own.test) and collection is uploads else collection,
+        galleries=[training, own] if own else [training],
+        probe=probe,
         classnames=vocabulary.names,
     )
 
@@ -82,9 +83,9 @@ def prepare_run(
         erasure = yield from run
         edited = erasure.apply(encoder)
         # What every view asks for first, encoded here, so that the page does not wait for it.
-        image_features(edited, collection)
+        image_features(edited, probe)
         class_embeddings(edited, vocabulary.names, vocabulary.templates)
         only_bundled = own is None and training is bundled_gallery().train
-        return FineTuned(erasure, edited, BUNDLED if only_bundled else "")
+        return FineTuned(erasure, edited, BUNDLED if only_bundled else "", learned_own=own is not None)
 
     return start

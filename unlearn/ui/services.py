@@ -114,14 +114,20 @@ class Services:
         return stacked.Erasure(tuned.erasure, again)
 
     def collection(self, session: Session) -> Gallery:
-        """The labelled pictures that accuracy and retrieval are measured on."""
-        return session.uploads if session.measures_uploads and session.uploads else self.gallery
+        """The labelled pictures that accuracy and retrieval are measured on, none of which a model was trained on."""
+        own = own_pictures(session)
+        learned = session.fine_tuned is not None and session.fine_tuned.learned_own
+        return self.held_out(session) if own is None or learned else own
+
+    def held_out(self, session: Session) -> Gallery:
+        """What is left of the collection where methods train on the visitor's pictures too."""
+        own = own_pictures(session)
+        return own.test if own is not None and len(own.test) else self.gallery
 
     def vocabulary_of(self, session: Session) -> Vocabulary:
         """The words in use: the visitor's choice or the app's vocabulary, and what else one's own pictures show."""
-        chosen, collection = session.vocabulary or self.vocabulary, self.collection(session)
-        shown = () if collection is self.gallery else collection.concepts
-        own = [concept_of(name) for name in shown if chosen.find(name) is None]
+        chosen, pictures = session.vocabulary or self.vocabulary, own_pictures(session)
+        own = [concept_of(name) for name in (pictures.concepts if pictures else ()) if chosen.find(name) is None]
         return replace(chosen, concepts=(*chosen.concepts, *own)) if own else chosen
 
     def erase(self, session: Session, request: ErasureRequest) -> ccup.Erasure:
@@ -169,7 +175,19 @@ class Services:
     def summary(self, session: Session) -> Summary:
         """What stands beside the strength slider."""
         notices = session.erasure.selection.notices if session.erasure else ()
-        return Summary(notices, tuple(self.at_risk(session)), self.accuracy(session))
+        return Summary((*self._left_out(session), *notices), tuple(self.at_risk(session)), self.accuracy(session))
+
+    def _left_out(self, session: Session) -> tuple[str, ...]:
+        """A sentence where fewer pictures are measured on than the visitor brought along."""
+        own, collection = own_pictures(session), self.collection(session)
+        if own is None or collection is own:
+            return ()
+        if collection is self.gallery:
+            return (
+                "CLIPErase learned from your pictures, and of fewer than five of a thing none is kept to measure on: "
+                "the app's gallery is measured instead.",
+            )
+        return (f"Measured on {len(collection)} of your {len(own)} pictures: CLIPErase learned from the others.",)
 
     def zero_shot(self, session: Session, labels: Sequence[str] = ()) -> LabelView:
         """What each variant sees in the visitor's picture, among ``labels`` or, without any, all that are known.
@@ -231,8 +249,8 @@ class Services:
             self.encoder_of(session),
             request,
             training=self.training,
-            collection=self.collection(session),
-            uploads=session.uploads,
+            own=session.uploads.train if session.uploads else None,
+            probe=self.held_out(session),
             vocabulary=self.vocabulary_of(session),
         )
         return self.jobs.start(visitor.key, run)
@@ -268,6 +286,11 @@ class Services:
     def warm_up(self) -> None:
         """Encode what the views will ask for first, so that no visitor waits for it."""
         self.recall(Session())
+
+
+def own_pictures(session: Session) -> Gallery | None:
+    """The visitor's pictures, where these are measured on."""
+    return session.uploads if session.measures_uploads else None
 
 
 def _chosen(session: Session) -> Gallery:

@@ -80,7 +80,7 @@ class Session:
         vocabulary: the words in use, or None for the app's.
         erasure: the CCUP edit in force, or None.
         picture: the picture looked at, as a collection of one, so that its embedding is remembered like a gallery's.
-        uploads: the visitor's own labelled pictures.
+        uploads: the visitor's own labelled pictures; CLIPErase may train on those of their training split only.
         measures_uploads: whether accuracy and retrieval use ``uploads`` instead of the server's gallery.
         trade_off: the curves last measured, perhaps of an earlier erasure or model.
         fine_tuned: what CLIPErase came to, or None.

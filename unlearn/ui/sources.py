@@ -10,6 +10,7 @@ from pathlib import Path
 from unlearn.concepts import clean_name
 from unlearn.decoding import decode
 from unlearn.errors import ConceptError, PictureError
+from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, Picture
 from unlearn.pictures import compressed, open_picture
 
@@ -66,7 +67,7 @@ def _uploaded(paths: Sequence[str], concept: str) -> list[Picture]:
 
 
 def add_uploads(uploads: Gallery | None, paths: Sequence[str], concept: str) -> Gallery:
-    """``uploads`` and the pictures at ``paths``, which all show ``concept``.
+    """``uploads`` and the pictures at ``paths``, which all show ``concept``; every fifth of a concept is held out.
 
     Raises:
         ConceptError: ``concept`` cannot be used.
@@ -82,4 +83,5 @@ def add_uploads(uploads: Gallery | None, paths: Sequence[str], concept: str) -> 
         raise PictureError(
             f"{len(before) + len(paths)} pictures are too many; a collection of your own holds at most {MAX_UPLOADS}."
         )
-    return Gallery("your pictures", (*before, *_uploaded(paths, name)))
+    # A picture stays in its split when others join, so what was trained on is never measured on later.
+    return hold_out(Gallery("your pictures", (*before, *_uploaded(paths, name))))
