@@ -10,6 +10,7 @@ from waiting import ended
 
 from unlearn.attacks import relearning, soft_prompt
 from unlearn.attacks.finding import Finding, Row
+from unlearn.concepts import Vocabulary
 from unlearn.erasers.methods import METHODS
 from unlearn.errors import ConceptError, JobError, ModelError, ParameterError, PictureError
 from unlearn.jobs import State
@@ -62,13 +63,16 @@ def test_an_audit_is_told_remembered_and_goes_stale_with_the_edit(services: Serv
     assert audited.is_of(replace(visitor.session, erasure=again)), "the same question has the same answer"
     other = services.erase(visitor.session, ErasureRequest(["apple", "frog"], mode="nullspace"))
     assert not audited.is_of(replace(visitor.session, erasure=other))
+    for change in ({"model": "other"}, {"vocabulary": Vocabulary(())}, {"uploads": services.gallery}):
+        moved = replace(visitor.session, measures_uploads=True, **change)
+        assert not audited.is_of(moved), "the same words asked of another model, vocabulary or pictures"
     told = audit_report(status)
     assert told["state"] == "done"
     assert {finding["verdict"] for finding in told["findings"]} <= {"held", "leaked", "not applicable"}
     page = audit_markup.audited(audited, current=False)
     assert page.count("<details") == len(audited.report.findings)
-    assert "The edit has changed since" in page
-    assert "The edit has changed since" not in audit_markup.audited(audited, current=True)
+    assert "have changed since" in page
+    assert "have changed since" not in audit_markup.audited(audited, current=True)
     curves = [curve for finding in audited.report.findings for curve in finding.curves]
     assert len(relearning_curves(curves).data) == len(curves)
 

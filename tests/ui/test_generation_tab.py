@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 from waiting import ended
 
+from unlearn.concepts import select
 from unlearn.erasers import cliperase
 from unlearn.errors import ConceptError, JobError, ModelError, ParameterError
 from unlearn.gallery import bundled_gallery
 from unlearn.jobs import State
 from unlearn.models import Models
 from unlearn.ui import drawing_markup, generation
+from unlearn.ui.exports import last_drawn
 from unlearn.ui.generation import Drawn, Judging, Rates, drawing_of, start_drawing, stop_drawing
 from unlearn.ui.runs import FineTuned
 from unlearn.ui.services import Services
@@ -53,6 +55,37 @@ def test_a_drawing_is_judged_and_found_again(services: Services, visitor: Visito
     page = drawing_markup.drawn(drawn)
     assert page.count("<img") == 4
     assert "seed 1" in page
+
+
+def test_the_report_shows_pictures_of_the_edit_in_force_alone(services: Services, visitor: Visitor):
+    start_drawing(services, visitor, replace(QUICK, count=1, steps=1))
+    drawn = finish(services, visitor).result
+    pair = last_drawn(services, visitor)
+    assert (pair.before, pair.after) == (drawn.pair.before, drawn.pair.after)
+    session = visitor.session
+    for weaker in (ErasureRequest(["cat"], strength=0.2), ErasureRequest(["cat"], mode="nullspace")):
+        visitor.change(erasure=services.erase(session, weaker))
+        assert visitor.session.erased == drawn.erased
+        assert last_drawn(services, visitor) is None, "another edit of the same concept"
+    visitor.change(erasure=services.erase(session, ErasureRequest(["cat"])))
+    assert last_drawn(services, visitor) is not None, "asked for again, the edit is the same"
+    visitor.change(model="another")
+    assert last_drawn(services, visitor) is None
+
+
+def test_one_edit_of_two_is_drawn_as_that_one(services: Services, visitor: Visitor, pocket):
+    erasure = cliperase.Erasure(select("pizza", vocabulary=services.vocabulary), cliperase.Settings(), {})
+    visitor.change(fine_tuned=FineTuned(erasure, pocket))
+    start_drawing(services, visitor, replace(QUICK, count=1, steps=1, edit="CCUP"))
+    drawn = finish(services, visitor).result
+    assert drawn.erased == ("cat",)
+    assert last_drawn(services, visitor) is None, "the report tells of both edits"
+    visitor.change(fine_tuned=None)
+    assert last_drawn(services, visitor) is not None
+    with pytest.raises(ConceptError, match="Nothing is erased yet"):
+        start_drawing(services, visitor, replace(QUICK, edit="CLIPErase"))
+    with pytest.raises(ParameterError, match="choose one of"):
+        start_drawing(services, visitor, replace(QUICK, edit="both"))
 
 
 def test_a_batch_is_judged(services: Services, visitor: Visitor, monkeypatch):

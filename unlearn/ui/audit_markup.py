@@ -29,7 +29,9 @@ GROUPS = {
     "casts": ("Fewer bits", "The edited weights rounded, as they are when a model is made smaller."),
     "undoing": ("Undoing it", "The edit's own factors, which its file consists of, inverted."),
 }
-STALE = "<p class='u-notice'>The edit has changed since. Attack again to see what that did.</p>"
+STALE = (
+    "<p class='u-notice'>The edit, the model or the pictures have changed since. Attack again to see what that did.</p>"
+)
 #: Pictures from which on a verdict is more than a hint: one of them that is told otherwise no longer turns it over.
 ENOUGH = 5
 MARKS = {"held": "✓ held", "leaked": "✕ leaked", "not applicable": "– no answer"}

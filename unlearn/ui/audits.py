@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from unlearn.attacks.audit import Progress, Report, run_audit
 from unlearn.attacks.suspect import Suspect
@@ -16,30 +15,21 @@ from unlearn.gallery import Gallery
 from unlearn.jobs import Status
 from unlearn.ui.generation import carried
 from unlearn.ui.services import Services
-from unlearn.ui.session import NOTHING_ERASED, DrawRequest, Session, Visitor
+from unlearn.ui.session import NOTHING_ERASED, Edits, Session, Visitor
 from unlearn.zero_gpu import on_zero_gpu
-
-if TYPE_CHECKING:
-    from unlearn.erasers.ccup import Erasure
-    from unlearn.ui.runs import FineTuned
 
 
 @dataclass(frozen=True, eq=False)
 class Audited:
-    """A finished audit, and the edits that it was of."""
+    """A finished audit, the edits that it was of, and the visitor's pictures, where it used them."""
 
     report: Report
-    erasure: Erasure | None
-    fine_tuned: FineTuned | None
+    edits: Edits
+    pictures: Gallery | None
 
     def is_of(self, session: Session) -> bool:
-        """Whether the edits are still those in force."""
-        return _asked(self.erasure) == _asked(session.erasure) and self.fine_tuned is session.fine_tuned
-
-
-def _asked(erasure: Erasure | None) -> tuple[Any, Any] | None:
-    """What tells two edits apart, without comparing their matrices."""
-    return (erasure.selection, erasure.settings) if erasure else None
+        """Whether edits and pictures are still those of ``session``."""
+        return self.edits == session.edits and self.pictures is session.own_pictures
 
 
 AuditStatus = Status[Progress, Audited]
@@ -64,11 +54,11 @@ def start_audit(services: Services, visitor: Visitor, concept: str = "") -> Audi
         if not isinstance(original, OpenClipEncoder):
             raise ModelError("This model drives no diffusion pipeline.")
         painter = services.painters.get("pocket")
-        return painter, carried(services, session, painter, original, DrawRequest("")).painter
+        return painter, carried(services, session, painter, original).painter
 
     def start() -> Generator[Progress, None, Audited]:
         report = yield from on_zero_gpu(lambda: run_audit(suspect, painters))()
-        return Audited(report, session.erasure, session.fine_tuned)
+        return Audited(report, session.edits, session.own_pictures)
 
     return services.jobs.start(_line(visitor), start)
 

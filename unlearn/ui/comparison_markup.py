@@ -27,7 +27,8 @@ def compared(result: Compared) -> str:
     rows = "".join(_row(number, outcome) for number, outcome in enumerate(result.outcomes, start=1))
     erased = ", ".join(f"“{escape(name)}”" for name in result.concepts)
     return (
-        f"<p>Erased: {erased}</p><div class='u-scroll'><table class='u-table u-methods'><thead><tr><td></td>"
+        f"<p>Erased from {escape(result.model)}: {erased}</p>"
+        "<div class='u-scroll'><table class='u-table u-methods'><thead><tr><td></td>"
         "<th scope='col'>Method</th><th scope='col'>erased, top-1</th><th scope='col'>others, top-1</th>"
         f"<th scope='col'>time</th><th scope='col'>weights changed</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )

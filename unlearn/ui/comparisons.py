@@ -18,8 +18,9 @@ from unlearn.zero_gpu import on_zero_gpu
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """A finished comparison of methods on ``concepts``."""
+    """A finished comparison of methods on ``concepts``, erased from ``model``."""
 
+    model: str
     concepts: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
 
@@ -46,7 +47,7 @@ def start_comparison(services: Services, visitor: Visitor, training_too: bool = 
 
     def start() -> Generator[Comparing, None, Compared]:
         outcomes = yield from on_zero_gpu(lambda: compare(task, names))()
-        return Compared(selection.forget_names, outcomes)
+        return Compared(encoder.name, selection.forget_names, outcomes)
 
     return services.jobs.start(_line(visitor), start)
 

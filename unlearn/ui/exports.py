@@ -178,7 +178,7 @@ def _write_report(wanted: Wanted, folder: Path) -> Path:
         services.vocabulary_of(session),
         picture=session.picture.pictures[0] if session.picture else None,
         curves=measured.by_strength if measured and trade_offs.holds(services, session) else (),
-        drawn=_last_drawn(services, visitor),
+        drawn=last_drawn(services, visitor),
         link=write_link(link_of(services, session)),
     )
     path = folder / "report.html"
@@ -186,14 +186,14 @@ def _write_report(wanted: Wanted, folder: Path) -> Path:
     return path
 
 
-def _last_drawn(services: Services, visitor: Visitor) -> DrawnPair | None:
-    """The visitor's last pictures, if they are of what is erased now."""
+def last_drawn(services: Services, visitor: Visitor) -> DrawnPair | None:
+    """The visitor's last pictures, if they were drawn with the edits in force now."""
     from unlearn.report.measured import DrawnPair
     from unlearn.ui.generation import Drawn, drawing_of
 
     status = drawing_of(services, visitor)
     drawn = status.result if status else None
-    if not isinstance(drawn, Drawn) or drawn.erased != visitor.session.erased:
+    if not isinstance(drawn, Drawn) or drawn.edits != visitor.session.edits:
         return None
     pair = drawn.pair
     return DrawnPair(pair.drawing.prompt, drawn.carried.painter.name, pair.before, pair.after)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-from unlearn.diffusion.carrying import Carried, carry
+from unlearn.diffusion.carrying import WAYS, Carried, carry
 from unlearn.diffusion.drawing import Drawing, Pair, Step, draw
 from unlearn.diffusion.pipelines import PIPELINES, Painter
 from unlearn.diffusion.rates import Rate, cases_of, look_for, two_thing_cases
@@ -15,7 +15,7 @@ from unlearn.errors import ConceptError, ModelError, require_choice
 from unlearn.evaluation.judge import load_judge
 from unlearn.jobs import Status, relayed
 from unlearn.ui.services import Services
-from unlearn.ui.session import NOTHING_ERASED, DrawRequest, Session, Visitor
+from unlearn.ui.session import NOTHING_ERASED, DrawRequest, Edits, Session, Visitor
 from unlearn.variants import CCUP, CLIPERASE
 from unlearn.zero_gpu import on_zero_gpu
 
@@ -25,11 +25,12 @@ JUDGED = 20
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A finished pair, what is seen in it, and what was erased when it was drawn."""
+    """A finished pair, what is seen in it, and what was erased, and how, when it was drawn."""
 
     pair: Pair
     sights: Sights
     erased: tuple[str, ...]
+    edits: Edits
     notices: tuple[str, ...]
     carried: Carried
 
@@ -63,7 +64,7 @@ def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) ->
         ConceptError, ParameterError, ModelError: the request cannot be used.
         JobError: the visitor is drawing already, or the line is full.
     """
-    session = visitor.session
+    session = visitor.session.only(request.edit and require_choice("edit", request.edit, (CCUP, CLIPERASE)))
     encoder = services.encoder_of(session)
     require_choice("pipeline", request.pipeline, tuple(PIPELINES))
     known = PIPELINES[request.pipeline]
@@ -81,14 +82,14 @@ def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) ->
 
     def start() -> Generator[Progress, None, Drawn | Rates]:
         painter = services.painters.get(request.pipeline)
-        heard = carried(services, session, painter, encoder, request)
+        heard = carried(services, session, painter, encoder, request.way)
         if request.judge:
             return (yield from _judge_batch(services, session, painter, heard, drawing))
         pair = yield from on_zero_gpu(
             lambda: draw(painter, heard.painter, drawing), painter.pipeline, heard.painter.pipeline
         )()
         notices = (*heard.notices, *_unknown_to(painter, drawing, session.erased), *pair.notices)
-        return Drawn(pair, judged(pair, session.erased, encoder), session.erased, notices, heard)
+        return Drawn(pair, judged(pair, session.erased, encoder), session.erased, session.edits, notices, heard)
 
     return services.jobs.start(_line(visitor), start)
 
@@ -108,17 +109,15 @@ def _line(visitor: Visitor) -> str:
 
 
 def carried(
-    services: Services, session: Session, painter: Painter, encoder: OpenClipEncoder, request: DrawRequest
+    services: Services, session: Session, painter: Painter, encoder: OpenClipEncoder, way: str = WAYS[0]
 ) -> Carried:
-    """``painter`` with the edits of ``session`` that ``request`` names."""
-    tuned = session.fine_tuned.encoder if session.fine_tuned and request.edit != CCUP else None
-    closed_form = session.erasure if request.edit != CLIPERASE else None
+    """``painter`` with the edits of ``session``."""
     return carry(
         painter,
         encoder,
-        closed_form=closed_form,
-        tuned=tuned,
-        way=request.way,
+        closed_form=session.erasure,
+        tuned=session.fine_tuned.encoder if session.fine_tuned else None,
+        way=way,
         vocabulary=services.vocabulary_of(session),
     )
 

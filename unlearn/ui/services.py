@@ -115,18 +115,18 @@ class Services:
 
     def collection(self, session: Session) -> Gallery:
         """The labelled pictures that accuracy and retrieval are measured on, none of which a model was trained on."""
-        own = own_pictures(session)
+        own = session.own_pictures
         learned = session.fine_tuned is not None and session.fine_tuned.learned_own
         return self.held_out(session) if own is None or learned else own
 
     def held_out(self, session: Session) -> Gallery:
         """What is left of the collection where methods train on the visitor's pictures too."""
-        own = own_pictures(session)
+        own = session.own_pictures
         return own.test if own is not None and len(own.test) else self.gallery
 
     def vocabulary_of(self, session: Session) -> Vocabulary:
         """The words in use: the visitor's choice or the app's vocabulary, and what else one's own pictures show."""
-        chosen, pictures = session.vocabulary or self.vocabulary, own_pictures(session)
+        chosen, pictures = session.vocabulary or self.vocabulary, session.own_pictures
         own = [concept_of(name) for name in (pictures.concepts if pictures else ()) if chosen.find(name) is None]
         return replace(chosen, concepts=(*chosen.concepts, *own)) if own else chosen
 
@@ -179,7 +179,7 @@ class Services:
 
     def _left_out(self, session: Session) -> tuple[str, ...]:
         """A sentence where fewer pictures are measured on than the visitor brought along."""
-        own, collection = own_pictures(session), self.collection(session)
+        own, collection = session.own_pictures, self.collection(session)
         if own is None or collection is own:
             return ()
         if collection is self.gallery:
@@ -286,11 +286,6 @@ class Services:
     def warm_up(self) -> None:
         """Encode what the views will ask for first, so that no visitor waits for it."""
         self.recall(Session())
-
-
-def own_pictures(session: Session) -> Gallery | None:
-    """The visitor's pictures, where these are measured on."""
-    return session.uploads if session.measures_uploads else None
 
 
 def _chosen(session: Session) -> Gallery:

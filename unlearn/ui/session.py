@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 from weakref import WeakSet
 
+from unlearn.variants import CCUP
+
 if TYPE_CHECKING:
-    from unlearn.concepts import Vocabulary
-    from unlearn.erasers.ccup import Erasure
+    from unlearn.concepts import Selection, Vocabulary
+    from unlearn.erasers.ccup import Erasure, Settings
     from unlearn.gallery import Gallery
     from unlearn.ui.audits import Audited
     from unlearn.ui.results import TradeOff
@@ -72,6 +74,19 @@ class DrawRequest:
 
 
 @dataclass(frozen=True)
+class Edits:
+    """What was edited and how: equal where two sessions would show the same models.
+
+    CCUP's matrices are not compared; what was asked for makes them.
+    """
+
+    model: str
+    vocabulary: Vocabulary | None
+    closed_form: tuple[Selection, Settings] | None
+    fine_tuned: FineTuned | None
+
+
+@dataclass(frozen=True)
 class Session:
     """One visitor's choices. The weights are everybody's; an erasure is a few kilobytes beside them.
 
@@ -96,6 +111,24 @@ class Session:
     measures_uploads: bool = False
     trade_off: TradeOff | None = None
     audited: Audited | None = None
+
+    @property
+    def edits(self) -> Edits:
+        """What tells this session's edits from those that were in force before."""
+        erasure = self.erasure
+        asked = (erasure.selection, erasure.settings) if erasure else None
+        return Edits(self.model, self.vocabulary, asked, self.fine_tuned)
+
+    @property
+    def own_pictures(self) -> Gallery | None:
+        """The visitor's pictures, where these are measured on."""
+        return self.uploads if self.measures_uploads else None
+
+    def only(self, variant: str) -> Session:
+        """The same with one edit alone, CCUP's or CLIPErase's; with "" there are both."""
+        if not variant:
+            return self
+        return replace(self, fine_tuned=None) if variant == CCUP else replace(self, erasure=None)
 
     @property
     def erased(self) -> tuple[str, ...]:
