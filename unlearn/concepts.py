@@ -114,6 +114,16 @@ class Selection:
         return (vocabulary.names, removed) if rest_of_vocabulary else (self.retain, [])
 
 
+def unite(selections: Iterable[Selection]) -> Selection:
+    """What any of ``selections`` forgets, and what any retains of the rest."""
+    parts = tuple(selections)
+    forget: dict[str, Concept] = {}
+    for concept in (concept for part in parts for concept in part.forget):
+        forget.setdefault(concept.name.casefold(), concept)
+    retain = dict.fromkeys(name for part in parts for name in part.retain if name.casefold() not in forget)
+    return Selection(tuple(forget.values()), tuple(retain))
+
+
 def parse_names(names: str | Iterable[str], *, what: str = "concept", most: int = MAX_CONCEPTS) -> tuple[str, ...]:
     """Clean a list of names: one string (commas or lines separate), or several. Duplicates are dropped.
 

@@ -10,9 +10,12 @@ from waiting import ended
 
 from unlearn.attacks import relearning, soft_prompt
 from unlearn.attacks.finding import Finding, Row
-from unlearn.concepts import Vocabulary
+from unlearn.concepts import Vocabulary, select
+from unlearn.erasers import cliperase
 from unlearn.erasers.methods import METHODS
 from unlearn.errors import ConceptError, JobError, ModelError, ParameterError, PictureError
+from unlearn.finetuning.pairs import hold_out
+from unlearn.gallery import Gallery
 from unlearn.jobs import State
 from unlearn.models import Models
 from unlearn.plots.methods import method_scatter
@@ -20,8 +23,9 @@ from unlearn.plots.relearning import relearning_curves
 from unlearn.ui import audit_markup, comparison_markup
 from unlearn.ui.api_audit import audit_report
 from unlearn.ui.audit_tab import AuditTab
-from unlearn.ui.audits import Audited, audit_of, learnable, start_audit, stop_audit
+from unlearn.ui.audits import Audited, audit_of, learnable, measured_on, start_audit, stop_audit
 from unlearn.ui.comparisons import Compared, comparison_of, start_comparison
+from unlearn.ui.runs import FineTuned
 from unlearn.ui.services import Services
 from unlearn.ui.session import ErasureRequest, Visitor
 
@@ -83,6 +87,38 @@ def test_a_page_offers_what_is_erased(visitor: Visitor):
     assert (offered["choices"], offered["value"]) == (["apple", "frog"], "frog")
     assert tab.render(visitor.session, "whale")[0]["value"] == "apple", "what is not erased cannot be attacked"
     assert tab.render(Visitor().session, "frog")[0]["value"] is None
+
+
+def test_of_two_edits_each_concept_is_attacked_and_compared(services: Services, visitor: Visitor, toy):
+    tuned = cliperase.Erasure(select("lemon", vocabulary=services.vocabulary), cliperase.Settings(), {})
+    visitor.change(fine_tuned=FineTuned(tuned, tuned.apply(toy)))
+    tab = object.__new__(AuditTab)
+    for name in tab.render(visitor.session, None)[0]["choices"]:
+        start_audit(services, visitor, name)
+        stop_audit(services, visitor)
+        finish(services, visitor)
+    start_audit(services, visitor, "lemon")
+    status = finish(services, visitor)
+    assert status.result.report.concept.name == "lemon", status.message
+    start_comparison(services, visitor)
+    assert finish(services, visitor, "comparison").result.concepts == ("apple", "frog", "lemon")
+
+
+def test_a_comparison_learns_from_ones_own_pictures_too(services: Services, visitor: Visitor, toy_gallery):
+    pictures = [replace(picture, concept="my mug") for picture in toy_gallery.train if picture.concept == "whale"]
+    visitor.change(uploads=hold_out(Gallery("own", tuple(pictures))), measures_uploads=True)
+    visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["my mug", "apple"])))
+    start_comparison(services, visitor)
+    status = finish(services, visitor, "comparison")
+    by_label = {outcome.label: outcome for outcome in status.result.outcomes}
+    assert by_label["LEACE"].parameters > 0, "it had pictures of either"
+
+
+def test_a_concept_is_attacked_with_the_pictures_that_show_it(services: Services, visitor: Visitor, toy_gallery):
+    pictures = [replace(picture, concept="my mug") for picture in toy_gallery.train if picture.concept == "whale"]
+    visitor.change(uploads=hold_out(Gallery("own", tuple(pictures))), measures_uploads=True)
+    assert measured_on(services, visitor.session, ["my mug"]) is visitor.session.uploads.test
+    assert measured_on(services, visitor.session, ["frog"]) is services.gallery
 
 
 def test_methods_stand_side_by_side(services: Services, visitor: Visitor):

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from unlearn.concepts import Selection, Vocabulary
+from unlearn.concepts import Selection, Vocabulary, unite
 from unlearn.encoders import EditedEncoder, OpenClipEncoder
 from unlearn.erasers import ccup, cliperase
 
@@ -36,10 +36,7 @@ class Erasure:
     @property
     def selection(self) -> Selection:
         """What either part erases, CCUP's first, and what either retains of the rest."""
-        parts = (self.closed_form.selection, self.tuned.selection)
-        forget = {concept.name.casefold(): concept for part in parts for concept in part.forget}
-        retain = dict.fromkeys(name for part in parts for name in part.retain if name.casefold() not in forget)
-        return Selection(tuple(forget.values()), tuple(retain))
+        return unite([self.closed_form.selection, self.tuned.selection])
 
     @property
     def settings(self) -> Settings:

@@ -44,11 +44,13 @@ def start_audit(services: Services, visitor: Visitor, concept: str = "") -> Audi
         JobError: the visitor's last audit is still running, or the line is full.
     """
     session = visitor.session
-    erased = selection_of(session).forget_names
-    name = require_choice("concept", concept, erased) if concept else erased[0]
+    erased = {concept.name: concept for concept in selection_of(session).forget}
+    name = require_choice("concept", concept or next(iter(erased)), tuple(erased))
     (original, *_, edited) = services.variants(session).values()
-    training, test = pictures_of(services, session, name)
-    suspect = Suspect(_concept(session, name), original, edited, training, test, services.vocabulary_of(session))
+    own = session.uploads
+    training = services.training if own is None or name in services.training.concepts else own.train
+    test = measured_on(services, session, [name])
+    suspect = Suspect(erased[name], original, edited, training, test, services.vocabulary_of(session))
 
     def painters() -> tuple[Painter, Painter]:
         if not isinstance(original, OpenClipEncoder):
@@ -81,33 +83,26 @@ def _line(visitor: Visitor) -> str:
 
 
 def selection_of(session: Session) -> Selection:
-    """What the edit in force is to erase, CCUP's before CLIPErase's.
+    """What the edits in force are to erase.
 
     Raises:
         ConceptError: nothing is erased.
     """
-    if session.erasure is not None:
-        return session.erasure.selection
-    if session.fine_tuned is not None:
-        return session.fine_tuned.erasure.selection
-    raise ConceptError(NOTHING_ERASED)
-
-
-def _concept(session: Session, name: str) -> Concept:
-    return next(concept for concept in selection_of(session).forget if concept.name == name)
+    if not session.erased:
+        raise ConceptError(NOTHING_ERASED)
+    return session.selection
 
 
 def learnable(services: Services, session: Session, names: Sequence[str]) -> list[str]:
     """Those of ``names`` that CLIPErase has pictures of; a word by which a concept leaked has none of its own."""
-    vocabulary = services.vocabulary_of(session)
-    concepts = {name: (vocabulary.find(name) or Concept(name)).name for name in names}
-    return [
-        name for name, concept in concepts.items() if concept in pictures_of(services, session, concept)[0].concepts
-    ]
+    vocabulary, own = services.vocabulary_of(session), session.uploads
+    shown = {*services.training.concepts, *(own.train.concepts if own else ())}
+    return [name for name in names if (vocabulary.find(name) or Concept(name)).name in shown]
 
 
-def pictures_of(services: Services, session: Session, name: str) -> tuple[Gallery, Gallery]:
-    """What to attack with and what to measure on: the server's pictures, or the visitor's where those lack it."""
-    if session.uploads and name not in services.training.concepts:
-        return session.uploads.train, session.uploads.test
-    return services.training, services.held_out(session)
+def measured_on(services: Services, session: Session, names: Sequence[str]) -> Gallery:
+    """Pictures that nothing was trained on: the collection, or where it shows none of ``names``, others that do."""
+    own = session.uploads.test if session.uploads else services.gallery
+    held_out = services.held_out(session)
+    showing = (gallery for gallery in (held_out, own, services.gallery) if not set(names).isdisjoint(gallery.concepts))
+    return next(showing, held_out)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+
+import torch
 
 from unlearn.comparison import Comparing, Outcome, compare
 from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers.methods import METHODS, Task
 from unlearn.errors import ModelError
+from unlearn.gallery import Gallery, image_features, remember_features
 from unlearn.jobs import Status
-from unlearn.ui.audits import pictures_of, selection_of
+from unlearn.ui.audits import measured_on, selection_of
 from unlearn.ui.services import Services
-from unlearn.ui.session import Visitor
+from unlearn.ui.session import Session, Visitor
 from unlearn.zero_gpu import on_zero_gpu
 
 
@@ -41,15 +44,26 @@ def start_comparison(services: Services, visitor: Visitor, training_too: bool = 
     selection, encoder = selection_of(session), services.encoder_of(session)
     if not isinstance(encoder, OpenClipEncoder):
         raise ModelError("The methods are compared by the weights that they change, and this model shows none.")
-    training, test = pictures_of(services, session, selection.forget_names[0])
-    task = Task(encoder, selection, services.vocabulary_of(session), training, test)
+    probe = measured_on(services, session, selection.forget_names)
     names = [name for name, method in METHODS.items() if training_too or not method.trains]
 
     def start() -> Generator[Comparing, None, Compared]:
+        training = _training(services, session, encoder, selection.forget_names)
+        task = Task(encoder, selection, services.vocabulary_of(session), training, probe)
         outcomes = yield from on_zero_gpu(lambda: compare(task, names))()
         return Compared(encoder.name, selection.forget_names, outcomes)
 
     return services.jobs.start(_line(visitor), start)
+
+
+def _training(services: Services, session: Session, encoder: OpenClipEncoder, names: Sequence[str]) -> Gallery:
+    """The server's pictures to learn from, and the visitor's with them where they lack one of ``names``."""
+    if session.uploads is None or set(names) <= set(services.training.concepts):
+        return services.training
+    parts = (services.training, session.uploads.train)
+    both = Gallery("both", tuple(picture for part in parts for picture in part))
+    remember_features(encoder, both, torch.cat([image_features(encoder, part) for part in parts if len(part)]))
+    return both
 
 
 def comparison_of(services: Services, visitor: Visitor) -> ComparisonStatus | None:

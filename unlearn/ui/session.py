@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 from weakref import WeakSet
 
+from unlearn.concepts import unite
 from unlearn.variants import CCUP
 
 if TYPE_CHECKING:
@@ -133,8 +134,13 @@ class Session:
     @property
     def erased(self) -> tuple[str, ...]:
         """What any edit in force is to erase."""
-        closed_form = self.erasure.selection.forget_names if self.erasure else ()
-        return tuple(dict.fromkeys((*closed_form, *(self.fine_tuned.forget_names if self.fine_tuned else ()))))
+        return self.selection.forget_names
+
+    @property
+    def selection(self) -> Selection:
+        """What the edits in force forget, CCUP's first, and what they retain; nothing without an edit."""
+        tuned = self.fine_tuned.erasure if self.fine_tuned else None
+        return unite(edit.selection for edit in (self.erasure, tuned) if edit)
 
 
 _changing = threading.Lock()
