@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
+from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers import cliperase, methods
+from unlearn.errors import ModelError, UnlearnError
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.finetuning.prepared import Preparation
 from unlearn.jobs import relayed
 
+if TYPE_CHECKING:
+    from unlearn.export.edit_file import Erasure
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """One method: top-1 on pictures of the erased concepts and on all others, seconds to fit, numbers changed."""
+    """One method: top-1 on pictures of the erased concepts and on all others, seconds to fit, numbers changed.
+
+    Attributes:
+        parameters: None where the weights that an edit would change are out of reach.
+        refusal: why it could not be fitted; nothing was measured then.
+    """
 
     label: str
     variant: str
-    forget: float
-    retain: float
-    seconds: float
-    parameters: int
+    forget: float = math.nan
+    retain: float = math.nan
+    seconds: float = math.nan
+    parameters: int | None = None
+    refusal: str = ""
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether both accuracies are known: not for what was refused, nor where no picture shows what is erased."""
+        return not math.isnan(self.forget + self.retain)
+
+    @property
+    def changed(self) -> str:
+        """``parameters`` for people."""
+        return "–" if self.parameters is None else f"{self.parameters:,}"
 
     @property
     def duration(self) -> str:
@@ -43,26 +67,40 @@ class Comparing:
 def compare(task: methods.Task, names: Sequence[str]) -> Generator[Comparing, None, tuple[Outcome, ...]]:
     """Fit each of the methods ``names`` on ``task`` and measure it on ``task.probe``, every label offered.
 
-    Raises:
-        PictureError, ModelError: a method cannot be fitted.
+    One that cannot be fitted, for want of a picture, say, does not keep the others from being compared.
     """
     outcomes = []
     for name in names:
         method = methods.METHODS[name]
         yield Comparing(method.label, 0, 1)
         started = time.perf_counter()
-        erasure = yield from relayed(methods.fit(name, task), lambda step, label=method.label: _comparing(label, step))  # type: ignore[misc]
-        seconds = time.perf_counter() - started
-        edited = erasure.apply(task.encoder)
-        report = evaluate_zero_shot(
-            edited, task.probe, forget=task.selection.forget_names, classnames=task.vocabulary.names
-        )
-        state = task.encoder.model.state_dict()
-        changed = erasure.changed_weights(task.encoder).items()
-        parameters = sum(int((tensor != state[key].cpu().float()).sum()) for key, tensor in changed)
-        accuracy = report.forget.top1, report.retain.top1
-        outcomes.append(Outcome(method.label, method.variant, *accuracy, seconds, parameters))
+        try:
+            erasure = yield from relayed(methods.fit(name, task), partial(_comparing, method.label))
+            outcomes.append(_measured(method, erasure, task, time.perf_counter() - started))
+        except UnlearnError as error:
+            outcomes.append(Outcome(method.label, method.variant, refusal=str(error)))
     return tuple(outcomes)
+
+
+def _measured(method: methods.Method, erasure: Erasure, task: methods.Task, seconds: float) -> Outcome:
+    report = evaluate_zero_shot(
+        erasure.apply(task.encoder),
+        task.probe,
+        forget=task.selection.forget_names,
+        classnames=task.vocabulary.names,
+        templates=task.vocabulary.templates,
+    )
+    accuracy = report.forget.top1, report.retain.top1
+    return Outcome(method.label, method.variant, *accuracy, seconds, _numbers_changed(erasure, task.encoder))
+
+
+def _numbers_changed(erasure: Erasure, encoder: OpenClipEncoder) -> int | None:
+    try:
+        changed = erasure.changed_weights(encoder).items()
+    except ModelError:  # a tower that ends in no linear projection: the edit is live only
+        return None
+    state = encoder.model.state_dict()
+    return sum(int((tensor != state[key].cpu().float()).sum()) for key, tensor in changed)
 
 
 def _comparing(label: str, step: cliperase.Progress) -> Comparing:

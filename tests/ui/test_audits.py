@@ -10,13 +10,14 @@ from waiting import ended
 
 from unlearn.attacks import relearning, soft_prompt
 from unlearn.attacks.finding import Finding, Row
+from unlearn.comparison import compare
 from unlearn.concepts import Vocabulary, select
 from unlearn.erasers import cliperase
-from unlearn.erasers.methods import METHODS
+from unlearn.erasers.methods import METHODS, Task
 from unlearn.errors import ConceptError, JobError, ModelError, ParameterError, PictureError
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery
-from unlearn.jobs import State
+from unlearn.jobs import State, drive
 from unlearn.models import Models
 from unlearn.plots.methods import method_scatter
 from unlearn.plots.relearning import relearning_curves
@@ -133,6 +134,26 @@ def test_methods_stand_side_by_side(services: Services, visitor: Visitor):
     assert all(label in table for label in by_label)
     assert len(method_scatter(status.result.outcomes).data[0].x) == len(by_label)
     assert visitor.session.audited is None, "a comparison is no audit"
+
+
+def test_a_method_that_cannot_be_fitted_is_a_row_with_its_reason(services: Services, visitor: Visitor):
+    visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["apple", "unicorn"])))
+    start_comparison(services, visitor)
+    status = finish(services, visitor, "comparison")
+    assert isinstance(status.result, Compared), status.message
+    by_label = {outcome.label: outcome for outcome in status.result.outcomes}
+    assert "none of “unicorn”" in by_label["LEACE"].refusal
+    assert by_label["CCUP, paired (default)"].is_measured
+    assert by_label["LEACE"].refusal in comparison_markup.compared(status.result)
+    assert len(method_scatter(status.result.outcomes).data[0].x) == len(by_label) - 1
+
+
+def test_methods_are_measured_with_the_sentences_of_the_words_in_use(toy, toy_gallery, toy_vocabulary):
+    for templates, right in ((toy_vocabulary.templates, 1.0), (("a picture",), 0.0)):
+        words = replace(toy_vocabulary, templates=templates)
+        task = Task(toy, select("apple", vocabulary=words), words, toy_gallery.train, toy_gallery.test)
+        (outcome,) = drive(compare(task, ["none"]))
+        assert (outcome.forget, outcome.retain) == (right, right), "a sentence without the word tells none from another"
 
 
 def test_an_audit_stops_and_one_runs_at_a_time(services: Services, visitor: Visitor, monkeypatch):

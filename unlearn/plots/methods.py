@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
@@ -16,23 +16,26 @@ if TYPE_CHECKING:
 def method_scatter(outcomes: Sequence[Outcome]) -> go.Figure:
     """Accuracy on the erased concepts (left is better) against accuracy on all others (up is better), by method.
 
-    Beside the dots stand the places of their methods in ``outcomes``, counted from 1: names would overlap.
+    Beside the dots stand the places of their methods in ``outcomes``, counted from 1: names would overlap. What was not
+    measured has no dot; something must have been.
     """
-    retained = [outcome.retain for outcome in outcomes]
+    places = {number: outcome for number, outcome in enumerate(outcomes, start=1) if outcome.is_measured}
+    measured = list(places.values())
+    retained = [outcome.retain for outcome in measured]
     room = max(0.01, (max(retained) - min(retained)) * 0.2)
     dots = go.Scatter(
-        x=[outcome.forget for outcome in outcomes],
+        x=[outcome.forget for outcome in measured],
         y=retained,
         mode="markers",
-        customdata=[[outcome.label, outcome.duration, f"{outcome.parameters:,}"] for outcome in outcomes],
-        marker={"size": 11, "color": [COLOURS[outcome.variant] for outcome in outcomes]},
+        customdata=[[outcome.label, outcome.duration, outcome.changed] for outcome in measured],
+        marker={"size": 11, "color": [COLOURS[outcome.variant] for outcome in measured]},
         hovertemplate="%{customdata[0]}<br>erased %{x:.0%}, others %{y:.1%}<br>%{customdata[1]}, %{customdata[2]} "
         "weights changed<extra></extra>",
         showlegend=False,
     )
     figure = styled(400, dots)
-    for numbers in _close_together(outcomes, apart=0.05 * (max(retained) - min(retained) + 2 * room)):
-        first = outcomes[numbers[0] - 1]
+    for numbers in _close_together(places, apart=0.05 * (max(retained) - min(retained) + 2 * room)):
+        first = places[numbers[0]]
         figure.add_annotation(
             x=first.forget,
             y=first.retain,
@@ -48,12 +51,12 @@ def method_scatter(outcomes: Sequence[Outcome]) -> go.Figure:
     return figure
 
 
-def _close_together(outcomes: Sequence[Outcome], apart: float) -> list[list[int]]:
-    """The places of ``outcomes``, counted from 1; those less than ``apart`` from each other have one group."""
+def _close_together(places: Mapping[int, Outcome], apart: float) -> list[list[int]]:
+    """The places of the outcomes; those less than ``apart`` from each other have one group."""
     groups: list[list[int]] = []
-    for number, outcome in enumerate(outcomes, start=1):
+    for number, outcome in places.items():
         for group in groups:
-            first = outcomes[group[0] - 1]
+            first = places[group[0]]
             if abs(first.forget - outcome.forget) < 0.1 and abs(first.retain - outcome.retain) < apart:
                 group.append(number)
                 break

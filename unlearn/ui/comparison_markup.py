@@ -35,7 +35,10 @@ def compared(result: Compared) -> str:
 
 
 def _row(number: int, outcome: Outcome) -> str:
+    head = f"<tr><td>{number}</td><th scope='row'>{escape(outcome.label)}</th>"
+    if outcome.refusal:
+        return f"{head}<td class='u-refusal' colspan='4'>{escape(outcome.refusal)}</td></tr>"
     return (
-        f"<tr><td>{number}</td><th scope='row'>{escape(outcome.label)}</th><td>{percent(outcome.forget)}</td>"
-        f"<td>{percent(outcome.retain, digits=1)}</td><td>{outcome.duration}</td><td>{outcome.parameters:,}</td></tr>"
+        f"{head}<td>{percent(outcome.forget)}</td><td>{percent(outcome.retain, digits=1)}</td>"
+        f"<td>{outcome.duration}</td><td>{outcome.changed}</td></tr>"
     )

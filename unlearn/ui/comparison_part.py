@@ -61,7 +61,9 @@ class ComparisonPart:
             return [*switches(None), *[gr.skip()] * 3]
         shown: list[Any] = [gr.skip()] * 2
         if status.result is not None:
-            scatter = gr.update(value=method_scatter(status.result.outcomes), visible=True)
+            outcomes = status.result.outcomes
+            known = any(outcome.is_measured for outcome in outcomes)
+            scatter = gr.update(value=method_scatter(outcomes), visible=True) if known else gr.update(visible=False)
             shown = [scatter, comparison_markup.compared(status.result)]
         return [*switches(status), comparison_markup.comparison_status(status), *shown]
 

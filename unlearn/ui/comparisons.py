@@ -36,7 +36,6 @@ def start_comparison(services: Services, visitor: Visitor, training_too: bool = 
 
     Raises:
         ConceptError: nothing is erased.
-        PictureError: there is no picture of a concept to learn from.
         ModelError: the model's weights are out of reach.
         JobError: the visitor's last comparison is still running, or the line is full.
     """

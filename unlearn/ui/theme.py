@@ -93,6 +93,7 @@ CSS = """
 .u-buttons { align-items: center !important; flex-wrap: wrap !important; }
 #training-too { flex: 1 1 240px; border: 0; background: none; padding: 4px; }
 .u-methods th:nth-child(2) { text-align: left !important; }
+.u-table td.u-refusal { text-align: left; white-space: normal; }
 .u-prompt button { align-self: end; min-height: 44px; }
 .u-preview { display: flex; gap: 12px; margin-top: 10px; }
 .u-preview img { width: 112px; height: 112px; border-radius: var(--radius-md); }
