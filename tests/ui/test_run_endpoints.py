@@ -7,6 +7,8 @@ from conftest import visiting
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from unlearn.erasers.cliperase import PRESETS
+
 
 def test_a_run_streams_its_state_and_stops_when_told(real_app: str):
     with visiting(real_app) as client:
@@ -20,6 +22,16 @@ def test_a_run_streams_its_state_and_stops_when_told(real_app: str):
         assert client.predict(api_name="/cancel")["state"] == "cancelled", "to stop twice does no harm"
         erased = client.predict(["pizza"], api_name="/erase")
         assert list(erased["accuracy"]) == ["Original", "CCUP"], "a run that was stopped changes nothing"
+
+
+def test_numbers_that_a_program_leaves_open_suit_what_trains(folder_app: str):
+    with visiting(folder_app) as client:
+        told = set()
+        for report in client.submit(["pizza"], trainable="last_blocks", api_name="/cliperase"):
+            if "steps" in report:
+                told.add(report["steps"])
+                client.predict(api_name="/cancel")
+        assert told == {PRESETS["last_blocks"]["steps"]}
 
 
 def test_both_edits_go_into_one_file_and_come_back(folder_app: str):

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import pytest
 from waiting import ended
 
+from unlearn.concepts import select
 from unlearn.config import Settings
 from unlearn.encoders import weights_checksum
 from unlearn.erasers import cliperase
@@ -15,9 +16,10 @@ from unlearn.errors import ConceptError, JobError, ParameterError, PictureError
 from unlearn.gallery import Gallery, bundled_gallery
 from unlearn.jobs import State
 from unlearn.models import Models
-from unlearn.ui.api_runs import LEARNING_RATE
+from unlearn.ui.links import link_of, read_link, write_link
+from unlearn.ui.runs import FineTuned, settings_of
 from unlearn.ui.services import Services
-from unlearn.ui.session import ErasureRequest, FineTuneRequest, Visitor
+from unlearn.ui.session import ErasureRequest, FineTuneRequest, Session, Visitor
 
 
 def few(gallery: Gallery) -> Gallery:
@@ -91,10 +93,24 @@ def test_a_bad_request_never_gets_in_line(services, asked, error, said):
     assert services.run_of(visitor) is None
 
 
+def test_what_the_visitor_leaves_open_is_what_suits():
+    assert settings_of(FineTuneRequest()) == cliperase.Settings()
+    for trainable, preset in cliperase.PRESETS.items():
+        settings = asdict(settings_of(FineTuneRequest(trainable=trainable)))
+        assert {name: settings[name] for name in preset} == preset
+    assert settings_of(FineTuneRequest(steps=7, trainable="all")).steps == 7
+
+
+def test_a_link_leaves_open_what_was(services, pocket, vocabulary):
+    selection = select("cat", vocabulary=vocabulary)
+    for asked in (FineTuneRequest(trainable="last_blocks"), FineTuneRequest(steps=7, forgetting="gradient_ascent")):
+        run = FineTuned(cliperase.Erasure(selection, settings_of(asked), {}), pocket)
+        link = link_of(services, Session(fine_tuned=run))
+        assert link.fine_tune == asked
+        assert read_link(write_link(link).removeprefix("?")).fine_tune == asked
+
+
 def test_defaults_of_the_screen_are_those_of_the_method():
-    asked = {k: v for k, v in asdict(FineTuneRequest()).items() if k != "forget" and v is not None}
-    assert cliperase.Settings(**asked) == cliperase.Settings()
-    assert cliperase.Settings().learning_rate == LEARNING_RATE
     defaults = asdict(ErasureRequest())
     from unlearn.erasers import ccup
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import gradio as gr
 from gradio.components.api_component import Api
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from unlearn.ui.generation import DrawStatus
     from unlearn.ui.runs import RunStatus
 
-#: What suits the projections, the default of what trains; a parameter without a default would have to be given.
-LEARNING_RATE = 3e-4
-#: A number that is left to the pipeline: JSON's null would say that the parameter was forgotten.
+Number = TypeVar("Number", int, float)
+#: A number that is left to what suits: JSON's null would say that the parameter was forgotten.
 LEFT_OPEN = -1
 
 
@@ -44,8 +43,8 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
 
         Args:
             forget: Concepts with pictures in the gallery.
-            steps: Steps of the training.
-            learning_rate: Learning rate of the training.
+            steps: Steps of the training; -1 leaves them to what suits the weights that train.
+            learning_rate: Learning rate of the training; -1 leaves it to what suits the weights that train.
             trainable: What trains, "last_blocks", "projections", "lora" or "all".
             forgetting: The forgetting module, "cosine" or "gradient_ascent".
             seed: Seed of the training.
@@ -54,7 +53,7 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
             State, place in line, step, losses and accuracies (null where not measured), seconds and seconds left. Once
             done, the later calls of the same client compare "CLIPErase" too; a client that leaves leaves it going.
         """
-        request = FineTuneRequest(forget, steps, learning_rate, trainable, forgetting, seed)
+        request = FineTuneRequest(forget, _if_chosen(steps), _if_chosen(learning_rate), trainable, forgetting, seed)
         await asyncio.to_thread(lambda: services().start_run(visitor, request))
         async for status in followed(lambda: services().run_of(visitor)):
             yield _run_report(status)
@@ -93,9 +92,7 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
         from unlearn.ui.generation import drawing_of, start_drawing
 
         await asyncio.to_thread(erase_first, services, visitor, forget)
-        own_steps = None if steps == LEFT_OPEN else steps
-        own_guidance = None if guidance == LEFT_OPEN else guidance
-        request = DrawRequest(prompt, pipeline, seed, own_steps, own_guidance, count, edit, way, judge)
+        request = DrawRequest(prompt, pipeline, seed, _if_chosen(steps), _if_chosen(guidance), count, edit, way, judge)
         start_drawing(services(), visitor, request)
         async for status in followed(lambda: drawing_of(services(), visitor)):
             yield _drawing_report(status)
@@ -121,8 +118,8 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
         cliperase,
         visitor,
         Api(None, TEXTS, "Concepts to erase"),
-        Api(run.steps, NUMBER, "Steps"),
-        Api(LEARNING_RATE, NUMBER, "Learning rate"),
+        Api(LEFT_OPEN, NUMBER, "Steps; -1 for what suits"),
+        Api(LEFT_OPEN, NUMBER, "Learning rate; -1 for what suits"),
         Api(run.trainable, TEXT, "What trains: last_blocks, projections, lora or all"),
         Api(run.forgetting, TEXT, "Forgetting module: cosine or gradient_ascent"),
         Api(run.seed, NUMBER, "Seed"),
@@ -146,6 +143,10 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
 def _stream(handler: Any, visitor: gr.State, *parameters: Api) -> None:
     """A generator waits without holding a thread, so any number may."""
     endpoint(handler, [visitor, *parameters], concurrency_limit=None)
+
+
+def _if_chosen(number: Number) -> Number | None:
+    return None if number == LEFT_OPEN else number
 
 
 def _run_report(status: RunStatus | None) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class CLIPEraseTab:
 
     services: Provider
     tab: gr.Tab
-    steps: gr.Slider
+    steps: gr.Number
     learning_rate: gr.Number
     trainable: gr.Radio
     forgetting: gr.Radio
@@ -59,7 +59,7 @@ class CLIPEraseTab:
                 )
             with gr.Accordion("How to fine-tune", open=False):
                 with gr.Row():
-                    steps = gr.Slider(10, 500, value=asked.steps, step=10, label="Steps", buttons=[])
+                    steps = gr.Number(None, precision=0, label="Steps (empty: what suits)", min_width=120)
                     learning_rate = gr.Number(None, label="Learning rate (empty: what suits)", min_width=120)
                 trainable = gr.Radio(
                     [
@@ -122,8 +122,7 @@ class CLIPEraseTab:
 
     def begin(self, visitor: Visitor, forget: list[str], *values: Any) -> list[Any]:
         """Put the visitor's run in line."""
-        steps, *rest = values
-        return self.of_status(visitor, self.services().start_run(visitor, FineTuneRequest(forget, int(steps), *rest)))
+        return self.of_status(visitor, self.services().start_run(visitor, FineTuneRequest(forget, *values)))
 
     def end(self, visitor: Visitor) -> list[Any]:
         """Stop the visitor's run within a step; the edit that was in force stays."""

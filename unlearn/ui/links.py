@@ -86,12 +86,12 @@ def read_link(query: str) -> Link:
     if method not in ("ccup", "cliperase"):
         raise ParameterError(f"This link asks for the method {method[:40]!r}; choose one of ccup, cliperase.")
     erasure = _read(ErasureRequest(), given) if "forget" in given else None
-    tuned = _read(FineTuneRequest(learning_rate=0.0), {"learning_rate": ["0"], **given}, TUNED)
+    tuned = _read(FineTuneRequest(steps=0, learning_rate=0.0), given, TUNED)
     return Link(
         given.get("model", [""])[0],
         given.get("vocabulary", [""])[0],
         ErasureRequest(**erasure) if erasure else None,
-        FineTuneRequest(**tuned | {"learning_rate": tuned["learning_rate"] or None}) if method == "cliperase" else None,
+        FineTuneRequest(**tuned) if method == "cliperase" else None,
     )
 
 
@@ -101,13 +101,12 @@ def follow(services: Services, visitor: Visitor, link: Link) -> None:
     Raises:
         ConceptError, ParameterError, ModelError: it cannot be used; the visitor has the app's own model and words.
     """
-    from unlearn.erasers import cliperase
     from unlearn.ui.model_choice import choose
+    from unlearn.ui.runs import settings_of
 
     try:
         if link.fine_tune:
-            settings = {name: getattr(link.fine_tune, name) for name in TUNED}
-            cliperase.Settings.of(**{name: value for name, value in settings.items() if value is not None})
+            settings_of(link.fine_tune)
         if link.model or link.vocabulary:
             choose(services, visitor, link.model, link.vocabulary)
         asked = link.erasure
@@ -122,13 +121,16 @@ def follow(services: Services, visitor: Visitor, link: Link) -> None:
 
 def link_of(services: Services, session: Session) -> Link:
     """The link that opens the page as it is for this visitor."""
+    from unlearn.ui.runs import settings_of
     from unlearn.vocabularies import vocabulary_text
 
     words = vocabulary_text(session.vocabulary) if session.vocabulary else ""
     erasure, tuned = request_in_force(services, session), None
     if session.fine_tuned:
         settings = session.fine_tuned.erasure.settings
-        tuned = FineTuneRequest(**{name: getattr(settings, name) for name in TUNED})
+        suits = settings_of(FineTuneRequest(trainable=settings.trainable))
+        chosen = {name: value for name in TUNED if (value := getattr(settings, name)) != getattr(suits, name)}
+        tuned = FineTuneRequest(**chosen | {"trainable": settings.trainable})
         erasure = erasure if erasure.forget else ErasureRequest(session.erased)
     return Link(session.model, words, erasure, tuned)
 

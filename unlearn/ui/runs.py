@@ -39,6 +39,16 @@ class FineTuned:
         return self.erasure.selection.forget_names
 
 
+def settings_of(request: FineTuneRequest) -> cliperase.Settings:
+    """What ``request`` says, and what suits where it says nothing.
+
+    Raises:
+        ParameterError: a number or a choice outside of what is allowed.
+    """
+    asked = {name: value for name, value in asdict(request).items() if name != "forget" and value is not None}
+    return cliperase.Settings.of(**asked)
+
+
 Run = Callable[[], Generator[cliperase.Progress, None, FineTuned]]
 RunStatus = Status[cliperase.Progress, FineTuned]
 
@@ -67,8 +77,7 @@ def prepare_run(
     """
     if not isinstance(encoder, OpenClipEncoder):
         raise ModelError("This model cannot be fine-tuned; CCUP needs no training.")
-    asked = {name: value for name, value in asdict(request).items() if name != "forget" and value is not None}
-    settings = cliperase.Settings.of(**asked)
+    settings = settings_of(request)
     selection = select(request.forget, vocabulary=vocabulary)
     run = cliperase.train(
         encoder,

@@ -43,10 +43,10 @@ class ErasureRequest:
 
 @dataclass(frozen=True)
 class FineTuneRequest:
-    """What the visitor asks CLIPErase for; the defaults are those of its settings."""
+    """What the visitor asks CLIPErase for; ``None`` leaves a number to what suits the weights that train."""
 
     forget: Sequence[str] = ()
-    steps: int = 200
+    steps: int | None = None
     learning_rate: float | None = None
     trainable: str = "projections"
     forgetting: str = "cosine"
