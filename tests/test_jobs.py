@@ -17,7 +17,7 @@ from waiting import ended
 from unlearn.concepts import select
 from unlearn.encoders import weights_checksum
 from unlearn.erasers import cliperase
-from unlearn.errors import JobError
+from unlearn.errors import JobError, OutOfTimeError
 from unlearn.jobs import MOST_KEPT, Jobs, State
 
 NAMES = ("ann", "bob", "cec")
@@ -51,6 +51,41 @@ class Gate:
     def open(self):
         self.allow.release(100)
         return self
+
+
+@pytest.fixture
+def hurried():
+    jobs = Jobs(minutes=1e-4)
+    yield jobs
+    for session in NAMES:
+        jobs.forget(session)
+
+
+def test_a_job_whose_time_is_up_ends_and_the_next_begins(hurried):
+    def endless():
+        while True:
+            yield "more"
+
+    hurried.start("ann", endless)
+    hurried.start("bob", endless)
+    for session in ("ann", "bob"):
+        status = ended(hurried, session)
+        assert status.state is State.FAILED
+        assert "ended after 0.0001 minutes, the longest" in status.message
+        assert status.progress[0] == "more", "what it reported stays"
+
+
+def test_a_job_whose_time_is_up_may_return_what_it_has(hurried):
+    def learns():
+        try:
+            while True:
+                yield "more"
+        except OutOfTimeError:
+            return "so far"
+
+    hurried.start("ann", learns)
+    status = ended(hurried, "ann")
+    assert (status.state, status.result) == (State.DONE, "so far")
 
 
 def test_progress_then_result(jobs):

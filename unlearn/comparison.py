@@ -67,14 +67,14 @@ class Comparing:
 def compare(task: methods.Task, names: Sequence[str]) -> Generator[Comparing, None, tuple[Outcome, ...]]:
     """Fit each of the methods ``names`` on ``task`` and measure it on ``task.probe``, every label offered.
 
-    One that cannot be fitted, for want of a picture, say, does not keep the others from being compared.
+    One that cannot be fitted, for want of a picture or of time, does not keep the others from being compared.
     """
     outcomes = []
     for name in names:
         method = methods.METHODS[name]
-        yield Comparing(method.label, 0, 1)
         started = time.perf_counter()
         try:
+            yield Comparing(method.label, 0, 1)
             erasure = yield from relayed(methods.fit(name, task), partial(_comparing, method.label))
             outcomes.append(_measured(method, erasure, task, time.perf_counter() - started))
         except UnlearnError as error:

@@ -8,6 +8,7 @@ UnlearnError
 │   └── ErasureFileError        a saved erasure that does not fit
 ├── ModelError                  a model cannot be loaded, or cannot carry the edit asked for
 └── JobError                    a background run ended early
+    └── OutOfTimeError          it took longer than a run may
 
 Messages are whole sentences written for the visitor: the screen shows them as they are. For what the machine
 raises when it runs out of something, :func:`exhausted` has the sentence.
@@ -49,6 +50,10 @@ class ModelError(UnlearnError):
 
 class JobError(UnlearnError):
     """A background run that ended before its result."""
+
+
+class OutOfTimeError(JobError):
+    """A run's time is up; one that has come to something by then may return that."""
 
 
 def exhausted(error: BaseException) -> str:

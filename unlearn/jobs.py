@@ -2,13 +2,14 @@
 
 A job is a generator: what it yields is progress, what it returns is the result. It is driven by a single thread, which
 lives as long as there is work, and looked at from any number; it outlives the page that started it and is found again
-by its session.
+by its session. Where its time is up, :class:`unlearn.errors.OutOfTimeError` is raised at the place where it yields.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator
 from contextvars import Context, copy_context
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from unlearn.errors import JobError, UnlearnError, exhausted
+from unlearn.errors import JobError, OutOfTimeError, UnlearnError, exhausted
 
 P = TypeVar("P")
 Q = TypeVar("Q")
@@ -111,8 +112,9 @@ class _Job(Generic[P, R]):
 class Jobs(Generic[P, R]):
     """Runs the jobs of all sessions, one after the other; a session has one job at a time."""
 
-    def __init__(self, queue_size: int = 8) -> None:
+    def __init__(self, queue_size: int = 8, minutes: float = 30) -> None:
         self._queue_size = queue_size
+        self._minutes = minutes
         self._waiting: deque[_Job[P, R]] = deque()
         self._running: _Job[P, R] | None = None
         self._of_session: dict[str, _Job[P, R]] = {}
@@ -206,13 +208,17 @@ class Jobs(Generic[P, R]):
             job.state, job.result, job.message = state, result, message
             self._running = None
 
+    def _out_of_time(self) -> OutOfTimeError:
+        return OutOfTimeError(f"It was ended after {self._minutes:g} minutes, the longest that a run may take here.")
+
     def _drive(self, job: _Job[P, R]) -> tuple[State, R | None, str]:
         """Run ``job`` to its end, whatever that is: nothing that it raises gets past here."""
         try:
-            run = job.context.run(job.start)
+            run, late = job.context.run(job.start), time.monotonic() + 60 * self._minutes
             try:
                 while not job.cancelled:
-                    progress = job.context.run(next, run)
+                    in_time = time.monotonic() < late
+                    progress = job.context.run(*((next, run) if in_time else (run.throw, self._out_of_time())))
                     with self._lock:
                         job.report(progress)
             except StopIteration as stop:

@@ -17,7 +17,15 @@ from two_processes import train_toy
 from unlearn.concepts import select
 from unlearn.encoders import weights_checksum
 from unlearn.erasers import ccup, cliperase
-from unlearn.errors import ConceptError, ErasureFileError, JobError, ModelError, ParameterError, PictureError
+from unlearn.errors import (
+    ConceptError,
+    ErasureFileError,
+    JobError,
+    ModelError,
+    OutOfTimeError,
+    ParameterError,
+    PictureError,
+)
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.finetuning.pairs import forget_and_retain, hold_out
 from unlearn.finetuning.prepared import Preparation
@@ -115,6 +123,19 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(start):
     one, same, other = (finish(start(s))[1].delta for s in (short, short, replace(short, seed=1)))
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_run_whose_time_is_up_is_one_of_fewer_steps(start):
+    run = start(replace(SETTINGS, steps=40))
+    while getattr(next(run), "step", 0) < 3:
+        pass
+    with pytest.raises(StopIteration) as stop:
+        run.throw(OutOfTimeError("It was ended."))
+    cut, (_, short) = stop.value.value, finish(start(replace(SETTINGS, steps=3)))
+    assert cut.settings == short.settings
+    assert all(torch.equal(cut.delta[name], short.delta[name]) for name in short.delta)
+    with pytest.raises(OutOfTimeError):
+        start().throw(OutOfTimeError("It was ended."))  # there is nothing yet
 
 
 def test_bfloat16_goes_the_same_way(toy, toy_gallery, start):

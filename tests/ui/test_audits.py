@@ -14,7 +14,7 @@ from unlearn.comparison import compare
 from unlearn.concepts import Vocabulary, select
 from unlearn.erasers import cliperase
 from unlearn.erasers.methods import METHODS, Task
-from unlearn.errors import ConceptError, JobError, ModelError, ParameterError, PictureError
+from unlearn.errors import ConceptError, JobError, ModelError, OutOfTimeError, ParameterError, PictureError
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery
 from unlearn.jobs import State, drive
@@ -146,6 +146,16 @@ def test_a_method_that_cannot_be_fitted_is_a_row_with_its_reason(services: Servi
     assert by_label["CCUP, paired (default)"].is_measured
     assert by_label["LEACE"].refusal in comparison_markup.compared(status.result)
     assert len(method_scatter(status.result.outcomes).data[0].x) == len(by_label) - 1
+
+
+def test_a_comparison_whose_time_is_up_keeps_what_it_has(toy, toy_gallery, toy_vocabulary):
+    selection = select("apple", vocabulary=toy_vocabulary)
+    run = compare(Task(toy, selection, toy_vocabulary, toy_gallery.train, toy_gallery.test), ["none", "ccup", "leace"])
+    assert [next(run).label, next(run).label] == ["No edit", "CCUP, paired (default)"]
+    run.throw(OutOfTimeError("It was ended."))
+    with pytest.raises(StopIteration) as stop:
+        run.throw(OutOfTimeError("It was ended."))
+    assert [outcome.refusal for outcome in stop.value.value] == ["", "It was ended.", "It was ended."]
 
 
 def test_methods_are_measured_with_the_sentences_of_the_words_in_use(toy, toy_gallery, toy_vocabulary):

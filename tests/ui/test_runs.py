@@ -31,7 +31,7 @@ def few(gallery: Gallery) -> Gallery:
 @pytest.fixture(scope="module")
 def services(pocket, vocabulary):
     bundled = bundled_gallery()
-    return Services(Models(pocket), few(bundled.test), vocabulary, Settings(), few(bundled.train))
+    return Services(Models(pocket), few(bundled.test), vocabulary, Settings(max_steps=5000), few(bundled.train))
 
 
 def wait(services: Services, visitor: Visitor) -> State:
@@ -82,6 +82,7 @@ def test_stop_leaves_what_was_in_force(services):
         (FineTuneRequest([]), ConceptError, "No concept"),
         (FineTuneRequest(["unicycle"]), PictureError, "no picture"),
         (FineTuneRequest(["cat"], steps=0), ParameterError, "steps is 0"),
+        (FineTuneRequest(["cat"], steps=5001), ParameterError, "steps is 5001; .* from 1 to 5,000"),
         (FineTuneRequest(["cat"], learning_rate=-1.0), ParameterError, "learning rate is -1"),
         (FineTuneRequest(["cat"], trainable="everything"), ParameterError, "choose one of"),
     ],
@@ -94,17 +95,19 @@ def test_a_bad_request_never_gets_in_line(services, asked, error, said):
 
 
 def test_what_the_visitor_leaves_open_is_what_suits():
-    assert settings_of(FineTuneRequest()) == cliperase.Settings()
+    most = Settings().max_steps
+    assert settings_of(FineTuneRequest(), most) == cliperase.Settings()
     for trainable, preset in cliperase.PRESETS.items():
-        settings = asdict(settings_of(FineTuneRequest(trainable=trainable)))
+        settings = asdict(settings_of(FineTuneRequest(trainable=trainable), most))
         assert {name: settings[name] for name in preset} == preset
-    assert settings_of(FineTuneRequest(steps=7, trainable="all")).steps == 7
+    assert settings_of(FineTuneRequest(steps=7, trainable="all"), most).steps == 7
+    assert settings_of(FineTuneRequest(), 50).steps == 50, "what is left open is never too much"
 
 
 def test_a_link_leaves_open_what_was(services, pocket, vocabulary):
     selection = select("cat", vocabulary=vocabulary)
     for asked in (FineTuneRequest(trainable="last_blocks"), FineTuneRequest(steps=7, forgetting="gradient_ascent")):
-        run = FineTuned(cliperase.Erasure(selection, settings_of(asked), {}), pocket)
+        run = FineTuned(cliperase.Erasure(selection, settings_of(asked, 500), {}), pocket)
         link = link_of(services, Session(fine_tuned=run))
         assert link.fine_tune == asked
         assert read_link(write_link(link).removeprefix("?")).fine_tune == asked

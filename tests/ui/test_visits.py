@@ -18,7 +18,7 @@ from unlearn.jobs import State
 from unlearn.ui import visits
 from unlearn.ui.page import build_demo
 from unlearn.ui.session import ErasureRequest, Visitor
-from unlearn.ui.visits import CLOSED, IDLE, end_visits
+from unlearn.ui.visits import CLOSED, GONE, IDLE, end_visits
 
 NOW = datetime.now()
 
@@ -60,8 +60,8 @@ class House:
         self.holder.time_last_used[name] = NOW - ago
         return visitor
 
-    def end(self) -> set[str]:
-        end_visits(self.holder, self.services.is_busy, NOW)
+    def end(self, later: timedelta = timedelta(0)) -> set[str]:
+        end_visits(self.holder, self.services.is_busy, NOW + later)
         assert set(self.holder.session_data) == set(self.holder.time_last_used)
         return set(self.holder.session_data)
 
@@ -106,6 +106,19 @@ def test_a_visit_with_a_job_is_not_idle_and_its_result_has_time_to_be_seen(house
     house.holder.time_last_used["busy"] = NOW - 2 * IDLE
     assert house.end() == set()
     assert services.jobs.find(line) is None
+
+
+def test_a_job_of_a_page_that_nobody_opens_again_ends(house, services):
+    visitor = house.visit("busy", closed=True)
+    services.jobs.start(visitor.key, waits)
+    assert house.end() == {"busy"}
+    assert house.end(GONE) == {"busy"}
+    house.holder.session_data["busy"].is_closed = False
+    assert house.end(2 * GONE) == {"busy"}, "somebody looks at it"
+    house.holder.session_data["busy"].is_closed = True
+    assert house.end(3 * GONE) == {"busy"}
+    assert house.end(4 * GONE + timedelta(seconds=1)) == set()
+    assert services.jobs.find(visitor.key) is None
 
 
 def test_a_job_outlives_the_page_that_was_reloaded(house, services):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from torch import Tensor
 from unlearn.concepts import Selection, load_vocabulary
 from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers.losses import consistency_loss, forgetting_loss, gradient_ascent_loss, retention_loss
-from unlearn.errors import ErasureFileError, JobError, require_choice, require_positive, require_whole
+from unlearn.errors import ErasureFileError, JobError, OutOfTimeError, require_choice, require_positive, require_whole
 from unlearn.finetuning.batches import Batches, Embedded
 from unlearn.finetuning.checkpoints import Checkpoint
 from unlearn.finetuning.pairs import forget_and_retain
@@ -178,7 +178,8 @@ def train(
 ) -> Generator[Progress, None, Erasure]:
     """Fine-tune a copy of ``encoder``'s model; a generator that reports as it goes and *returns* the erasure.
 
-    Closing it ends the run at the step it is in; nothing outside of it has changed by then.
+    Closing it ends the run at the step it is in; nothing outside of it has changed by then. Where its time is up, the
+    erasure is that of a run of as many steps as were made.
 
     Args:
         encoder: the model; it is not changed, and others may use it meanwhile.
@@ -211,15 +212,16 @@ def train(
         )
         measure = Probe(frozen, probe, probe_pictures, names, selection.forget_names)
         saved = _checkpoint(checkpoint, encoder, selection, settings) if checkpoint else None
-        yield from _steps(batches, settings, encoder.logit_scale, measure, saved)
-        return Erasure(selection, settings, trainable.delta())
+        made = yield from _steps(batches, settings, encoder.logit_scale, measure, saved)
+        return Erasure(selection, replace(settings, steps=made), trainable.delta())
 
     return run()
 
 
 def _steps(
     batches: Batches, settings: Settings, logit_scale: float, measure: Probe, saved: Checkpoint | None
-) -> Generator[Record, None, None]:
+) -> Generator[Record, None, int]:
+    """Train and report; the number of steps that were made is returned."""
     parameters = batches.frozen.trainable.parameters
     optimizer = torch.optim.Adam(parameters.values(), lr=settings.learning_rate)
     first = saved.restore(parameters, optimizer) if saved else 0
@@ -244,7 +246,7 @@ def _steps(
             if saved and batches.processes.first:
                 saved.write(step, parameters, optimizer)
         seconds = time.perf_counter() - started
-        yield Record(
+        record = Record(
             step,
             settings.steps,
             **{name: value.item() for name, value in losses.items()},
@@ -253,6 +255,11 @@ def _steps(
             seconds=seconds,
             eta=seconds / (step - first) * (settings.steps - step),
         )
+        try:
+            yield record
+        except OutOfTimeError:
+            return step
+    return settings.steps
 
 
 def _losses(forget: Embedded, retain: Embedded, settings: Settings, logit_scale: float) -> dict[str, Tensor]:

@@ -106,7 +106,7 @@ def follow(services: Services, visitor: Visitor, link: Link) -> None:
 
     try:
         if link.fine_tune:
-            settings_of(link.fine_tune)
+            settings_of(link.fine_tune, services.settings.max_steps)
         if link.model or link.vocabulary:
             choose(services, visitor, link.model, link.vocabulary)
         asked = link.erasure
@@ -128,7 +128,7 @@ def link_of(services: Services, session: Session) -> Link:
     erasure, tuned = request_in_force(services, session), None
     if session.fine_tuned:
         settings = session.fine_tuned.erasure.settings
-        suits = settings_of(FineTuneRequest(trainable=settings.trainable))
+        suits = settings_of(FineTuneRequest(trainable=settings.trainable), services.settings.max_steps)
         chosen = {name: value for name in TUNED if (value := getattr(settings, name)) != getattr(suits, name)}
         tuned = FineTuneRequest(**chosen | {"trainable": settings.trainable})
         erasure = erasure if erasure.forget else ErasureRequest(session.erased)

@@ -200,13 +200,21 @@ def no_run() -> str:
 
 def run_status(status: RunStatus) -> str:
     """A run in a sentence, and a bar while it moves."""
-    seconds = getattr(status.progress[-1], "seconds", 0.0) if status.progress else 0.0
     return told(
         status,
         _training,
         stopped="Stopped. What was in force before still is.",
-        done=f"Done in {seconds:.0f} s of training: “CLIPErase” now stands in every view.",
+        done=f"{_ended(status.progress[-1]) if status.progress else 'Done'}: “CLIPErase” now stands in every view.",
     )
+
+
+def _ended(last: Progress) -> str:
+    from unlearn.finetuning.prepared import Preparation  # a run has loaded it already
+
+    if isinstance(last, Preparation):
+        return "Done"
+    cut = f", after {last.step} of {last.steps} steps, when its time was up" if last.step < last.steps else ""
+    return f"Done in {last.seconds:.0f} s of training{cut}"
 
 
 def _training(last: Progress | None) -> Moving:

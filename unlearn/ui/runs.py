@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from unlearn.concepts import Vocabulary, select
 from unlearn.encoders import OpenClipEncoder, TextImageEncoder, class_embeddings
 from unlearn.erasers import cliperase
-from unlearn.errors import ModelError
+from unlearn.errors import ModelError, require_whole
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.gallery import Gallery, bundled_gallery, image_features
 from unlearn.jobs import Status
@@ -39,14 +39,18 @@ class FineTuned:
         return self.erasure.selection.forget_names
 
 
-def settings_of(request: FineTuneRequest) -> cliperase.Settings:
+def settings_of(request: FineTuneRequest, most_steps: int) -> cliperase.Settings:
     """What ``request`` says, and what suits where it says nothing.
 
     Raises:
         ParameterError: a number or a choice outside of what is allowed.
     """
     asked = {name: value for name, value in asdict(request).items() if name != "forget" and value is not None}
-    return cliperase.Settings.of(**asked)
+    settings = cliperase.Settings.of(**asked)
+    if request.steps is None:
+        return replace(settings, steps=min(settings.steps, most_steps))
+    require_whole("steps", request.steps, largest=most_steps)
+    return settings
 
 
 Run = Callable[[], Generator[cliperase.Progress, None, FineTuned]]
@@ -61,6 +65,7 @@ def prepare_run(
     own: Gallery | None,
     probe: Gallery,
     vocabulary: Vocabulary,
+    most_steps: int,
 ) -> Run:
     """Check everything now, and return the run as :class:`unlearn.jobs.Jobs` takes it.
 
@@ -71,13 +76,14 @@ def prepare_run(
         own: the visitor's to train on too, if any.
         probe: pictures that the views will measure on, none of those.
         vocabulary: the labels in use.
+        most_steps: how many a run may make.
 
     Raises:
         ConceptError, ParameterError, PictureError, ModelError: it cannot be run; the message says why.
     """
     if not isinstance(encoder, OpenClipEncoder):
         raise ModelError("This model cannot be fine-tuned; CCUP needs no training.")
-    settings = settings_of(request)
+    settings = settings_of(request, most_steps)
     selection = select(request.forget, vocabulary=vocabulary)
     run = cliperase.train(
         encoder,

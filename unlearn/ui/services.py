@@ -65,8 +65,8 @@ def load_services(settings: Settings) -> Services:
     image_features(encoder, gallery, progress=True)
     class_embeddings(encoder, vocabulary.names, vocabulary.templates)
     models = Models(encoder, settings.precision, settings.visitors_models)
-    downloads = Downloads(settings.max_downloads_mb * 1_000_000)
-    return Services(models, gallery, vocabulary, settings, training, index, downloads=downloads)
+    jobs, downloads = Jobs[Any, Any](minutes=settings.max_run_minutes), Downloads(settings.max_downloads_mb * 1_000_000)
+    return Services(models, gallery, vocabulary, settings, training, index, jobs, downloads=downloads)
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,6 +252,7 @@ class Services:
             own=session.uploads.train if session.uploads else None,
             probe=self.held_out(session),
             vocabulary=self.vocabulary_of(session),
+            most_steps=self.settings.max_steps,
         )
         return self.jobs.start(visitor.key, run)
 

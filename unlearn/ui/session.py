@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 from weakref import WeakSet
@@ -155,11 +156,13 @@ class Visitor:
     Attributes:
         session: the choices now.
         key: whose background run is whose; a page that is reloaded gets its old key back.
+        left: since when the page is known to be closed; None while it is open.
     """
 
     def __init__(self) -> None:
         self.session = Session()
         self.key = uuid4().hex
+        self.left: datetime | None = None
         _living.add(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Visitor:
