@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 
 from unlearn.concepts import select
 from unlearn.erasers import ccup
 from unlearn.gallery import image_features
-from unlearn.trade_off import image_text_similarity, sweep_count, sweep_strength
+from unlearn.trade_off import growing, image_text_similarity, sweep_count, sweep_strength
 
 
 def test_strength_sweep_starts_at_the_original_and_ends_at_the_erasure(pocket, gallery, vocabulary):
@@ -24,10 +25,24 @@ def test_strength_sweep_starts_at_the_original_and_ends_at_the_erasure(pocket, g
 
 def test_count_sweep_erases_the_visitors_concepts_first(pocket, gallery, vocabulary):
     selection = select(["dog"], vocabulary=vocabulary)
-    points = list(sweep_count(pocket, gallery, selection, ccup.Settings(), vocabulary=vocabulary, counts=(1, 20)))
+    grown = growing(selection, vocabulary, counts=(1, 20))
+    points = list(sweep_count(pocket, gallery, grown, ccup.Settings(), vocabulary=vocabulary))
     assert [p.num_erased for p in points] == [1, 20] * 3
     one, twenty = points[4], points[5]
     assert twenty.retain < one.retain, "the plain nullspace decays with the number of erased concepts"
+
+
+@pytest.mark.parametrize("retain", [None, ["cat", "wolf", "fox"]])
+def test_among_the_growing_forget_sets_is_the_visitors_own(vocabulary, retain):
+    selection = select(["dog", "a word of my own"], retain, vocabulary=vocabulary)
+    one, two, many = growing(selection, vocabulary, counts=(1, 2, 50, 10_000))
+    assert (two.forget, two.retain) == (selection.forget, selection.retain)
+    assert (one.forget_names, many.forget_names[:2]) == (("dog",), selection.forget_names)
+    if retain:
+        assert not set(many.forget_names) & set(retain), "what is protected is not erased instead"
+        assert one.retain == many.retain == tuple(retain)
+    else:
+        assert many.retain == vocabulary.without(many.forget_names)
 
 
 def test_an_edit_of_both_sides_stands_beside_the_paired_form_on_pictures(toy, toy_gallery, toy_vocabulary):

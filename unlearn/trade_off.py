@@ -57,26 +57,38 @@ def sweep_strength(
             yield measure(encoder, gallery, fitted.at(strength), vocabulary)
 
 
+def growing(
+    selection: Selection, vocabulary: Vocabulary, counts: Sequence[int] = COUNTS, seed: int = 0
+) -> list[Selection]:
+    """Forget sets of ``counts`` concepts: those of ``selection`` first, then strangers drawn with ``seed``.
+
+    What is retained goes by the choice of ``selection``: the rest of the vocabulary, or its own names, of which no
+    stranger is one then. Counts that leave nothing of either are left out.
+    """
+    own = selection.forget_names
+    rest = selection.retain == vocabulary.without(own)
+    taken = {name.casefold() for name in (own if rest else (*own, *selection.retain))}
+    strangers = [name for name in vocabulary.names if name.casefold() not in taken]
+    order = torch.randperm(len(strangers), generator=torch.Generator().manual_seed(seed)).tolist()
+    names = [*own, *(strangers[i] for i in order)]
+    most = min(len(names), len(vocabulary.names) - 1)
+    sets = [select(names[:count], vocabulary=vocabulary, most=count) for count in counts if count <= most]
+    return sets if rest else [replace(grown, retain=selection.retain) for grown in sets]
+
+
 def sweep_count(
     encoder: TextImageEncoder,
     gallery: Gallery,
-    selection: Selection,
+    selections: Sequence[Selection],
     settings: ccup.Settings,
     *,
     vocabulary: Vocabulary,
-    counts: Sequence[int] = COUNTS,
-    seed: int = 0,
 ) -> Iterator[TradeOffPoint]:
-    """Measure growing forget sets in every mode: the visitor's concepts first, then others drawn with ``seed``."""
-    own = [name for name in selection.forget_names if name in set(vocabulary.names)]
-    order = torch.randperm(len(vocabulary.names), generator=torch.Generator().manual_seed(seed)).tolist()
-    names = [*own, *(vocabulary.names[i] for i in order if vocabulary.names[i] not in set(own))]
+    """Measure each of ``selections``, forget sets as :func:`growing` gives them, in every mode."""
     for mode in ccup.MODES:
-        for count in counts:
-            if count < len(vocabulary.names):
-                chosen = select(names[:count], vocabulary=vocabulary)
-                erasure = ccup.erase(encoder, chosen, settings.in_mode(mode), vocabulary=vocabulary)
-                yield measure(encoder, gallery, erasure, vocabulary)
+        for selection in selections:
+            erasure = ccup.erase(encoder, selection, settings.in_mode(mode), vocabulary=vocabulary)
+            yield measure(encoder, gallery, erasure, vocabulary)
 
 
 def image_text_similarity(

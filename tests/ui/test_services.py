@@ -150,6 +150,15 @@ def test_what_the_curves_were_not_asked_for_is_said(services: Services):
     assert "the rest of the vocabulary is protected" in said(ErasureRequest(["cat"], retain="list", own_retain=["dog"]))
 
 
+def test_curves_are_of_what_the_visitor_retains(services: Services):
+    session = erased(services, "cat", "dog", retain="list", own_retain=["wolf", "pizza"])
+    curves = trade_offs.measure(services, session)
+    own = next(p for p in curves.by_count if p.num_erased == 2 and p.mode == session.erasure.settings.mode)
+    assert own == next(p for p in curves.by_strength if p.strength == 1.0 and p.mode == own.mode)
+    accuracy = services.accuracy(session)[CCUP]
+    assert (own.forget, own.retain) == (accuracy.forget.top1, accuracy.retain.top1)
+
+
 def test_geometry_shows_erased_pictures_leaving_their_text(services: Services):
     geometry = trade_offs.geometry(services, erased(services, "cat"))
     assert geometry.names[0] == "cat"

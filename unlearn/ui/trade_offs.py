@@ -12,7 +12,7 @@ from unlearn.erasers import ccup
 from unlearn.errors import ConceptError
 from unlearn.evaluation.interference import Interference, measure_interference
 from unlearn.gallery import image_features
-from unlearn.trade_off import COUNTS, STRENGTHS, TradeOffPoint, image_text_similarity, sweep_count, sweep_strength
+from unlearn.trade_off import STRENGTHS, TradeOffPoint, growing, image_text_similarity, sweep_count, sweep_strength
 from unlearn.ui.results import Geometry, TradeOff
 from unlearn.ui.services import AT_RISK, Services
 from unlearn.ui.session import NOTHING_ERASED, Session
@@ -32,9 +32,9 @@ def measure(services: Services, session: Session, watch: Callable[[int, int], No
     if holds(services, session):
         return cast(TradeOff, session.trade_off)
     vocabulary = services.vocabulary_of(session)
-    sweep = (services.encoder_of(session), collection, erasure.selection, erasure.settings)
-    counts = [count for count in COUNTS if count < len(vocabulary.names)]
-    total = len(ccup.MODES) * (len(STRENGTHS) + len(counts))
+    encoder, settings = services.encoder_of(session), erasure.settings
+    grown = growing(erasure.selection, vocabulary)
+    total = len(ccup.MODES) * (len(STRENGTHS) + len(grown))
 
     def counted(points: Iterator[TradeOffPoint], before: int) -> tuple[TradeOffPoint, ...]:
         measured = []
@@ -44,8 +44,8 @@ def measure(services: Services, session: Session, watch: Callable[[int, int], No
                 watch(before + len(measured), total)
         return tuple(measured)
 
-    by_strength = counted(sweep_strength(*sweep, vocabulary=vocabulary), 0)
-    by_count = counted(sweep_count(*sweep, vocabulary=vocabulary, counts=counts), len(by_strength))
+    by_strength = counted(sweep_strength(encoder, collection, erasure.selection, settings, vocabulary=vocabulary), 0)
+    by_count = counted(sweep_count(encoder, collection, grown, settings, vocabulary=vocabulary), len(by_strength))
     interference = _interference(services, session, erasure)
     return TradeOff(session.model, vocabulary, erasure, collection, by_strength, by_count, interference)
 
@@ -69,7 +69,7 @@ def remarks(services: Services, session: Session) -> list[str]:
     if erasure.settings.side == "both":
         said.append("The paired form edits one side only: its curves, and who is hurt by whom, are of edited pictures.")
     if erasure.selection.retain != vocabulary.without(erasure.selection.forget_names):
-        said.append("As more is erased, and for who is hurt by whom, the rest of the vocabulary is protected.")
+        said.append("For who is hurt by whom, the rest of the vocabulary is protected.")
     if session.fine_tuned:
         said.append("The curves, and who is hurt by whom, are of CCUP alone, without CLIPErase.")
     return said
@@ -96,7 +96,10 @@ def geometry(services: Services, session: Session) -> Geometry:
 
 
 def _interference(services: Services, session: Session, erasure: ccup.Erasure) -> Interference:
-    """What erasing each of the compared concepts alone does to each: a solve for each, so not for every slider move."""
+    """What erasing each of the compared concepts alone does to each: a solve for each, so not for every slider move.
+
+    The rest of the vocabulary is retained, whatever the visitor retains: a concept of that list is erased here too.
+    """
     encoder, vocabulary = services.encoder_of(session), services.vocabulary_of(session)
     settings = replace(erasure.settings.in_mode("paired"), strength=1.0)
 
