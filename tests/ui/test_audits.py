@@ -8,6 +8,7 @@ import pytest
 from fakes import fake_services
 from waiting import ended
 
+from unlearn import zero_gpu
 from unlearn.attacks import relearning, soft_prompt
 from unlearn.attacks.finding import Finding, Row
 from unlearn.comparison import compare
@@ -164,6 +165,18 @@ def test_methods_are_measured_with_the_sentences_of_the_words_in_use(toy, toy_ga
         task = Task(toy, select("apple", vocabulary=words), words, toy_gallery.train, toy_gallery.test)
         (outcome,) = drive(compare(task, ["none"]))
         assert (outcome.forget, outcome.retain) == (right, right), "a sentence without the word tells none from another"
+
+
+def test_what_runs_on_the_processors_takes_no_gpu_of_a_space(services: Services, visitor: Visitor, monkeypatch):
+    def taken(number):
+        raise AssertionError("a GPU was asked for")
+
+    monkeypatch.setattr(zero_gpu, "ACTIVE", True)
+    monkeypatch.setattr(zero_gpu, "_remote", taken)
+    start_audit(services, visitor)
+    assert finish(services, visitor).state is State.DONE
+    start_comparison(services, visitor)
+    assert finish(services, visitor, "comparison").state is State.DONE
 
 
 def test_an_audit_stops_and_one_runs_at_a_time(services: Services, visitor: Visitor, monkeypatch):

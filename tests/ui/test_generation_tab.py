@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import pytest
+from diffusers import DiffusionPipeline
 from waiting import ended
 
+from unlearn import zero_gpu
 from unlearn.concepts import select
 from unlearn.erasers import cliperase
 from unlearn.errors import ConceptError, JobError, ModelError, ParameterError
@@ -97,6 +100,31 @@ def test_a_batch_is_judged(services: Services, visitor: Visitor, monkeypatch):
     assert {rate.n for rate in (rates.erased, rates.others, rates.beside)} == {4}
     assert [(p.step, p.steps) for p in status.progress if isinstance(p, Judging)][-1] == (4, 4)
     assert "What is erased" in drawing_markup.judged_rates(rates)
+
+
+def test_what_draws_gets_the_gpu_of_a_space(services: Services, visitor: Visitor, monkeypatch):
+    lent = []
+
+    def forked(number):
+        """What the process with the GPU does, but for the GPU: all that leaves it is pickled."""
+        run = zero_gpu._runs[number]
+        lent.append(run.modules)
+        working = run.start()
+        try:
+            while True:
+                yield pickle.loads(pickle.dumps(next(working)))  # noqa: S301
+        except StopIteration as stop:
+            yield zero_gpu._Returned(pickle.loads(pickle.dumps(stop.value)))  # noqa: S301
+
+    monkeypatch.setattr(zero_gpu, "ACTIVE", True)
+    monkeypatch.setattr(zero_gpu, "_remote", forked)
+    monkeypatch.setattr(generation, "JUDGED", 2)
+    for asked in (replace(QUICK, count=1, steps=1), replace(QUICK, judge=True, steps=1)):
+        start_drawing(services, visitor, asked)
+        status = finish(services, visitor)
+        assert status.state is State.DONE, status.message
+    assert all(isinstance(module, DiffusionPipeline) for modules in lent for module in modules)
+    assert [len(modules) for modules in lent] == [2, 2], "the pipeline before and after"
 
 
 def test_it_stops_within_a_step_and_a_second_start_waits_its_turn(services: Services, visitor: Visitor):

@@ -16,7 +16,6 @@ from unlearn.jobs import Status
 from unlearn.ui.generation import carried
 from unlearn.ui.services import Services
 from unlearn.ui.session import NOTHING_ERASED, Edits, Session, Visitor
-from unlearn.zero_gpu import on_zero_gpu
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +58,7 @@ def start_audit(services: Services, visitor: Visitor, concept: str = "") -> Audi
         return painter, carried(services, session, painter, original).painter
 
     def start() -> Generator[Progress, None, Audited]:
-        report = yield from on_zero_gpu(lambda: run_audit(suspect, painters))()
+        report = yield from run_audit(suspect, painters)
         return Audited(report, session.edits, session.own_pictures)
 
     return services.jobs.start(_line(visitor), start)

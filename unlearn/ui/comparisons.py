@@ -16,7 +16,6 @@ from unlearn.jobs import Status
 from unlearn.ui.audits import measured_on, selection_of
 from unlearn.ui.services import Services
 from unlearn.ui.session import Session, Visitor
-from unlearn.zero_gpu import on_zero_gpu
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +48,7 @@ def start_comparison(services: Services, visitor: Visitor, training_too: bool = 
     def start() -> Generator[Comparing, None, Compared]:
         training = _training(services, session, encoder, selection.forget_names)
         task = Task(encoder, selection, services.vocabulary_of(session), training, probe)
-        outcomes = yield from on_zero_gpu(lambda: compare(task, names))()
+        outcomes = yield from compare(task, names)
         return Compared(encoder.name, selection.forget_names, outcomes)
 
     return services.jobs.start(_line(visitor), start)

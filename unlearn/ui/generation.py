@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from unlearn.diffusion.carrying import WAYS, Carried, carry
 from unlearn.diffusion.drawing import Drawing, Pair, Step, draw
 from unlearn.diffusion.pipelines import PIPELINES, Painter
-from unlearn.diffusion.rates import Rate, cases_of, look_for, two_thing_cases
+from unlearn.diffusion.rates import Rate, Verdict, cases_of, look_for, two_thing_cases
 from unlearn.diffusion.records import Sights, judged
 from unlearn.encoders import OpenClipEncoder
 from unlearn.errors import ConceptError, ModelError, require_choice
@@ -144,13 +144,11 @@ def _judge_batch(
         cases_of(others[:: max(1, len(others) // JUDGED)], JUDGED, drawing.seed),
         two_thing_cases(erased[0], others, JUDGED, drawing.seed),
     ]
-    run = look_for(
-        painter,
-        carried.painter,
-        [case for group in groups for case in group],
-        judge,
-        steps=drawing.steps,
-        guidance=drawing.guidance,
-    )
+    cases = [case for group in groups for case in group]
+
+    def start() -> Generator[tuple[int, int], None, list[Verdict]]:
+        return look_for(painter, carried.painter, cases, judge, steps=drawing.steps, guidance=drawing.guidance)
+
+    run = on_zero_gpu(start, painter.pipeline, carried.painter.pipeline)()
     verdicts = yield from relayed(run, lambda made: Judging(*made))
     return Rates(*(Rate.of(verdicts[start : start + JUDGED]) for start in range(0, 3 * JUDGED, JUDGED)))
