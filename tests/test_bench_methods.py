@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from unlearn.bench.methods import Bench, peak_memory
-from unlearn.concepts import select
+from unlearn.concepts import TEMPLATES, select
 from unlearn.encoders import class_embeddings, weights_checksum
 from unlearn.erasers import cliperase
 from unlearn.erasers.methods import METHODS
@@ -27,7 +27,7 @@ def test_embeddings_are_the_models_own(toy, toy_gallery, toy_vocabulary):
         cliperase.Settings.of(steps=5),
         galleries=[toy_gallery.train],
         probe=toy_gallery.test,
-        classnames=toy_vocabulary.names,
+        vocabulary=toy_vocabulary,
     )
     erasure = drive(run)
     told, own = erasure.apply(toy), erasure.apply(toy)
@@ -35,7 +35,9 @@ def test_embeddings_are_the_models_own(toy, toy_gallery, toy_vocabulary):
     afresh = Gallery("the same pictures", toy_gallery.test.pictures)
     torch.testing.assert_close(image_features(told, bench.data.test), image_features(own, afresh), atol=1e-5, rtol=0)
     names = toy_vocabulary.names
-    torch.testing.assert_close(class_embeddings(told, names), class_embeddings(own, names), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        class_embeddings(told, names, TEMPLATES), class_embeddings(own, names, TEMPLATES), atol=1e-5, rtol=0
+    )
 
 
 def test_every_method_that_does_not_train_is_measured(toy, toy_gallery, toy_vocabulary):

@@ -78,7 +78,7 @@ def test_cliperase_trains_it(blip, toy_gallery, toy_vocabulary, tmp_path, traina
         settings,
         galleries=[toy_gallery.train],
         probe=toy_gallery.test,
-        classnames=toy_vocabulary.names,
+        vocabulary=toy_vocabulary,
         checkpoint=tmp_path / "run",
     )
     records: list[object] = []

@@ -43,7 +43,7 @@ def test_a_fresh_app_has_nothing_to_encode(gallery, vocabulary, monkeypatch):
 
     monkeypatch.setattr(OpenClipEncoder, "encode_image", refuse)
     monkeypatch.setattr(OpenClipEncoder, "encode_text", refuse)
-    class_embeddings(encoder, vocabulary.names)
+    class_embeddings(encoder, vocabulary.names, vocabulary.templates)
     evaluate_retrieval(encoder, gallery)
 
 

@@ -87,7 +87,9 @@ def test_a_hub_that_is_lost_while_streaming_is_told_in_a_sentence(monkeypatch):
 def test_flickr30k_pictures_are_of_the_concept_their_captions_name(hub):
     data = training_data("flickr30k", ["dog"])
     assert (len(data.train), len(data.test)) == (100, 1000)
-    forget, retain = forget_and_retain(select("dog", vocabulary=data.vocabulary), [data.train])
+    forget, retain = forget_and_retain(
+        select("dog", vocabulary=data.vocabulary), [data.train], data.vocabulary.templates
+    )
     assert len(forget.pictures) == 10
     assert {"a photo of a dog", "Scene 1000."} <= set(forget.texts)
     assert len(retain.pictures) == 90

@@ -281,7 +281,7 @@ def test_base_weights_after_runs_cancels_and_crashes(jobs, toy, toy_gallery, toy
             cliperase.Settings(steps=5, batch_size=4, trainable="all", precision="float32"),
             galleries=[toy_gallery.train],
             probe=toy_gallery.test,
-            classnames=toy_vocabulary.names,
+            vocabulary=toy_vocabulary,
         )
 
     jobs.start("ann", start)

@@ -102,9 +102,9 @@ def test_methods_that_end_close_together_share_the_place_of_their_numbers():
 
 def test_a_method_without_numbers_has_no_dot_and_the_others_keep_their_places():
     outcomes = [
-        Outcome("one", 0.9, 0.8, 1.0, 3),
-        Outcome("two", refusal="No picture."),
-        Outcome("three", 0.1, 0.7, 1.0),
+        Outcome("one", CCUP, 0.9, 0.8, 1.0, 3),
+        Outcome("two", CCUP, refusal="No picture."),
+        Outcome("three", CCUP, 0.1, 0.7, 1.0),
     ]
     figure = method_scatter(outcomes)
     assert figure.data[0].x == (0.9, 0.1)

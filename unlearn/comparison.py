@@ -87,8 +87,7 @@ def _measured(method: methods.Method, erasure: Erasure, task: methods.Task, seco
         erasure.apply(task.encoder),
         task.probe,
         forget=task.selection.forget_names,
-        classnames=task.vocabulary.names,
-        templates=task.vocabulary.templates,
+        vocabulary=task.vocabulary,
     )
     accuracy = report.forget.top1, report.retain.top1
     return Outcome(method.label, method.variant, *accuracy, seconds, _numbers_changed(erasure, task.encoder))

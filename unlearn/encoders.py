@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.caching import PerEncoder
-from unlearn.concepts import TEMPLATES, prompts
+from unlearn.concepts import prompts
 
 if TYPE_CHECKING:
     from unlearn.erasers.closed_form import Projection
@@ -174,9 +174,7 @@ def weights_checksum(model: torch.nn.Module) -> str:
 _classes: PerEncoder[Tensor] = PerEncoder(most=8192)
 
 
-def class_embeddings(
-    encoder: TextImageEncoder, classnames: Sequence[str], templates: Sequence[str] = TEMPLATES
-) -> Tensor:
+def class_embeddings(encoder: TextImageEncoder, classnames: Sequence[str], templates: Sequence[str]) -> Tensor:
     """The zero-shot classifier: each class the normalised mean of its prompts' embeddings, (num_classes, embed_dim).
 
     An edit is carried to the mean rather than to each prompt, so that it acts on the base model's remembered classes.
@@ -194,7 +192,7 @@ def class_embeddings(
 
 
 def remember_classes(
-    encoder: TextImageEncoder, classnames: Sequence[str], embeddings: Tensor, templates: Sequence[str] = TEMPLATES
+    encoder: TextImageEncoder, classnames: Sequence[str], embeddings: Tensor, templates: Sequence[str]
 ) -> None:
     """Put a classifier computed earlier by the same weights, (num_classes, embed_dim), where it will be looked up."""
     rows = {(name, tuple(templates)): row for name, row in zip(classnames, embeddings, strict=True)}

@@ -196,7 +196,7 @@ def save_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) -> No
     tensors = {
         "test": image_features(encoder, gallery.test, progress=True),
         "train": image_features(encoder, gallery.train, progress=True),
-        "classes": class_embeddings(encoder, vocabulary.names),
+        "classes": class_embeddings(encoder, vocabulary.names, vocabulary.templates),
         "captions": class_embeddings(encoder, gallery.test.distinct_captions, VERBATIM),
     }
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, _fingerprint(encoder))
@@ -216,7 +216,7 @@ def restore_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) ->
         for part in (gallery.test, gallery.train):
             name = "test" if part is gallery.test else "train"
             part.features.get(encoder, WHOLE, lambda name=name: file.get_tensor(name))  # type: ignore[misc]
-        remember_classes(encoder, vocabulary.names, file.get_tensor("classes"))
+        remember_classes(encoder, vocabulary.names, file.get_tensor("classes"), vocabulary.templates)
         remember_classes(encoder, gallery.test.distinct_captions, file.get_tensor("captions"), VERBATIM)
     return True
 

@@ -34,9 +34,7 @@ def measure(
 ) -> TradeOffPoint:
     """Forget and retain accuracy of ``erasure`` on ``gallery`` with all of ``vocabulary`` offered."""
     names = erasure.selection.forget_names
-    report = evaluate_zero_shot(
-        erasure.apply(encoder), gallery, forget=names, classnames=vocabulary.names, templates=vocabulary.templates
-    )
+    report = evaluate_zero_shot(erasure.apply(encoder), gallery, forget=names, vocabulary=vocabulary)
     settings = erasure.settings
     return TradeOffPoint(settings.mode, settings.strength, len(names), report.forget.top1, report.retain.top1)
 

@@ -12,7 +12,7 @@ from fetch import ICON_SETS
 from model import MODEL
 
 from unlearn.bench.table import machine
-from unlearn.concepts import TEMPLATES, load_vocabulary
+from unlearn.concepts import TEMPLATES, Vocabulary, load_vocabulary
 from unlearn.encoders import OpenClipEncoder
 from unlearn.evaluation.zero_shot import Accuracy, classify, evaluate_zero_shot
 from unlearn.gallery import Gallery, bundled_gallery, restore_features
@@ -78,21 +78,25 @@ def main() -> None:
     options = parser.parse_args()
     encoder = load_clip("pocket", device="cpu")
     restore_features(encoder)
-    test, names = bundled_gallery().test, load_vocabulary().names
+    test, words = bundled_gallery().test, load_vocabulary()
     drawn = test.where(lambda picture: picture.style != "photo")
     photos = test.where(lambda picture: picture.style == "photo")
     order = torch.randperm(len(drawn.concepts), generator=torch.Generator().manual_seed(SEED))[:100].tolist()
     hundred = tuple(drawn.concepts[i] for i in order)
     few = drawn.where(lambda picture: picture.concept in set(hundred))
     rows = [
-        _row("held-out drawing style", encoder, drawn, names),
-        _row("held-out drawing style, 100 concepts", encoder, few, hundred),
-        _row("photographs", encoder, photos, names),
+        _row("held-out drawing style", encoder, drawn, words),
+        _row("held-out drawing style, 100 concepts", encoder, few, Vocabulary.of(hundred)),
+        _row("photographs", encoder, photos, words),
     ]
     if options.openclipart:
         art = clip_art(options.openclipart)
-        rows += [_row("openclipart by file name", encoder, art, labels) for labels in (names, art.concepts)]
-    seen = "\n".join(f"| {p.concept} | {', '.join(list(classify(encoder, p.load(), names))[:3])} |" for p in photos)
+        rows += [
+            _row("openclipart by file name", encoder, art, labels) for labels in (words, Vocabulary.of(art.concepts))
+        ]
+    seen = "\n".join(
+        f"| {p.concept} | {', '.join(list(classify(encoder, p.load(), words.names))[:3])} |" for p in photos
+    )
     text = CARD.format(
         templates=len(TEMPLATES),
         rows="\n".join(rows),
@@ -106,9 +110,9 @@ def main() -> None:
     print(text)
 
 
-def _row(what: str, encoder: OpenClipEncoder, gallery: Gallery, names: tuple[str, ...]) -> str:
-    accuracy: Accuracy = evaluate_zero_shot(encoder, gallery, classnames=names).overall
-    return f"| {what} | {len(names)} | {accuracy.n} | {accuracy.top1:.1%} | {accuracy.top5:.1%} |"
+def _row(what: str, encoder: OpenClipEncoder, gallery: Gallery, words: Vocabulary) -> str:
+    accuracy: Accuracy = evaluate_zero_shot(encoder, gallery, vocabulary=words).overall
+    return f"| {what} | {len(words.names)} | {accuracy.n} | {accuracy.top1:.1%} | {accuracy.top5:.1%} |"
 
 
 if __name__ == "__main__":

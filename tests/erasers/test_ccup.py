@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from random_texts import unit_columns
 
 from unlearn import ccup as ccup_by_name
-from unlearn.concepts import Concept, Vocabulary, select
+from unlearn.concepts import TEMPLATES, Concept, Vocabulary, select
 from unlearn.encoders import NOTHING_LEFT, class_embeddings, similarity
 from unlearn.erasers import ccup
 from unlearn.erasers.closed_form import RetainFactor, fit
@@ -142,9 +142,9 @@ def test_edited_text_with_nothing_left_scores_lowest(words):
         ccup.Settings(mode="nullspace", side="text", synonyms=False),
         vocabulary=vocabulary,
     )
-    cat = class_embeddings(words, ["cat"])
+    cat = class_embeddings(words, ["cat"], TEMPLATES)
     assert erasure.projection.on_texts(cat).norm() < NOTHING_LEFT
-    edited = class_embeddings(erasure.apply(words), ["cat", "dog"])
+    edited = class_embeddings(erasure.apply(words), ["cat", "dog"], TEMPLATES)
     assert not edited[0].any()
     assert edited[1].norm() == pytest.approx(1.0, abs=1e-5)
     assert similarity(cat, edited)[0].tolist()[0] == -1.0
@@ -155,9 +155,10 @@ def test_the_encoder_is_left_alone_and_pictures_of_others_still_find_their_own_c
     names = ("cat", "dog", "car", "pizza", "rose")
     vocabulary = Vocabulary(tuple(Concept(name) for name in names))
     before = words.encode_text(["a cat"])
-    classes = class_embeddings(words, names)
+    classes = class_embeddings(words, names, TEMPLATES)
     erasure = ccup.erase(words, select("cat", vocabulary=vocabulary), ccup.Settings(mode=mode), vocabulary=vocabulary)
-    scores = similarity(erasure.apply(words).edit_image(classes), class_embeddings(erasure.apply(words), names))
+    edited = erasure.apply(words)
+    scores = similarity(edited.edit_image(classes), class_embeddings(edited, names, TEMPLATES))
     assert scores.argmax(dim=1)[1:].tolist() == [1, 2, 3, 4]
     assert (scores[0, 1:] >= scores[0, 0]).any(), "a tie counts against the erased"
     assert torch.equal(words.encode_text(["a cat"]), before)
@@ -186,7 +187,7 @@ def test_whatever_can_be_chosen_erases(pocket, vocabulary, gallery, mode, side):
         return
     selection = select(["cat", "mug", "koala"], vocabulary=vocabulary)
     edited = ccup.erase(pocket, selection, ccup.Settings(mode, side=side), vocabulary=vocabulary).apply(pocket)
-    report = evaluate_zero_shot(edited, gallery, forget=selection.forget_names, classnames=vocabulary.names)
+    report = evaluate_zero_shot(edited, gallery, forget=selection.forget_names, vocabulary=vocabulary)
     assert report.forget.top1 == 0
     assert report.retain.top1 > 0.7
 

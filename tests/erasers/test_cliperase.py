@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from two_processes import train_toy
 
-from unlearn.concepts import select
+from unlearn.concepts import TEMPLATES, select
 from unlearn.encoders import weights_checksum
 from unlearn.erasers import ccup, cliperase
 from unlearn.errors import (
@@ -44,7 +44,7 @@ def start(toy, toy_gallery, toy_vocabulary):
             select(forget, retain, vocabulary=toy_vocabulary),
             settings,
             **{"galleries": galleries or [toy_gallery.train], "probe": toy_gallery.test, **others},
-            classnames=toy_vocabulary.names,
+            vocabulary=toy_vocabulary,
         )
 
     return start
@@ -123,6 +123,13 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(start):
     one, same, other = (finish(start(s))[1].delta for s in (short, short, replace(short, seed=1)))
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_names_are_learned_in_the_sentences_given(toy_gallery, toy_vocabulary):
+    selection = select("apple", vocabulary=toy_vocabulary)
+    forget, retain = forget_and_retain(selection, [toy_gallery.train], ("one sees a {}",))
+    assert set(forget.texts) == {"one sees an apple", "a drawing of a apple"}
+    assert "one sees a frog" in retain.texts
 
 
 def test_a_run_whose_time_is_up_is_one_of_fewer_steps(start):
@@ -231,7 +238,7 @@ def test_one_picture_is_enough_to_start(toy_gallery, start):
 
 
 def test_retain_batches_show_a_concept_once(toy_gallery, toy_vocabulary):
-    _, retain = forget_and_retain(select("apple", vocabulary=toy_vocabulary), [toy_gallery.train])
+    _, retain = forget_and_retain(select("apple", vocabulary=toy_vocabulary), [toy_gallery.train], TEMPLATES)
     drawn = retain.draw(32, torch.Generator().manual_seed(0), distinct=True)
     assert len({retain.concepts[picture] for picture, _ in drawn}) == len(drawn) == 5
     assert all("frog" not in retain.texts[text] for p, text in drawn if retain.concepts[p] != 0)

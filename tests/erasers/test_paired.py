@@ -91,13 +91,13 @@ def test_one_retained_text_is_enough_and_a_concept_that_equals_it_changes_nothin
 @pytest.fixture(scope="module")
 def measured(pocket, gallery, vocabulary):
     """Retained accuracy and the erased concepts' accuracy of both forms, for twenty concepts at once."""
-    report = evaluate_zero_shot(pocket, gallery, classnames=vocabulary.names)
+    report = evaluate_zero_shot(pocket, gallery, vocabulary=vocabulary)
     known = [name for name, accuracy in report.per_class.items() if accuracy.top1 > 0]
     selection = select(known[::13][:20], vocabulary=vocabulary)
     found = {}
     for mode in ("paired", "consistent"):
         edited = ccup.erase(pocket, selection, ccup.Settings(mode=mode), vocabulary=vocabulary).apply(pocket)
-        found[mode] = evaluate_zero_shot(edited, gallery, forget=selection.forget_names, classnames=vocabulary.names)
+        found[mode] = evaluate_zero_shot(edited, gallery, forget=selection.forget_names, vocabulary=vocabulary)
     return found
 
 
@@ -108,7 +108,7 @@ def test_twenty_concepts_are_forgotten_and_the_others_keep_more_than_under_the_p
 
 def test_the_edit_acts_where_pictures_and_words_of_the_concept_meet(pocket, gallery, vocabulary):
     erasure = ccup.erase(pocket, select("dog", vocabulary=vocabulary), vocabulary=vocabulary)
-    features, texts = image_features(pocket, gallery), class_embeddings(pocket, vocabulary.names)
+    features, texts = image_features(pocket, gallery), class_embeddings(pocket, vocabulary.names, vocabulary.templates)
     change = (erasure.projection.on_images(features) - features) @ texts.T
     dogs, word = [p.concept == "dog" for p in gallery], vocabulary.names.index("dog")
     pair = change[dogs][:, word].mean()

@@ -27,7 +27,7 @@ def train_toy() -> dict[str, torch.Tensor]:
         SETTINGS,
         galleries=[gallery.train],
         probe=gallery.test,
-        classnames=vocabulary.names,
+        vocabulary=vocabulary,
     )
     return dict(drive(run).delta)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unlearn.concepts import Vocabulary, select
+from unlearn.concepts import TEMPLATES, Vocabulary, select
 from unlearn.encoders import class_embeddings
 from unlearn.erasers import ccup
 from unlearn.evaluation.interference import measure_interference
@@ -31,7 +31,7 @@ def quality(toy, edited, toy_gallery, toy_vocabulary):
 def test_every_number_equals_counting_by_hand(toy, edited, toy_gallery, toy_vocabulary, quality):
     names = toy_vocabulary.names
     for when, model in enumerate((toy, edited)):
-        images, texts = image_features(model, toy_gallery), class_embeddings(model, names)
+        images, texts = image_features(model, toy_gallery), class_embeddings(model, names, TEMPLATES)
         hits, cosines = {True: [], False: []}, {True: [], False: []}
         for picture, image in zip(toy_gallery, images, strict=True):
             scores = [float(image @ text) for text in texts]
@@ -81,7 +81,7 @@ def test_interference_is_what_erasing_each_alone_does_to_each(toy, toy_gallery, 
     assert max(found.probability[0, 0], found.probability[1, 1]) < -0.5
     assert max(found.probability[0, 1].abs(), found.probability[1, 0].abs()) < 0.1
     frogs = toy_gallery.where(lambda picture: picture.concept == "frog")
-    texts = class_embeddings(toy, toy_vocabulary.names)
+    texts = class_embeddings(toy, toy_vocabulary.names, TEMPLATES)
     own = toy_vocabulary.names.index("frog")
     seen = [
         (toy.logit_scale * image_features(m, frogs) @ texts.T).softmax(1)[:, own].mean() for m in (toy, erase("frog"))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from unlearn.concepts import select
+from unlearn.concepts import TEMPLATES, select
 from unlearn.erasers import ccup
 from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.evaluation.retrieval import (
@@ -58,8 +58,8 @@ def test_both_directions_on_a_small_gallery(words):
 
 def test_erasing_takes_the_concept_out_of_the_results(pocket, gallery, vocabulary):
     edited = ccup.erase(pocket, select("dog", vocabulary=vocabulary), vocabulary=vocabulary).apply(pocket)
-    before = find_pictures(pocket, "dog", gallery, 3)
-    after = find_pictures(edited, "dog", gallery, 3)
+    before = find_pictures(pocket, "dog", gallery, TEMPLATES, 3)
+    after = find_pictures(edited, "dog", gallery, TEMPLATES, 3)
     assert "dog" in [gallery.pictures[hit.index].concept for hit in before]
     assert "dog" not in [gallery.pictures[hit.index].concept for hit in after]
     dog = next(i for i, p in enumerate(gallery) if p.concept == "dog" and p.style != "photo")
@@ -75,7 +75,7 @@ def test_erasing_takes_the_concept_out_of_the_results(pocket, gallery, vocabular
 def test_neighbours_of_a_dog_are_animals(pocket, vocabulary):
     groups = {concept.name: concept.group for concept in vocabulary.concepts}
     others = [name for name in vocabulary.names if name != "dog"]
-    found = nearest_neighbours(pocket, ["dog"], others, k=5)
+    found = nearest_neighbours(pocket, ["dog"], others, TEMPLATES, k=5)
     assert sum(groups[n.name] == groups["dog"] for n in found) >= 4
     assert [n.similarity for n in found] == sorted((n.similarity for n in found), reverse=True)
     assert {n.of for n in found} == {"dog"}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn import functional as F
 
+from unlearn.concepts import Vocabulary
 from unlearn.encoders import class_embeddings, similarity, unit_or_zero
 from unlearn.evaluation.zero_shot import (
     accuracy_of,
@@ -69,7 +70,7 @@ def picture(concept: str, colour: str) -> Picture:
 
 def test_report_splits_forget_and_retain(words):
     gallery = Gallery("test", (picture("cat", "red"), picture("dog", "blue"), picture("unlisted", "green")))
-    report = evaluate_zero_shot(words, gallery, forget=["Cat"], classnames=("cat", "dog", "car"))
+    report = evaluate_zero_shot(words, gallery, forget=["Cat"], vocabulary=Vocabulary.of(["cat", "dog", "car"]))
     assert (report.overall.n, report.forget.n, report.retain.n) == (2, 1, 1)
     assert set(report.per_class) == {"cat", "dog"}
     assert report.overall.top1 == pytest.approx((report.per_class["cat"].top1 + report.per_class["dog"].top1) / 2)
@@ -89,7 +90,7 @@ def test_class_embedding_is_the_mean_over_templates(words):
 
 def test_embedded_model_knows_its_gallery(pocket, gallery, vocabulary):
     drawings = gallery.where(lambda p: p.style != "photo")
-    report = evaluate_zero_shot(pocket, gallery, classnames=vocabulary.names)
+    report = evaluate_zero_shot(pocket, gallery, vocabulary=vocabulary)
     assert report.overall.n == len(gallery) >= 300
     assert len(drawings) > 0.9 * len(gallery)
     # Far below what the model card states, far above chance (0.2 %): this fails when weights or words are mixed up.

@@ -16,7 +16,7 @@ from PIL import Image
 from test_transformers_clip import untrained
 
 from unlearn import classify
-from unlearn.concepts import Concept, Vocabulary, select
+from unlearn.concepts import TEMPLATES, Concept, Vocabulary, select
 from unlearn.config import ASSETS
 from unlearn.encoders import OpenClipEncoder, class_embeddings, similarity
 from unlearn.erasers import ccup, cliperase, stacked
@@ -97,7 +97,7 @@ def test_the_whole_model_in_transformers(place):
 def test_the_edit_of_embeddings(place, pocket, erasure):
     save_erasure(place / "erased", pocket, erasure, metrics={}, seed=0, formats=())
     images = pocket.encode_image([Image.open(place / "picture.jpg").convert("RGB")])
-    texts = class_embeddings(pocket, ["cat", *LABELS])
+    texts = class_embeddings(pocket, ["cat", *LABELS], TEMPLATES)
     np.save(place / "image_features.npy", images.numpy())
     np.save(place / "text_features.npy", texts.numpy())
     run(example("edit_of_embeddings"), place)

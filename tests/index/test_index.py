@@ -11,7 +11,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from unlearn.cli import main
-from unlearn.concepts import select
+from unlearn.concepts import TEMPLATES, select
 from unlearn.encoders import NO_SIMILARITY, similarity, unit_or_zero
 from unlearn.erasers import ccup
 from unlearn.erasers.closed_form import Projection, fit
@@ -115,7 +115,7 @@ def test_an_index_of_other_weights_or_pictures_is_not_mixed(folder, tmp_path, to
         with pytest.raises(ModelError, match="write this one to another folder"):
             drive(build_index(pictures, tmp_path / "index", encoder))
     with pytest.raises(ModelError, match="would have to see them again"):
-        PictureIndex.open(tmp_path / "index").find(pocket, "a cat")
+        PictureIndex.open(tmp_path / "index").find(pocket, "a cat", TEMPLATES)
 
 
 @pytest.mark.parametrize("broken", [None, "no JSON", '{"format": 1}', '{"embed_dim": 0, "model": 1}', "[]"])
@@ -142,8 +142,8 @@ def test_the_query_carries_the_edit_as_every_embedding_would(folder, tmp_path, t
     edited = ccup.erase(toy, selection, settings, vocabulary=toy_vocabulary).apply(toy)
     pictures = [open_picture(index.store.picture(row)) for row in range(len(index.store))]
     for text in ("apple", "a blue whale"):
-        hits = index.find(edited, text, k=12)
-        query = Query.of(edited, text)
+        hits = index.find(edited, text, TEMPLATES, k=12)
+        query = Query.of(edited, text, TEMPLATES)
         expected = similarity(edited.encode_image(pictures), query.text[None])[:, 0]
         assert sorted(hit.index for hit in hits) == list(range(12))
         torch.testing.assert_close(torch.tensor([h.score for h in hits]), expected.sort(descending=True).values)
@@ -152,8 +152,8 @@ def test_the_query_carries_the_edit_as_every_embedding_would(folder, tmp_path, t
 def test_without_strength_the_answer_is_the_unedited_one_to_the_bit(folder, tmp_path, toy, toy_vocabulary):
     index = PictureIndex(drive(build_index(folder, tmp_path / "index", toy)))
     erasure = ccup.erase(toy, select("apple", vocabulary=toy_vocabulary), vocabulary=toy_vocabulary)
-    assert index.find(erasure.at(0.0).apply(toy), "apple") == index.find(toy, "apple")
-    assert index.find(erasure.apply(toy), "apple") != index.find(toy, "apple")
+    assert index.find(erasure.at(0.0).apply(toy), "apple", TEMPLATES) == index.find(toy, "apple", TEMPLATES)
+    assert index.find(erasure.apply(toy), "apple", TEMPLATES) != index.find(toy, "apple", TEMPLATES)
 
 
 def test_scores_are_those_of_edited_rows_on_many(synthetic):

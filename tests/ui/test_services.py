@@ -126,6 +126,12 @@ def test_the_strip_starts_with_what_was_asked_for(services: Services):
     assert strip == strip_of(services.gallery, ["guitar", "cat"])
 
 
+def test_a_query_is_put_into_the_sentences_of_the_words_in_use(services: Services):
+    words = replace(services.vocabulary, templates=("a pizza",))
+    found = find_pictures(services, Session(vocabulary=words), "cat")[ORIGINAL].pictures
+    assert [answer.picture.concept for answer in found[:2]] == ["pizza", "pizza"]
+
+
 def test_curves_are_kept_while_only_the_strength_moves(services: Services):
     session = erased(services, "cat")
     heard: list[tuple[int, int]] = []

@@ -132,7 +132,7 @@ def _hypernyms(concept: Concept) -> Sequence[str]:
 def _neighbours(suspect: Suspect) -> Sequence[str]:
     own = suspect.concept.name.casefold()
     others = [name for name in suspect.vocabulary.names if name.casefold() != own]
-    near = nearest_neighbours(suspect.original, [suspect.concept.name], others, NEAREST)
+    near = nearest_neighbours(suspect.original, [suspect.concept.name], others, suspect.vocabulary.templates, NEAREST)
     return [neighbour.name for neighbour in near]
 
 

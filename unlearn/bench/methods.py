@@ -129,7 +129,8 @@ class Bench:
         """Fall of top-1 of each of the concept's neighbours, on all of their pictures."""
         names = self.data.vocabulary.names
         others = [name for name in names if name != concept]
-        near = [neighbour.name for neighbour in nearest_neighbours(self.encoder, [concept], others, NEIGHBOURS)]
+        templates = self.data.vocabulary.templates
+        near = [n.name for n in nearest_neighbours(self.encoder, [concept], others, templates, NEIGHBOURS)]
         before, after = (self._hits(model, near) for model in (self.encoder, edited))
         return [before[name] - after[name] for name in near if name in before]
 

@@ -16,9 +16,7 @@ SEED = 7
 
 def known_concepts(encoder: TextImageEncoder, data: TrainingData) -> list[str]:
     """The concepts that can be measured and trained on: recognised at least once, and shown in training pictures."""
-    report = evaluate_zero_shot(
-        encoder, data.test, classnames=data.vocabulary.names, templates=data.vocabulary.templates
-    )
+    report = evaluate_zero_shot(encoder, data.test, vocabulary=data.vocabulary)
     shown = set(data.train.concepts)
     return [name for name, accuracy in report.per_class.items() if accuracy.top1 > 0 and name in shown]
 

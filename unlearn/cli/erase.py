@@ -172,8 +172,7 @@ def _measure(encoder: OpenClipEncoder, erasure: Erasure, data: TrainingData) -> 
             variant,
             data.test,
             forget=erasure.selection.forget_names,
-            classnames=data.vocabulary.names,
-            templates=data.vocabulary.templates,
+            vocabulary=data.vocabulary,
             progress=True,
         )
         for label, variant in (("before", encoder), ("after", erasure.apply(encoder)))

@@ -53,9 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     gallery = measuring_pictures(arguments.images, forget)
     offered = vocabulary_argument(arguments.vocabulary) if arguments.vocabulary else Vocabulary.of(gallery.concepts)
-    report = evaluate_zero_shot(
-        encoder, gallery, forget=forget, classnames=offered.names, templates=offered.templates, progress=True
-    )
+    report = evaluate_zero_shot(encoder, gallery, forget=forget, vocabulary=offered, progress=True)
     result = zero_shot_metrics(report) | {
         "per_class": {name: accuracy.top1 for name, accuracy in report.per_class.items()},
         "recall": retrieval_metrics(evaluate_retrieval(encoder, gallery, forget=forget)),

@@ -66,7 +66,7 @@ def train(
         cliperase.Settings.of(**given, seed=arguments.seed),
         galleries=[data.train],
         probe=data.test,
-        classnames=data.vocabulary.names,
+        vocabulary=data.vocabulary,
         checkpoint=arguments.checkpoint,
     )
     part = ""

@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
+    from unlearn.concepts import TEMPLATES
     from unlearn.encoders import TextImageEncoder
     from unlearn.errors import require_whole
     from unlearn.export.saved import load_erasure
@@ -29,5 +30,5 @@ def run(arguments: argparse.Namespace) -> None:
     encoder: TextImageEncoder = base
     if arguments.erasure is not None:
         encoder = load_erasure(arguments.erasure, base).apply(base)
-    for hit in index.find(encoder, arguments.query, k):
+    for hit in index.find(encoder, arguments.query, TEMPLATES, k):
         print(f"{hit.score:.4f}\t{index.store.picture(hit.index)}")

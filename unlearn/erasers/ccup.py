@@ -16,7 +16,6 @@ from torch import Tensor
 
 from unlearn.caching import PerEncoder
 from unlearn.concepts import (
-    TEMPLATES,
     Concept,
     Selection,
     Vocabulary,
@@ -183,9 +182,7 @@ def ccup(
     return erase(encoder, selection, Settings(**settings), vocabulary=vocabulary).apply(encoder)
 
 
-def forget_texts(
-    encoder: TextImageEncoder, concept: Concept, settings: Settings, templates: Sequence[str] = TEMPLATES
-) -> Tensor:
+def forget_texts(encoder: TextImageEncoder, concept: Concept, settings: Settings, templates: Sequence[str]) -> Tensor:
     """The texts that span ``concept``, one row for each way of writing it, (m, d): the mean over the templates."""
     forms = surface_forms(concept, synonyms=settings.synonyms)
     return class_embeddings(encoder, forms, templates)

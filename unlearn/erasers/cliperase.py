@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unlearn.concepts import Selection, load_vocabulary
+from unlearn.concepts import Selection, Vocabulary, load_vocabulary
 from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers.losses import consistency_loss, forgetting_loss, gradient_ascent_loss, retention_loss
 from unlearn.errors import ErasureFileError, JobError, OutOfTimeError, require_choice, require_positive, require_whole
@@ -173,7 +173,7 @@ def train(
     *,
     galleries: Sequence[Gallery],
     probe: Gallery,
-    classnames: Sequence[str] | None = None,
+    vocabulary: Vocabulary | None = None,
     checkpoint: Path | None = None,
 ) -> Generator[Progress, None, Erasure]:
     """Fine-tune a copy of ``encoder``'s model; a generator that reports as it goes and *returns* the erasure.
@@ -187,7 +187,8 @@ def train(
         settings: what trains, the losses' weights, steps, learning rate.
         galleries: pictures to train on, pooled.
         probe: pictures to measure accuracy on, which should not be among those.
-        classnames: labels offered when measuring; the bundled vocabulary and the forget set by default.
+        vocabulary: labels offered when measuring, with the forget set, and the sentences that names are learned in; the
+            bundled one by default.
         checkpoint: file to write the state to at every probe; where it exists, the run goes on from there.
 
     Raises:
@@ -197,11 +198,11 @@ def train(
     """
     # Checked at the call: the body of a generator would only complain at its first step.
     settings = settings or Settings()
-    forget, retain = forget_and_retain(selection, galleries)
+    vocabulary = vocabulary or load_vocabulary()
+    forget, retain = forget_and_retain(selection, galleries, vocabulary.templates)
     trainable = make_trainable(encoder, settings.trainable, lora_rank=settings.lora_rank)
     frozen = Frozen(encoder, trainable, settings.precision)
-    names = tuple(classnames) if classnames is not None else load_vocabulary().names
-    names += tuple(name for name in selection.forget_names if name not in names)
+    names = (*vocabulary.names, *(name for name in selection.forget_names if name not in vocabulary.names))
 
     def run() -> Generator[Progress, None, Erasure]:
         *pictures, probe_pictures = yield from frozen.pictures([*galleries, probe])
@@ -211,7 +212,7 @@ def train(
             frozen, galleries, pictures, forget, retain, texts, settings.batch_size, settings.seed, processes
         )
         measure = Probe(frozen, probe, probe_pictures, names, selection.forget_names)
-        saved = _checkpoint(checkpoint, encoder, selection, settings) if checkpoint else None
+        saved = _checkpoint(checkpoint, encoder, selection, settings, vocabulary) if checkpoint else None
         made = yield from _steps(batches, settings, encoder.logit_scale, measure, saved)
         return Erasure(selection, replace(settings, steps=made), trainable.delta())
 
@@ -280,8 +281,10 @@ def _losses(forget: Embedded, retain: Embedded, settings: Settings, logit_scale:
     return {"loss": loss, "retention": retention, "forgetting": forgetting, "consistency": consistency}
 
 
-def _checkpoint(path: Path, encoder: OpenClipEncoder, selection: Selection, settings: Settings) -> Checkpoint:
+def _checkpoint(
+    path: Path, encoder: OpenClipEncoder, selection: Selection, settings: Settings, vocabulary: Vocabulary
+) -> Checkpoint:
     # How often to probe does not change the result, so a resumed run may choose anew.
     parameters = {name: value for name, value in asdict(settings).items() if name != "probe_every"}
-    concepts = [[asdict(concept) for concept in selection.forget], selection.retain]
+    concepts = [[asdict(concept) for concept in selection.forget], selection.retain, vocabulary.templates]
     return Checkpoint.of_run(path, weights=encoder.sha256, concepts=concepts, parameters=parameters)

@@ -93,7 +93,7 @@ def _train(task: Task, **given: Any) -> Generator[cliperase.Progress, None, clip
         cliperase.Settings.of(seed=task.seed, **given),
         galleries=[task.training],
         probe=task.probe,
-        classnames=task.vocabulary.names,
+        vocabulary=task.vocabulary,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from unlearn.concepts import TEMPLATES
 from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
 from unlearn.evaluation.judge import Judge
 
@@ -32,7 +33,7 @@ def look(
     """What judge and original CLIP see of each of ``concepts`` in ``pictures``."""
     known = {label.casefold() for label in judge.labels}
     first = [{label.casefold() for label in labels} for labels in judge.first_labels(pictures)]
-    scores = similarity(original.encode_image(pictures), class_embeddings(original, concepts))
+    scores = similarity(original.encode_image(pictures), class_embeddings(original, concepts, TEMPLATES))
     sights = []
     for column, concept in enumerate(concepts):
         name = concept.casefold()

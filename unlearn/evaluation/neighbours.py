@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from unlearn.concepts import TEMPLATES
 from unlearn.encoders import TextImageEncoder, class_embeddings
 
 
@@ -25,8 +24,8 @@ def nearest_neighbours(
     encoder: TextImageEncoder,
     forget: Sequence[str],
     candidates: Sequence[str],
+    templates: Sequence[str],
     k: int = 6,
-    templates: Sequence[str] = TEMPLATES,
 ) -> list[Neighbour]:
     """The ``k`` candidates closest to any of ``forget``, closest first.
 

@@ -75,10 +75,7 @@ def evaluate_edit(
     parts = {"forget": forgotten, "retain": ~forgotten}
     models = (original, edited)
 
-    ranks = [
-        evaluate_zero_shot(model, shown, classnames=vocabulary.names, templates=vocabulary.templates).ranks
-        for model in models
-    ]
+    ranks = [evaluate_zero_shot(model, shown, vocabulary=vocabulary).ranks for model in models]
     few = [_among_few(model, shown, vocabulary, forgotten, seed) for model in models]
     own = [_own_similarity(model, shown, vocabulary) for model in models]
     return Quality(

@@ -29,9 +29,11 @@ def rank(query: Tensor, collection: Tensor, k: int) -> list[Hit]:
     return [Hit(int(i), float(s)) for s, i in zip(scores, order, strict=True)]
 
 
-def find_pictures(encoder: TextImageEncoder, text: str, gallery: Gallery, k: int = 8) -> list[Hit]:
+def find_pictures(
+    encoder: TextImageEncoder, text: str, gallery: Gallery, templates: Sequence[str], k: int = 8
+) -> list[Hit]:
     """Pictures of ``gallery`` for ``text``; a bare word is put into the templates, as a class is."""
-    return rank(class_embeddings(encoder, [text])[0], image_features(encoder, gallery), k)
+    return rank(class_embeddings(encoder, [text], templates)[0], image_features(encoder, gallery), k)
 
 
 def find_captions(encoder: TextImageEncoder, features: Tensor, captions: Sequence[str], k: int = 8) -> list[Hit]:

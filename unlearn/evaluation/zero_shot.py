@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unlearn.concepts import TEMPLATES
+from unlearn.concepts import TEMPLATES, Vocabulary
 from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
 from unlearn.gallery import Gallery, image_features
 
@@ -25,7 +25,7 @@ def classify(
 
 
 def label_probabilities(
-    encoder: TextImageEncoder, features: Tensor, labels: Sequence[str], templates: Sequence[str] = TEMPLATES
+    encoder: TextImageEncoder, features: Tensor, labels: Sequence[str], templates: Sequence[str]
 ) -> Tensor:
     """Softmax over ``labels`` of scaled cosines with image embeddings ``features`` (n, embed_dim): (n, num_labels).
 
@@ -136,15 +136,16 @@ def evaluate_zero_shot(
     gallery: Gallery,
     *,
     forget: Collection[str] = (),
-    classnames: Sequence[str] | None = None,
-    templates: Sequence[str] = TEMPLATES,
+    vocabulary: Vocabulary | None = None,
     progress: bool = False,
 ) -> ZeroShotReport:
-    """Classify every picture of ``gallery`` among ``classnames`` (default: the gallery's concepts).
+    """Classify every picture of ``gallery`` among the words of ``vocabulary``, in its sentences.
 
-    Pictures whose concept is not among ``classnames`` are left out. ``forget`` splits the result.
+    Without one, the gallery's concepts are offered. Pictures whose concept is not offered are left out. ``forget``
+    splits the result.
     """
-    names = tuple(classnames if classnames is not None else gallery.concepts)
+    words = vocabulary or Vocabulary.of(gallery.concepts)
+    names, templates = words.names, words.templates
     targets = gallery.targets(names)
     known = targets >= 0
     targets = targets[known]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from unlearn.concepts import TEMPLATES, Concept, Selection, prompts, surface_forms
+from unlearn.concepts import Concept, Selection, prompts, surface_forms
 from unlearn.errors import PictureError
 from unlearn.gallery import Gallery, Picture
 
@@ -46,11 +46,13 @@ class PairSet:
         return [(picture, _one_of(self.choices[picture], generator)) for picture in drawn]
 
 
-def forget_and_retain(selection: Selection, galleries: Sequence[Gallery]) -> tuple[PairSet, PairSet]:
+def forget_and_retain(
+    selection: Selection, galleries: Sequence[Gallery], templates: Sequence[str]
+) -> tuple[PairSet, PairSet]:
     """Sort the pictures of ``galleries`` into the pairs to forget and the pairs to retain; others are left out.
 
-    A picture goes with its caption and with its concept's name in every bundled template, one to forget with every
-    other way of writing the concept too. Where the concept is a whole caption, there is only that.
+    A picture goes with its caption and with its concept's name in each of ``templates``, one to forget with every other
+    way of writing the concept too. Where the concept is a whole caption, there is only that.
 
     Raises:
         PictureError: a concept to forget has no picture, or nothing to retain has one.
@@ -67,7 +69,7 @@ def forget_and_retain(selection: Selection, galleries: Sequence[Gallery]) -> tup
         )
     if not seen & set(retain):
         raise PictureError("There is no picture of any retained concept; retain some that the gallery shows.")
-    return _pair(everything, forget, synonyms=True), _pair(everything, retain, synonyms=False)
+    return _pair(everything, forget, templates, synonyms=True), _pair(everything, retain, templates, synonyms=False)
 
 
 def hold_out(gallery: Gallery) -> Gallery:
@@ -81,7 +83,11 @@ def hold_out(gallery: Gallery) -> Gallery:
 
 
 def _pair(
-    everything: Sequence[tuple[tuple[int, int], Picture]], wanted: dict[str, Concept], *, synonyms: bool
+    everything: Sequence[tuple[tuple[int, int], Picture]],
+    wanted: dict[str, Concept],
+    templates: Sequence[str],
+    *,
+    synonyms: bool,
 ) -> PairSet:
     pictures, choices, concepts = [], [], []
     numbers: dict[str, int] = {}
@@ -94,7 +100,7 @@ def _pair(
             texts = [picture.caption]
         else:
             forms = surface_forms(concept) if synonyms else (concept.name,)
-            texts = [*(prompt for form in forms for prompt in prompts(form, TEMPLATES)), picture.caption]
+            texts = [*(prompt for form in forms for prompt in prompts(form, templates)), picture.caption]
         pictures.append(place)
         choices.append(tuple(index.setdefault(text, len(index)) for text in dict.fromkeys(texts)))
         concepts.append(numbers.setdefault(concept.name.casefold(), len(numbers)))

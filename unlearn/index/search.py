@@ -10,6 +10,7 @@ rows on disk stay as they are, whatever is erased.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,11 +51,11 @@ class Query:
     projection: Projection | None = None
 
     @classmethod
-    def of(cls, encoder: TextImageEncoder, text: str) -> Query:
+    def of(cls, encoder: TextImageEncoder, text: str, templates: Sequence[str]) -> Query:
         """``text`` as ``encoder`` sees it; a bare word is put into the templates, as a class is."""
         edited = isinstance(encoder, EditedEncoder) and encoder.side != "text" and encoder.projection.strength
         projection = encoder.projection if isinstance(encoder, EditedEncoder) and edited else None
-        return cls(class_embeddings(encoder, [text])[0], projection)
+        return cls(class_embeddings(encoder, [text], templates)[0], projection)
 
     @cached_property
     def direction(self) -> Tensor:
@@ -98,12 +99,13 @@ class PictureIndex:
         base = encoder.base if isinstance(encoder, EditedEncoder) else encoder
         return isinstance(base, OpenClipEncoder) and base.sha256 == self.store.header.sha256
 
-    def find(self, encoder: TextImageEncoder, text: str, k: int = 10) -> list[Hit]:
+    def find(self, encoder: TextImageEncoder, text: str, templates: Sequence[str], k: int = 10) -> list[Hit]:
         """The ``k`` pictures closest to ``text``, best first.
 
         Args:
             encoder: the model that made the index, or CCUP's edit of it.
             text: any words.
+            templates: what they are put into.
 
         Raises:
             ModelError: the embeddings are another model's.
@@ -113,7 +115,7 @@ class PictureIndex:
                 f"The index holds what “{self.store.header.model}” saw in the pictures. Another model, or one whose "
                 "weights CLIPErase has changed, would have to see them again; CCUP's edits need not."
             )
-        return self.search(Query.of(encoder, text), k)
+        return self.search(Query.of(encoder, text, templates), k)
 
     def search(self, query: Query, k: int = 10) -> list[Hit]:
         """As :meth:`find`. Exact where there are no codes; with them, exact among ``CANDIDATES``."""

@@ -103,7 +103,7 @@ def measure_report(
     """
     erased = tuple(dict.fromkeys(name for record in records for name in record.selection.forget_names))
     others = [name for name in vocabulary.names if name not in erased]
-    at_risk = nearest_neighbours(variants[ORIGINAL], erased, others, AT_RISK, vocabulary.templates)
+    at_risk = nearest_neighbours(variants[ORIGINAL], erased, others, vocabulary.templates, AT_RISK)
     shown = [picture] if picture else []
     for concept in (*erased[:ERASED_SHOWN], *(neighbour.name for neighbour in at_risk[:RISK_SHOWN])):
         shown += [found for found in collection if found.concept == concept][:1]
@@ -114,7 +114,7 @@ def measure_report(
         measures=_measures(variants, collection, vocabulary, erased),
         at_risk=at_risk,
         looks=[look_at(variants, found, vocabulary, erased) for found in dict.fromkeys(shown)],
-        searches=[_search(variants, concept, collection) for concept in erased[:ERASED_SHOWN]],
+        searches=[_search(variants, concept, collection, vocabulary) for concept in erased[:ERASED_SHOWN]],
         curves=curves,
         drawn=drawn,
         link=link,
@@ -135,9 +135,14 @@ def look_at(
     return Look(image, title, {name: {label: p[label] for label in labels} for name, p in seen.items()})
 
 
-def _search(variants: Mapping[str, TextImageEncoder], query: str, collection: Gallery) -> Search:
+def _search(
+    variants: Mapping[str, TextImageEncoder], query: str, collection: Gallery, vocabulary: Vocabulary
+) -> Search:
     found = {
-        name: [collection.pictures[hit.index] for hit in find_pictures(encoder, query, collection, FOUND)]
+        name: [
+            collection.pictures[hit.index]
+            for hit in find_pictures(encoder, query, collection, vocabulary.templates, FOUND)
+        ]
         for name, encoder in variants.items()
     }
     return Search(query, found)

@@ -157,9 +157,7 @@ def _metrics(services: Services, session: Session, erasure: Erasure) -> Mapping[
     variants = services.variants(session)
     forget = erasure.selection.forget_names
     reports = {
-        label: evaluate_zero_shot(
-            variants[variant], collection, forget=forget, classnames=words.names, templates=words.templates
-        )
+        label: evaluate_zero_shot(variants[variant], collection, forget=forget, vocabulary=words)
         for label, variant in (("before", ORIGINAL), ("after", MADE_BY[erasure.method]))
     }
     return {"images": collection.name, **{label: zero_shot_metrics(report) for label, report in reports.items()}}

@@ -91,7 +91,7 @@ def prepare_run(
         settings,
         galleries=[training, own] if own else [training],
         probe=probe,
-        classnames=vocabulary.names,
+        vocabulary=vocabulary,
     )
 
     def start() -> Generator[cliperase.Progress, None, FineTuned]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
@@ -70,21 +71,21 @@ def find_pictures(services: Services, session: Session, query: str, source: str 
     if len(text) > MAX_QUERY_LENGTH:
         raise ConceptError(f"The query has {len(text):,} characters; at most {MAX_QUERY_LENGTH} are allowed.")
     require_choice("source", source, tuple(places(services, session)))
-    variants = services.variants(session)
+    variants, templates = services.variants(session), services.vocabulary_of(session).templates
     if source == SEARCH_INDEX and services.index:
-        return {variant: _in_index(encoder, text, services.index) for variant, encoder in variants.items()}
+        return {variant: _in_index(encoder, text, services.index, templates) for variant, encoder in variants.items()}
     collection = services.collection(session)
-    return {variant: _in_gallery(encoder, text, collection) for variant, encoder in variants.items()}
+    return {variant: _in_gallery(encoder, text, collection, templates) for variant, encoder in variants.items()}
 
 
-def _in_gallery(encoder: TextImageEncoder, text: str, gallery: Gallery) -> Found:
-    hits = find_in_gallery(encoder, text, gallery, HITS)
+def _in_gallery(encoder: TextImageEncoder, text: str, gallery: Gallery, templates: Sequence[str]) -> Found:
+    hits = find_in_gallery(encoder, text, gallery, templates, HITS)
     return Found(tuple(FoundPicture(gallery.pictures[hit.index], hit.score) for hit in hits))
 
 
-def _in_index(encoder: TextImageEncoder, text: str, index: PictureIndex) -> Found:
+def _in_index(encoder: TextImageEncoder, text: str, index: PictureIndex, templates: Sequence[str]) -> Found:
     try:
-        hits = index.find(encoder, text, HITS)
+        hits = index.find(encoder, text, templates, HITS)
     except ModelError as error:
         return Found(unanswered=str(error))
     return Found(tuple(FoundPicture(_picture(index.store, hit.index), hit.score) for hit in hits))

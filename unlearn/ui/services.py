@@ -155,7 +155,7 @@ class Services:
     def _nearest(self, session: Session, erased: Sequence[str], k: int) -> list[Neighbour]:
         vocabulary = self.vocabulary_of(session)
         others = [name for name in vocabulary.names if name not in erased]
-        return nearest_neighbours(self.encoder_of(session), erased, others, k, vocabulary.templates)
+        return nearest_neighbours(self.encoder_of(session), erased, others, vocabulary.templates, k)
 
     def accuracy(self, session: Session) -> dict[str, SplitAccuracy]:
         """Zero-shot accuracy of every variant on the collection, every label offered."""
@@ -166,8 +166,7 @@ class Services:
                 encoder,
                 collection,
                 forget=session.erased,
-                classnames=vocabulary.names,
-                templates=vocabulary.templates,
+                vocabulary=vocabulary,
             )
             result[variant] = SplitAccuracy(report.forget, report.retain)
         return result
@@ -209,7 +208,10 @@ class Services:
         """The gallery's picture of ``concept`` that the original recognises best, to open with."""
         encoder = self.encoder_of(session)
         own = [i for i, picture in enumerate(self.gallery) if picture.concept == concept]
-        scores = image_features(encoder, self.gallery)[own] @ class_embeddings(encoder, [concept])[0]
+        scores = (
+            image_features(encoder, self.gallery)[own]
+            @ class_embeddings(encoder, [concept], self.vocabulary_of(session).templates)[0]
+        )
         return self.gallery.pictures[own[int(scores.argmax())]]
 
     def find_captions(self, session: Session) -> dict[str, list[FoundCaption]]:
