@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from waiting import ended
 
 from unlearn.erasers import cliperase
 from unlearn.gallery import Gallery
@@ -19,9 +20,7 @@ from unlearn.ui.sources import add_uploads
 
 @pytest.fixture(scope="module")
 def services(toy, toy_gallery, toy_vocabulary):
-    services = Services(Models(toy), toy_gallery.test, toy_vocabulary, training=toy_gallery.train)
-    yield services
-    services.jobs.close()
+    return Services(Models(toy), toy_gallery.test, toy_vocabulary, training=toy_gallery.train)
 
 
 @pytest.fixture
@@ -49,8 +48,7 @@ def learned_from(monkeypatch) -> list[Gallery]:
 
 def fine_tune(services: Services, visitor: Visitor, *forget: str) -> None:
     services.start_run(visitor, FineTuneRequest(forget, steps=2))
-    for status in services.jobs.watch(visitor.key):
-        last = status
+    last = ended(services.jobs, visitor.key)
     assert last.state == "done", last.message
     services.run_of(visitor)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import pytest
 from waiting import ended
@@ -16,6 +17,7 @@ from unlearn.errors import ConceptError, JobError, ParameterError, PictureError
 from unlearn.gallery import Gallery, bundled_gallery
 from unlearn.jobs import State
 from unlearn.models import Models
+from unlearn.ui.cliperase_tab import CLIPEraseTab
 from unlearn.ui.links import link_of, read_link, write_link
 from unlearn.ui.runs import FineTuned, settings_of
 from unlearn.ui.services import Services
@@ -102,6 +104,18 @@ def test_what_the_visitor_leaves_open_is_what_suits():
         assert {name: settings[name] for name in preset} == preset
     assert settings_of(FineTuneRequest(steps=7, trainable="all"), most).steps == 7
     assert settings_of(FineTuneRequest(), 50).steps == 50, "what is left open is never too much"
+
+
+def test_a_number_that_was_not_touched_is_left_open():
+    asked: list[FineTuneRequest] = []
+    services = SimpleNamespace(start_run=lambda visitor, request: asked.append(request))
+    tab = object.__new__(CLIPEraseTab)  # its components belong to a page; what it asks for does not
+    object.__setattr__(tab, "services", lambda: services)
+    object.__setattr__(tab, "of_status", lambda visitor, status: [])
+    for untouched in (0, None):
+        tab.begin(Visitor(), ["cat"], untouched, untouched, "all", "cosine")
+    tab.begin(Visitor(), ["cat"], *tab.showing(FineTuneRequest(trainable="all")))
+    assert asked == [FineTuneRequest(["cat"], trainable="all")] * 3
 
 
 def test_a_link_leaves_open_what_was(services, pocket, vocabulary):

@@ -59,8 +59,8 @@ class CLIPEraseTab:
                 )
             with gr.Accordion("How to fine-tune", open=False):
                 with gr.Row():
-                    steps = gr.Number(None, precision=0, label="Steps (empty: what suits)", min_width=120)
-                    learning_rate = gr.Number(None, label="Learning rate (empty: what suits)", min_width=120)
+                    steps = gr.Number(0, precision=0, label="Steps (0: what suits)", min_width=120)
+                    learning_rate = gr.Number(0, label="Learning rate (0: what suits)", min_width=120)
                 trainable = gr.Radio(
                     [
                         ("Projections of both towers (seconds)", "projections"),
@@ -118,11 +118,13 @@ class CLIPEraseTab:
 
     def showing(self, asked: FineTuneRequest) -> list[Any]:
         """The values of ``settings`` that ask for ``asked``."""
-        return [asked.steps, asked.learning_rate, asked.trainable, asked.forgetting]
+        return [asked.steps or 0, asked.learning_rate or 0, asked.trainable, asked.forgetting]
 
     def begin(self, visitor: Visitor, forget: list[str], *values: Any) -> list[Any]:
         """Put the visitor's run in line."""
-        return self.of_status(visitor, self.services().start_run(visitor, FineTuneRequest(forget, *values)))
+        steps, learning_rate, *choices = values
+        request = FineTuneRequest(forget, steps or None, learning_rate or None, *choices)
+        return self.of_status(visitor, self.services().start_run(visitor, request))
 
     def end(self, visitor: Visitor) -> list[Any]:
         """Stop the visitor's run within a step; the edit that was in force stays."""

@@ -72,8 +72,8 @@ class GenerationTab:
                     seed = gr.Number(asked.seed, precision=0, label="Seed of the first picture", min_width=120)
                     count = gr.Slider(1, SLIDERS, value=asked.count, step=1, label="Pictures", buttons=[])
                 with gr.Row():
-                    steps = gr.Number(None, precision=0, label="Steps (empty: what suits)", min_width=120)
-                    guidance = gr.Number(None, label="Guidance (empty: what suits)", min_width=120)
+                    steps = gr.Number(0, precision=0, label="Steps (0: what suits)", min_width=120)
+                    guidance = gr.Number(0, label="Guidance (0: what suits)", min_width=120)
                 edit = gr.Radio(
                     [("All edits in force", ""), ("CCUP alone", "CCUP"), ("CLIPErase alone", "CLIPErase")],
                     value=asked.edit,
@@ -160,6 +160,7 @@ class GenerationTab:
     def _begin(self, visitor: Visitor, request: DrawRequest) -> list[Any]:
         from unlearn.ui.generation import start_drawing
 
+        request = replace(request, steps=request.steps or None, guidance=request.guidance or None)
         return self.of_status(start_drawing(self.services(), visitor, request))
 
     def end(self, visitor: Visitor) -> list[Any]:
