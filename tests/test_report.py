@@ -20,8 +20,8 @@ from unlearn.cli import build_parser, main
 from unlearn.concepts import Vocabulary, load_vocabulary, select
 from unlearn.config import ASSETS
 from unlearn.erasers import ccup, cliperase
-from unlearn.evaluation.intervals import Compared
 from unlearn.erasers.methods import METHODS
+from unlearn.evaluation.intervals import Compared
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
 from unlearn.loading import load_clip
