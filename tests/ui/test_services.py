@@ -68,6 +68,13 @@ def test_a_move_of_the_strength_solves_nothing_and_measures_the_original_no_more
     assert len(measured) == 1, "the edited model's"
 
 
+def test_what_only_the_app_can_show_is_said(services: Services):
+    told = services.summary(erased(services, "cat", mode="nullspace", side="text")).notices
+    assert ["next to nothing of the text “cat”, “kitten”" in notice for notice in told] == [True]
+    assert services.summary(erased(services, "cat", mode="nullspace", side="text", strength=0.5)).notices == ()
+    assert services.summary(erased(services, "cat")).notices == ()
+
+
 def test_the_chart_shows_leaders_and_erased_labels_of_all_that_compete(services: Services):
     view = services.zero_shot(erased(services, "dog", "guitar"))
     assert view.offered == len(NAMES)
