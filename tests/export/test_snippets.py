@@ -38,7 +38,7 @@ def place(tmp_path: Path, gallery) -> Path:
 @pytest.fixture
 def erasure(pocket, vocabulary) -> ccup.Erasure:
     return ccup.erase(
-        pocket, select("cat", vocabulary=vocabulary), ccup.Settings("consistent", side="both"), vocabulary=vocabulary
+        pocket, select("cat", vocabulary=vocabulary), ccup.Settings("nullspace", side="both"), vocabulary=vocabulary
     )
 
 
