@@ -43,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--formats",
         nargs="*",
         choices=("open_clip", "transformers"),
-        default=["open_clip"],
-        help="forms of the whole model to write (default: open_clip); the edit and its record are always written",
+        help="forms of the whole model to write (default: open_clip, if weights can hold the edit); the edit and its "
+        "record are always written",
     )
     parser.add_argument("--seed", type=int, default=0, help="of CLIPErase's batches; CCUP itself draws nothing")
     closed_form = parser.add_argument_group("CCUP")
@@ -70,6 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.errors import require_choice
     from unlearn.export.saved import save_erasure
     from unlearn.export.snippets import snippets_of
+    from unlearn.export.vanished import live_only, vanished
     from unlearn.finetuning.processes import Processes
     from unlearn.finetuning.sources import BUNDLED, training_data
     from unlearn.gallery import restore_features
@@ -99,6 +100,12 @@ def run(arguments: argparse.Namespace) -> None:
         return
     metrics = _measure(encoder, erasure, data)
     own_classes = arguments.vocabulary is None and beneath is None and arguments.pictures != BUNDLED
+    formats = arguments.formats
+    if formats is None:
+        gone = vanished(erasure.apply(encoder), erasure.selection, words.templates)
+        formats = [] if gone else ["open_clip"]
+        if gone:
+            print(live_only(gone))
     save_erasure(
         arguments.out,
         encoder,
@@ -107,11 +114,11 @@ def run(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         vocabulary="" if own_classes else vocabulary_text(data.vocabulary),
         pictures=learned_from,
-        templates=data.vocabulary.templates,
-        formats=arguments.formats,
+        templates=words.templates,
+        formats=formats,
     )
     print(f"Wrote {arguments.out}. To use it without this package:")
-    for name, code in snippets_of(arguments.out, erasure, encoder.name, arguments.formats).items():
+    for name, code in snippets_of(arguments.out, erasure, encoder.name, formats).items():
         print(f"\n--- {name}\n{code}", end="")
 
 
