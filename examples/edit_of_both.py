@@ -31,9 +31,10 @@ with torch.inference_mode():
     if settings["side"] in ("text", "both"):
         text_features -= settings["strength"] * (text_features @ right) @ left.T
 
-    # Dividing by a norm close to zero would bring an erased direction back.
-    image_features /= image_features.norm(dim=-1, keepdim=True).clamp_min(0.1)
-    text_features /= text_features.norm(dim=-1, keepdim=True).clamp_min(0.1)
-    probabilities = (model.logit_scale.exp() * image_features @ text_features.T).softmax(dim=-1)[0]
+    image_length, text_length = image_features.norm(dim=-1, keepdim=True), text_features.norm(dim=-1)
+    similarity = image_features @ text_features.T / (image_length * text_length).clamp_min(1e-12)
+    # Dividing by a length close to zero brings an erased direction back: what is so short counts as gone.
+    similarity[(image_length < 0.1) | (text_length < 0.1)] = -1
+    probabilities = (model.logit_scale.exp() * similarity).softmax(dim=-1)[0]
 for label, probability in zip(LABELS, probabilities.tolist(), strict=True):
     print(f"{label}: {probability:.4f}")

@@ -20,8 +20,9 @@ if side in ("image", "both"):
 if side in ("text", "both"):
     texts = texts - strength * (texts @ right) @ left.T
 
-# Dividing by a norm close to zero would bring an erased direction back.
-length = np.maximum(np.linalg.norm(images, axis=1)[:, None], 0.1) * np.maximum(np.linalg.norm(texts, axis=1), 0.1)
-similarity = images @ texts.T / length
+image_length, text_length = np.linalg.norm(images, axis=1)[:, None], np.linalg.norm(texts, axis=1)
+similarity = images @ texts.T / np.maximum(image_length * text_length, 1e-12)
+# Dividing by a length close to zero brings an erased direction back: what is so short counts as gone.
+similarity[(image_length < 0.1) | (text_length < 0.1)] = -1
 np.save("similarity.npy", similarity)
 print(similarity.round(4))

@@ -90,6 +90,30 @@ def test_forget_of_evaluate_overrides_the_erasures(folder, capsys):
     assert not math.isnan(result["retain"]["top1"])
 
 
+def test_what_was_not_measured_is_not_printed(erased, gallery, tmp_path, capsys):
+    (tmp_path / "cat").mkdir()
+    next(picture for picture in gallery if picture.concept == "cat").load().save(tmp_path / "cat" / "0.png")
+    assert main(["evaluate", "--images", str(tmp_path), "--erasure", str(erased), "--vocabulary", "bundled"]) == 0
+    printed = capsys.readouterr().out
+    assert "forget, change of top-1: " in printed
+    assert "nan" not in printed
+    assert "harmonic mean" not in printed
+
+
+def test_a_form_of_ccup_is_a_method_and_its_strength_counts(pocket, tmp_path):
+    asked = ["erase", "--forget", "cat", "--method", "consistent", "--strength", "0.5", "--no-synonyms", "--formats"]
+    assert main([*asked, "--out", str(tmp_path)]) == 0
+    settings = load_erasure(tmp_path, pocket).settings
+    assert (settings.mode, settings.strength, settings.synonyms) == ("consistent", 0.5, False)
+
+
+def test_without_a_form_asked_for_weights_that_cannot_hold_the_edit_are_not_written(tmp_path, capsys):
+    asked = ["erase", "--forget", "cat", "--method", "nullspace", "--side", "text", "--out", str(tmp_path / "out")]
+    assert main(asked) == 0
+    assert "next to nothing of the text “cat”" in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"edit.safetensors", "erasure.json"}
+
+
 def test_a_retain_file_is_read(tmp_path, capsys):
     (tmp_path / "keep.txt").write_text("dog\nfox\npizza\n")
     out = tmp_path / "out"
@@ -104,6 +128,25 @@ def test_a_retain_file_is_read(tmp_path, capsys):
         (["erase", "--forget", "", "--out", "x"], "No concept to erase"),
         (["erase", "--forget", "cat", "--strength", "nan", "--out", "x"], "strength is nan; it must be"),
         (["erase", "--forget", "cat", "--strength", "7", "--out", "x"], "strength is 7.0; it must be"),
+        (["erase", "--forget", "cat", "--method", "none", "--strength", "0.5", "--out", "x"], "strength has no effect"),
+        (["erase", "--forget", "cat", "--method", "nullspace", "--mu", "5", "--out", "x"], "mu has no effect on"),
+        (["erase", "--forget", "cat", "--steps", "5", "--out", "x"], "steps has no effect on “CCUP, paired (default)”"),
+        (
+            [
+                "erase",
+                "--forget",
+                "cat",
+                "--method",
+                "consistent",
+                "--side",
+                "text",
+                "--formats",
+                "open_clip",
+                "--out",
+                "x",
+            ],
+            "a whole model would divide by what is left",
+        ),
         (["erase", "--forget", "cat", "--retain", "cat", "--out", "x"], "to be erased and to be retained"),
         (["erase", "--forget", "cat", "--retain-file", "none.txt", "--out", "x"], "is not a file"),
         (["erase", "--forget", "cat", "--model", "no-such-model", "--out", "x"], "There is no model"),

@@ -8,6 +8,8 @@ import pytest
 
 from unlearn.attacks import relearning, soft_drawing, soft_prompt, words
 from unlearn.cli import main
+from unlearn.errors import PictureError
+from unlearn.finetuning import sources
 from unlearn.gallery import bundled_gallery
 
 
@@ -53,6 +55,19 @@ def test_an_audit_as_json_and_of_a_saved_erasure_in_lines(folder, tmp_path, caps
     told = capsys.readouterr().out
     assert "held is no proof" in told
     assert all(name in told for name in by_name)
+
+
+def test_a_saved_erasure_tells_which_captions_speak_of_it(tmp_path, capsys, monkeypatch):
+    assert main(["erase", "--forget", "cat", "dog", "--formats", "--out", str(tmp_path)]) == 0
+
+    def training_data(source, forget):
+        raise PictureError(f"{source} was asked for {' and '.join(forget)}")
+
+    monkeypatch.setattr(sources, "training_data", training_data)
+    assert main(["audit", "--erasure", str(tmp_path), "--pictures", "flickr30k"]) == 2
+    assert "flickr30k was asked for cat and dog" in capsys.readouterr().err
+    assert main(["audit", "--erasure", str(tmp_path), "--method", "leace"]) == 2
+    assert "has a method already" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

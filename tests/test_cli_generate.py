@@ -59,6 +59,7 @@ def test_a_saved_erasure_draws_what_its_concepts_draw(tmp_path):
         (["--prompt", "a cat", "--forget", "cat", "--way", "up"], "way is 'up'"),
         (["--prompt", "a cat", "--forget", "cat", "--guidance", "nan"], "guidance is nan"),
         (["--prompt", "a cat", "--forget", "cat", "--strength", "2"], "strength is 2"),
+        (["--prompt", "a cat", "--erasure", "/nowhere", "--strength", "0.5"], "has a strength already"),
         (["--prompt", "a cat", "--erasure", "/nowhere"], "holds no readable erasure.json"),
     ],
 )

@@ -8,8 +8,10 @@ import types
 import pytest
 from PIL import Image
 
-from unlearn.concepts import select
+from unlearn.concepts import VERBATIM, Concept, select
+from unlearn.erasers import ccup
 from unlearn.errors import PictureError
+from unlearn.export.saved import load_erasure, save_erasure
 from unlearn.finetuning.pairs import forget_and_retain
 from unlearn.finetuning.sources import measuring_pictures, training_data
 from unlearn.hub import DATASETS, Labelled
@@ -94,6 +96,21 @@ def test_flickr30k_pictures_are_of_the_concept_their_captions_name(hub):
     assert {"a photo of a dog", "Scene 1000."} <= set(forget.texts)
     assert len(retain.pictures) == 90
     assert all(len(choices) == 1 for choices in retain.choices)
+    assert data.vocabulary.templates == VERBATIM
+    assert data.vocabulary.find("dog").synonyms, "a word has its plural"
+    assert data.vocabulary.find("Scene 1.") == Concept("Scene 1."), "a caption is a sentence"
+
+
+def test_an_erasure_that_retains_long_captions_is_read_back(toy, monkeypatch, tmp_path):
+    captions = ["", "A dog.", "word " * 4000] + [f"{i}: " + "a long way to say what is seen " * 6 for i in range(9)]
+    rows = [{"image": picture(i), "caption": [captions[i % 12]]} for i in range(1024)]
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=lambda *a, **k: Rows(rows)))
+    data = training_data("flickr30k", ["dog"])
+    assert "" not in data.vocabulary.names
+    selection = select("dog", vocabulary=data.vocabulary)
+    erasure = ccup.erase(toy, selection, vocabulary=data.vocabulary)
+    save_erasure(tmp_path, toy, erasure, metrics={}, vocabulary="", formats=())
+    assert load_erasure(tmp_path, toy).selection == selection
 
 
 @pytest.mark.parametrize("module", [None, types.SimpleNamespace()])

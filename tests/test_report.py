@@ -20,6 +20,7 @@ from unlearn.cli import build_parser, main
 from unlearn.concepts import Vocabulary, load_vocabulary, select
 from unlearn.config import ASSETS
 from unlearn.erasers import ccup, cliperase
+from unlearn.erasers.methods import METHODS
 from unlearn.evaluation.intervals import Compared
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
@@ -115,7 +116,8 @@ def test_where_no_picture_has_a_label_the_page_says_so():
 
 
 VOCABULARY = load_vocabulary()
-SETTINGS = ccup.Settings("nullspace", 0.4, 900.0, 20.0, "both", False)
+SETTINGS_OF_CCUP = ("strength", "side", "synonyms", "lam", "mu")
+SETTINGS = ccup.Settings("consistent", 0.4, 900.0, 20.0, "both", False)
 
 
 @pytest.mark.parametrize(
@@ -130,14 +132,14 @@ def test_the_command_asks_the_command_line_for_the_same(selection, settings, met
     words = shlex.split(command_of(record(selection, settings, method)))
     assert words[:4] == ["python", "-m", "unlearn", "erase"]
     asked = build_parser().parse_args(words[3:])
-    assert asked.method == method
     assert tuple(asked.forget) == selection.forget_names
     assert select(asked.forget, asked.retain, vocabulary=VOCABULARY).retain == selection.retain
     if method == "ccup":
-        told = (asked.mode, asked.strength, asked.lam or 1000.0, asked.mu or 100.0, asked.side, not asked.no_synonyms)
-        assert ccup.Settings(*told) == settings
+        given = {name: value for name in SETTINGS_OF_CCUP if (value := getattr(asked, name)) is not None}
+        assert ccup.Settings(**METHODS[asked.method].fixed, **given) == settings
     else:
         given = {name: getattr(asked, name) for name in settings.__dataclass_fields__}
+        assert asked.method == method
         assert cliperase.Settings(**given) == settings
 
 
@@ -157,7 +159,7 @@ def made(folder, *asked: str) -> Record:
             "fox,mug,spoon,wolf",
             "--retain",
             "wolf",
-            "--mode",
+            "--method",
             "consistent",
             "--side",
             "both",

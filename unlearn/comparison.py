@@ -17,7 +17,7 @@ from unlearn.finetuning.prepared import Preparation
 from unlearn.jobs import relayed
 
 if TYPE_CHECKING:
-    from unlearn.export.edit_file import Erasure
+    from unlearn.erasers.erasure import Erasure
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ TEMPLATES = ("{}", "a {}", "a photo of a {}", "a drawing of a {}", "a picture of
 #: For what is a sentence already.
 VERBATIM = ("{}",)
 MAX_CONCEPT_LENGTH = 80
+#: A caption may be as long as this: no CLIP reads on so far, and no file of an erasure is read further.
+MAX_CAPTION_LENGTH = 2000
 MAX_CONCEPTS = 128
 
 

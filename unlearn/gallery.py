@@ -92,6 +92,11 @@ class Gallery:
         """What :func:`image_features` computed: gone when the pictures or the model are, displaced by no others."""
         return PerEncoder(most=1)
 
+    @cached_property
+    def ranks(self) -> PerEncoder[Tensor]:
+        """What :func:`unlearn.evaluation.zero_shot.evaluate_zero_shot` computed, by labels and templates."""
+        return PerEncoder(most=4)
+
     def where(self, wanted: Callable[[Picture], bool]) -> Gallery:
         """The pictures for which ``wanted`` holds."""
         return Gallery(self.name, tuple(picture for picture in self.pictures if wanted(picture)))

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from unlearn.concepts import clean_name
+from unlearn.concepts import MAX_CAPTION_LENGTH, clean_name
 from unlearn.errors import PictureError
 from unlearn.gallery import Gallery, Picture
 from unlearn.pictures import open_picture
@@ -94,7 +94,9 @@ def _captioned(source: Captioned, split: str, concepts: Sequence[str]) -> Iterab
     wanted = (0, 1000) if split == "test" else (1000, 1000 + CAPTIONED)
     for i, row in enumerate(islice(rows, *wanted), wanted[0]):
         given = row[source.caption]
-        captions = [given] if isinstance(given, str) else given
+        captions = [text[:MAX_CAPTION_LENGTH] for text in ([given] if isinstance(given, str) else given)]
+        if not captions[0].strip():
+            continue  # nothing says what it shows
         named = next((name for name, word in words.items() if any(word.search(text) for text in captions)), captions[0])
         load = _kept(row[source.image]) if source.streamed else _loader(rows, i, source.image)
         yield Picture(named, captions[0], load, split, "photo", source=source.repository)

@@ -130,6 +130,29 @@ def test_what_cannot_be_carried_is_said(stable_diffusion, pocket):
     assert "trained nothing that a diffusion model reads" in carry(painter, encoder, tuned=untouched).notices[0]
 
 
+def test_a_synonym_that_is_not_erased_is_drawn_as_before(painter: Painter, pocket, vocabulary):
+    """What stands apart from the concept's name in the word's states is left of it, within what retaining lets pass."""
+    moved = {}
+    for synonyms in (True, False):
+        asked = ccup.Settings(synonyms=synonyms)
+        erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), asked, vocabulary=vocabulary)
+        carried = carry(painter, pocket, closed_form=erasure, vocabulary=vocabulary)
+        before, after = (p.listeners[0].states(["a cat", "a pussycat"]) for p in (painter, carried.painter))
+        moved[synonyms] = (after - before).flatten(1).norm(dim=1)
+        assert not carried.notices
+    assert moved[False][0] > 0.9 * moved[True][0], "the name goes either way"
+    assert moved[False][1] < 0.9 * moved[True][1]
+
+
+def test_what_a_drawing_does_not_follow_is_told(painter: Painter, pocket, vocabulary):
+    selection = select("cat", vocabulary=vocabulary)
+    asked = ccup.Settings("consistent", lam=50.0)
+    erasure = ccup.erase(pocket, selection, asked, vocabulary=vocabulary)
+    told = carry(painter, pocket, closed_form=erasure, vocabulary=vocabulary).notices
+    assert [notice for notice in told if "follows concepts, retain set, strength and synonyms" in notice]
+    assert not carry(painter, pocket, closed_form=erasure, way="pull_back").notices
+
+
 def test_exported_attention_in_a_stock_pipeline_draws_the_apps_picture(painter: Painter, pocket, vocabulary, tmp_path):
     erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), vocabulary=vocabulary)
     carried = carry(painter, pocket, closed_form=erasure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, replace
 
 import pytest
@@ -109,5 +110,35 @@ def test_what_cannot_be_fitted_is_said(task):
         baselines.Settings("best")
 
 
-def test_the_command_line_offers_every_method():
-    assert set(erase_command.METHODS) == set(methods.METHODS)
+SOME = {"strength": 0.25, "side": "text", "synonyms": False, "lam": 7.0, "retention_weight": 2.0}
+
+
+@pytest.mark.parametrize("setting", SOME)
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_a_setting_takes_effect_or_is_refused(name, setting, task, monkeypatch):
+    monkeypatch.setattr(cliperase.Settings, "of", classmethod(lambda cls, **given: replace(TRAINS, **given)))
+    method, given = methods.METHODS[name], {setting: SOME[setting]}
+    if setting not in method.takes:
+        with pytest.raises(
+            ParameterError, match=re.escape(f"{methods.in_words(setting)} has no effect on “{method.label}”")
+        ):
+            methods.fit(name, task, **given)
+        return
+    settings = asdict(drive(methods.fit(name, task, **given)).settings)
+    parts = settings.values() if name == "stacked" else [settings]
+    assert [part[setting] for part in parts if setting in part] == [SOME[setting]]
+
+
+def test_arguments_are_settings_of_some_method():
+    every = {setting for method in methods.METHODS.values() for setting in method.takes}
+    assert set(erase_command.SETTINGS) == every
+
+
+def test_only_what_trains_has_a_checkpoint_and_only_ccup_goes_on_top(task, tmp_path):
+    with pytest.raises(ParameterError, match="checkpoint has no effect"):
+        methods.fit("ccup", replace(task, checkpoint=tmp_path / "run"))
+    beneath = cliperase.Erasure(task.selection, TRAINS, {})
+    with pytest.raises(ParameterError, match="cannot be put on top"):
+        methods.fit("leace", replace(task, beneath=beneath))
+    on_top = drive(methods.fit("nullspace", replace(task, beneath=beneath)))
+    assert (on_top.method, on_top.closed_form.settings.mode) == ("stacked", "nullspace")

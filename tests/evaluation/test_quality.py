@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -63,6 +65,13 @@ def test_the_erased_falls_and_the_rest_stays(quality):
 )
 def test_the_harmonic_mean_wants_both(forget, before, after, expected):
     assert harmonic_mean(forget, before, after) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("forget", "before", "after"), [(0.0, math.nan, math.nan), (math.nan, 0.8, 0.8), (0.0, 0.0, 0.0), (0.5, 0.0, 0.2)]
+)
+def test_the_harmonic_mean_of_what_was_not_measured_is_none(forget, before, after):
+    assert math.isnan(harmonic_mean(forget, before, after))
 
 
 def test_pictures_of_labels_that_are_not_offered_are_left_out(toy, edited, toy_gallery):

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from fakes import NAMES, drawing
 from PIL import Image
 
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError, PictureError
+from unlearn.evaluation import zero_shot
 from unlearn.gallery import bundled_gallery
 from unlearn.models import Models
 from unlearn.ui import trade_offs
@@ -48,6 +50,29 @@ def test_strength_zero_changes_no_number(services: Services):
     assert services.accuracy(session)[CCUP] == services.accuracy(session)[ORIGINAL]
     view = services.zero_shot(session).probabilities
     assert view[CCUP] == pytest.approx(view[ORIGINAL], abs=1e-6)  # brought to unit length once more
+
+
+def test_a_move_of_the_strength_solves_nothing_and_measures_the_original_no_more(services: Services, monkeypatch):
+    before = erased(services, "fox", "tulip")
+    services.accuracy(before)
+    fresh = ccup.erase(
+        services.models.own, before.erasure.selection, ccup.Settings(strength=0.4), vocabulary=services.vocabulary
+    )
+    monkeypatch.setattr(ccup, "erase", lambda *a, **k: pytest.fail("solved again"))
+    measured, ranks = [], zero_shot.true_label_ranks
+    monkeypatch.setattr(zero_shot, "true_label_ranks", lambda *given: measured.append(1) or ranks(*given))
+    moved = replace(before, erasure=services.erase(before, ErasureRequest(["fox", "tulip"], 0.4)))
+    assert torch.equal(moved.erasure.projection.matrix, fresh.projection.matrix)
+    assert (moved.erasure.settings, moved.erasure.selection) == (fresh.settings, before.erasure.selection)
+    services.accuracy(moved)
+    assert len(measured) == 1, "the edited model's"
+
+
+def test_what_only_the_app_can_show_is_said(services: Services):
+    told = services.summary(erased(services, "cat", mode="nullspace", side="text")).notices
+    assert ["next to nothing of the text “cat”, “kitten”" in notice for notice in told] == [True]
+    assert services.summary(erased(services, "cat", mode="nullspace", side="text", strength=0.5)).notices == ()
+    assert services.summary(erased(services, "cat")).notices == ()
 
 
 def test_the_chart_shows_leaders_and_erased_labels_of_all_that_compete(services: Services):

@@ -73,4 +73,4 @@ def _method(label: str, constants: Constants, settings: dict[str, Any]) -> Metho
         given = ccup.Settings(**settings)
         return ccup.erase(task.encoder, task.selection, given, vocabulary=task.vocabulary, constants=constants)
 
-    return Method(label, CCUP, fit)
+    return Method(label, CCUP, fit, erasers=())

@@ -43,7 +43,7 @@ from unlearn.loading import load_clip
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from unlearn.export.edit_file import Erasure
+    from unlearn.erasers.erasure import Erasure
     from unlearn.finetuning.sources import TrainingData
 
 #: Concepts erased at once, and how many such sets.

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from statistics import median
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.bench.table import Table, machine
+from unlearn.encoders import unit_or_zero
 from unlearn.erasers import paired
-from unlearn.erasers.closed_form import RetainFactor, fit
+from unlearn.erasers.closed_form import Projection, RetainFactor, fit
+from unlearn.evaluation.zero_shot import accuracy_of, true_label_ranks
 
-DIMENSION, RETAINED, FORGOTTEN = 768, 1_000, 6
+DIMENSION, RETAINED, FORGOTTEN, PICTURES = 768, 1_000, 6, 1_000
 LAM = MU = 100.0
 
 
@@ -40,9 +43,13 @@ def run(quick: bool = False) -> Table:
         labels[:FORGOTTEN] = 1
         projection = fit(t_f, factor, lam=LAM)
         rows = texts.T.contiguous()
+        labelled = torch.randint(len(rows), (PICTURES,), generator=generator)
+        pictures = F.normalize(torch.randn(PICTURES, DIMENSION, generator=generator), dim=1)
         repeats = 5 if quick else 31
         timed = {
-            "new strength, any form": _milliseconds(lambda: projection.at(0.5), repeats),
+            "new strength, any form, and the accuracy then": _milliseconds(
+                lambda: _accuracy(projection.at(0.5), rows, pictures, labelled), repeats
+            ),
             "consistent, new concept, factor cached": _milliseconds(lambda: fit(t_f, factor, lam=LAM), repeats),
             "consistent, new concept taken out of the vocabulary's factor": _milliseconds(
                 lambda: fit(t_f, downdated, lam=LAM), repeats
@@ -67,9 +74,16 @@ def run(quick: bool = False) -> Table:
         name="speed",
         columns=("step", "median ms", "× consistent with its factor cached"),
         rows=tuple((name, f"{ms:.3g}", f"{ms / reference:.3g}") for name, ms in timed.items()),
-        note=f"d = {DIMENSION}, {RETAINED:,} retained and {FORGOTTEN} forget texts, one thread, seed 0, "
+        note=f"d = {DIMENSION}, {RETAINED:,} retained and {FORGOTTEN} forget texts, {PICTURES:,} pictures, one thread, "
+        "seed 0, "
         f"median of {repeats} (the slow ones of fewer); {machine()}.",
     )
+
+
+def _accuracy(projection: Projection, classes: Tensor, pictures: Tensor, targets: Tensor) -> float:
+    """What a move of the slider is for: embeddings are edited, and each picture's label is looked for again."""
+    edited = unit_or_zero(projection.on_images(pictures))
+    return accuracy_of(true_label_ranks(edited, classes, targets)).top1
 
 
 def _milliseconds(step: Callable[[], object], repeats: int) -> float:

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--erasure", type=Path, metavar="DIR", help="folder that `erase` wrote")
     what.add_argument("--forget", nargs="+", metavar="CONCEPT", help="concepts to erase first, with --method")
-    parser.add_argument("--method", default="ccup", help="as `erase` takes it, with --forget (default: ccup)")
+    parser.add_argument("--method", help="as `erase` takes it, with --forget (default: ccup)")
     parser.add_argument("--concept", help="the erased concept to attack (default: the first)")
     parser.add_argument("--pictures", default="bundled", metavar="SOURCE", help="to attack with: as `erase` takes it")
     parser.add_argument("--seed", type=int, default=0, help="of methods and attacks that draw (default: 0)")
@@ -36,27 +36,34 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.diffusion.pipelines import Painter, load_painter
     from unlearn.diffusion.records import carry_erasure
     from unlearn.erasers import methods
-    from unlearn.errors import require_choice
-    from unlearn.export.saved import load_erasure
+    from unlearn.errors import ParameterError, require_choice
+    from unlearn.export.saved import load_recorded
     from unlearn.finetuning.sources import training_data
     from unlearn.gallery import restore_features
     from unlearn.jobs import drive
     from unlearn.loading import load_clip
+    from unlearn.vocabularies import named_vocabulary
 
     encoder = load_clip(arguments.model)
     restore_features(encoder)
-    forget = [name for given in arguments.forget or () for name in parse_names(given)]
-    data = training_data(arguments.pictures, forget)
     if arguments.erasure is not None:
-        erasure = load_erasure(arguments.erasure, encoder)
+        if arguments.method is not None:
+            raise ParameterError("A saved erasure has a method already; give --method with --forget.")
+        erasure, record = load_recorded(arguments.erasure, encoder)
+        data = training_data(arguments.pictures, erasure.selection.forget_names)
+        vocabulary = named_vocabulary(record.vocabulary) if record.vocabulary else data.vocabulary
     else:
-        selection = select(forget, vocabulary=data.vocabulary)
-        task = methods.Task(encoder, selection, data.vocabulary, data.train, data.test, arguments.seed)
-        erasure = drive(methods.fit(arguments.method, task))
+        forget = [name for given in arguments.forget for name in parse_names(given)]
+        data = training_data(arguments.pictures, forget)
+        vocabulary = data.vocabulary
+        task = methods.Task(
+            encoder, select(forget, vocabulary=vocabulary), vocabulary, data.train, data.test, arguments.seed
+        )
+        erasure = drive(methods.fit(arguments.method or "ccup", task))
     erased = {concept.name: concept for concept in erasure.selection.forget}
     name = require_choice("concept", arguments.concept or next(iter(erased)), tuple(erased))
     edited = erasure.apply(encoder)
-    suspect = Suspect(erased[name], encoder, edited, data.train, data.test, data.vocabulary, arguments.seed)
+    suspect = Suspect(erased[name], encoder, edited, data.train, data.test, vocabulary, arguments.seed)
 
     def painters() -> tuple[Painter, Painter]:
         painter = load_painter("pocket")

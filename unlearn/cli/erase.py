@@ -8,25 +8,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unlearn.cli import finetuning
+from unlearn.erasers.methods import METHODS, Task
 
 if TYPE_CHECKING:
-    from unlearn.concepts import Selection
     from unlearn.encoders import OpenClipEncoder
-    from unlearn.erasers import ccup, cliperase
-    from unlearn.export.edit_file import Erasure
+    from unlearn.erasers import cliperase
+    from unlearn.erasers.erasure import Erasure
     from unlearn.finetuning.sources import TrainingData
 
-#: The names in :data:`unlearn.erasers.methods.METHODS`, which takes seconds to import.
-METHODS = (
-    "none", "random", "nullspace", "consistent", "ccup", "leace", "forgetting_only", "without_consistency",
-    "gradient_ascent", "cliperase", "stacked",
-)  # fmt: skip
+#: Settings that are arguments; one that has no effect on the method is refused.
+SETTINGS = ("strength", "side", "synonyms", "lam", "mu", *finetuning.CHOICES, *finetuning.NUMBERS)
 HELP = "Erase concepts from a CLIP model and write the edited checkpoint and a record of it."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
-    parser.add_argument("--method", default="ccup", help=f"how to erase: {', '.join(METHODS)} (default: ccup)")
+    parser.add_argument(
+        "--method",
+        default="ccup",
+        help=f"how to erase: {', '.join(METHODS)}; ccup is its paired form (default: ccup)",
+    )
     parser.add_argument("--forget", nargs="+", required=True, metavar="CONCEPT", help="concepts to erase")
     retain = parser.add_mutually_exclusive_group()
     retain.add_argument("--retain", nargs="+", metavar="CONCEPT", help="concepts to protect (default: the vocabulary)")
@@ -42,24 +43,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--formats",
         nargs="*",
         choices=("open_clip", "transformers"),
-        default=["open_clip"],
-        help="forms of the whole model to write (default: open_clip); the edit and its record are always written",
+        help="forms of the whole model to write (default: open_clip, if weights can hold the edit); the edit and its "
+        "record are always written",
     )
     parser.add_argument("--seed", type=int, default=0, help="of CLIPErase's batches; CCUP itself draws nothing")
     closed_form = parser.add_argument_group("CCUP")
+    closed_form.add_argument("--strength", type=float, help="from 0 to 1 (default: 1)")
     closed_form.add_argument(
-        "--mode", choices=("paired", "consistent", "nullspace"), default="paired", help="form of CCUP (default: paired)"
+        "--side", choices=("image", "text", "both"), help="embeddings to edit (default: image); both but for ccup"
     )
-    closed_form.add_argument("--strength", type=float, default=1.0, help="from 0 to 1 (default: 1)")
     closed_form.add_argument(
-        "--side",
-        choices=("image", "text", "both"),
-        default="image",
-        help="embeddings to edit; both but for --mode paired",
+        "--no-synonyms",
+        dest="synonyms",
+        action="store_const",
+        const=False,
+        help="leave plurals and synonyms of a concept alone",
     )
-    closed_form.add_argument("--no-synonyms", action="store_true", help="leave plurals and synonyms of a concept alone")
-    closed_form.add_argument("--lambda", dest="lam", type=float, default=None, metavar="λ", help="weight of forgetting")
-    closed_form.add_argument("--mu", type=float, default=None, metavar="μ", help="weight of retaining")
+    closed_form.add_argument("--lambda", dest="lam", type=float, metavar="λ", help="weight of forgetting")
+    closed_form.add_argument("--mu", type=float, metavar="μ", help="weight of retaining")
     finetuning.add_arguments(parser.add_argument_group("CLIPErase"))
 
 
@@ -69,13 +70,14 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.errors import require_choice
     from unlearn.export.saved import save_erasure
     from unlearn.export.snippets import snippets_of
+    from unlearn.export.vanished import live_only, vanished
     from unlearn.finetuning.processes import Processes
     from unlearn.finetuning.sources import BUNDLED, training_data
     from unlearn.gallery import restore_features
     from unlearn.loading import load_clip, pick_device
     from unlearn.vocabularies import vocabulary_argument, vocabulary_text
 
-    require_choice("method", arguments.method, METHODS)
+    method = METHODS[require_choice("method", arguments.method, tuple(METHODS))]
     retain = _retained(arguments)
     forget = [name for given in arguments.forget for name in parse_names(given)]
     data = training_data(arguments.pictures, forget)
@@ -90,11 +92,20 @@ def run(arguments: argparse.Namespace) -> None:
     encoder = load_clip(arguments.model)
     restore_features(encoder)
     beneath, learned_from = _beneath(arguments, encoder)
-    erasure = _fit(arguments, encoder, selection, data, beneath, quiet=not processes.first)
+    words, pictures = data.vocabulary, (data.train, data.test)
+    task = Task(encoder, selection, words, *pictures, arguments.seed, beneath, arguments.checkpoint)
+    given = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
+    erasure = finetuning.watched(method.fit(task, **given), quiet=not (method.trains and processes.first))
     if not processes.first:
         return
     metrics = _measure(encoder, erasure, data)
     own_classes = arguments.vocabulary is None and beneath is None and arguments.pictures != BUNDLED
+    formats = arguments.formats
+    if formats is None:
+        gone = vanished(erasure.apply(encoder), erasure.selection, words.templates)
+        formats = [] if gone else ["open_clip"]
+        if gone:
+            print(live_only(gone))
     save_erasure(
         arguments.out,
         encoder,
@@ -103,10 +114,11 @@ def run(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         vocabulary="" if own_classes else vocabulary_text(data.vocabulary),
         pictures=learned_from,
-        formats=arguments.formats,
+        templates=words.templates,
+        formats=formats,
     )
     print(f"Wrote {arguments.out}. To use it without this package:")
-    for name, code in snippets_of(arguments.out, erasure, encoder.name, arguments.formats).items():
+    for name, code in snippets_of(arguments.out, erasure, encoder.name, formats).items():
         print(f"\n--- {name}\n{code}", end="")
 
 
@@ -125,41 +137,15 @@ def _retained(arguments: argparse.Namespace) -> list[str] | str | None:
 def _beneath(arguments: argparse.Namespace, encoder: OpenClipEncoder) -> tuple[cliperase.Erasure | None, str]:
     """What CCUP is to be put on top of, if anything, and the pictures that the erasure learns from, or did."""
     from unlearn.erasers import cliperase
-    from unlearn.errors import ErasureFileError, ParameterError
+    from unlearn.errors import ErasureFileError
     from unlearn.export.saved import load_recorded
 
     if arguments.on is None:
         return None, arguments.pictures
-    if arguments.method != "ccup":
-        raise ParameterError(f"The method is {arguments.method!r}; what goes on top of an erasure (--on) is ccup.")
     tuned, record = load_recorded(arguments.on, encoder)
     if not isinstance(tuned, cliperase.Erasure):
         raise ErasureFileError(f"“{arguments.on}” is no erasure by CLIPErase; CCUP goes on top of such a one.")
     return tuned, record.pictures
-
-
-def _fit(
-    arguments: argparse.Namespace,
-    encoder: OpenClipEncoder,
-    selection: Selection,
-    data: TrainingData,
-    beneath: cliperase.Erasure | None,
-    *,
-    quiet: bool,
-) -> Erasure:
-    from unlearn.erasers import ccup, methods, stacked
-    from unlearn.jobs import drive
-
-    if beneath is not None:
-        return stacked.on_top(
-            encoder, beneath, _closed_form(arguments), selection=selection, vocabulary=data.vocabulary
-        )
-    if arguments.method == "ccup":
-        return ccup.erase(encoder, selection, _closed_form(arguments), vocabulary=data.vocabulary)
-    if arguments.method == "cliperase":
-        return finetuning.train(arguments, encoder, selection, data, quiet=quiet)
-    task = methods.Task(encoder, selection, data.vocabulary, data.train, data.test, arguments.seed)
-    return drive(methods.fit(arguments.method, task))
 
 
 def _measure(encoder: OpenClipEncoder, erasure: Erasure, data: TrainingData) -> dict[str, Any]:
@@ -182,16 +168,3 @@ def _measure(encoder: OpenClipEncoder, erasure: Erasure, data: TrainingData) -> 
         shown = f"{before.top1:.1%} → {after.top1:.1%}" if before.n else "no pictures to measure it"
         print(f"{part}: top-1 {shown} (n = {before.n})")
     return {"images": data.test.name, **{label: zero_shot_metrics(report) for label, report in reports.items()}}
-
-
-def _closed_form(arguments: argparse.Namespace) -> ccup.Settings:
-    from unlearn.erasers import ccup
-
-    weights = {name: value for name in ("lam", "mu") if (value := getattr(arguments, name)) is not None}
-    return ccup.Settings(
-        mode=arguments.mode,
-        strength=arguments.strength,
-        side=arguments.side,
-        synonyms=not arguments.no_synonyms,
-        **weights,
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 HELP = "Measure a model, or an erasure of it, on a folder with one subfolder a class, or on a public data set."
@@ -29,14 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
-    from unlearn.concepts import Vocabulary, parse_names
+    from unlearn.concepts import parse_names
     from unlearn.encoders import TextImageEncoder
     from unlearn.evaluation.as_json import edit_metrics, retrieval_metrics, zero_shot_metrics
     from unlearn.evaluation.quality import evaluate_edit
     from unlearn.evaluation.retrieval import evaluate_retrieval
     from unlearn.evaluation.zero_shot import evaluate_zero_shot
     from unlearn.export.saved import load_erasure
-    from unlearn.finetuning.sources import measuring_pictures
+    from unlearn.finetuning.sources import labels_of, measuring_pictures
     from unlearn.gallery import restore_features
     from unlearn.loading import load_clip
     from unlearn.vocabularies import vocabulary_argument
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
         forget = tuple(name for given in arguments.forget for name in parse_names(given))
 
     gallery = measuring_pictures(arguments.images, forget)
-    offered = vocabulary_argument(arguments.vocabulary) if arguments.vocabulary else Vocabulary.of(gallery.concepts)
+    offered = vocabulary_argument(arguments.vocabulary) if arguments.vocabulary else labels_of(gallery)
     report = evaluate_zero_shot(encoder, gallery, forget=forget, vocabulary=offered, progress=True)
     result = zero_shot_metrics(report) | {
         "per_class": {name: accuracy.top1 for name, accuracy in report.per_class.items()},
@@ -75,4 +76,5 @@ def run(arguments: argparse.Namespace) -> None:
             if (moved := compared.change().difference).n:
                 sure = f"95% interval {moved.low:+.1%} to {moved.high:+.1%}"
                 print(f"{part}, change of top-1: {moved.mean:+.1%} ({sure})")
-        print(f"harmonic mean of forgetting and retention: {quality.harmonic_mean:.3f}")
+        if not math.isnan(quality.harmonic_mean):
+            print(f"harmonic mean of forgetting and retention: {quality.harmonic_mean:.3f}")

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from unlearn.concepts import Selection
-    from unlearn.encoders import OpenClipEncoder
-    from unlearn.erasers.cliperase import Erasure
-    from unlearn.finetuning.sources import TrainingData
+    from unlearn.erasers import cliperase
+    from unlearn.erasers.erasure import Erasure
+    from unlearn.erasers.methods import Fitting
 
 #: Fields of :class:`unlearn.erasers.cliperase.Settings` that are arguments; where none is given its preset holds.
 NUMBERS = {
@@ -44,31 +43,13 @@ def add_arguments(group: argparse._ArgumentGroup) -> None:
         group.add_argument(_flag(name), type=kind, metavar="N", help=text)
 
 
-def train(
-    arguments: argparse.Namespace,
-    encoder: OpenClipEncoder,
-    selection: Selection,
-    data: TrainingData,
-    *,
-    quiet: bool = False,
-) -> Erasure:
-    """Run CLIPErase to its end under a progress bar."""
+def watched(run: Fitting, *, quiet: bool = False) -> Erasure:
+    """Take a method's run to its end under a progress bar."""
     from tqdm import tqdm
 
-    from unlearn.erasers import cliperase
     from unlearn.finetuning.prepared import Preparation
     from unlearn.jobs import drive
 
-    given = {name: value for name in (*CHOICES, *NUMBERS) if (value := getattr(arguments, name)) is not None}
-    run = cliperase.train(
-        encoder,
-        selection,
-        cliperase.Settings.of(**given, seed=arguments.seed),
-        galleries=[data.train],
-        probe=data.test,
-        vocabulary=data.vocabulary,
-        checkpoint=arguments.checkpoint,
-    )
     part = ""
     with tqdm(disable=quiet) as bar:
 

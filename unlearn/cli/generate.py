@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompt", required=True, help="what to draw")
     parser.add_argument("--forget", nargs="+", default=[], metavar="CONCEPT", help="concepts to erase with CCUP")
     parser.add_argument("--erasure", type=Path, metavar="DIR", help="folder that `erase` wrote, instead of --forget")
-    parser.add_argument("--strength", type=float, default=1.0, metavar="A", help="0 to 1, with --forget (default: 1)")
+    parser.add_argument("--strength", type=float, metavar="A", help="0 to 1, with --forget (default: 1)")
     parser.add_argument("--way", default="ridge", help="how CCUP reaches the pipeline: ridge (default) or pull_back")
     parser.add_argument(
         "--seed", type=int, default=0, help="of the first picture; the next takes the next (default: 0)"

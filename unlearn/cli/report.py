@@ -24,10 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
-    from unlearn.concepts import Vocabulary
-    from unlearn.erasers import baselines, ccup
+    from unlearn.erasers import ccup
     from unlearn.export.saved import load_recorded
-    from unlearn.finetuning.sources import BUNDLED, measuring_pictures
+    from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_pictures
     from unlearn.gallery import restore_features
     from unlearn.loading import load_clip
     from unlearn.report.html import render
@@ -45,10 +44,10 @@ def run(arguments: argparse.Namespace) -> None:
     elif arguments.images == BUNDLED:
         vocabulary = named_vocabulary(BUNDLED)
     else:
-        vocabulary = Vocabulary.of(gallery.concepts)
+        vocabulary = labels_of(gallery)
     swept = (
         sweep_strength(base, gallery, erasure.selection, erasure.settings, vocabulary=vocabulary)
-        if isinstance(erasure, ccup.Erasure) and not isinstance(erasure, baselines.Erasure)
+        if isinstance(erasure, ccup.Erasure)
         else ()
     )
     variants = {ORIGINAL: base, MADE_BY[record.method]: erasure.apply(base)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from unlearn.concepts import Vocabulary
 from unlearn.diffusion.conditioning import Listener, RidgeSettings, solve
 from unlearn.encoders import OpenClipEncoder
+from unlearn.erasers import ccup
 from unlearn.erasers.token_states import TokenMap, pull_back
 from unlearn.errors import ModelError, require_choice
 from unlearn.projections import final_projection
@@ -19,10 +20,17 @@ from unlearn.text_encoders import state_dict, text_tower
 
 if TYPE_CHECKING:
     from unlearn.diffusion.pipelines import Painter
-    from unlearn.erasers.ccup import Erasure
+    from unlearn.erasers.erasure import Projected
 
 #: How CCUP reaches the token states; the first is the default, as it forgets more where as much is kept (README).
 WAYS = ("ridge", "pull_back")
+
+
+#: What a solution on the states leaves aside.
+OF_THE_SCORE = (
+    "The drawing follows concepts, retain set, strength and synonyms. Form, side, λ and μ are of CLIP's own score; on "
+    "the token states CCUP has one form, and a λ and μ of its own."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +46,7 @@ def carry(
     painter: Painter,
     encoder: OpenClipEncoder,
     *,
-    closed_form: Erasure | None = None,
+    closed_form: Projected[Any] | None = None,
     tuned: OpenClipEncoder | None = None,
     way: str = "ridge",
     vocabulary: Vocabulary | None = None,
@@ -67,10 +75,12 @@ def carry(
     if way == "ridge":
 
         def solved(listener: Listener) -> TokenMap:
-            strength = closed_form.settings.strength
-            return solve(listener, closed_form.selection, vocabulary=vocabulary, strength=strength, settings=settings)
+            asked = {name: getattr(closed_form.settings, name) for name in ("strength", "synonyms")}
+            return solve(listener, closed_form.selection, vocabulary=vocabulary, settings=settings, **asked)
 
-        return _solved(carried, own, solved)
+        carried = _solved(carried, own, solved)
+        aside = (OF_THE_SCORE,) if _has_more(closed_form.settings) else ()
+        return replace(carried, notices=carried.notices + aside)
     if not all(own):
         raise ModelError(
             f"CCUP can be pulled back only where “{encoder.name}” itself drives the pipeline; “{painter.name}” "
@@ -101,7 +111,7 @@ def _with_tuned_tower(
     return Carried(painter.hearing(tuple(listeners)), carried.maps, tuple(notices))
 
 
-def _pulled_back(carried: Carried, closed_form: Erasure, encoder: OpenClipEncoder) -> Carried:
+def _pulled_back(carried: Carried, closed_form: Projected[Any], encoder: OpenClipEncoder) -> Carried:
     """CCUP's own map, taken through the text projection of ``encoder``, which drives the pipeline."""
     token_map = pull_back(closed_form.projection, _text_projection(encoder.model))
     listeners = tuple(listener.edited(token_map=token_map) for listener in carried.painter.listeners)
@@ -124,6 +134,11 @@ def _solved(carried: Carried, own: Sequence[bool], solved: Callable[[Listener], 
                 f"CCUP was solved anew for {painter.known.clips[position]}, the text encoder of “{painter.name}”."
             )
     return Carried(painter.hearing(tuple(listeners)), tuple(maps), tuple(notices))
+
+
+def _has_more(asked: ccup.Settings) -> bool:
+    """Whether something was chosen that the token states do not follow."""
+    return asked != ccup.Settings(strength=asked.strength, synonyms=asked.synonyms)
 
 
 def drives(encoder: OpenClipEncoder, listener: Listener) -> bool:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from unlearn.caching import PerEncoder
-from unlearn.concepts import Concept, Selection, Vocabulary, load_vocabulary, prompts, surface_forms
+from unlearn.concepts import Selection, Vocabulary, load_vocabulary, prompts, surface_forms
 from unlearn.erasers.token_states import TokenMap, ridge
 from unlearn.weights import sharing_copy
 
@@ -119,6 +119,7 @@ def solve(
     *,
     vocabulary: Vocabulary | None = None,
     strength: float = 1.0,
+    synonyms: bool = True,
     settings: RidgeSettings | None = None,
 ) -> TokenMap:
     """CCUP on the token states of ``listener``: no picture, no training, whatever CLIP it comes from.
@@ -128,17 +129,18 @@ def solve(
         selection: forget and retain set.
         vocabulary: where the retain set is most of it, its states are remembered.
         strength: α.
+        synonyms: whether plural and synonyms of a concept are erased with it.
         settings: λ, μ and what the concept's states become.
     """
     settings = settings or RidgeSettings()
-    forget, targets = _forget_rows(listener, selection.forget, settings.anchor)
+    forms = [form for concept in selection.forget for form in surface_forms(concept, synonyms=synonyms)]
+    forget, targets = _forget_rows(listener, forms, settings.anchor)
     retain = _retain_moment(listener, selection, vocabulary or load_vocabulary())
     return ridge(forget, targets, retain, lam=settings.lam, mu=settings.mu, strength=strength)
 
 
-def _forget_rows(listener: Listener, concepts: Sequence[Concept], anchor: str) -> tuple[Tensor, Tensor]:
-    """States of every way to write the concepts, from their first token to the end, and the anchor's in their place."""
-    forms = [form for concept in concepts for form in surface_forms(concept)]
+def _forget_rows(listener: Listener, forms: Sequence[str], anchor: str) -> tuple[Tensor, Tensor]:
+    """States of every one of ``forms``, from its first token to the end, and the anchor's in their place."""
     sentences = [(form, sentence) for form in forms for sentence in prompts(form, TEMPLATES)]
     states, neutral = listener.states([sentence for _, sentence in sentences]), listener.states([anchor])[0]
     before = listener.token_ids([sentence[: sentence.rindex(form)] for form, sentence in sentences])

@@ -7,11 +7,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from unlearn.concepts import load_vocabulary, parse_names, select
 from unlearn.diffusion.carrying import Carried, baked_attention, carry
-from unlearn.errors import ConceptError
+from unlearn.errors import ConceptError, ParameterError
 from unlearn.evaluation.generation import Sight, look, named_in
 from unlearn.evaluation.judge import load_judge
 
@@ -19,14 +19,20 @@ if TYPE_CHECKING:
     from unlearn.diffusion.drawing import Pair
     from unlearn.diffusion.pipelines import Painter
     from unlearn.encoders import OpenClipEncoder
-    from unlearn.export.edit_file import Erasure
+    from unlearn.erasers.erasure import Erasure
 
 RECORD, ATTENTION = "generation.json", "cross_attention.safetensors"
 Sights = tuple[tuple[Sight, ...], tuple[Sight, ...]]
 
 
 def carry_asked(
-    painter: Painter, encoder: OpenClipEncoder, *, forget: Sequence[str], folder: Path | None, strength: float, way: str
+    painter: Painter,
+    encoder: OpenClipEncoder,
+    *,
+    forget: Sequence[str],
+    folder: Path | None,
+    strength: float | None,
+    way: str,
 ) -> tuple[Carried, tuple[str, ...]]:
     """``painter`` with CCUP of the concepts ``forget``, or with the erasure saved in ``folder``; and what is erased.
 
@@ -39,13 +45,17 @@ def carry_asked(
     if forget and folder is not None:
         raise ConceptError("Both concepts and a saved erasure were given; give one of them.")
     if folder is not None:
+        if strength is not None:
+            raise ParameterError("A saved erasure has a strength already; give one with the concepts to erase.")
         saved = load_erasure(folder, encoder)
         return carry_erasure(painter, encoder, saved, way=way), saved.selection.forget_names
     if not forget:
         raise ConceptError("Nothing is to be erased; name a concept, or a folder that `erase` wrote.")
     vocabulary = load_vocabulary()
     selection = select([name for given in forget for name in parse_names(given)], vocabulary=vocabulary)
-    erasure = ccup.erase(encoder, selection, ccup.Settings(strength=strength), vocabulary=vocabulary)
+    erasure = ccup.erase(
+        encoder, selection, ccup.Settings(strength=1.0 if strength is None else strength), vocabulary=vocabulary
+    )
     return carry(painter, encoder, closed_form=erasure, way=way), selection.forget_names
 
 
@@ -55,16 +65,12 @@ def carry_erasure(painter: Painter, encoder: OpenClipEncoder, erasure: Erasure, 
     Raises:
         ModelError: it cannot be carried; the sentence says why.
     """
-    from unlearn.erasers import baselines, ccup, cliperase, stacked
+    from unlearn.erasers import baselines
 
+    tuned = erasure.tuned.apply(encoder) if erasure.tuned else None
     if isinstance(erasure, baselines.Erasure):
-        return carry(painter, encoder, closed_form=erasure, way="pull_back")
-    if isinstance(erasure, ccup.Erasure):
-        return carry(painter, encoder, closed_form=erasure, way=way)
-    if isinstance(erasure, stacked.Erasure):
-        tuned = erasure.tuned.apply(encoder)
-        return carry(painter, encoder, closed_form=erasure.closed_form, tuned=tuned, way=way)
-    return carry(painter, encoder, tuned=cast(cliperase.Erasure, erasure).apply(encoder), way=way)
+        way = "pull_back"
+    return carry(painter, encoder, closed_form=erasure.closed_form, tuned=tuned, way=way)
 
 
 def judged(pair: Pair, erased: Sequence[str], original: OpenClipEncoder) -> Sights:

@@ -20,6 +20,7 @@ from unlearn.concepts import Selection, surface_forms
 from unlearn.encoders import TextImageEncoder
 from unlearn.erasers import ccup
 from unlearn.erasers.closed_form import Projection
+from unlearn.erasers.erasure import Projected
 from unlearn.errors import PictureError, require_choice, require_fraction, require_whole
 from unlearn.gallery import Gallery, image_features
 
@@ -51,14 +52,11 @@ class Settings:
         require_whole("seed", self.seed, lowest=0, largest=2**31 - 1)
 
 
-@dataclass(frozen=True)
-class Erasure(ccup.Erasure):
+class Erasure(Projected[Settings]):
     """A baseline's edit, which like CCUP's is one projection of the joint space."""
 
-    settings: Settings  # type: ignore[assignment]
-
     method = "baseline"
-    settings_type = Settings  # type: ignore[assignment]
+    settings_type = Settings
 
 
 def erase(

@@ -7,7 +7,7 @@ two forms, :mod:`unlearn.erasers.paired` that of the default, which was made her
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,11 +23,11 @@ from unlearn.concepts import (
     select,
     surface_forms,
 )
-from unlearn.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder, class_embeddings
+from unlearn.encoders import EditedEncoder, TextImageEncoder, class_embeddings
 from unlearn.erasers import closed_form, paired
-from unlearn.erasers.closed_form import Projection, RetainFactor
-from unlearn.errors import ErasureFileError, ParameterError, require_choice, require_fraction, require_positive
-from unlearn.projections import baked_weights
+from unlearn.erasers.closed_form import RetainFactor
+from unlearn.erasers.erasure import Projected
+from unlearn.errors import ParameterError, require_choice, require_fraction, require_positive
 
 MODES = ("paired", "consistent", "nullspace")
 SIDES = ("image", "text", "both")
@@ -72,59 +72,11 @@ class Settings:
         return replace(self, mode=mode, side=side)
 
 
-@dataclass(frozen=True)
-class Erasure:
-    """A visitor's edit: what was asked, how, and the projection that came of it. A few kilobytes, no weights."""
-
-    selection: Selection
-    settings: Settings
-    projection: Projection
+class Erasure(Projected[Settings]):
+    """A visitor's edit."""
 
     method = "ccup"
     settings_type = Settings
-
-    def apply(self, encoder: TextImageEncoder) -> EditedEncoder:
-        """``encoder`` seen through this edit; ``encoder`` itself is not changed."""
-        return EditedEncoder(encoder, self.projection, self.settings.side)
-
-    def at(self, strength: float) -> Erasure:
-        """The same erasure at another strength; nothing is solved again."""
-        return replace(
-            self, settings=replace(self.settings, strength=strength), projection=self.projection.at(strength)
-        )
-
-    def changed_weights(self, encoder: OpenClipEncoder) -> dict[str, Tensor]:
-        """The weights of ``encoder`` that differ once the edit is baked into its final projections.
-
-        Raises:
-            ModelError: a tower that is edited has no linear projection at its end.
-        """
-        return baked_weights(encoder.model, self.projection, self.settings.side)
-
-    @property
-    def tensors(self) -> dict[str, Tensor]:
-        """The low-rank factors, (embed_dim, rank) each: what a file of this erasure holds."""
-        return {"left": self.projection.left, "right": self.projection.right}
-
-    @staticmethod
-    def check_shapes(shapes: Mapping[str, tuple[int, ...]], encoder: TextImageEncoder) -> None:
-        """Nothing, if tensors of these ``shapes`` are an erasure of ``encoder``.
-
-        Raises:
-            ErasureFileError: they are not.
-        """
-        d = encoder.embed_dim
-        left = shapes.get("left", ())
-        if set(shapes) != {"left", "right"} or left != shapes["right"] or len(left) != 2:
-            raise ErasureFileError("A CCUP erasure is two matrices of one shape, “left” and “right”; this file is not.")
-        if left[0] != d or left[1] > 16 * d:  # the paired form has a column a concept
-            raise ErasureFileError(f"The factors are {left[0]} × {left[1]}; “{encoder.name}” embeds in {d} dimensions.")
-
-    @classmethod
-    def of_tensors(cls, tensors: Mapping[str, Tensor], selection: Selection, parameters: Mapping[str, Any]) -> Erasure:
-        """The erasure whose :attr:`tensors` these are; ``parameters`` are fields of :class:`Settings`."""
-        settings = cls.settings_type(**parameters)
-        return cls(selection, settings, Projection(tensors["left"], tensors["right"], settings.strength))
 
 
 _factors: PerEncoder[RetainFactor] = PerEncoder(most=8)

@@ -126,6 +126,11 @@ class Erasure:
     delta: Mapping[str, Tensor]
 
     method = "cliperase"
+    closed_form = None
+
+    @property
+    def tuned(self) -> Erasure:
+        return self
 
     def apply(self, encoder: OpenClipEncoder) -> OpenClipEncoder:
         """The fine-tuned model. It shares all other weights with ``encoder``, which is not changed.

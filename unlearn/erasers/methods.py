@@ -1,22 +1,27 @@
-"""Every method by name, each fitted the same way: what the comparison shows and the command line offers."""
+"""Every method by name, each fitted the same way: what the comparison shows and the command line offers.
+
+The names are there at once, for ``--help``: what takes torch is imported where a method is fitted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unlearn.concepts import Selection, Vocabulary
-from unlearn.encoders import OpenClipEncoder
-from unlearn.erasers import baselines, ccup, cliperase, stacked
-from unlearn.errors import require_choice
-from unlearn.gallery import Gallery
+from unlearn.errors import ParameterError, require_choice
 from unlearn.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
 
 if TYPE_CHECKING:
-    from unlearn.export.edit_file import Erasure
+    from unlearn.concepts import Selection, Vocabulary
+    from unlearn.encoders import OpenClipEncoder
+    from unlearn.erasers import cliperase
+    from unlearn.erasers.erasure import Erasure
+    from unlearn.gallery import Gallery
 
-Fitting = Generator[cliperase.Progress, None, "Erasure"]
+    Fitting = Generator[cliperase.Progress, None, Erasure]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +35,8 @@ class Task:
         training: labelled pictures for the methods that learn from them.
         probe: pictures that CLIPErase measures itself on, none of those.
         seed: of the methods that draw.
+        beneath: what CCUP is put on top of.
+        checkpoint: file to save a run to, and to resume it from.
     """
 
     encoder: OpenClipEncoder
@@ -38,55 +45,99 @@ class Task:
     training: Gallery
     probe: Gallery
     seed: int = 0
+    beneath: cliperase.Erasure | None = None
+    checkpoint: Path | None = None
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method by its name on screen; ``fit`` reports as it goes and returns an erasure that makes a ``variant``."""
+    """A way to erase.
+
+    Attributes:
+        label: its name on screen.
+        variant: what its erasure makes of a model, one of :mod:`unlearn.variants`.
+        run: fits it to a task with the settings given; reports as it goes and returns the erasure.
+        erasers: modules of this package whose ``Settings`` it has.
+        fixed: those that make it this method.
+        unused: those that change nothing here.
+        trains: whether it takes a minute or two; the others are there at once.
+    """
 
     label: str
     variant: str
-    fit: Callable[[Task], Fitting]
-    #: Whether it trains for a minute or two; the others are there at once.
+    run: Callable[..., Fitting]
+    erasers: tuple[str, ...]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
     trains: bool = False
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The settings that one may choose; the seed is the task's."""
+        modules = (import_module(f"unlearn.erasers.{name}") for name in self.erasers)
+        names = (setting.name for module in modules for setting in fields(module.Settings))
+        return tuple(name for name in names if name not in (*self.fixed, *self.unused, "seed"))
 
-def fit(method: str, task: Task) -> Fitting:
-    """Fit the method that :data:`METHODS` calls ``method``.
+    def fit(self, task: Task, **given: Any) -> Fitting:
+        """Fit it to ``task`` with the settings ``given``, the others as they are by default.
+
+        Raises:
+            ParameterError: one of them has no effect, or is outside of what is allowed.
+            PictureError: it learns from pictures, and there are none of a concept.
+            ModelError: it cannot edit this model.
+        """
+        if useless := [name for name in given if name not in self.takes]:
+            raise ParameterError(
+                f"{in_words(useless[0])} has no effect on “{self.label}”; "
+                f"what has: {', '.join(map(in_words, self.takes)) or 'nothing'}."
+            )
+        if task.checkpoint and not self.trains:
+            raise ParameterError(f"checkpoint has no effect on “{self.label}”, which is there at once.")
+        if task.beneath and self.erasers != ("ccup",):
+            raise ParameterError(f"“{self.label}” cannot be put on top of an erasure; CCUP can, in any of its forms.")
+        return self.run(task, **self.fixed, **given)
+
+
+def fit(method: str, task: Task, **given: Any) -> Fitting:
+    """Fit the method that :data:`METHODS` calls ``method``, as :meth:`Method.fit` does.
 
     Raises:
         ParameterError: there is no such method.
-        PictureError: it learns from pictures, and there are none of a concept.
-        ModelError: it cannot edit this model.
     """
-    return METHODS[require_choice("method", method, tuple(METHODS))].fit(task)
+    return METHODS[require_choice("method", method, tuple(METHODS))].fit(task, **given)
 
 
-def _at_once(make: Callable[[Task], Erasure]) -> Callable[[Task], Fitting]:
-    """A method that has nothing to report on its way."""
-
-    def run(task: Task) -> Fitting:
-        yield from ()
-        return make(task)
-
-    return run
+def in_words(setting: str) -> str:
+    """A setting as messages and the command line call it."""
+    return {"lam": "lambda"}.get(setting, setting.replace("_", " "))
 
 
-def _baseline(kind: str) -> Callable[[Task], Fitting]:
-    return _at_once(
-        lambda task: baselines.erase(
-            task.encoder, task.selection, baselines.Settings(kind, seed=task.seed), training=task.training
-        )
-    )
+def form_of(mode: str) -> str:
+    """The method that is CCUP in ``mode``."""
+    return next(name for name, method in METHODS.items() if method.run is _ccup and method.fixed["mode"] == mode)
 
 
-def _ccup(**given: Any) -> Callable[[Task], Fitting]:
-    return _at_once(
-        lambda task: ccup.erase(task.encoder, task.selection, ccup.Settings(**given), vocabulary=task.vocabulary)
-    )
+def _baseline(task: Task, **given: Any) -> Fitting:
+    from unlearn.erasers import baselines
+
+    yield from ()
+    settings = baselines.Settings(**given, seed=task.seed)
+    return baselines.erase(task.encoder, task.selection, settings, training=task.training)
 
 
-def _train(task: Task, **given: Any) -> Generator[cliperase.Progress, None, cliperase.Erasure]:
+def _ccup(task: Task, **given: Any) -> Fitting:
+    from unlearn.erasers import ccup, stacked
+
+    yield from ()
+    settings, vocabulary = ccup.Settings(**given), task.vocabulary
+    if task.beneath is None:
+        return ccup.erase(task.encoder, task.selection, settings, vocabulary=vocabulary)
+    return stacked.on_top(task.encoder, task.beneath, settings, selection=task.selection, vocabulary=vocabulary)
+
+
+def _cliperase(task: Task, **given: Any) -> Generator[cliperase.Progress, None, cliperase.Erasure]:
+    from unlearn.erasers import cliperase
+
     return cliperase.train(
         task.encoder,
         task.selection,
@@ -94,34 +145,37 @@ def _train(task: Task, **given: Any) -> Generator[cliperase.Progress, None, clip
         galleries=[task.training],
         probe=task.probe,
         vocabulary=task.vocabulary,
+        checkpoint=task.checkpoint,
     )
 
 
-def _cliperase(**given: Any) -> Callable[[Task], Fitting]:
-    return lambda task: _train(task, **given)
+def _stacked(task: Task, **given: Any) -> Fitting:
+    from unlearn.erasers import ccup, stacked
+
+    own = {name: given.pop(name) for name in METHODS["ccup"].takes if name in given}
+    settings = ccup.Settings(**own)
+    tuned = yield from _cliperase(task, **given)
+    return stacked.on_top(task.encoder, tuned, settings, vocabulary=task.vocabulary)
 
 
-def _stacked(task: Task) -> Fitting:
-    tuned = yield from _train(task)
-    return stacked.on_top(task.encoder, tuned, vocabulary=task.vocabulary)
+def _form(label: str, mode: str, *unused: str) -> Method:
+    return Method(label, CCUP, _ccup, ("ccup",), {"mode": mode}, unused)
+
+
+def _trained(label: str, **fixed: Any) -> Method:
+    return Method(label, CLIPERASE, _cliperase, ("cliperase",), fixed, trains=True)
 
 
 METHODS = {
-    "none": Method("No edit", ORIGINAL, _baseline("none")),
-    "random": Method("Random directions", BASELINE, _baseline("random")),
-    "nullspace": Method("CCUP, nullspace (paper)", CCUP, _ccup(mode="nullspace")),
-    "consistent": Method("CCUP, consistent (paper)", CCUP, _ccup(mode="consistent")),
-    "ccup": Method("CCUP, paired (default)", CCUP, _ccup()),
-    "leace": Method("LEACE", BASELINE, _baseline("leace")),
-    "forgetting_only": Method(
-        "CLIPErase, forgetting alone", CLIPERASE, _cliperase(retention_weight=0.0, consistency_weight=0.0), trains=True
-    ),
-    "without_consistency": Method(
-        "CLIPErase, no consistency", CLIPERASE, _cliperase(consistency_weight=0.0), trains=True
-    ),
-    "gradient_ascent": Method(
-        "CLIPErase, gradient ascent", CLIPERASE, _cliperase(forgetting="gradient_ascent"), trains=True
-    ),
-    "cliperase": Method("CLIPErase (paper)", CLIPERASE, _cliperase(), trains=True),
-    "stacked": Method("CLIPErase + CCUP", BOTH, _stacked, trains=True),
+    "none": Method("No edit", ORIGINAL, _baseline, ("baselines",), {"kind": "none"}, ("side", "strength")),
+    "random": Method("Random directions", BASELINE, _baseline, ("baselines",), {"kind": "random"}),
+    "nullspace": _form("CCUP, nullspace (paper)", "nullspace", "lam", "mu"),
+    "consistent": _form("CCUP, consistent (paper)", "consistent"),
+    "ccup": _form("CCUP, paired (default)", "paired"),
+    "leace": Method("LEACE", BASELINE, _baseline, ("baselines",), {"kind": "leace"}),
+    "forgetting_only": _trained("CLIPErase, forgetting alone", retention_weight=0.0, consistency_weight=0.0),
+    "without_consistency": _trained("CLIPErase, no consistency", consistency_weight=0.0),
+    "gradient_ascent": _trained("CLIPErase, gradient ascent", forgetting="gradient_ascent"),
+    "cliperase": _trained("CLIPErase (paper)"),
+    "stacked": Method("CLIPErase + CCUP", BOTH, _stacked, ("cliperase", "ccup"), unused=("mode",), trains=True),
 }

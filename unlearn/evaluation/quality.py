@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -42,7 +43,12 @@ class Quality:
 
 
 def harmonic_mean(forget: float, retain_before: float, retain: float) -> float:
-    """Harmonic mean of 1 − ``forget`` and of the share of ``retain_before`` that is left, at most 1; 0 is worst."""
+    """Harmonic mean of 1 − ``forget`` and of the share of ``retain_before`` that is left, at most 1; 0 is worst.
+
+    NaN where one of the two was not measured, or where there was nothing to retain.
+    """
+    if math.isnan(forget + retain_before + retain) or not retain_before:
+        return math.nan
     forgetting, retention = 1 - forget, min(1.0, retain / retain_before)
     return 2 * forgetting * retention / (forgetting + retention) if forgetting + retention else 0.0
 

@@ -149,8 +149,13 @@ def evaluate_zero_shot(
     targets = gallery.targets(names)
     known = targets >= 0
     targets = targets[known]
-    features = image_features(encoder, gallery, progress=progress)[known]
-    ranks = true_label_ranks(features, class_embeddings(encoder, names, templates), targets)
+
+    def compute() -> Tensor:
+        features = image_features(encoder, gallery, progress=progress)[known]
+        return true_label_ranks(features, class_embeddings(encoder, names, templates), targets)
+
+    # What is erased only splits the ranks: an encoder that stays while edits come and go is measured once.
+    ranks = gallery.ranks.get(encoder, (names, tuple(templates)), compute)
     forgotten_names = {name.casefold() for name in forget}
     forgotten = torch.tensor([name.casefold() in forgotten_names for name in names], dtype=torch.bool)[targets]
     return ZeroShotReport(

@@ -13,16 +13,16 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from unlearn.concepts import Selection
-from unlearn.encoders import OpenClipEncoder, TextImageEncoder
+from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers import baselines, ccup, cliperase, stacked
+from unlearn.erasers.erasure import Erasure
 from unlearn.errors import ErasureFileError
 from unlearn.export.record import Record
 from unlearn.finetuning.sources import BUNDLED
@@ -30,23 +30,8 @@ from unlearn.finetuning.sources import BUNDLED
 #: Key of the record in the file's metadata.
 METADATA = "unlearn"
 PACKAGES = ("torch", "open_clip_torch", "numpy", "safetensors")
-WHOLE = {kind.method: kind for kind in (ccup.Erasure, cliperase.Erasure, baselines.Erasure)}
-METHODS = {**WHOLE, stacked.Erasure.method: stacked.Erasure}
-
-
-class Erasure(Protocol):
-    """What every method ends as: a value that can be applied to an encoder, baked into weights, and kept."""
-
-    method: str
-
-    @property
-    def selection(self) -> Selection: ...
-    @property
-    def settings(self) -> Any: ...
-    @property
-    def tensors(self) -> dict[str, Tensor]: ...
-    def apply(self, encoder: Any) -> TextImageEncoder: ...
-    def changed_weights(self, encoder: OpenClipEncoder) -> dict[str, Tensor]: ...
+#: What a file may hold, by the ``method`` of its record; of :class:`stacked.Erasure` both parts, each with its own.
+KINDS = {kind.method: kind for kind in (ccup.Erasure, cliperase.Erasure, baselines.Erasure)}
 
 
 def record_of(
@@ -59,7 +44,7 @@ def record_of(
     pictures: str = BUNDLED,
 ) -> Record:
     """The record of ``erasure``, made of ``encoder`` with the packages installed here; see :class:`Record`."""
-    parts: tuple[Erasure, ...] = (erasure.tuned, erasure.closed_form) if isinstance(erasure, stacked.Erasure) else ()
+    parts = (erasure.tuned, erasure.closed_form) if erasure.tuned and erasure.closed_form else ()
     return Record(
         method=erasure.method,
         model=encoder.name,
@@ -93,9 +78,10 @@ def load_edit(path: Path, encoder: OpenClipEncoder) -> tuple[Erasure, Record]:
         with safe_open(path, framework="pt") as file:
             record = Record.loads((file.metadata() or {}).get(METADATA, ""), source=name)
             require_base(record, encoder)
-            kind = METHODS.get(record.method)
+            kind: Any = stacked.Erasure if record.parts else KINDS.get(record.method)
             if kind is None:
-                raise ErasureFileError(f"The method “{record.method}” is not known; known: {', '.join(METHODS)}.")
+                known = ", ".join((*KINDS, stacked.Erasure.method))
+                raise ErasureFileError(f"The method “{record.method}” is not known; known: {known}.")
             slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118  not a mapping
             if any(part.get_dtype() != "F32" for part in slices.values()):
                 raise ErasureFileError(f"{name} holds numbers of another type than float32.")
@@ -113,14 +99,10 @@ def load_edit(path: Path, encoder: OpenClipEncoder) -> tuple[Erasure, Record]:
 
 def _restored(record: Record, tensors: Mapping[str, Tensor]) -> Erasure:
     """The erasure that ``record`` tells of."""
-    if record.method == stacked.Erasure.method:
-        tuned, closed_form = record.parts
-        weights, factors = stacked.split(tensors)
-        return stacked.Erasure(
-            cliperase.Erasure.of_tensors(weights, tuned.selection, tuned.parameters),
-            ccup.Erasure.of_tensors(factors, closed_form.selection, closed_form.parameters),
-        )
-    return WHOLE[record.method].of_tensors(tensors, record.selection, record.parameters)
+    if record.parts:
+        both: Any = (_restored(part, own) for part, own in zip(record.parts, stacked.split(tensors), strict=True))
+        return stacked.Erasure(*both)
+    return KINDS[record.method].of_tensors(tensors, record.selection, record.parameters)
 
 
 def require_base(record: Record, encoder: OpenClipEncoder) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from unlearn.concepts import MAX_CONCEPT_LENGTH, MAX_CONCEPTS, Concept, Selection, clean_name, parse_names
+from unlearn.concepts import MAX_CAPTION_LENGTH, MAX_CONCEPTS, Concept, Selection, clean_name, parse_names
 from unlearn.errors import ErasureFileError, InvalidInputError
 from unlearn.finetuning.sources import BUNDLED
 
@@ -129,8 +129,8 @@ def _concept(entry: Mapping[str, Any]) -> Concept:
 
 
 def _retained(name: str) -> str:
-    """Not cleaned: a folder's classes may be called anything."""
-    return name if isinstance(name, str) and 0 < len(name) <= MAX_CONCEPT_LENGTH else _refuse()
+    """Not cleaned: a folder's classes may be called anything, and of captions each is a class."""
+    return name if isinstance(name, str) and 0 < len(name) <= MAX_CAPTION_LENGTH else _refuse()
 
 
 def _refuse() -> str:

@@ -13,12 +13,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from unlearn.concepts import TEMPLATES
 from unlearn.encoders import OpenClipEncoder
-from unlearn.errors import ErasureFileError
-from unlearn.export.edit_file import Erasure, load_edit, record_of, require_base, save_edit
+from unlearn.erasers.erasure import Erasure
+from unlearn.errors import ErasureFileError, ModelError
+from unlearn.export.edit_file import load_edit, record_of, require_base, save_edit
 from unlearn.export.open_clip_folder import MODEL, save_open_clip
 from unlearn.export.record import Record
 from unlearn.export.transformers_clip import save_transformers
+from unlearn.export.vanished import live_only, vanished
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.weights import with_weights
 
@@ -36,16 +39,21 @@ def save_erasure(
     seed: int = 0,
     vocabulary: str = BUNDLED,
     pictures: str = BUNDLED,
+    templates: Sequence[str] = TEMPLATES,
     formats: Sequence[str] = ("open_clip",),
 ) -> dict[str, Any]:
     """Write ``erasure`` of ``encoder`` to ``folder``, its edit and the whole model in ``formats``; returns the record.
 
-    ``metrics``, ``seed``, ``vocabulary`` and ``pictures`` are what :class:`Record` tells of.
+    ``metrics``, ``seed``, ``vocabulary`` and ``pictures`` are what :class:`Record` tells of, ``templates`` the
+    vocabulary's.
 
     Raises:
-        ModelError: the edit cannot be baked into this model's weights, or a format cannot hold the model.
+        ModelError: the edit cannot be baked into this model's weights, or not so that it stays what it is live; or a
+            format cannot hold the model.
     """
     out = Path(folder)
+    if formats and (gone := vanished(erasure.apply(encoder), erasure.selection, templates)):
+        raise ModelError(live_only(gone))
     changed = erasure.changed_weights(encoder) if formats else {}
     if "transformers" in formats:  # first, as it may refuse the model
         save_transformers(out / TRANSFORMERS, with_weights(encoder, changed, name=encoder.name))

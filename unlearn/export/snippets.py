@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearn.config import ASSETS
-from unlearn.export.edit_file import Erasure
+from unlearn.erasers.erasure import Erasure
 from unlearn.export.open_clip_folder import HUB
 
 EXAMPLES = ASSETS.parent / "examples"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unlearn.concepts import Vocabulary, load_vocabulary
+from unlearn.concepts import VERBATIM, Concept, Vocabulary, load_vocabulary
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, bundled_gallery, folder_gallery
 from unlearn.hub import DATASETS, Labelled, hub_gallery
@@ -36,9 +36,19 @@ def training_data(source: str, forget: Sequence[str]) -> TrainingData:
         return TrainingData(gallery.train, gallery.test, load_vocabulary())
     if source in DATASETS and not _undivided(source):
         train, test = hub_gallery(source, "train", forget), hub_gallery(source, "test", forget)
-        return TrainingData(train, test, Vocabulary.of((*test.concepts, *train.concepts)))
+        return TrainingData(train, test, labels_of(test, train))
     gallery = hold_out(hub_gallery(source, "train") if source in DATASETS else folder_gallery(source))
-    return TrainingData(gallery.train, gallery.test, Vocabulary.of(gallery.concepts))
+    return TrainingData(gallery.train, gallery.test, labels_of(gallery))
+
+
+def labels_of(*galleries: Gallery) -> Vocabulary:
+    """What ``galleries`` show, as labels. A caption is a sentence already: without synonyms, and put into no other."""
+    shown = dict.fromkeys(name for gallery in galleries for name in gallery.concepts)
+    captions = {p.concept for gallery in galleries for p in gallery if p.concept == p.caption}
+    words = Vocabulary.of(name for name in shown if name not in captions)
+    if not captions:
+        return words
+    return Vocabulary((*words.concepts, *(Concept(name) for name in shown if name in captions)), VERBATIM)
 
 
 def measuring_pictures(source: str, forget: Sequence[str] = ()) -> Gallery:

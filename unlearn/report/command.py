@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import fields
+from dataclasses import asdict
+from typing import Any
 
 from unlearn.concepts import Vocabulary
-from unlearn.erasers import ccup, cliperase
+from unlearn.erasers import ccup
+from unlearn.erasers.methods import METHODS, form_of, in_words
 from unlearn.export.record import Record
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.vocabularies import VOCABULARIES
@@ -33,12 +35,7 @@ def _command(record: Record, out: str, *more: str) -> str:
         words += ["--pictures", record.pictures]
     if record.vocabulary and (record.vocabulary != BUNDLED or "--pictures" in words):
         words += ["--vocabulary", record.vocabulary]
-    if record.method == "ccup":
-        words += _ccup(record)
-    elif record.method == "cliperase":
-        words += _cliperase(record)
-    else:
-        words += ["--method", str(record.parameters.get("kind", record.method)), "--seed", str(record.seed)]
+    words += _method(record)
     return shlex.join([*words, *more, "--out", out]) + ("" if record.pictures or not learned else NOT_TOLD)
 
 
@@ -49,19 +46,20 @@ def _is_default_retain(record: Record) -> bool:
     return record.selection.retain == words.without(record.selection.forget_names)
 
 
-def _ccup(record: Record) -> list[str]:
-    default = ccup.Settings()
-    words: list[str] = []
-    for name, flag in (("mode", "mode"), ("strength", "strength"), ("side", "side"), ("lam", "lambda"), ("mu", "mu")):
-        value = record.parameters.get(name, getattr(default, name))
-        if value != getattr(default, name):
-            words += [f"--{flag}", str(value)]
-    return words + ([] if record.parameters.get("synonyms", True) else ["--no-synonyms"])
+def _method(record: Record) -> list[str]:
+    """The method, and its settings that are not as always."""
+    told = record.parameters
+    if record.method == "ccup":
+        method, seed = form_of(told.get("mode", ccup.Settings().mode)), []
+    else:
+        method, seed = str(told.get("kind", record.method)), ["--seed", str(told.get("seed", record.seed))]
+    # What CLIPErase takes by default depends on what it trains.
+    default = {} if method == "cliperase" else asdict(ccup.Settings())
+    takes = METHODS[method].takes
+    options = [_option(name, told[name]) for name in takes if name in told and told[name] != default.get(name)]
+    named = [] if method == "ccup" else ["--method", method]
+    return [*named, *(word for option in options for word in option), *seed]
 
 
-def _cliperase(record: Record) -> list[str]:
-    words = ["--method", "cliperase"]
-    for field in fields(cliperase.Settings):
-        if field.name in record.parameters:
-            words += [f"--{field.name.replace('_', '-')}", str(record.parameters[field.name])]
-    return words
+def _option(name: str, value: Any) -> list[str]:
+    return ["--no-synonyms"] if name == "synonyms" else [f"--{in_words(name).replace(' ', '-')}", str(value)]

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from unlearn.config import ASSETS
 from unlearn.encoders import OpenClipEncoder
+from unlearn.erasers.erasure import Erasure
 from unlearn.errors import ConceptError, ModelError, require_choice
 from unlearn.evaluation.as_json import zero_shot_metrics
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
-from unlearn.export.edit_file import Erasure, record_of
+from unlearn.export.edit_file import record_of
 from unlearn.export.saved import EDIT, RECORD, save_erasure
 from unlearn.export.snippets import snippet, snippet_of
 from unlearn.finetuning.sources import BUNDLED
@@ -128,7 +129,8 @@ def exportable(services: Services, session: Session) -> OpenClipEncoder:
 def _save(wanted: Wanted, folder: Path, *formats: str) -> Path:
     out, services, session = folder / "erased", wanted.services, wanted.visitor.session
     facts = _facts(services, session, wanted.erasure)
-    save_erasure(out, wanted.encoder, wanted.erasure, **facts, formats=formats)
+    templates = services.vocabulary_of(session).templates
+    save_erasure(out, wanted.encoder, wanted.erasure, **facts, templates=templates, formats=formats)
     return out
 
 

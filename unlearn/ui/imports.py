@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from unlearn.encoders import class_embeddings
-from unlearn.erasers import baselines, ccup, cliperase, stacked
+from unlearn.erasers import ccup, cliperase
 from unlearn.errors import ErasureFileError
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
@@ -36,20 +36,18 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
         raise ErasureFileError(f"“{name or Path(path).name}” is not a .safetensors file.")
     session = visitor.session
     erasure, record = load_recorded(path, exportable(services, session))
-    if isinstance(erasure, baselines.Erasure):
+    closed_form = erasure.closed_form
+    if closed_form is not None and not isinstance(closed_form, ccup.Erasure):
         raise ErasureFileError(
             "This is the edit of a baseline; the page opens those of CCUP and CLIPErase. What this one does, "
             "`python -m unlearn report --erasure FILE` tells."
         )
     parts: dict[str, Any] = {}
-    if isinstance(erasure, cliperase.Erasure):
-        parts["fine_tuned"] = _fine_tuned(services, session, erasure, record)
-    elif isinstance(erasure, ccup.Erasure):
-        parts["erasure"] = erasure
-    elif isinstance(erasure, stacked.Erasure):
+    if erasure.tuned:
         parts["fine_tuned"] = _fine_tuned(services, session, erasure.tuned, record)
-        parts["erasure"] = _beside(services, replace(session, **parts), erasure)
-    if "fine_tuned" in parts:
+    if closed_form is not None:
+        parts["erasure"] = _beside(services, replace(session, **parts), closed_form) if parts else closed_form
+    if erasure.tuned:
         services.jobs.forget(visitor.key)  # its result would come back
     visitor.change(since=session, **parts)
     return record
@@ -65,16 +63,16 @@ def _fine_tuned(services: Services, session: Session, erasure: cliperase.Erasure
     return tuned
 
 
-def _beside(services: Services, session: Session, erasure: stacked.Erasure) -> ccup.Erasure:
-    """CCUP as the panel asks for it, for the original model, which on top of ``session``'s is that of ``erasure``.
+def _beside(services: Services, session: Session, closed_form: ccup.Erasure) -> ccup.Erasure:
+    """CCUP as the panel asks for it, for the original model, which on top of ``session``'s own is ``closed_form``.
 
     Raises:
         ErasureFileError: it comes out otherwise here.
     """
-    asked = request_in_force(services, replace(session, erasure=erasure.closed_form))
+    asked = request_in_force(services, replace(session, erasure=closed_form))
     own = services.erase(session, asked)
     again = services.both(replace(session, erasure=own))
-    wanted = erasure.closed_form.projection.matrix
+    wanted = closed_form.projection.matrix
     if (
         again is None
         or (again.closed_form.projection.matrix - wanted).norm() > SAME * (wanted - torch.eye(len(wanted))).norm()

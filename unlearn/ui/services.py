@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from unlearn.caching import PerEncoder
 from unlearn.concepts import Vocabulary, concept_of, load_vocabulary, parse_names, select
 from unlearn.config import Settings
 from unlearn.diffusion.pipelines import Painters
@@ -15,6 +16,7 @@ from unlearn.errors import ConceptError, require_choice
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, find_captions
 from unlearn.evaluation.zero_shot import evaluate_zero_shot, label_probabilities, most_telling
+from unlearn.export.vanished import live_only, vanished
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
 from unlearn.index.search import PictureIndex
@@ -82,6 +84,8 @@ class Services:
     jobs: Jobs[Any, Any] = field(default_factory=Jobs)
     painters: Painters = field(default_factory=Painters)
     downloads: Downloads = field(default_factory=Downloads)
+    #: CCUP solved on what a visitor's fine-tuned model makes of the words, for all strengths.
+    on_top: PerEncoder[ccup.Erasure] = field(default_factory=lambda: PerEncoder(most=1))
 
     def encoder_of(self, session: Session) -> TextImageEncoder:
         """The model that the visitor chose, unedited.
@@ -109,9 +113,13 @@ class Services:
         erasure, tuned = session.erasure, session.fine_tuned
         if erasure is None or tuned is None:
             return None
-        vocabulary = self.vocabulary_of(session)
-        again = ccup.erase(tuned.encoder, erasure.selection, erasure.settings, vocabulary=vocabulary)
-        return stacked.Erasure(tuned.erasure, again)
+        vocabulary, whole = self.vocabulary_of(session), erasure.at(1.0)
+        again = self.on_top.get(
+            tuned.encoder,
+            (whole.selection, whole.settings, vocabulary),
+            lambda: ccup.erase(tuned.encoder, whole.selection, whole.settings, vocabulary=vocabulary),
+        )
+        return stacked.Erasure(tuned.erasure, again.at(erasure.settings.strength))
 
     def collection(self, session: Session) -> Gallery:
         """The labelled pictures that accuracy and retrieval are measured on, none of which a model was trained on."""
@@ -146,6 +154,9 @@ class Services:
         if request.retain == RETAIN_NEIGHBOURS:
             near = self._nearest(session, selection.forget_names, NEIGHBOURS_RETAINED)
             selection = replace(selection, retain=tuple(neighbour.name for neighbour in near))
+        now = session.erasure
+        if now and (now.selection, now.settings) == (selection, replace(settings, strength=now.settings.strength)):
+            return now.at(settings.strength)  # the slider has moved: nothing is to be solved
         return ccup.erase(self.encoder_of(session), selection, settings, vocabulary=vocabulary)
 
     def at_risk(self, session: Session) -> list[Neighbour]:
@@ -173,8 +184,12 @@ class Services:
 
     def summary(self, session: Session) -> Summary:
         """What stands beside the strength slider."""
-        notices = session.erasure.selection.notices if session.erasure else ()
-        return Summary((*self._left_out(session), *notices), tuple(self.at_risk(session)), self.accuracy(session))
+        notices = self._left_out(session)
+        if erasure := session.erasure:
+            edited = erasure.apply(self.encoder_of(session))
+            gone = vanished(edited, erasure.selection, self.vocabulary_of(session).templates)
+            notices = (*notices, *erasure.selection.notices, *([live_only(gone)] if gone else []))
+        return Summary(notices, tuple(self.at_risk(session)), self.accuracy(session))
 
     def _left_out(self, session: Session) -> tuple[str, ...]:
         """A sentence where fewer pictures are measured on than the visitor brought along."""

@@ -1,0 +1,65 @@
+"""An exported whole model classifies as the app showed, whatever form edits which side; where it could not, none is."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from unlearn.concepts import select
+from unlearn.encoders import class_embeddings, similarity
+from unlearn.erasers import ccup, stacked
+from unlearn.erasers.cliperase import Erasure as Tuned
+from unlearn.erasers.cliperase import Settings as Tuning
+from unlearn.errors import ModelError
+from unlearn.export.saved import save_erasure
+from unlearn.export.vanished import vanished
+from unlearn.gallery import image_features
+from unlearn.weights import with_weights
+
+CHOICES = [(mode, side) for mode in ccup.MODES for side in ccup.SIDES if (mode, side) != ("paired", "both")]
+
+
+def first_labels(encoder, gallery, vocabulary) -> torch.Tensor:
+    """What ``encoder`` takes each picture for."""
+    classes = class_embeddings(encoder, vocabulary.names, vocabulary.templates)
+    return similarity(image_features(encoder, gallery), classes).argmax(dim=1)
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+@pytest.mark.parametrize(("mode", "side"), CHOICES)
+def test_a_whole_model_classifies_as_shown_or_is_not_written(
+    mode, side, strength, toy, toy_vocabulary, toy_gallery, tmp_path
+):
+    selection = select(["frog", "whale"], vocabulary=toy_vocabulary)
+    erasure = ccup.erase(toy, selection, ccup.Settings(mode, strength, side=side), vocabulary=toy_vocabulary)
+    gone = vanished(erasure.apply(toy), selection)
+    live = first_labels(erasure.apply(toy), toy_gallery, toy_vocabulary)
+    weights = first_labels(with_weights(toy, erasure.changed_weights(toy), name="baked"), toy_gallery, toy_vocabulary)
+    if not gone:
+        assert torch.equal(weights, live)
+        save_erasure(tmp_path / "out", toy, erasure, metrics={})
+        return
+    assert (strength, side != "image") == (1.0, True)
+    with pytest.raises(ModelError, match="next to nothing of the text .* cannot be exported. Erase on pictures"):
+        save_erasure(tmp_path / "out", toy, erasure, metrics={})
+    assert not (tmp_path / "out").exists()
+    save_erasure(tmp_path / "out", toy, erasure, metrics={}, formats=())
+
+
+def test_weights_have_back_what_counts_as_gone(pocket, vocabulary):
+    """Why such a model is not written: divided by its length, what is left is the text that was to go."""
+    settings = ccup.Settings("consistent", side="text", synonyms=False)
+    erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), settings, vocabulary=vocabulary)
+    assert vanished(erasure.apply(pocket), erasure.selection)[0] == "cat"
+    baked = with_weights(pocket, erasure.changed_weights(pocket), name="baked")
+    before, after = (class_embeddings(encoder, ["cat"])[0] for encoder in (pocket, baked))
+    assert before @ after > 0.95
+    assert not class_embeddings(erasure.apply(pocket), ["cat"]).any()
+
+
+def test_of_two_edits_the_closed_form_is_asked_on_the_tuned_weights(pocket, vocabulary, tmp_path):
+    delta = {"text_projection": pocket.model.state_dict()["text_projection"] * 1.01}
+    tuned = Tuned(select("pizza", vocabulary=vocabulary), Tuning(), delta)
+    both = stacked.on_top(pocket, tuned, ccup.Settings("nullspace", side="text"), vocabulary=vocabulary)
+    with pytest.raises(ModelError, match="“pizza”"):
+        save_erasure(tmp_path / "out", pocket, both, metrics={})
