@@ -91,7 +91,7 @@ def test_the_numbers_are_those_measured(report: Report):
     cells = (
         "100.0<small>34.2 to 100.0</small>",
         "0.0<small>0.0 to 65.8</small>",
-        "−100.0<small>−100.0 to −6.9</small>",
+        "−100.0<small>−100.0 to −7.0</small>",
     )
     assert "".join(f"<td>{cell}</td>" for cell in cells) + "<td>2</td>" in render(report)
     assert report.looks[0].title == "cat"

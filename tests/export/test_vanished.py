@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unlearn.concepts import select
+from unlearn.concepts import TEMPLATES, select
 from unlearn.encoders import class_embeddings, similarity
 from unlearn.erasers import ccup, stacked
 from unlearn.erasers.cliperase import Erasure as Tuned
@@ -52,9 +52,9 @@ def test_weights_have_back_what_counts_as_gone(pocket, vocabulary):
     erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), settings, vocabulary=vocabulary)
     assert vanished(erasure.apply(pocket), erasure.selection)[0] == "cat"
     baked = with_weights(pocket, erasure.changed_weights(pocket), name="baked")
-    before, after = (class_embeddings(encoder, ["cat"])[0] for encoder in (pocket, baked))
+    before, after = (class_embeddings(encoder, ["cat"], TEMPLATES)[0] for encoder in (pocket, baked))
     assert before @ after > 0.95
-    assert not class_embeddings(erasure.apply(pocket), ["cat"]).any()
+    assert not class_embeddings(erasure.apply(pocket), ["cat"], TEMPLATES).any()
 
 
 def test_of_two_edits_the_closed_form_is_asked_on_the_tuned_weights(pocket, vocabulary, tmp_path):
