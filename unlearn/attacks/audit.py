@@ -36,11 +36,12 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What an audit of ``concept`` came to, in ``seconds``."""
+    """What an audit of ``concept`` came to, in ``seconds``, measured on ``n`` pictures of it."""
 
     concept: Concept
     findings: tuple[Finding, ...]
     seconds: float
+    n: int = 0
 
     @property
     def leaks(self) -> tuple[Finding, ...]:
@@ -52,6 +53,7 @@ class Report:
         return {
             "concept": self.concept.name,
             "seconds": self.seconds,
+            "n": self.n,
             "findings": [finding.record() for finding in self.findings],
         }
 
@@ -98,7 +100,7 @@ def run_audit(suspect: Suspect, painters: PainterPair | None = None) -> Generato
             findings.append((yield from relayed(attack.run(), told(attack.text))))
         except ModelError as error:
             findings.append(Finding(attack.group, attack.name, "", meaning=str(error)))
-    return Report(suspect.concept, tuple(findings), time.perf_counter() - started)
+    return Report(suspect.concept, tuple(findings), time.perf_counter() - started, len(suspect.unseen.own))
 
 
 def _attacks(suspect: Suspect, painters: PainterPair | None) -> list[Attack]:

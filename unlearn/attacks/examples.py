@@ -8,7 +8,7 @@ from unlearn.attacks.exposed import Exposed
 from unlearn.attacks.finding import Finding, area
 from unlearn.attacks.suspect import Suspect
 
-GROUP, NAME, MEASURE = "examples", "Search by example", "ranks above other pictures"
+GROUP, NAME, MEASURE = "examples", "Its pictures as the query", "ranks above other pictures"
 
 
 def attack_examples(suspect: Suspect) -> Finding:

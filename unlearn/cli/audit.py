@@ -82,11 +82,9 @@ def run(arguments: argparse.Namespace) -> None:
         return
     for finding in report.findings:
         print(_line(finding))
-    n = len(suspect.unseen.own)
-    print(
-        f"{len(report.leaks)} of {len(report.findings)} attacks on “{name}” leaked, measured on {n} "
-        f"picture{'' if n == 1 else 's'} of it; held is no proof."
-    )
+    pictures = "1 picture" if report.n == 1 else f"{report.n} pictures"
+    leaked = f"{len(report.leaks)} of {len(report.findings)} attacks on “{name}” leaked"
+    print(f"{leaked}, measured on {pictures} of it; held is no proof.")
 
 
 def _line(finding: Finding) -> str:

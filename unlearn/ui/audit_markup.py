@@ -21,8 +21,8 @@ GROUPS = {
     "examples": ("Search by example", "Pictures of the concept are the query: no word is asked for."),
     "probes": (
         "Linear probes",
-        "A classifier learns from pictures of the concept, those that CLIPErase learns from. What it gets from bare "
-        "pixels no edit can take back.",
+        "A classifier learns from pictures of the concept, those that CLIPErase learns from; beside it the same on "
+        "bare pixels. It finds a concept in a model that was never taught it, too.",
     ),
     "relearning": ("Learning it again", "A few pictures and fifty steps, beside a word that the model never knew."),
     "inversion": ("Soft prompt", "Tokens found by descent, which nobody could type."),
@@ -54,12 +54,12 @@ def _moving(last: Progress | None) -> Moving:
 def audited(result: Audited, *, current: bool) -> str:
     """All findings of a finished audit, grouped, under what they come to."""
     report = result.report
-    n = max(finding.n for finding in report.findings)
+    measured = f"Measured on {_pictures_in_words(report.n)} of it{_sureness(report.n)}."
     counts = {verdict: sum(f.verdict == verdict for f in report.findings) for verdict in MARKS}
     return (
         f"<p><b>“{escape(report.concept.name)}”</b>: {counts['leaked']} attacks leaked, {counts['held']} held, "
-        f"{counts['not applicable']} gave no answer. Measured on {_pictures_in_words(n)} of it{_sureness(n)}. "
-        f"Held means against this attack; it proves no more.</p>{'' if current else STALE}{findings(report.findings)}"
+        f"{counts['not applicable']} gave no answer. {measured} Held means against this attack; it "
+        f"proves no more.</p>{'' if current else STALE}{findings(report.findings)}"
     )
 
 
