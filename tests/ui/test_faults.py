@@ -53,7 +53,7 @@ def test_a_stopped_server_is_gone_at_once_though_a_run_is_under_way(tmp_path):
     log = tmp_path / "log"
     with served("app.py", log) as address:
         with visiting(address) as visitor:
-            states = visitor.submit(["cat"], 5000, api_name="/cliperase")
+            states = visitor.submit(["cat"], 500, api_name="/cliperase")
             while next(states)["state"] != "running":
                 pass
             process = process_of(address)
