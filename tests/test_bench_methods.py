@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 import torch
@@ -53,8 +54,9 @@ def test_every_method_that_does_not_train_is_measured(toy, toy_gallery, toy_voca
 
 
 def test_the_peak_counts_what_is_freed_again():
+    gc.collect()  # what earlier tests left is not to go meanwhile
     with peak_memory(every=0.001) as peak:
-        block = torch.ones(30_000_000)
+        block = torch.ones(100_000_000)
         time.sleep(0.2)  # for the watcher to have its turn on a busy machine
         del block
-    assert peak() >= 100
+    assert peak() >= 200
