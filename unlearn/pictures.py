@@ -19,6 +19,11 @@ QUALITIES = (90, 75, 50, 25, 10)
 ALLOWED = f"Use {', '.join(FORMATS[:-1])} or {FORMATS[-1]} of at most {MAX_PIXELS // 1_000_000} megapixels"
 
 
+def count_in_words(n: int) -> str:
+    """ "1 picture", "2 pictures"."""
+    return "1 picture" if n == 1 else f"{n:,} pictures"
+
+
 def open_picture(source: str | Path | bytes | Image.Image, *, name: str = "", enough: int | None = None) -> Image.Image:
     """Decode a picture to upright RGB: first frame of an animation, transparency on white, 16 bit scaled to 8.
 

@@ -130,10 +130,10 @@ def test_what_is_relearned_starts_where_the_edited_checkpoint_stands(suspect_of)
 
 
 def test_views_are_not_called_pictures():
-    assert relearning.in_words(1, 2) == "1 picture"
-    assert relearning.in_words(2, 2) == "2 pictures"
-    assert relearning.in_words(5, 2) == "2 pictures and 3 views"
-    assert relearning.in_words(2, 1) == "1 picture and 1 view"
+    assert relearning.examples_in_words(1, 2) == "1 picture"
+    assert relearning.examples_in_words(2, 2) == "2 pictures"
+    assert relearning.examples_in_words(5, 2) == "2 pictures and 3 views"
+    assert relearning.examples_in_words(2, 1) == "1 picture and 1 view"
 
 
 def test_a_soft_prompt_finds_what_it_was_optimised_for_and_is_what_the_tower_makes_of_its_vectors(suspect_of):
@@ -198,15 +198,25 @@ def test_every_kind_of_words_is_the_concept_s(suspect_of):
     assert not {"apple"} & set(wordings["Neighbours"])
 
 
-def test_a_name_of_two_words_is_read_as_the_class_that_was_erased(suspect_of):
-    suspect = replace(suspect_of("ccup"), concept=Concept("apple"))
-    names = words.KINDS["Its name"]
-    assert not names.sentences
-    template = suspect.vocabulary.templates
-    row = words._found(suspect, "red apple", template)
-    classes = class_embeddings(suspect.original, ["red apple"], template)
-    scores = (image_features(suspect.original, suspect.test) @ classes.T)[:, 0]
-    assert row.before == area(scores, suspect.test.targets(["apple"]) == 0)
+def test_a_name_of_two_words_is_read_as_the_class_that_was_erased(suspect_of, monkeypatch):
+    known = suspect_of("ccup")
+    training, test = (
+        Gallery("renamed", tuple(replace(p, concept=p.concept.replace("apple", "an apple")) for p in gallery))
+        for gallery in (known.training, known.test)
+    )
+    suspect = replace(known, concept=Concept("an apple"), training=training, test=test)
+    classes = class_embeddings(known.original, ["an apple"], known.vocabulary.templates)
+    scores = (image_features(known.original, known.test) @ classes.T)[:, 0]
+    read: list[tuple[str, ...]] = []
+
+    def noted(model, gallery, wording, templates):
+        read.append(tuple(templates))
+        return scores
+
+    monkeypatch.setattr(words, "_scores", noted)
+    finding = words.attack_words(suspect, "Its name")
+    assert finding.before == area(scores, test.targets(["an apple"]) == 0)
+    assert set(read) == {known.vocabulary.templates}, "not as a finished sentence"
 
 
 def test_what_is_english_too_is_no_other_language():

@@ -32,7 +32,7 @@ def test_a_whole_model_classifies_as_shown_or_is_not_written(
 ):
     selection = select(["frog", "whale"], vocabulary=toy_vocabulary)
     erasure = ccup.erase(toy, selection, ccup.Settings(mode, strength, side=side), vocabulary=toy_vocabulary)
-    gone = vanished(erasure.apply(toy), selection)
+    gone = vanished(erasure.apply(toy), selection, toy_vocabulary.templates)
     live = first_labels(erasure.apply(toy), toy_gallery, toy_vocabulary)
     weights = first_labels(with_weights(toy, erasure.changed_weights(toy), name="baked"), toy_gallery, toy_vocabulary)
     if not gone:
@@ -50,7 +50,7 @@ def test_weights_have_back_what_counts_as_gone(pocket, vocabulary):
     """Why such a model is not written: divided by its length, what is left is the text that was to go."""
     settings = ccup.Settings("consistent", side="text", synonyms=False)
     erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), settings, vocabulary=vocabulary)
-    assert vanished(erasure.apply(pocket), erasure.selection)[0] == "cat"
+    assert vanished(erasure.apply(pocket), erasure.selection, TEMPLATES)[0] == "cat"
     baked = with_weights(pocket, erasure.changed_weights(pocket), name="baked")
     before, after = (class_embeddings(encoder, ["cat"], TEMPLATES)[0] for encoder in (pocket, baked))
     assert before @ after > 0.95

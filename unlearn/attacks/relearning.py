@@ -16,6 +16,7 @@ from unlearn.attacks.exposed import Exposed
 from unlearn.attacks.finding import Curve, Finding, Row, Tick, area, mean
 from unlearn.attacks.suspect import Suspect
 from unlearn.concepts import prompts
+from unlearn.pictures import count_in_words
 
 GROUP, NAME = "relearning", "A little fine-tuning"
 MEASURE = "ranks above other pictures, on average over the steps"
@@ -43,7 +44,7 @@ def attack_relearning(suspect: Suspect, examples: Sequence[int] = EXAMPLES) -> G
             yield Tick(done, total)
         before, after, *made_up = drawn
         never = [mean(values) for values in zip(*made_up, strict=True)]
-        learned_from = in_words(count, suspect.pictures)
+        learned_from = examples_in_words(count, suspect.pictures)
         rows.append(Row(learned_from, mean(before), mean(after), mean(never)))
         curves += [
             Curve(f"{what}, {learned_from}", tuple(zip(STEPS, values, strict=True)))
@@ -52,10 +53,10 @@ def attack_relearning(suspect: Suspect, examples: Sequence[int] = EXAMPLES) -> G
     return _finding(rows, curves, len(suspect.unseen.own))
 
 
-def in_words(count: int, pictures: int) -> str:
+def examples_in_words(count: int, pictures: int) -> str:
     """What ``count`` examples are, where there are ``pictures`` and views of them: "2 pictures and 3 views"."""
     different = min(count, pictures)
-    told = "1 picture" if different == 1 else f"{different} pictures"
+    told = count_in_words(different)
     views = count - different
     return told if not views else f"{told} and {views} view{'s' if views > 1 else ''}"
 

@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.gallery import restore_features
     from unlearn.jobs import drive
     from unlearn.loading import load_clip
+    from unlearn.pictures import count_in_words
     from unlearn.vocabularies import named_vocabulary
 
     encoder = load_clip(arguments.model)
@@ -82,9 +83,8 @@ def run(arguments: argparse.Namespace) -> None:
         return
     for finding in report.findings:
         print(_line(finding))
-    pictures = "1 picture" if report.n == 1 else f"{report.n} pictures"
     leaked = f"{len(report.leaks)} of {len(report.findings)} attacks on “{name}” leaked"
-    print(f"{leaked}, measured on {pictures} of it; held is no proof.")
+    print(f"{leaked}, measured on {count_in_words(report.n)} of it; held is no proof.")
 
 
 def _line(finding: Finding) -> str:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unlearn.concepts import TEMPLATES, Selection, surface_forms
+from unlearn.concepts import Selection, surface_forms
 from unlearn.encoders import TextImageEncoder, class_embeddings
 
 #: Words named in the sentence.
 NAMED = 3
 
 
-def vanished(edited: TextImageEncoder, selection: Selection, templates: Sequence[str] = TEMPLATES) -> tuple[str, ...]:
+def vanished(edited: TextImageEncoder, selection: Selection, templates: Sequence[str]) -> tuple[str, ...]:
     """The ways of writing what ``selection`` erases of which ``edited`` leaves no direction."""
     forms = [form for concept in selection.forget for form in surface_forms(concept)]
     left = class_embeddings(edited, forms, templates).any(dim=-1)

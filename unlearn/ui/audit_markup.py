@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from unlearn.pictures import data_uri
+from unlearn.pictures import count_in_words, data_uri
 from unlearn.ui.background import Moving, told
 from unlearn.ui.markup import percent
 
@@ -54,7 +54,7 @@ def _moving(last: Progress | None) -> Moving:
 def audited(result: Audited, *, current: bool) -> str:
     """All findings of a finished audit, grouped, under what they come to."""
     report = result.report
-    measured = f"Measured on {_pictures_in_words(report.n)} of it{_sureness(report.n)}."
+    measured = f"Measured on {count_in_words(report.n)} of it{_sureness(report.n)}."
     counts = {verdict: sum(f.verdict == verdict for f in report.findings) for verdict in MARKS}
     return (
         f"<p><b>“{escape(report.concept.name)}”</b>: {counts['leaked']} attacks leaked, {counts['held']} held, "
@@ -92,13 +92,9 @@ def _details(finding: Finding) -> str:
     control = "" if math.isnan(finding.control) else f" {name}: {percent(finding.control)}."
     text = (
         f"<p class='u-small'>The number: {escape(finding.measure)}. Chance: {percent(finding.chance)}.{control} "
-        f"95% interval after the edit: {percent(low)} to {percent(high)} ({_pictures_in_words(finding.n)}).</p>"
+        f"95% interval after the edit: {percent(low)} to {percent(high)} ({count_in_words(finding.n)}).</p>"
     )
     return text + _rows(finding) + _pictures(finding)
-
-
-def _pictures_in_words(n: int) -> str:
-    return "1 picture" if n == 1 else f"{n} pictures"
 
 
 def _sureness(n: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from unlearn.errors import PictureError
-from unlearn.pictures import data_uri
+from unlearn.pictures import count_in_words, data_uri
 from unlearn.plots.style import COLOURS
 from unlearn.ui.background import Moving, told
 
@@ -98,15 +98,11 @@ def accuracy_table(accuracy: Mapping[str, SplitAccuracy]) -> str:
     )
     return (
         '<div class="u-scroll"><table class="u-table"><thead>'
-        f"<tr><td></td><th colspan='2' scope='colgroup'>Erased <small>{_pictures(first.forget.n)}</small></th>"
-        f"<th colspan='2' scope='colgroup'>Others <small>{_pictures(first.retain.n)}</small></th></tr>"
+        f"<tr><td></td><th colspan='2' scope='colgroup'>Erased <small>{count_in_words(first.forget.n)}</small></th>"
+        f"<th colspan='2' scope='colgroup'>Others <small>{count_in_words(first.retain.n)}</small></th></tr>"
         "<tr><th scope='col'>Accuracy</th>" + "<th scope='col'>top-1</th><th scope='col'>top-5</th>" * 2 + "</tr>"
         f"</thead><tbody>{rows}</tbody></table></div>"
     )
-
-
-def _pictures(n: int) -> str:
-    return "1 picture" if n == 1 else f"{n:,} pictures"
 
 
 def recall_table(recall: Mapping[str, RetrievalReport]) -> str:
