@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from unlearn.attacks.finding import LEFT, WORKED, Finding, Verdict, area, mean, wilson
+from unlearn.attacks.finding import LEFT, RESOLUTION, WORKED, Finding, Verdict, area, mean, wilson
 
 fractions = st.floats(0, 1)
 
@@ -30,6 +30,12 @@ def test_scores_that_say_nothing_and_everything():
     assert area(torch.zeros(4), positive) == 0.5
     assert area(positive.float(), positive) == 1.0
     assert area(-positive.float(), positive) == 0.0
+
+
+def test_an_order_within_the_resolution_of_the_embeddings_is_no_order():
+    positive = torch.tensor([True, False, True, False])
+    assert area(RESOLUTION / 2 * positive.float(), positive) == 0.5
+    assert area(RESOLUTION * 2 * positive.float(), positive) == 1.0
 
 
 @given(fractions, st.integers(1, 200))

@@ -22,6 +22,9 @@ Pictures = tuple[Image.Image, ...]
 LEFT = 0.5
 #: An attack whose number before the edit is not this far above chance says nothing about the edit.
 WORKED = 0.2
+#: Similarities of float32 embeddings are known to about this much; scores that differ by less tie. A projection that
+#: leaves exactly nothing of a name scores every picture 0, and the order of what rounding made of it is no order.
+RESOLUTION = 1e-6
 NAN = math.nan
 NO_EVIDENCE = "It gets hardly more out of the original model than chance, so it says nothing about the edit."
 ABSENT = "Its pictures stand out by coming late: whoever reads the order from its end finds them."
@@ -157,6 +160,8 @@ RECORDED = ("group", "name", "measure", "before", "after", "chance", "left", "co
 def area(scores: Tensor, positive: Tensor) -> float:
     """Area under the ROC curve: how often a positive scores above a negative, ties half; NaN without one of the two.
 
+    Scores within :data:`RESOLUTION` of each other tie.
+
     Args:
         scores: (n,).
         positive: (n,), bool.
@@ -164,8 +169,8 @@ def area(scores: Tensor, positive: Tensor) -> float:
     own, others = scores[positive], scores[~positive]
     if not len(own) or not len(others):
         return NAN
-    difference = own[:, None] - others
-    return float(((difference > 0).double() + (difference == 0).double() / 2).mean())
+    difference = own[:, None].double() - others.double()
+    return float(((difference > RESOLUTION).double() + (difference.abs() <= RESOLUTION).double() / 2).mean())
 
 
 def mean(values: Sequence[float]) -> float:

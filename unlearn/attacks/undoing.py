@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.attacks.exposed import Exposed
-from unlearn.attacks.finding import Finding, area
+from unlearn.attacks.finding import RESOLUTION, Finding, area
 from unlearn.attacks.suspect import Suspect
 from unlearn.concepts import prompts
 from unlearn.encoders import EditedEncoder
@@ -25,8 +25,9 @@ def attack_undoing(suspect: Suspect) -> Finding:
     edited, after = suspect.edited, suspect.after
     if not isinstance(edited, EditedEncoder):
         raise ModelError("There is no projection to undo: the weights themselves were changed.")
-    # In float64: the inverse of a strong edit is large in the directions that were erased.
-    inverse = torch.linalg.pinv(edited.projection.matrix.double())
+    # In float64: the inverse of a strong edit is large in the directions that were erased. What its float32 factors
+    # left of a direction by rounding alone is not inverted: the embeddings hold nothing of it but their own rounding.
+    inverse = torch.linalg.pinv(edited.projection.matrix.double(), rtol=RESOLUTION)
     images, texts = (features.double() for features in _embeddings(after, suspect))
     if edited.side in ("image", "both"):
         images = F.normalize(images @ inverse, dim=-1)
