@@ -13,6 +13,7 @@ from unlearn import models
 from unlearn.errors import ConceptError, ModelError
 from unlearn.ui import trade_offs
 from unlearn.ui.model_choice import choose, curated_choices, facts_of
+from unlearn.ui.runs import run_of
 from unlearn.ui.services import Services
 from unlearn.ui.session import ErasureRequest, Visitor
 from unlearn.ui.sources import alone
@@ -144,7 +145,7 @@ class Finished:
 
 def test_a_fine_tuned_model_goes_with_the_model_it_came_from(services, visitor):
     services = replace(services, jobs=Finished("fake"))
-    services.run_of(visitor)
+    run_of(services, visitor)
     assert visitor.session.fine_tuned is services.jobs.result
     choose(services, visitor, "wider", "")
     assert services.jobs.forgotten == [visitor.key]
@@ -153,5 +154,5 @@ def test_a_fine_tuned_model_goes_with_the_model_it_came_from(services, visitor):
 
 def test_a_reloaded_page_does_not_get_the_run_of_another_model(services, visitor):
     services = replace(services, jobs=Finished("wider"))
-    services.run_of(visitor)
+    run_of(services, visitor)
     assert visitor.session.fine_tuned is None

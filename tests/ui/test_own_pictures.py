@@ -13,6 +13,7 @@ from unlearn.gallery import Gallery
 from unlearn.models import Models
 from unlearn.ui.exports import make_export
 from unlearn.ui.imports import open_edit
+from unlearn.ui.runs import remove_run, run_of, start_run
 from unlearn.ui.services import Services
 from unlearn.ui.session import ErasureRequest, FineTuneRequest, Visitor
 from unlearn.ui.sources import add_uploads
@@ -47,10 +48,10 @@ def learned_from(monkeypatch) -> list[Gallery]:
 
 
 def fine_tune(services: Services, visitor: Visitor, *forget: str) -> None:
-    services.start_run(visitor, FineTuneRequest(forget, steps=2))
+    start_run(services, visitor, FineTuneRequest(forget, steps=2))
     last = ended(services.jobs, visitor.key)
     assert last.state == "done", last.message
-    services.run_of(visitor)
+    run_of(services, visitor)
 
 
 def test_what_was_trained_on_is_no_longer_measured(services: Services, mugs, learned_from):
@@ -67,7 +68,7 @@ def test_what_was_trained_on_is_no_longer_measured(services: Services, mugs, lea
     assert services.accuracy(visitor.session)["CLIPErase"].forget.n == 2
     assert "Measured on 2 of your 10 pictures" in services.summary(visitor.session).notices[0]
     assert "my mug" in services.vocabulary_of(visitor.session).names
-    services.remove_run(visitor)
+    remove_run(services, visitor)
     assert services.collection(visitor.session) is uploads
     assert services.summary(visitor.session).notices == ()
 
@@ -102,7 +103,7 @@ def test_an_edit_out_of_a_file_may_have_learned_from_them(services: Services, mu
     visitor.change(uploads=add_uploads(None, mugs, "my mug"), measures_uploads=True)
     fine_tune(services, visitor, "my mug")
     made = make_export(services, visitor, "edit")
-    services.remove_run(visitor)
+    remove_run(services, visitor)
     open_edit(services, visitor, str(made.path))
     assert services.collection(visitor.session) is visitor.session.uploads.test
 

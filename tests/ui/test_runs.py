@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict
-from types import SimpleNamespace
 
 import pytest
 from waiting import ended
@@ -17,9 +16,10 @@ from unlearn.errors import ConceptError, JobError, ParameterError, PictureError
 from unlearn.gallery import Gallery, bundled_gallery
 from unlearn.jobs import State
 from unlearn.models import Models
+from unlearn.ui import runs
 from unlearn.ui.cliperase_tab import CLIPEraseTab
 from unlearn.ui.links import link_of, read_link, write_link
-from unlearn.ui.runs import FineTuned, settings_of
+from unlearn.ui.runs import FineTuned, remove_run, run_of, settings_of, start_run, stop_run
 from unlearn.ui.services import Services
 from unlearn.ui.session import ErasureRequest, FineTuneRequest, Session, Visitor
 
@@ -38,13 +38,13 @@ def services(pocket, vocabulary):
 
 def wait(services: Services, visitor: Visitor) -> State:
     ended(services.jobs, visitor.key)
-    return services.run_of(visitor).state
+    return run_of(services, visitor).state
 
 
 def test_a_run_comes_into_force_is_stacked_on_and_taken_off(services):
     before = weights_checksum(services.models.own.model)
     visitor = Visitor()
-    services.start_run(visitor, FineTuneRequest(["pizza"], steps=60))
+    start_run(services, visitor, FineTuneRequest(["pizza"], steps=60))
     assert wait(services, visitor) is State.DONE
     visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["dog"])))
     assert list(services.variants(visitor.session)) == ["Original", "CCUP", "CLIPErase", "CLIPErase + CCUP"]
@@ -57,25 +57,25 @@ def test_a_run_comes_into_force_is_stacked_on_and_taken_off(services):
     assert reloaded is not visitor
     assert reloaded.key != visitor.key
     reloaded.key = visitor.key
-    services.run_of(reloaded)
+    run_of(services, reloaded)
     assert reloaded.session.fine_tuned is visitor.session.fine_tuned
     services.leave(visitor)
-    assert services.run_of(reloaded) is not None, "the key is still in use"
-    assert services.remove_run(reloaded).fine_tuned is None
-    assert services.run_of(reloaded) is None
+    assert run_of(services, reloaded) is not None, "the key is still in use"
+    assert remove_run(services, reloaded).fine_tuned is None
+    assert run_of(services, reloaded) is None
     assert weights_checksum(services.models.own.model) == before
 
 
 def test_stop_leaves_what_was_in_force(services):
     visitor = Visitor()
-    services.start_run(visitor, FineTuneRequest(["cat"], steps=5000))
+    start_run(services, visitor, FineTuneRequest(["cat"], steps=5000))
     with pytest.raises(JobError, match="still"):
-        services.start_run(visitor, FineTuneRequest(["dog"]))
-    services.cancel_run(visitor)
-    services.cancel_run(visitor)
+        start_run(services, visitor, FineTuneRequest(["dog"]))
+    stop_run(services, visitor)
+    stop_run(services, visitor)
     assert wait(services, visitor) is State.CANCELLED
     assert visitor.session.fine_tuned is None
-    assert services.cancel_run(Visitor()) is None
+    assert stop_run(services, Visitor()) is None
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_stop_leaves_what_was_in_force(services):
 def test_a_bad_request_never_gets_in_line(services, asked, error, said):
     visitor = Visitor()
     with pytest.raises(error, match=said):
-        services.start_run(visitor, asked)
-    assert services.run_of(visitor) is None
+        start_run(services, visitor, asked)
+    assert run_of(services, visitor) is None
 
 
 def test_what_the_visitor_leaves_open_is_what_suits():
@@ -106,11 +106,11 @@ def test_what_the_visitor_leaves_open_is_what_suits():
     assert settings_of(FineTuneRequest(), 50).steps == 50, "what is left open is never too much"
 
 
-def test_a_number_that_was_not_touched_is_left_open():
+def test_a_number_that_was_not_touched_is_left_open(monkeypatch):
     asked: list[FineTuneRequest] = []
-    services = SimpleNamespace(start_run=lambda visitor, request: asked.append(request))
+    monkeypatch.setattr(runs, "start_run", lambda services, visitor, request: asked.append(request))
     tab = object.__new__(CLIPEraseTab)  # its components belong to a page; what it asks for does not
-    object.__setattr__(tab, "services", lambda: services)
+    object.__setattr__(tab, "services", lambda: None)
     object.__setattr__(tab, "of_status", lambda visitor, status: [])
     for untouched in (0, None):
         tab.begin(Visitor(), ["cat"], untouched, untouched, "all", "cosine")

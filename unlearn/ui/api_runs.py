@@ -53,9 +53,11 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
             State, place in line, step, losses and accuracies (null where not measured), seconds and seconds left. Once
             done, the later calls of the same client compare "CLIPErase" too; a client that leaves leaves it going.
         """
+        from unlearn.ui.runs import run_of, start_run
+
         request = FineTuneRequest(forget, _if_chosen(steps), _if_chosen(learning_rate), trainable, forgetting, seed)
-        await asyncio.to_thread(lambda: services().start_run(visitor, request))
-        async for status in followed(lambda: services().run_of(visitor)):
+        await asyncio.to_thread(lambda: start_run(services(), visitor, request))
+        async for status in followed(lambda: run_of(services(), visitor)):
             yield _run_report(status)
 
     async def generate(  # noqa: PLR0917  its arguments are the endpoint's
@@ -105,8 +107,9 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
         """
         from unlearn.ui.audits import stop_audit
         from unlearn.ui.generation import stop_drawing
+        from unlearn.ui.runs import stop_run
 
-        status, drawing = services().cancel_run(visitor), stop_drawing(services(), visitor)
+        status, drawing = stop_run(services(), visitor), stop_drawing(services(), visitor)
         others = {"drawing": drawing, "audit": stop_audit(services(), visitor)}
         return _run_report(status) | {what: str(o.state) if o else "none" for what, o in others.items()}
 

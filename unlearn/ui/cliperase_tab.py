@@ -108,7 +108,9 @@ class CLIPEraseTab:
 
     async def watch(self, visitor: Visitor) -> AsyncIterator[list[Any]]:
         """Show the visitor's run until it has ended, on whichever page it was started."""
-        async for status in followed(lambda: self.services().run_of(visitor)):
+        from unlearn.ui.runs import run_of
+
+        async for status in followed(lambda: run_of(self.services(), visitor)):
             yield self.of_status(visitor, status)
 
     @property
@@ -122,13 +124,17 @@ class CLIPEraseTab:
 
     def begin(self, visitor: Visitor, forget: list[str], *values: Any) -> list[Any]:
         """Put the visitor's run in line."""
+        from unlearn.ui.runs import start_run
+
         steps, learning_rate, *choices = values
         request = FineTuneRequest(forget, steps or None, learning_rate or None, *choices)
-        return self.of_status(visitor, self.services().start_run(visitor, request))
+        return self.of_status(visitor, start_run(self.services(), visitor, request))
 
     def end(self, visitor: Visitor) -> list[Any]:
         """Stop the visitor's run within a step; the edit that was in force stays."""
-        return self.of_status(visitor, self.services().cancel_run(visitor))
+        from unlearn.ui.runs import stop_run
+
+        return self.of_status(visitor, stop_run(self.services(), visitor))
 
     def register_callbacks(self, visitor: gr.State) -> None:
         self.stop.click(

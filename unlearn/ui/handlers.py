@@ -25,11 +25,12 @@ class Handlers:
 
         A page that is reloaded has the run that it started before.
         """
+        from unlearn.ui.runs import run_of
         from unlearn.ui.sources import alone, example_concept
 
         screen, services = self.screen, self.screen.services()
         visitor.key = key or visitor.key
-        services.run_of(visitor)
+        run_of(services, visitor)
         example = example_concept(services.gallery, EXAMPLE)
         usual = Link(erasure=ErasureRequest([example]))
         link = follow_address(services, visitor, str(request.query_params), usual)
@@ -110,5 +111,7 @@ class Handlers:
 
     def take_off(self, visitor: Visitor) -> list[Any]:
         """Without the fine-tuned model again."""
-        self.screen.services().remove_run(visitor)
+        from unlearn.ui.runs import remove_run
+
+        remove_run(self.screen.services(), visitor)
         return []

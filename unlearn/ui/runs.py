@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 
-from unlearn.concepts import Vocabulary, select
-from unlearn.encoders import OpenClipEncoder, TextImageEncoder, class_embeddings
+from unlearn.concepts import select
+from unlearn.encoders import OpenClipEncoder, class_embeddings
 from unlearn.erasers import cliperase
 from unlearn.errors import ModelError, require_whole
 from unlearn.finetuning.sources import BUNDLED
-from unlearn.gallery import Gallery, bundled_gallery, image_features
+from unlearn.gallery import bundled_gallery, image_features
 from unlearn.jobs import Status
-from unlearn.ui.session import FineTuneRequest
+from unlearn.ui.services import Services
+from unlearn.ui.session import FineTuneRequest, Session, Visitor
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,42 +54,26 @@ def settings_of(request: FineTuneRequest, most_steps: int) -> cliperase.Settings
     return settings
 
 
-Run = Callable[[], Generator[cliperase.Progress, None, FineTuned]]
 RunStatus = Status[cliperase.Progress, FineTuned]
 
 
-def prepare_run(
-    encoder: TextImageEncoder,
-    request: FineTuneRequest,
-    *,
-    training: Gallery,
-    own: Gallery | None,
-    probe: Gallery,
-    vocabulary: Vocabulary,
-    most_steps: int,
-) -> Run:
-    """Check everything now, and return the run as :class:`unlearn.jobs.Jobs` takes it.
-
-    Args:
-        encoder: the shared model.
-        request: concepts and settings.
-        training: the server's pictures to train on.
-        own: the visitor's to train on too, if any.
-        probe: pictures that the views will measure on, none of those.
-        vocabulary: the labels in use.
-        most_steps: how many a run may make.
+def start_run(services: Services, visitor: Visitor, request: FineTuneRequest) -> RunStatus:
+    """Put CLIPErase in line for ``visitor``; all that can be wrong with ``request`` is said now.
 
     Raises:
         ConceptError, ParameterError, PictureError, ModelError: it cannot be run; the message says why.
+        JobError: the visitor has a run already, or the line is full.
     """
+    session = visitor.session
+    encoder, vocabulary = services.encoder_of(session), services.vocabulary_of(session)
+    training, probe = services.training, services.held_out(session)
+    own = session.uploads.train if session.uploads else None
     if not isinstance(encoder, OpenClipEncoder):
         raise ModelError("This model cannot be fine-tuned; CCUP needs no training.")
-    settings = settings_of(request, most_steps)
-    selection = select(request.forget, vocabulary=vocabulary)
     run = cliperase.train(
         encoder,
-        selection,
-        settings,
+        select(request.forget, vocabulary=vocabulary),
+        settings_of(request, services.settings.max_steps),
         galleries=[training, own] if own else [training],
         probe=probe,
         vocabulary=vocabulary,
@@ -103,4 +88,25 @@ def prepare_run(
         only_bundled = own is None and training is bundled_gallery().train
         return FineTuned(erasure, edited, BUNDLED if only_bundled else "", learned_own=own is not None)
 
-    return start
+    return services.jobs.start(visitor.key, start)
+
+
+def run_of(services: Services, visitor: Visitor) -> RunStatus | None:
+    """The visitor's run as it is now; once it is done, its result is in force with the model it is of."""
+    session = visitor.session
+    status: RunStatus | None = services.jobs.find(visitor.key)
+    result = status.result if status else None
+    if result and result is not session.fine_tuned and result.base == services.encoder_of(session).name:
+        visitor.change(since=session, fine_tuned=result)
+    return status
+
+
+def stop_run(services: Services, visitor: Visitor) -> RunStatus | None:
+    """Stop the visitor's run within a step; what was in force before stays."""
+    return services.jobs.cancel(visitor.key)
+
+
+def remove_run(services: Services, visitor: Visitor) -> Session:
+    """Take the fine-tuned model out of the comparison and free its weights."""
+    services.jobs.forget(visitor.key)
+    return visitor.change(fine_tuned=None)

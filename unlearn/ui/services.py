@@ -25,14 +25,12 @@ from unlearn.loading import load_clip
 from unlearn.models import Models
 from unlearn.ui.downloads import Downloads
 from unlearn.ui.results import FoundCaption, LabelView, SplitAccuracy, Summary
-from unlearn.ui.runs import RunStatus, prepare_run
 from unlearn.ui.searches import HITS, open_index
 from unlearn.ui.session import (
     RETAIN_CHOICES,
     RETAIN_NEIGHBOURS,
     RETAIN_OWN,
     ErasureRequest,
-    FineTuneRequest,
     Session,
     Visitor,
 )
@@ -253,42 +251,6 @@ class Services:
             variant: evaluate_retrieval(encoder, collection, forget=session.erased)
             for variant, encoder in self.variants(session).items()
         }
-
-    def start_run(self, visitor: Visitor, request: FineTuneRequest) -> RunStatus:
-        """Put CLIPErase in line for ``visitor``.
-
-        Raises:
-            ConceptError, ParameterError, PictureError, ModelError: the request cannot be used.
-            JobError: the visitor has a run already, or the line is full.
-        """
-        session = visitor.session
-        run = prepare_run(
-            self.encoder_of(session),
-            request,
-            training=self.training,
-            own=session.uploads.train if session.uploads else None,
-            probe=self.held_out(session),
-            vocabulary=self.vocabulary_of(session),
-            most_steps=self.settings.max_steps,
-        )
-        return self.jobs.start(visitor.key, run)
-
-    def run_of(self, visitor: Visitor) -> RunStatus | None:
-        """The visitor's run as it is now; once it is done, its result is in force with the model it is of."""
-        session, status = visitor.session, self.jobs.find(visitor.key)
-        result = status.result if status else None
-        if result and result is not session.fine_tuned and result.base == self.encoder_of(session).name:
-            visitor.change(since=session, fine_tuned=result)
-        return status
-
-    def cancel_run(self, visitor: Visitor) -> RunStatus | None:
-        """Stop the visitor's run within a step; what was in force before stays."""
-        return self.jobs.cancel(visitor.key)
-
-    def remove_run(self, visitor: Visitor) -> Session:
-        """Take the fine-tuned model out of the comparison and free its weights."""
-        self.jobs.forget(visitor.key)
-        return visitor.change(fine_tuned=None)
 
     def leave(self, visitor: Visitor) -> None:
         """The visitor is gone: a run of nobody ends, and its weights are freed."""
