@@ -14,32 +14,25 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
-import psutil
 import pytest
-from conftest import ROOT, served, visiting
+from calling import visiting
 from fakes import drawing
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-
-def process_of(address: str) -> psutil.Process:
-    """The process that :func:`conftest.served` started for ``address``."""
-    port = address.rsplit(":", 1)[1]
-    # Other tests' children may have ended, and have no environment any more.
-    living = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-    return next(child for child in living if child.environ().get("UNLEARN_PORT") == port)
+from unlearn.bench.serving import ROOT, served
 
 
 @contextmanager
-def largest_file(process: psutil.Process, n_bytes: int):
-    """No file of ``process`` grows past ``n_bytes`` meanwhile: what a full disk does, and any user may do."""
-    before = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+def largest_file(pid: int, n_bytes: int):
+    """No file of the process grows past ``n_bytes`` meanwhile: what a full disk does, and any user may do."""
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (n_bytes, before[1]))
     try:
         yield
     finally:
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, before)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
 
 
 def unlearn(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -51,22 +44,22 @@ def unlearn(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]
 
 def test_a_stopped_server_is_gone_at_once_though_a_run_is_under_way(tmp_path):
     log = tmp_path / "log"
-    with served("app.py", log) as address:
+    with served(log=log) as (address, process):
         with visiting(address) as visitor:
             states = visitor.submit(["cat"], 500, api_name="/cliperase")
             while next(states)["state"] != "running":
                 pass
-            process = process_of(address)
-            os.kill(process.pid, signal.SIGTERM)
+            process.terminate()
             start = time.monotonic()
-            assert process.wait(timeout=20) in (128 + signal.SIGTERM, None)
+            assert process.wait(timeout=20) == 128 + signal.SIGTERM
         assert time.monotonic() - start < 5
     assert "Traceback" not in log.read_text()
 
 
 def test_uploads_are_deleted_when_the_server_is_stopped(tmp_path):
     drawing("cat").save(tmp_path / "cat.png")
-    with served("tests/ui/fake_app.py", tmp_path / "log", GRADIO_TEMP_DIR=str(tmp_path / "uploads")) as address:
+    settings = {"log": tmp_path / "log", "GRADIO_TEMP_DIR": str(tmp_path / "uploads")}
+    with served("tests/ui/fake_app.py", **settings) as (address, _):
         with visiting(address) as visitor:
             visitor.predict(["cat"], handle_file(tmp_path / "cat.png"), api_name="/zero_shot")
         assert list((tmp_path / "uploads").rglob("*.png"))
@@ -74,7 +67,7 @@ def test_uploads_are_deleted_when_the_server_is_stopped(tmp_path):
 
 
 def test_a_full_queue_is_told(tmp_path):
-    with served("tests/ui/fake_app.py", tmp_path / "log", UNLEARN_QUEUE_SIZE="1") as address:
+    with served("tests/ui/fake_app.py", log=tmp_path / "log", UNLEARN_QUEUE_SIZE="1") as (address, _):
         visitors = [Client(address, verbose=False) for _ in range(12)]
         with ThreadPoolExecutor(len(visitors)) as pool:
             asked = [pool.submit(visitor.predict, ["cat"], api_name="/erase") for visitor in visitors]
@@ -90,8 +83,8 @@ def test_no_room_for_an_upload_and_then_there_is(tmp_path):
     small, large = tmp_path / "small.png", tmp_path / "large.png"
     drawing("cat").save(small)
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (400, 400, 3), np.uint8)).save(large)
-    with served("tests/ui/fake_app.py", tmp_path / "log") as address, visiting(address) as visitor:
-        with largest_file(process_of(address), 100_000):
+    with served("tests/ui/fake_app.py", log=tmp_path / "log") as (address, process), visiting(address) as visitor:
+        with largest_file(process.pid, 100_000):
             with pytest.raises(Exception, match="507") as raised:
                 visitor.predict([], handle_file(large), api_name="/zero_shot")
             assert "Traceback" not in str(raised.value)
@@ -100,7 +93,7 @@ def test_no_room_for_an_upload_and_then_there_is(tmp_path):
 
 
 def test_no_room_for_an_export(tmp_path):
-    with largest_file(psutil.Process(), 1_000_000):  # the child inherits it
+    with largest_file(os.getpid(), 1_000_000):  # the child inherits it
         ended = unlearn("erase", "--forget", "cat", "--out", str(tmp_path / "erased"))
     assert ended.returncode == 2
     assert ended.stderr.strip().endswith("erase: There is no room on the disk for this; try again once there is.")
@@ -116,8 +109,8 @@ def broken_weights(tmp_path):
 
 def test_broken_weights_end_the_app_in_a_sentence(broken_weights, tmp_path):
     log = tmp_path / "log"
-    with served("app.py", log, UNLEARN_MODEL=f"ViT-S-32-alt/{broken_weights}") as address:
-        assert process_of(address).wait(timeout=100) in (1, None)
+    with served(log=log, UNLEARN_MODEL=f"ViT-S-32-alt/{broken_weights}") as (_, process):
+        assert process.wait(timeout=100) == 1
     assert "could not be loaded" in log.read_text()
     assert "Traceback" not in log.read_text()
 
@@ -175,7 +168,7 @@ def hub():
 
 def test_a_download_cut_off_half_way_is_told_and_pocket_stays_usable(hub, tmp_path):
     environ = {"HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
-    with served("tests/ui/fake_app.py", tmp_path / "log", **environ) as address, visiting(address) as visitor:
+    with served("tests/ui/fake_app.py", log=tmp_path / "log", **environ) as (address, _), visiting(address) as visitor:
         with pytest.raises(AppError, match="could not be (loaded|fetched)") as raised:
             visitor.predict("hf-hub:somebody/clip", api_name="/model")
         assert "Traceback" not in str(raised.value)

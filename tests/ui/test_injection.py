@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import pytest
 from browsing import DESK, Visit, needs_browser
-from conftest import served
 from playwright.sync_api import Browser, expect
 
+from unlearn.bench.serving import served
 from unlearn.gallery import bundled_gallery
 
 pytestmark = needs_browser
@@ -28,7 +28,7 @@ def hostile_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         picture = next(p for p in bundled_gallery().test if p.concept == name)
         picture.load().save(folder / concept / "<b onclick=alert(1)>.png")
     log = tmp_path_factory.mktemp("hostile") / "log"
-    with served("app.py", log, seconds=120, UNLEARN_GALLERY=str(folder)) as address:
+    with served(log=log, UNLEARN_GALLERY=str(folder)) as (address, _):
         yield address
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import visiting
+from calling import visiting
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 

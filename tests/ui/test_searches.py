@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from browsing import DESK, Visit, needs_browser
-from conftest import served, visiting
+from calling import visiting
 from fakes import drawing, fake_services
 from gradio_client import Client
 from gradio_client.exceptions import AppError
@@ -19,6 +19,7 @@ from test_assistants import call
 from toy import COLOURS, toy_model
 
 from unlearn import models
+from unlearn.bench.serving import served
 from unlearn.concepts import Vocabulary, select
 from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers import cliperase
@@ -196,7 +197,7 @@ def index_app(tmp_path_factory: pytest.TempPathFactory, pocket: OpenClipEncoder)
     store: Store = drive(build_index(root / "pictures", root / "index", pocket))
     store.picture(store.paths.index("car/car 0.png")).unlink()
     settings = {"UNLEARN_GALLERY": str(root / "pictures"), "UNLEARN_INDEX": str(root / "index")}
-    with served("app.py", root / "log", **settings) as address:
+    with served(log=root / "log", **settings) as (address, _):
         yield address
 
 

@@ -44,9 +44,9 @@ def _use(moves: int) -> tuple[float, float, list[float], float]:
     from gradio_client import Client
 
     start = time.perf_counter()
-    with served() as (url, process):
+    with served() as (address, process):
         page = time.perf_counter() - start
-        client = Client(url, verbose=False)
+        client = Client(address, verbose=False)
         client.predict(["cat"], api_name="/erase")
         first = time.perf_counter() - start
         trips = []

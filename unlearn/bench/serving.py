@@ -1,4 +1,4 @@
-"""The app in a process of its own, on loopback, for as long as a measurement takes."""
+"""The app in a process of its own, on loopback, for as long as a measurement or a test takes."""
 
 from __future__ import annotations
 
@@ -11,35 +11,48 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
 
 from unlearn.errors import JobError
 
-APP = Path(__file__).resolve().parents[2] / "app.py"
+ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 120.0
 
 
 @contextmanager
-def served() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The address of ``app.py`` once its page answers, and its process.
+def served(
+    script: str = "app.py", *, log: Path = Path(os.devnull), **settings: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address at which a script of this checkout answers, once it does, and its process.
+
+    Args:
+        script: the app, or another that takes the app's settings.
+        log: a file for what it prints.
+        settings: what its environment says beside this process's.
 
     Raises:
         JobError: it ended, or did not answer in time.
     """
     port = free_port()
-    url = f"http://127.0.0.1:{port}/"
-    # Here all visitors come from one address.
-    own = {"UNLEARN_PORT": str(port), "UNLEARN_HOST": "127.0.0.1", "UNLEARN_REQUESTS_PER_MINUTE": "1000000"}
-    environment = os.environ | own
-    process = subprocess.Popen(  # noqa: S603  our own app
-        [sys.executable, str(APP)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    address = f"http://127.0.0.1:{port}"
+    own = {"UNLEARN_PORT": str(port), "UNLEARN_HOST": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+    with log.open("w") as errors:
+        process = subprocess.Popen(  # noqa: S603  our own script
+            [sys.executable, script], cwd=ROOT, env=os.environ | own | settings, stdout=errors, stderr=errors
+        )
     try:
-        _wait_for(url, process)
-        yield url, process
+        deadline = time.monotonic() + DEADLINE
+        while not _answers(address):
+            if process.poll() is not None:
+                raise JobError(
+                    f"{script} ended with exit code {process.returncode} before it answered. {log.read_text()}"
+                )
+            if time.monotonic() > deadline:
+                raise JobError(f"{script} did not answer within {DEADLINE:.0f} seconds. {log.read_text()}")
+            time.sleep(0.05)
+        yield address, process
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=DEADLINE)
 
 
 def free_port() -> int:
@@ -49,15 +62,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.perf_counter() + DEADLINE
-    while time.perf_counter() < deadline:
-        if process.poll() is not None:
-            raise JobError(f"The app ended with exit code {process.returncode} before it answered.")
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  loopback
-                if answer.status == 200:
-                    return
-        except (URLError, TimeoutError, ConnectionError):
-            time.sleep(0.05)
-    raise JobError(f"The app did not answer within {DEADLINE:.0f} seconds.")
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310  loopback
+            return bool(answer.status == 200)
+    except OSError:
+        return False
