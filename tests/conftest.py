@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 # No test asks a hub, whatever machine it runs on; read when huggingface_hub is imported, here and by what tests start.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Tests run side by side, a core each; and sums come in one order, so that trained toys are the same on every machine.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 import torch

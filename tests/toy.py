@@ -81,15 +81,6 @@ def toy_vocabulary() -> Vocabulary:
 @pytest.fixture(scope="session")
 def toy(toy_gallery: Gallery) -> OpenClipEncoder:
     """The toy model after a short contrastive training: it tells all six concepts apart."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums in one order: the same model on every machine
-    try:
-        return _trained()
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _trained() -> OpenClipEncoder:
     encoder = toy_model()
     model = encoder.model.requires_grad_(True)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
