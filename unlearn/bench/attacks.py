@@ -21,7 +21,7 @@ from unlearn.attacks.suspect import Suspect
 from unlearn.bench.measurements import Measurements
 from unlearn.bench.methods import Bench
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
-from unlearn.bench.table import Table, machine
+from unlearn.bench.table import Table, machine, threads
 from unlearn.concepts import select
 from unlearn.encoders import OpenClipEncoder, TextImageEncoder, weights_checksum
 from unlearn.erasers.methods import METHODS, Task, fit
@@ -219,7 +219,7 @@ def run(
             "pictures that no method learned from (of the bundled gallery: another style), but for the last column, "
             "and all are measured on others. "
             f"Concepts, drawn with seed {SEED}: {', '.join(concepts)}. {_about(never_taught)}"
-            f"{machine()}, {torch.get_num_threads()} threads."
+            f"{machine()}, {threads()}."
         ),
     )
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from unlearn.bench.methods import Bench, cell, hurt
 from unlearn.bench.sets import forget_sets, known_concepts
-from unlearn.bench.table import Table, machine
+from unlearn.bench.table import Table, machine, threads
 from unlearn.erasers import ccup
 from unlearn.erasers.methods import Method, Task
 from unlearn.erasers.paired import CHOSEN, Constants
@@ -62,7 +61,7 @@ def run(quick: bool = False) -> Table:
         note=(
             "As in the table of methods, on other sets: "
             f"{', '.join(f'{count} of {size}' for size, count in plan.items())} concepts, drawn with seed {SEED}. "
-            f"{machine()}, {torch.get_num_threads()} threads."
+            f"{machine()}, {threads()}."
         ),
     )
 

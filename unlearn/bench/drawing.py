@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-import torch
 from tqdm import trange
 
-from unlearn.bench.table import Table, machine
+from unlearn.bench.table import Table, machine, threads
 from unlearn.concepts import load_vocabulary, select
 from unlearn.diffusion.carrying import carry
 from unlearn.diffusion.drawing import Drawing, draw
@@ -54,7 +53,7 @@ def run(quick: bool = False) -> Table:
             ("carrying CCUP into it, next concept", f"{again:.2f}", "–"),
         ),
         note=f"`pocket-diffusion`, {drawing.steps} steps, guidance {drawing.guidance:g}, median of {len(warm)} in one "
-        f"run. {machine()}, {torch.get_num_threads()} threads.",
+        f"run. {machine()}, {threads()}.",
     )
 
 

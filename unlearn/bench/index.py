@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unlearn.bench.table import Table, machine
+from unlearn.bench.table import Table, machine, threads
 from unlearn.erasers.closed_form import Projection, RetainFactor, fit
 from unlearn.evaluation.retrieval import Hit
 from unlearn.index.codes import CODES, write_codes
@@ -64,7 +64,7 @@ def run(quick: bool = False) -> Table:
         note=f"Top {K} of synthetic embeddings, d = {DIMENSION}, {CLASSES:,} classes, seed 0; {QUERIES} texts, "
         f"{FORGOTTEN} of them erased; milliseconds: median (95th percentile); recall against scoring every row, "
         f"before / after; codes: {CANDIDATES:,} candidates. Embeddings in the page cache; {machine()}, "
-        f"{torch.get_num_threads()} threads.",
+        f"{threads()}.",
     )
 
 

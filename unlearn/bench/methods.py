@@ -20,7 +20,7 @@ from tqdm import tqdm
 from unlearn.attacks.exposed import Exposed
 from unlearn.bench.measurements import Measurements
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
-from unlearn.bench.table import Table, machine
+from unlearn.bench.table import Table, machine, threads
 from unlearn.concepts import VERBATIM, prompts, select
 from unlearn.encoders import (
     EditedEncoder,
@@ -186,7 +186,7 @@ def _table(bench: Bench, dataset: str, known: int, found: dict[str, dict[int, li
         f"fell by more than {HURT:.0%}. Harmonic mean: of forgetting and retention, over all sets. Recall@10: change "
         "of text → picture retrieval of the others, in points. Seconds: median to erase one concept, evaluation apart; "
         "MiB: most that this took beside the model. "
-        f"{machine()}, {torch.get_num_threads()} threads. {PUBLISHED.get(dataset, '')}"
+        f"{machine()}, {threads()}. {PUBLISHED.get(dataset, '')}"
     ).strip()
     return Table(
         name="methods",

@@ -1,13 +1,16 @@
-"""A measured table, and the README block it is written to."""
+"""A measured table, and the block of a page that it is written to."""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+
+import torch
 
 from unlearn.errors import InvalidInputError
 
@@ -36,18 +39,26 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, torch {version('torch')}"
 
 
-def write_into(page: Path, tables: list[Table]) -> None:
-    """Replace the blocks ``<!-- bench:NAME -->`` … ``<!-- /bench:NAME -->`` of ``page``.
+def threads() -> str:
+    """How many threads torch computes with here, in words."""
+    n = torch.get_num_threads()
+    return f"{n} thread{'' if n == 1 else 's'}"
+
+
+def write_into(pages: Sequence[Path], tables: Sequence[Table]) -> None:
+    """Replace the blocks ``<!-- bench:NAME -->`` … ``<!-- /bench:NAME -->``, each on whichever of ``pages`` has it.
 
     Raises:
-        InvalidInputError: the page has no block of that name.
+        InvalidInputError: no page has a block of that name; nothing is written then.
     """
-    text = page.read_text(encoding="utf-8")
+    texts = {page: page.read_text(encoding="utf-8") for page in pages}
     for table in tables:
         start, end = f"<!-- bench:{table.name} -->", f"<!-- /bench:{table.name} -->"
-        if start not in text or end not in text:
-            raise InvalidInputError(f"{page.name} has no block {start} … {end}.")
-        head, rest = text.split(start, 1)
+        page = next((page for page, text in texts.items() if start in text and end in text), None)
+        if page is None:
+            raise InvalidInputError(f"No block {start} … {end} in {', '.join(page.name for page in pages)}.")
+        head, rest = texts[page].split(start, 1)
         tail = rest.split(end, 1)[1]
-        text = f"{head}{start}\n{table.markdown()}\n{end}{tail}"
-    page.write_text(text, encoding="utf-8")
+        texts[page] = f"{head}{start}\n{table.markdown()}\n{end}{tail}"
+    for page, text in texts.items():
+        page.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""``python -m unlearn bench``: measure, print, and write the README's tables."""
+"""``python -m unlearn bench``: measure, print, and write the tables of the README and of docs/measured.md."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="few repetitions: shows that it runs, not what it measures"
     )
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="replace the blocks <!-- bench:NAME --> of a page")
+    parser.add_argument(
+        "--write", type=Path, nargs="+", metavar="PAGE", help="replace the blocks <!-- bench:NAME --> of these pages"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the tables as JSON")
     any_model = parser.add_argument_group(" and ".join(OF_ANY_MODEL))
     any_model.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
