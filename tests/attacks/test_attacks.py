@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlearn.attacks import casts, examples, probes, relearning, soft_prompt, undoing, words
+from unlearn.attacks import casts, examples, finding, probes, relearning, soft_prompt, undoing, words
 from unlearn.attacks.audit import Report, run_audit
 from unlearn.attacks.finding import Finding, Row, Verdict, area
 from unlearn.attacks.split import Split
@@ -53,9 +53,9 @@ def test_where_nothing_was_erased_nothing_is_held(suspect_of: Callable[[str], Su
     suspect = suspect_of("none")
     checksum = weights_checksum(suspect.original.model)
     soft, _ = drive(soft_prompt.attack_soft_prompt(suspect))
-    for finding in (*quick_attacks(suspect), drive(relearning.attack_relearning(suspect, (2,))), soft):
-        assert finding.verdict is not Verdict.HELD, finding
-        assert finding.after == pytest.approx(finding.before, abs=0.02, nan_ok=True)
+    for found in (*quick_attacks(suspect), drive(relearning.attack_relearning(suspect, (2,))), soft):
+        assert found.verdict is not Verdict.HELD, found
+        assert found.after == pytest.approx(found.before, abs=0.02, nan_ok=True)
     assert weights_checksum(suspect.original.model) == checksum
 
 
@@ -120,7 +120,7 @@ def test_all_weights_that_an_edit_changed_are_rounded(suspect_of):
 
 
 def test_what_is_relearned_starts_where_the_edited_checkpoint_stands(suspect_of):
-    suspect = suspect_of("ccup")
+    suspect = suspect_of("nullspace")
     finding = drive(relearning.attack_relearning(suspect, (1, 4, 1000)))
     assert [row.name for row in finding.rows] == ["1 picture", "4 pictures"], "there are not a thousand"
     edited, new_word, *_ = finding.curves
@@ -207,17 +207,34 @@ def test_a_name_of_two_words_is_read_as_the_class_that_was_erased(suspect_of, mo
     )
     suspect = replace(known, concept=Concept("an apple"), training=training, test=test)
     classes = class_embeddings(known.original, ["an apple"], known.vocabulary.templates)
-    scores = (image_features(known.original, known.test) @ classes.T)[:, 0]
-    read: list[tuple[str, ...]] = []
+    shown = suspect.unseen
+    pictures = torch.cat([image_features(known.original, shown.own), image_features(known.original, shown.some)])
+    scores = (pictures @ classes.T)[:, 0]
+    templates_of: list[tuple[str, ...]] = []
 
-    def noted(model, gallery, wording, templates):
-        read.append(tuple(templates))
-        return scores
+    def noted(model, names, templates):
+        templates_of.append(tuple(templates))
+        return class_embeddings(model, names, templates)
 
-    monkeypatch.setattr(words, "_scores", noted)
+    monkeypatch.setattr(words, "class_embeddings", noted)
     finding = words.attack_words(suspect, "Its name")
-    assert finding.before == area(scores, test.targets(["an apple"]) == 0)
-    assert set(read) == {known.vocabulary.templates}, "not as a finished sentence"
+    of_others = torch.cat([torch.ones(len(shown.own), dtype=torch.bool), shown.others])
+    assert finding.before == area(scores[of_others], shown.positive)
+    assert set(templates_of) == {known.vocabulary.templates}, "not as a finished sentence"
+
+
+def test_chance_is_what_names_of_other_things_tell(suspect_of):
+    suspect = suspect_of("none")
+    told, known, unseen = [], *(words._pictures(suspect.original, s) for s in (suspect.known, suspect.unseen))
+    for name in suspect.vocabulary.names:
+        text = class_embeddings(suspect.original, [name], suspect.vocabulary.templates)[0]
+        told.append(finding.told_apart(known @ text, suspect.known.positive, unseen @ text, suspect.unseen.positive)[0])
+    own = suspect.vocabulary.names.index("apple")
+    assert told[own] == words.attack_words(suspect, "Its name").before
+    strangers = told[:own] + told[own + 1 :]
+    assert words._by_chance(suspect, 1) == pytest.approx(finding.mean(strangers), abs=0.1)
+    assert min(strangers) - 1e-9 <= words._by_chance(suspect, len(strangers)) <= max(strangers) + 1e-9
+    assert words._by_chance(replace(suspect, vocabulary=Vocabulary((Concept("apple"),))), 3) == 0.5
 
 
 def test_what_is_english_too_is_no_other_language():
@@ -261,8 +278,9 @@ def test_words_that_leak_and_are_not_erased_yet_are_named(suspect_of):
     rows = (Row("apples", 1.0, 0.9), Row("aple", 1.0, 0.5), Row("pomme", 0.5, 0.5))
     leaking = Finding("words", "Plural", "", 1.0, 0.9, 0.5, rows=rows)
     wider = Finding("words", "Wider words", "", 1.0, 0.9, 0.5, rows=(Row("fruit", 1.0, 0.9),))
-    absent = Finding("words", "Typos", "", 1.0, 0.0, 0.5, either_way=True, rows=(Row("appel", 1.0, 0.0),))
-    assert Report(Concept("apple"), (absent,), 1.0).new_words == (), "by coming last it leaks too, but is erased"
+    last = Finding("words", "Typos", "", 1.0, 1.0, 0.5, from_end=True, rows=(Row("appel", 1.0, 1.0, from_end=True),))
+    assert last.verdict is Verdict.LEAKED
+    assert Report(Concept("apple"), (last,), 1.0).new_words == (), "by coming last it leaks too, but is erased"
     assert Report(Concept("apple"), (leaking, wider), 1.0).new_words == ("apples",)
     assert Report(Concept("apple", ("apples",)), (leaking, wider), 1.0).new_words == ()
 
@@ -272,12 +290,12 @@ def test_a_model_whose_weights_are_out_of_reach_is_attacked_by_words_alone(reque
     suspect = Suspect(Concept("apple"), fake, fake, toy_gallery.train, toy_gallery.test, toy_vocabulary)
     with pytest.raises(ModelError, match="no weights that an attacker"):
         probes.attack_probe(suspect, AFTER)
-    for finding in drive(run_audit(suspect)).findings:
-        if finding.group == "words":
-            assert finding.after == finding.before or not finding.rows
+    for found in drive(run_audit(suspect)).findings:
+        if found.group == "words":
+            assert found.after == found.before or not found.rows
         else:
-            assert finding.verdict is Verdict.NOT_APPLICABLE
-            assert "no weights" in finding.meaning or "no soft prompt" in finding.meaning
+            assert found.verdict is Verdict.NOT_APPLICABLE
+            assert "no weights" in found.meaning or "no soft prompt" in found.meaning
 
 
 def test_a_concept_without_pictures_cannot_be_attacked(toy, toy_gallery):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from unlearn.attacks.finding import LEFT, RESOLUTION, WORKED, Finding, Verdict, area, mean, wilson
+from unlearn.attacks.finding import LEFT, RESOLUTION, WORKED, Finding, Verdict, area, mean, told_apart, wilson
 
 fractions = st.floats(0, 1)
 
@@ -54,8 +55,8 @@ def test_the_interval_is_the_published_one():
     assert all(math.isnan(bound) for bound in (*wilson(0.5, 0), *wilson(math.nan, 3)))
 
 
-def finding(before: float, after: float, chance: float = 0.5, either_way: bool = False) -> Finding:
-    return Finding("words", "an attack", "a share", before, after, chance, either_way)
+def finding(before: float, after: float, chance: float = 0.5) -> Finding:
+    return Finding("words", "an attack", "a share", before, after, chance)
 
 
 @given(fractions, fractions, fractions)
@@ -67,23 +68,29 @@ def test_a_verdict_is_about_what_is_left_of_the_advantage_over_chance(before, af
         assert (verdict is Verdict.LEAKED) == ((after - chance) / (before - chance) > LEFT)
 
 
-@given(fractions, fractions)
-def test_an_order_read_from_its_end_tells_as_much(before, after):
-    one, other = finding(before, after, either_way=True), finding(before, 1 - after, either_way=True)
-    assert one.told_apart == pytest.approx(other.told_apart)
-    assert one.told_apart >= 0.5
-    if not math.isclose(abs(after - 0.5), LEFT * (before - 0.5), abs_tol=1e-9):
-        assert one.verdict is other.verdict
+def test_which_end_is_read_is_learned_from_the_known_pictures_alone():
+    positive = torch.tensor([True, False, False])
+    front, back, middle = torch.tensor([1.0, 0, 0]), torch.tensor([-1.0, 0, 0]), torch.tensor([0.5, 0.0, 1.0])
+    assert told_apart(front, positive, front, positive) == (1.0, False)
+    assert told_apart(back, positive, back, positive) == (1.0, True), "coming last tells as much as coming first"
+    assert told_apart(front, positive, back, positive) == (0.0, False), "the end is not chosen on what is measured"
+    assert told_apart(back, positive, middle, positive) == (0.5, True)
+    assert told_apart(torch.zeros(3), positive, middle, positive) == (0.5, False)
+
+
+def test_noise_tells_nothing_apart():
+    generator, positive = torch.Generator().manual_seed(0), torch.arange(40) < 1
+    draws = [torch.randn(2, 40, generator=generator) for _ in range(2000)]
+    assert mean([told_apart(known, positive, new, positive)[0] for known, new in draws]) == pytest.approx(0.5, abs=0.02)
 
 
 def test_verdicts():
     assert finding(1.0, 1.0).verdict is Verdict.LEAKED, "nothing was erased"
     assert finding(1.0, 0.5).verdict is Verdict.HELD, "nothing is left"
     assert finding(1.0, 0.2).verdict is Verdict.HELD, "below chance is not found"
-    last = finding(1.0, 0.05, either_way=True)
-    assert last.verdict is Verdict.LEAKED, "where all of them come last, all of them are found"
+    last = replace(finding(1.0, 0.95), from_end=True)
     assert "from its end" in last.worded(leaked="leaked.", held="held.").meaning
-    assert finding(1.0, 0.45, either_way=True).verdict is Verdict.HELD
+    assert replace(finding(1.0, 0.5), from_end=True).worded(leaked="leaked.", held="held.").meaning == "held."
     assert finding(0.6, 0.6).verdict is Verdict.NOT_APPLICABLE, "the attack never worked"
     assert Finding("words", "none", "").verdict is Verdict.NOT_APPLICABLE
     assert finding(1.0, 0.9).worded(leaked="leaked.", held="held.").meaning == "leaked."

@@ -59,16 +59,11 @@ class Report:
 
     @property
     def new_words(self) -> tuple[str, ...]:
-        """The concept's own other words by which it leaked, and which are not among its synonyms already."""
-        rows = [row for finding in self.leaks if finding.name in OWN_WORDS for row in finding.rows]
-        trials = {row.name: words.trial(row) for row in rows}
-        leaked = {
-            word.casefold(): word
-            for word, trial in trials.items()
-            if trial.verdict == Verdict.LEAKED and not trial.absent
-        }
+        """The concept's own other words that still put its pictures first, and are not among its synonyms already."""
         known = {form.casefold() for form in surface_forms(self.concept)}
-        return tuple(word for key, word in leaked.items() if key not in known)
+        rows = [row for finding in self.leaks if finding.name in OWN_WORDS for row in finding.still_first]
+        words = {row.name.casefold(): row.name for row in rows}
+        return tuple(word for key, word in words.items() if key not in known)
 
 
 @dataclass(frozen=True)

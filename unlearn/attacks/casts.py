@@ -22,39 +22,43 @@ def to_int8(tensor: Tensor) -> Tensor:
     return (tensor / scale).round() * scale
 
 
+UNROUNDED = "float32, as exported"
 CASTS: dict[str, Callable[[Tensor], Tensor]] = {
-    "float32, as exported": lambda tensor: tensor,
+    UNROUNDED: lambda tensor: tensor,
     "float16": lambda tensor: tensor.half().float(),
     "int8": to_int8,
 }
 
 
 def attack_casts(suspect: Suspect) -> Finding:
-    """Cast every weight that the edit changed; the finding is the cast that leaks most.
+    """Cast every weight that the edit changed; the finding is the cast that brings most back.
 
     Raises:
         ModelError: the model's weights are out of reach.
     """
-    rows = tuple(
-        Row(name, *(_named(exposed, suspect, cast) for exposed in (suspect.before, suspect.after, suspect.random)))
+    rows = {
+        name: Row(
+            name, *(_named(exposed, suspect, cast) for exposed in (suspect.before, suspect.after, suspect.random))
+        )
         for name, cast in CASTS.items()
-    )
-    worst = max(rows, key=lambda row: row.after)
+    }
+    exported = rows[UNROUNDED]
+    most = max((row for row in rows.values() if row is not exported), key=lambda row: row.after)
     labels = 1 + len(suspect.rivals)
     finding = Finding(
         GROUP,
         NAME,
-        f"named first among {labels} labels",
-        worst.before,
-        worst.after,
-        chance=1 / labels,
-        control=worst.control,
+        f"named first among {labels} labels, beyond what unrounded weights do",
+        before=exported.before - exported.after,
+        after=max(0.0, most.after - exported.after),
+        chance=0.0,
         n=len(suspect.unseen.own),
-        rows=rows,
+        rows=tuple(rows.values()),
     )
     return finding.worded(
-        leaked=f"In {worst.name} the model names it as before.",
+        leaked=f"In {most.name} the model names it again.",
         held="Rounding the edited weights brings less than half of it back.",
+        no_evidence="Unrounded, the edited model names it as before: there is nothing that rounding could bring back.",
     )
 
 

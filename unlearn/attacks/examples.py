@@ -18,9 +18,7 @@ def attack_examples(suspect: Suspect) -> Finding:
         ModelError: the model's weights are out of reach.
     """
     before, after, control = (_found(exposed, suspect) for exposed in (suspect.before, suspect.after, suspect.random))
-    finding = Finding(
-        GROUP, NAME, MEASURE, before, after, 0.5, either_way=True, control=control, n=len(suspect.unseen.own)
-    )
+    finding = Finding(GROUP, NAME, MEASURE, before, after, 0.5, control=control, n=len(suspect.unseen.own))
     return finding.worded(
         leaked="A picture of it finds the others: whatever the words say, like still lies beside like.",
         held="A picture of it no longer finds the others as before.",

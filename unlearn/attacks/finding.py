@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -21,13 +21,13 @@ Pictures = tuple[Image.Image, ...]
 #: Half-way: an attack that lost more than it kept was hindered by the edit, one that kept more was not.
 LEFT = 0.5
 #: An attack whose number before the edit is not this far above chance says nothing about the edit.
-WORKED = 0.2
+WORKED = 0.1
 #: Similarities of float32 embeddings are known to about this much; scores that differ by less tie. A projection that
 #: leaves exactly nothing of a name scores every picture 0, and the order of what rounding made of it is no order.
 RESOLUTION = 1e-6
 NAN = math.nan
 NO_EVIDENCE = "It gets hardly more out of the original model than chance, so it says nothing about the edit."
-ABSENT = "Its pictures stand out by coming late: whoever reads the order from its end finds them."
+FROM_END = "Its pictures stand out by coming late: whoever reads the order from its end finds them."
 
 
 class Verdict(StrEnum):
@@ -48,12 +48,16 @@ class Tick:
 
 @dataclass(frozen=True)
 class Row:
-    """One part of a finding: an attack's wording, number of examples or precision, and its numbers."""
+    """One part of a finding: an attack's wording, number of examples or precision, and its numbers.
+
+    ``from_end``: whether ``after`` was read from the end of the order, see :func:`told_apart`.
+    """
 
     name: str
     before: float
     after: float
     control: float = NAN
+    from_end: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Finding:
         before: what the attack gets out of the original model.
         after: out of the edited one.
         chance: what knows nothing gets.
-        either_way: whether to come last says as much as to come first, as in an order that can be read from its end.
+        from_end: whether ``after`` was read from the end of the order, see :func:`told_apart`.
         worked: how far above chance the attack must be before the edit to say anything about it.
         control: what the attack gets where nothing can be left, or where an edit of that size went elsewhere.
         control_name: which of the two.
@@ -91,7 +95,7 @@ class Finding:
     before: float = NAN
     after: float = NAN
     chance: float = NAN
-    either_way: bool = False
+    from_end: bool = False
     worked: float = WORKED
     control: float = NAN
     control_name: str = "random edit"
@@ -111,23 +115,19 @@ class Finding:
     @property
     def left(self) -> float:
         """What share of the attack's advantage over chance the edit has left; NaN where it never had any."""
-        before, after = self.before - self.chance, self.after - self.chance
-        return (abs(after) if self.either_way else after) / before if before else NAN
+        before = self.before - self.chance
+        return (self.after - self.chance) / before if before else NAN
 
     @property
-    def told_apart(self) -> float:
-        """``after``, read from whichever end of the order tells more."""
-        return max(self.after, 2 * self.chance - self.after) if self.either_way else self.after
+    def still_first(self) -> tuple[Row, ...]:
+        """The rows that by themselves leak from the front of the order."""
+        alone = ((row, replace(self, before=row.before, after=row.after)) for row in self.rows if not row.from_end)
+        return tuple(row for row, finding in alone if finding.verdict is Verdict.LEAKED)
 
-    @property
-    def absent(self) -> bool:
-        """Whether the concept stands out by coming last."""
-        return self.either_way and self.after < self.chance
-
-    def worded(self, *, leaked: str, held: str) -> Finding:
+    def worded(self, *, leaked: str, held: str, no_evidence: str = NO_EVIDENCE) -> Finding:
         """The same, with the sentence of its verdict."""
-        leaked = ABSENT if self.absent else leaked
-        sentences = {Verdict.LEAKED: leaked, Verdict.HELD: held, Verdict.NOT_APPLICABLE: NO_EVIDENCE}
+        leaked = FROM_END if self.from_end else leaked
+        sentences = {Verdict.LEAKED: leaked, Verdict.HELD: held, Verdict.NOT_APPLICABLE: no_evidence}
         return replace(self, meaning=sentences[self.verdict])
 
     @property
@@ -171,6 +171,21 @@ def area(scores: Tensor, positive: Tensor) -> float:
         return NAN
     difference = own[:, None].double() - others.double()
     return float(((difference > RESOLUTION).double() + (difference.abs() <= RESOLUTION).double() / 2).mean())
+
+
+def told_apart(known: Tensor, known_positive: Tensor, unseen: Tensor, positive: Tensor) -> tuple[float, bool]:
+    """How often scores tell an unseen positive from a negative, and whether their order was read from its end.
+
+    A concept whose pictures all come last is found as surely as one whose come first. Which it is, an attacker learns
+    from known pictures: to choose the better end on those that are measured would make half of all noise a find.
+
+    Args:
+        known, known_positive: scores (m,) of what the attacker knows, and which are positive, bool.
+        unseen, positive: scores (n,) of what is measured on, and which are.
+    """
+    from_end = area(known, known_positive) < 0.5
+    found = area(unseen, positive)
+    return (1 - found if from_end else found), from_end
 
 
 def mean(values: Sequence[float]) -> float:

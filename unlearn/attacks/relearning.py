@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.attacks.exposed import Exposed
-from unlearn.attacks.finding import Curve, Finding, Row, Tick, area, mean
+from unlearn.attacks.finding import Curve, Finding, Row, Tick, mean, told_apart
 from unlearn.attacks.suspect import Suspect
 from unlearn.concepts import prompts
 from unlearn.pictures import count_in_words
 
 GROUP, NAME = "relearning", "A little fine-tuning"
-MEASURE = "ranks above other pictures, on average over the steps"
+MEASURE = "told from other pictures, on average over the steps"
 EXAMPLES = (1, 2, 5, 10)
 STEPS = (0, 1, 2, 3, 5, 8, 12, 20, 30, 50)
 TEMPLATE = "a picture of a {}"
@@ -45,12 +45,17 @@ def attack_relearning(suspect: Suspect, examples: Sequence[int] = EXAMPLES) -> G
         before, after, *made_up = drawn
         never = [mean(values) for values in zip(*made_up, strict=True)]
         learned_from = examples_in_words(count, suspect.pictures)
-        rows.append(Row(learned_from, mean(before), mean(after), mean(never)))
+        rows.append(Row(learned_from, *(_over_steps(values) for values in (before, after, never))))
         curves += [
             Curve(f"{what}, {learned_from}", tuple(zip(STEPS, values, strict=True)))
             for what, values in (("edited", after), ("a new word", never))
         ]
     return _finding(rows, curves, len(suspect.unseen.own))
+
+
+def _over_steps(values: Sequence[float]) -> float:
+    """The mean over all steps of what was measured at :data:`STEPS`, which stand closer at first."""
+    return float(torch.trapezoid(torch.tensor(values), torch.tensor(STEPS, dtype=torch.float32))) / STEPS[-1]
 
 
 def examples_in_words(count: int, pictures: int) -> str:
@@ -83,7 +88,10 @@ def _finding(rows: Sequence[Row], curves: Sequence[Curve], n: int) -> Finding:
 
 
 def _relearn(exposed: Exposed, suspect: Suspect, word: str, examples: int) -> list[float]:
-    """Area under the curve at each of :data:`STEPS` while the projections learn to call the concept ``word``."""
+    """How well the pictures are told apart at each of :data:`STEPS`, while the projections learn to call them ``word``.
+
+    From whichever end of the order tells the pictures apart that are learned from.
+    """
     known, unseen = exposed.hidden(suspect.known), exposed.hidden(suspect.unseen)
     own = int(suspect.known.positive.sum())
     rows = torch.cat([torch.arange(min(examples, own)), torch.arange(own, len(known))])
@@ -95,8 +103,9 @@ def _relearn(exposed: Exposed, suspect: Suspect, word: str, examples: int) -> li
     for step in range(STEPS[-1] + 1):
         if step in STEPS:
             with torch.no_grad():
-                scores = trained.image_features(unseen) @ trained.text_features(texts[:1])[0]
-            values.append(area(scores, suspect.unseen.positive))
+                text = trained.text_features(texts[:1])[0]
+                learned, scores = (trained.image_features(hidden) @ text for hidden in (known[rows], unseen))
+            values.append(told_apart(learned, targets == 0, scores, suspect.unseen.positive)[0])
         loss = _loss(trained, known[rows], texts, targets)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

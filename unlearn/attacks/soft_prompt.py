@@ -67,9 +67,8 @@ def attack_soft_prompt(suspect: Suspect) -> Generator[Tick, None, tuple[Finding,
         scores = exposed.image_features(exposed.hidden(suspect.unseen)) @ prompts[-1].text_feature
         areas.append(area(scores, suspect.unseen.positive))
     before, after, control = areas
-    finding = Finding(
-        GROUP, NAME, MEASURE, before, after, 0.5, either_way=True, control=control, n=len(suspect.unseen.own)
-    ).worded(
+    n = len(suspect.unseen.own)
+    finding = Finding(GROUP, NAME, MEASURE, before, after, 0.5, control=control, n=n).worded(
         leaked="Four optimised tokens find its pictures again: the text tower can still say where they are.",
         held="The tokens that descent found call its pictures up less than half as well.",
     )

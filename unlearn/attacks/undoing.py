@@ -37,7 +37,7 @@ def attack_undoing(suspect: Suspect) -> Finding:
     images_before, texts_before = _embeddings(suspect.before, suspect)
     before = area(images_before @ texts_before.mean(dim=0), shown)
     found = area(images @ texts.mean(dim=0), shown)
-    return Finding(GROUP, NAME, MEASURE, before, found, 0.5, either_way=True, n=len(suspect.unseen.own)).worded(
+    return Finding(GROUP, NAME, MEASURE, before, found, 0.5, n=len(suspect.unseen.own)).worded(
         leaked="Multiplied by the edit's inverse, embeddings are the original's again for whoever has its file.",
         held="The edit cannot be inverted: what it took from the embeddings is not in them any more.",
     )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from unlearn.attacks.finding import Finding, Row, Verdict, area
+from unlearn.attacks.finding import Finding, Row, area, mean, told_apart
+from unlearn.attacks.split import Split
 from unlearn.attacks.suspect import Suspect
 from unlearn.concepts import VERBATIM, Concept, plural, prompts, surface_forms
 from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
 from unlearn.evaluation.neighbours import nearest_neighbours
-from unlearn.gallery import Gallery, image_features
+from unlearn.gallery import image_features
 
-GROUP, MEASURE, CHANCE = "words", "ranks above other pictures", 0.5
+GROUP, MEASURE = "words", "told from other pictures"
 #: Sentences that no erasure is fitted on.
 PARAPHRASES = (
     "there is a {} in this picture",
@@ -51,47 +53,91 @@ TRANSLATIONS = {
     "umbrella": ("Regenschirm", "paraguas", "parapluie"),
 }
 TYPOS, NEAREST = 4, 3
+#: Names of other things that chance is measured with, and how often some of them are drawn.
+STRANGERS, DRAWS = 64, 50
 
 
 def attack_words(suspect: Suspect, kind: str) -> Finding:
-    """Search the test pictures with other words for the concept; ``kind`` is one of :data:`KINDS`.
+    """Search with other words for the concept; ``kind`` is one of :data:`KINDS`.
 
-    The finding is the wording that tells the concept's pictures best after the edit, of those that did so before.
+    Of several wordings the attacker takes the one that tells the known pictures best, from whichever end of the order
+    does. Any word at all tells a few pictures of one kind from others somewhat, so chance is what as many names of
+    other things get in this way out of the original.
     """
     source = KINDS[kind]
+    wordings = tuple(dict.fromkeys(source.wordings(suspect)))
+    if not wordings:
+        return Finding(GROUP, kind, MEASURE, meaning="No such words are known for it.")
     templates = VERBATIM if source.sentences else suspect.vocabulary.templates
-    rows = [_found(suspect, wording, templates) for wording in dict.fromkeys(source.wordings(suspect))]
-    if not rows:
-        return Finding(GROUP, kind, MEASURE, chance=CHANCE, meaning="No such words are known for it.")
-    worst = max(rows, key=lambda row: (trial(row).verdict != Verdict.NOT_APPLICABLE, abs(row.after - CHANCE)))
-    finding = trial(worst, kind, int(_shown(suspect).sum()))
-    return replace(finding, rows=tuple(rows)).worded(
-        leaked=f"“{worst.name}” still finds its pictures.",
-        held=f"{f'“{worst.name}” no longer' if len(rows) == 1 else 'None of them'} finds its pictures as before.",
+    models = (suspect.original, suspect.edited, suspect.control)
+    before, after, control = (_found(model, suspect, wordings, templates) for model in models)
+    rows = tuple(
+        Row(wording, *(found.areas[i] for found in (before, after, control)), from_end=after.from_end[i])
+        for i, wording in enumerate(wordings)
+    )
+    best = rows[after.best]
+    finding = Finding(
+        GROUP,
+        kind,
+        MEASURE,
+        before.areas[before.best],
+        best.after,
+        chance=_by_chance(suspect, len(wordings)),
+        from_end=best.from_end,
+        control=control.areas[control.best],
+        n=len(suspect.unseen.own),
+        rows=rows,
+    )
+    return finding.worded(
+        leaked=f"“{best.name}” still finds its pictures.",
+        held=f"{f'“{best.name}” no longer' if len(rows) == 1 else 'None of them'} finds its pictures as before.",
     )
 
 
-def trial(row: Row, kind: str = "", n: int = 0) -> Finding:
-    """One wording by itself."""
-    return Finding(GROUP, kind, MEASURE, row.before, row.after, CHANCE, either_way=True, control=row.control, n=n)
+@dataclass(frozen=True)
+class Found:
+    """What wordings find with one model: of the known pictures, from the better end, and of the unseen from that end.
+
+    Attributes:
+        known: how well each tells the known pictures apart.
+        areas: how well it tells the unseen ones.
+        from_end: which end that was.
+    """
+
+    known: tuple[float, ...]
+    areas: tuple[float, ...]
+    from_end: tuple[bool, ...]
+
+    @property
+    def best(self) -> int:
+        """The wording that an attacker would take."""
+        return max(range(len(self.known)), key=self.known.__getitem__)
 
 
-def _found(suspect: Suspect, wording: str, templates: Sequence[str]) -> Row:
-    """How often a picture of the concept stands before another when the collection is searched with ``wording``."""
-    shown = _shown(suspect)
-    before, after, control = (
-        area(_scores(model, suspect.test, wording, templates), shown)
-        for model in (suspect.original, suspect.edited, suspect.control)
-    )
-    return Row(wording, before, after, control)
+def _found(model: TextImageEncoder, suspect: Suspect, wordings: Sequence[str], templates: Sequence[str]) -> Found:
+    texts = class_embeddings(model, wordings, templates)
+    known, unseen = (similarity(texts, _pictures(model, split)) for split in (suspect.known, suspect.unseen))
+    own, positive = suspect.known.positive, suspect.unseen.positive
+    read = [told_apart(row, own, new, positive) for row, new in zip(known, unseen, strict=True)]
+    areas, from_end = zip(*read, strict=True)
+    return Found(tuple(max(found := area(row, own), 1 - found) for row in known), areas, from_end)
 
 
-def _scores(model: TextImageEncoder, gallery: Gallery, wording: str, templates: Sequence[str]) -> Tensor:
-    return similarity(image_features(model, gallery), class_embeddings(model, [wording], templates))[:, 0]
+def _pictures(model: TextImageEncoder, split: Split) -> Tensor:
+    """Embeddings of a split's pictures, the concept's own first."""
+    return torch.cat([image_features(model, split.own), image_features(model, split.some)[split.others]])
 
 
-def _shown(suspect: Suspect) -> Tensor:
-    return suspect.test.targets([suspect.concept.name]) == 0
+def _by_chance(suspect: Suspect, n: int) -> float:
+    """What an attacker with ``n`` names of other things finds with the original, on average."""
+    chance = random.Random(suspect.seed)  # noqa: S311  a fixed choice, not a secret
+    others = suspect.vocabulary.without(surface_forms(suspect.concept))
+    strangers = chance.sample(others, min(STRANGERS, len(others)))
+    if not strangers:
+        return 0.5
+    found = _found(suspect.original, suspect, strangers, suspect.vocabulary.templates)
+    drawn = [chance.sample(range(len(strangers)), min(n, len(strangers))) for _ in range(DRAWS)]
+    return mean([found.areas[max(some, key=found.known.__getitem__)] for some in drawn])
 
 
 def _synonyms(concept: Concept) -> Sequence[str]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,9 @@ SAME_PICTURES = {"probe, same pictures": ATTACKS["probe"]}
 
 @dataclass(frozen=True)
 class Result:
-    """An attack on one concept, as it is kept in a file: what it told after the edit, and what knows nothing tells."""
+    """An attack on one concept, as it is kept in a file: what it found after the edit, and what knows nothing finds."""
 
-    told_apart: float
+    found: float
     chance: float
     verdict: str
 
@@ -152,7 +153,7 @@ def _result(attack: Attack, suspect: Suspect) -> Result:
         finding = attack(suspect)
     except ModelError:  # no edit of the kind that is attacked
         finding = Finding("", "", "")
-    return Result(finding.told_apart, finding.chance, str(finding.verdict))
+    return Result(finding.after, finding.chance, str(finding.verdict))
 
 
 def halves(gallery: Gallery) -> tuple[Gallery, Gallery]:
@@ -200,24 +201,26 @@ def run(
                 )
                 bar.update()
     columns = (*ATTACKS, *SAME_PICTURES)
+    shown = sum(picture.concept in concepts for picture in opponents.data.test)
     return Table(
         name="attacks",
         columns=("method", *columns),
         rows=(
             *((LABELS[method], *(_cell(runs, attack) for attack in columns)) for method, runs in found.items()),
-            ("What knows nothing", *(_chance(found["none"], attack) for attack in columns)),
+            ("What knows nothing", *(_chance(list(chain(*found.values())), attack) for attack in columns)),
         ),
         note=(
-            "How often a picture of the erased concept and another are told apart by the attack, in %, from whichever "
-            "end of its order tells more. Of words the best wording of each kind; example: the mean of known pictures "
-            f"is searched with; relearning: on average over 50 steps on {EXAMPLES} pictures, views of one or two "
-            "included; int8 and fp16: top-1; inverse: the name, after the edit's factors were inverted. What knows "
-            "nothing: a coin, a probe on bare pixels, a made-up word. "
-            f"Mean over {len(concepts)} concepts, erased alone, with its 95 % bootstrap interval, and on how many it "
-            "leaked: kept more than half of what it had above those before the edit; fewer concepts where they have no "
-            "such words, or where it told hardly more before the edit than what knows nothing. Attackers learn from "
-            "pictures that no method learned from (of the bundled gallery: another style), but for the last column, "
-            "and all are measured on others. "
+            "Of pairs of a picture of the erased concept and another, in %: those that the attack tells apart. Words: "
+            "by similarity, from whichever end of the order, and of several with whichever wording, tells the "
+            "attacker's own pictures apart; example: by likeness to the mean of those; relearning: as words, on "
+            f"average over 50 steps on {EXAMPLES} pictures, views of one or two included; inverse: the name, after the "
+            "edit's factors were inverted. int8 and fp16: top-1 among about a hundred labels, beyond what unrounded "
+            "weights give. What knows nothing: as many names of other things, before any edit; a coin; a probe on bare "
+            f"pixels; made-up words. Mean over {len(concepts)} concepts, erased alone, with its 95 % bootstrap "
+            "interval, and on how many it leaked: kept more than half of what it had above what knows nothing; fewer "
+            "concepts where they have no such words, or where it told hardly more before the edit. Attackers learn "
+            "from pictures that no method learned from (of the bundled gallery: another style), but for the last "
+            f"column, and are measured on {shown} others. "
             f"Concepts, drawn with seed {SEED}: {', '.join(concepts)}. {_about(never_taught)}"
             f"{machine()}, {threads()}."
         ),
@@ -233,12 +236,14 @@ def _cell(runs: Sequence[dict[str, Any]], attack: str) -> str:
     told = [result for result in results if result.verdict != Verdict.NOT_APPLICABLE]
     if not told:
         return "–"
-    area = bootstrap(torch.tensor([100 * result.told_apart for result in told]), seed=SEED)
+    area = bootstrap(torch.tensor([100 * result.found for result in told]), seed=SEED)
     leaked = sum(result.verdict == Verdict.LEAKED for result in told)
     spread = "" if math.isnan(area.low) else f" [{area.low:.0f}, {area.high:.0f}]"
     return f"{area.mean:.0f}{spread}, {leaked} of {len(told)}"
 
 
 def _chance(runs: Sequence[dict[str, Any]], attack: str) -> str:
-    chances = [Result(*run[attack]).chance for run in runs]
-    return f"{100 * mean([chance for chance in chances if not math.isnan(chance)]):.0f}"
+    """Of the concepts that the cells above are of."""
+    results = [Result(*run[attack]) for run in runs]
+    chances = [result.chance for result in results if result.verdict != Verdict.NOT_APPLICABLE]
+    return f"{100 * mean(chances):.0f}" if chances else "–"
