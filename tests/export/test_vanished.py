@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -10,9 +12,10 @@ from unlearn.encoders import class_embeddings, similarity
 from unlearn.erasers import ccup, stacked
 from unlearn.erasers.cliperase import Erasure as Tuned
 from unlearn.erasers.cliperase import Settings as Tuning
+from unlearn.erasers.closed_form import Projection
 from unlearn.errors import ModelError
 from unlearn.export.saved import save_erasure
-from unlearn.export.vanished import vanished
+from unlearn.export.vanished import live_only, texts_gone
 from unlearn.gallery import image_features
 from unlearn.weights import with_weights
 
@@ -32,7 +35,7 @@ def test_a_whole_model_classifies_as_shown_or_is_not_written(
 ):
     selection = select(["frog", "whale"], vocabulary=toy_vocabulary)
     erasure = ccup.erase(toy, selection, ccup.Settings(mode, strength, side=side), vocabulary=toy_vocabulary)
-    gone = vanished(erasure.apply(toy), selection, toy_vocabulary.templates)
+    gone = live_only(erasure.apply(toy), selection, toy_vocabulary.templates)
     live = first_labels(erasure.apply(toy), toy_gallery, toy_vocabulary)
     weights = first_labels(with_weights(toy, erasure.changed_weights(toy), name="baked"), toy_gallery, toy_vocabulary)
     if not gone:
@@ -50,11 +53,22 @@ def test_weights_have_back_what_counts_as_gone(pocket, vocabulary):
     """Why such a model is not written: divided by its length, what is left is the text that was to go."""
     settings = ccup.Settings("consistent", side="text", synonyms=False)
     erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), settings, vocabulary=vocabulary)
-    assert vanished(erasure.apply(pocket), erasure.selection, TEMPLATES)[0] == "cat"
+    assert texts_gone(erasure.apply(pocket), erasure.selection, TEMPLATES)[0] == "cat"
     baked = with_weights(pocket, erasure.changed_weights(pocket), name="baked")
     before, after = (class_embeddings(encoder, ["cat"], TEMPLATES)[0] for encoder in (pocket, baked))
     assert before @ after > 0.95
     assert not class_embeddings(erasure.apply(pocket), ["cat"], TEMPLATES).any()
+
+
+def test_where_as_many_directions_go_as_there_are_no_picture_is_left(toy, toy_vocabulary, tmp_path):
+    selection = select("frog", vocabulary=toy_vocabulary)
+    frogs = ccup.erase(toy, selection, ccup.Settings("nullspace"), vocabulary=toy_vocabulary)
+    assert live_only(frogs.apply(toy), selection, toy_vocabulary.templates) == ""
+    whole = replace(frogs, projection=Projection(torch.eye(toy.embed_dim), torch.eye(toy.embed_dim)))
+    assert "of any picture" in live_only(whole.apply(toy), selection, toy_vocabulary.templates)
+    assert live_only(whole.at(0.5).apply(toy), selection, toy_vocabulary.templates) == ""
+    with pytest.raises(ModelError, match="Erase less to get one"):
+        save_erasure(tmp_path / "out", toy, whole, metrics={})
 
 
 def test_of_two_edits_the_closed_form_is_asked_on_the_tuned_weights(pocket, vocabulary, tmp_path):

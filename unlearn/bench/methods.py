@@ -89,9 +89,7 @@ class Bench:
         seconds = time.perf_counter() - started
         edited = erasure.apply(self.encoder)
         self._spare_encoding(edited)
-        quality = evaluate_edit(
-            self.encoder, edited, self.data.test, forget=forget, vocabulary=self.data.vocabulary, seed=seed
-        )
+        quality = evaluate_edit(self.encoder, edited, self.data.test, forget=forget, vocabulary=self.data.vocabulary)
         before, after = quality.recall["text_to_image"]["retain"][10].means
         measured = {
             "forget": [*quality.top1["forget"].means],
@@ -177,14 +175,16 @@ def _table(bench: Bench, dataset: str, known: int, found: dict[str, dict[int, li
         for runs in first.values()
     )
     note = (
-        "Left: top-1 on the erased; among 5: the same where each label has only four others beside it, chance is 20; "
+        "Left: top-1 on the erased; among 5: the same where each label has only four others beside it, on average over "
+        "all fours, chance is 20; "
         "others: change of top-1 on all other pictures, in points, mean [lowest, highest] over the sets. "
         f"{bench.encoder.name}, {len(bench.data.test)} pictures that no method saw, "
         f"{len(bench.data.vocabulary.names)} labels offered, erased ones included; {sizes_and_counts} concepts, drawn "
         f"with seed {SEED} from the {known} that the model knows; before any edit erased, others: {before} %. "
-        f"Neighbours hurt: of the {NEIGHBOURS} nearest to each single concept, those whose top-1 on all their pictures "
-        f"fell by more than {HURT:.0%}. Harmonic mean: of forgetting and retention, over all sets. Recall@10: change "
-        "of text → picture retrieval of the others, in points. Seconds: median to erase one concept, evaluation apart; "
+        f"Neighbours hurt: of the {NEIGHBOURS} nearest to each single concept, those whose top-1 on all their "
+        f"pictures, those to train on included, fell by more than {HURT:.0%}. Harmonic mean: of forgetting and "
+        "retention, over all sets. Recall@10: change of text → picture retrieval of the others, in points. Seconds: "
+        "median to erase one concept, evaluation apart; "
         "MiB: most that this took beside the model. "
         f"{machine()}, {threads()}. {PUBLISHED.get(dataset, '')}"
     ).strip()

@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.errors import require_choice
     from unlearn.export.saved import save_erasure
     from unlearn.export.snippets import snippets_of
-    from unlearn.export.vanished import live_only, vanished
+    from unlearn.export.vanished import live_only
     from unlearn.finetuning.processes import Processes
     from unlearn.finetuning.sources import BUNDLED, training_data
     from unlearn.gallery import restore_features
@@ -102,10 +102,10 @@ def run(arguments: argparse.Namespace) -> None:
     own_classes = arguments.vocabulary is None and beneath is None and arguments.pictures != BUNDLED
     formats = arguments.formats
     if formats is None:
-        gone = vanished(erasure.apply(encoder), erasure.selection, words.templates)
-        formats = [] if gone else ["open_clip"]
-        if gone:
-            print(live_only(gone))
+        why = live_only(erasure.apply(encoder), erasure.selection, words.templates)
+        formats = [] if why else ["open_clip"]
+        if why:
+            print(why)
     save_erasure(
         arguments.out,
         encoder,

@@ -61,26 +61,26 @@ class Accuracy:
     n: int
 
 
-def ranks_among_few(image: Tensor, classes: Tensor, targets: Tensor, *, others: int = 4, seed: int = 0) -> Tensor:
-    """Rank, from 0, of each picture's own label among ``others`` wrong ones, drawn for each with ``seed``, (n,).
-
-    Where there are fewer wrong labels, all of them are taken.
+def first_among_few(ranks: Tensor, labels: int, others: int = 4) -> Tensor:
+    """How often each picture's own label comes first among itself and ``others`` wrong ones, over all draws of those.
 
     A model that knows nothing is right by chance, 1 / (others + 1). With hundreds of labels some always come before an
-    erased one; with five, what is left of the concept shows.
+    erased one; with five, what is left of the concept shows. Of the ``labels`` − 1 wrong labels, rank come before the
+    own one; that none of them is drawn has the hypergeometric probability C(labels − 1 − rank, others) /
+    C(labels − 1, others).
 
     Args:
-        image: image embeddings (n, d).
-        classes: class embeddings (c, d).
-        targets: index of the own label, (n,).
+        ranks: rank, from 0, of each picture's own label, (n,).
+        labels: how many are offered in all.
+        others: wrong ones beside the own; where there are fewer, all of them.
+
+    Returns:
+        Probabilities (n,), float64.
     """
-    generator = torch.Generator().manual_seed(seed)
-    scores = similarity(image, classes)
-    others = min(others, len(classes) - 1)
-    own = scores.gather(1, targets[:, None])
-    # The own label is drawn last, so the first few are always wrong ones.
-    order = torch.rand(scores.shape, generator=generator).scatter(1, targets[:, None], 2.0).argsort(dim=1)
-    return (scores.gather(1, order[:, :others]) >= own).sum(dim=1)
+    wrong = labels - 1
+    behind = wrong - ranks.double()
+    drawn = torch.arange(min(others, wrong))
+    return ((behind[:, None] - drawn).clamp_min(0) / (wrong - drawn)).prod(dim=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from unlearn.export.edit_file import load_edit, record_of, require_base, save_ed
 from unlearn.export.open_clip_folder import MODEL, save_open_clip
 from unlearn.export.record import Record
 from unlearn.export.transformers_clip import save_transformers
-from unlearn.export.vanished import live_only, vanished
+from unlearn.export.vanished import live_only
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.weights import with_weights
 
@@ -52,8 +52,8 @@ def save_erasure(
             format cannot hold the model.
     """
     out = Path(folder)
-    if formats and (gone := vanished(erasure.apply(encoder), erasure.selection, templates)):
-        raise ModelError(live_only(gone))
+    if formats and (why := live_only(erasure.apply(encoder), erasure.selection, templates)):
+        raise ModelError(why)
     changed = erasure.changed_weights(encoder) if formats else {}
     if "transformers" in formats:  # first, as it may refuse the model
         save_transformers(out / TRANSFORMERS, with_weights(encoder, changed, name=encoder.name))

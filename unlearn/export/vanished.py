@@ -1,32 +1,45 @@
-"""Where weights cannot be what the app shows: texts of which an edit leaves next to nothing.
+"""Where weights cannot be what the app shows: texts or pictures of which an edit leaves next to nothing.
 
-Live, and in the scripts for the edit alone, such a text counts as gone (:data:`unlearn.encoders.NOTHING_LEFT`). A whole
-model is used by code that divides every embedding by its length, which gives the old direction back.
+Live, and in the scripts for the edit alone, these count as gone (:data:`unlearn.encoders.NOTHING_LEFT`). A whole model
+is used by code that divides every embedding by its length, which gives the old direction back, or rounding's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
 from unlearn.concepts import Selection, surface_forms
-from unlearn.encoders import TextImageEncoder, class_embeddings
+from unlearn.encoders import EditedEncoder, TextImageEncoder, class_embeddings
 
 #: Words named in the sentence.
 NAMED = 3
 
 
-def vanished(edited: TextImageEncoder, selection: Selection, templates: Sequence[str]) -> tuple[str, ...]:
+def live_only(edited: TextImageEncoder, selection: Selection, templates: Sequence[str]) -> str:
+    """What the visitor should know where a whole model cannot be what ``edited`` is; empty where it can."""
+    if no_picture_left(edited):
+        gone, instead = "any picture", "Erase less"
+    elif forms := texts_gone(edited, selection, templates):
+        named = ", ".join(f"“{form}”" for form in forms[:NAMED]) + (" and others" if len(forms) > NAMED else "")
+        gone, instead = f"the text {named}", "Erase on pictures"
+    else:
+        return ""
+    return (
+        f"The edit leaves next to nothing of {gone}. Here, and in the script for the edit alone, that counts as gone; "
+        "a whole model would divide by what is left and have it back, so it cannot be exported. "
+        f"{instead} to get one."
+    )
+
+
+def texts_gone(edited: TextImageEncoder, selection: Selection, templates: Sequence[str]) -> tuple[str, ...]:
     """The ways of writing what ``selection`` erases of which ``edited`` leaves no direction."""
     forms = [form for concept in selection.forget for form in surface_forms(concept)]
     left = class_embeddings(edited, forms, templates).any(dim=-1)
     return tuple(form for form, something in zip(forms, left.tolist(), strict=True) if not something)
 
 
-def live_only(forms: Sequence[str]) -> str:
-    """What the visitor should know where ``forms`` have vanished."""
-    named = ", ".join(f"“{form}”" for form in forms[:NAMED]) + (" and others" if len(forms) > NAMED else "")
-    return (
-        f"The edit leaves next to nothing of the text {named}. Here, and in the script for the edit alone, that counts "
-        "as gone; a whole model would divide by what is left and have it back, so it cannot be exported. Erase on "
-        "pictures to get one."
-    )
+def no_picture_left(edited: TextImageEncoder) -> bool:
+    """Whether so much was erased that every picture comes to nothing: as many directions as there are."""
+    return isinstance(edited, EditedEncoder) and not edited.edit_image(torch.eye(edited.embed_dim)).any()

@@ -16,7 +16,7 @@ from unlearn.errors import ConceptError, require_choice
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, find_captions
 from unlearn.evaluation.zero_shot import evaluate_zero_shot, label_probabilities, most_telling
-from unlearn.export.vanished import live_only, vanished
+from unlearn.export.vanished import live_only
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
 from unlearn.index.search import PictureIndex
@@ -185,8 +185,8 @@ class Services:
         notices = self._left_out(session)
         if erasure := session.erasure:
             edited = erasure.apply(self.encoder_of(session))
-            gone = vanished(edited, erasure.selection, self.vocabulary_of(session).templates)
-            notices = (*notices, *erasure.selection.notices, *([live_only(gone)] if gone else []))
+            why = live_only(edited, erasure.selection, self.vocabulary_of(session).templates)
+            notices = (*notices, *erasure.selection.notices, *([why] if why else []))
         return Summary(notices, tuple(self.at_risk(session)), self.accuracy(session))
 
     def _left_out(self, session: Session) -> tuple[str, ...]:
