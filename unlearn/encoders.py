@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 NOTHING_LEFT = 0.1
 #: Similarity of an embedding with nothing left: the lowest cosine there is, so it never wins.
 NO_SIMILARITY = -1.0
+#: Similarities of float32 embeddings are known to about this much; scores that differ by less tie. A projection that
+#: leaves exactly nothing of a name scores every picture 0, and the order of what rounding made of it is no order.
+RESOLUTION = 1e-6
 
 
 @runtime_checkable
@@ -158,6 +161,11 @@ def similarity(rows: Tensor, columns: Tensor) -> Tensor:
     scores = rows @ columns.T
     gone = ~rows.any(dim=-1, keepdim=True) | ~columns.any(dim=-1)
     return scores.masked_fill(gone, NO_SIMILARITY)
+
+
+def says_nothing(scores: Tensor) -> bool:
+    """Whether scores (n,) are of what an edit left nothing of: ``NO_SIMILARITY``, or what rounding made of 0."""
+    return bool(((scores == NO_SIMILARITY) | (scores.abs() <= RESOLUTION)).all())
 
 
 def weights_checksum(model: torch.nn.Module) -> str:

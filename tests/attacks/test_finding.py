@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from unlearn.attacks.finding import LEFT, RESOLUTION, WORKED, Finding, Verdict, area, mean, told_apart, wilson
+from unlearn.attacks.finding import LEFT, WORKED, Finding, Verdict, area, mean, told_apart, wilson
+from unlearn.encoders import RESOLUTION
 
 fractions = st.floats(0, 1)
 

@@ -72,6 +72,16 @@ def test_erasing_takes_the_concept_out_of_the_results(pocket, gallery, vocabular
     assert "dog" not in found["after"]
 
 
+def test_of_a_name_that_is_all_gone_no_picture_is_found(pocket, gallery, vocabulary):
+    dog = select("dog", vocabulary=vocabulary)
+    erasure = ccup.erase(pocket, dog, ccup.Settings("nullspace"), vocabulary=vocabulary)
+    assert find_pictures(erasure.apply(pocket), "dog", gallery, TEMPLATES) == [], "what rounding made of 0 is no order"
+    assert len(find_pictures(erasure.at(0.99).apply(pocket), "dog", gallery, TEMPLATES)) == 8
+    on_texts = ccup.erase(pocket, dog, ccup.Settings("nullspace", side="text"), vocabulary=vocabulary)
+    assert find_pictures(on_texts.apply(pocket), "dog", gallery, TEMPLATES) == []
+    assert rank(torch.tensor([1.0, 0.0]), torch.tensor([[0.2, 0.0]]), 3)[0].index == 0, "a collection of one is found"
+
+
 def test_neighbours_of_a_dog_are_animals(pocket, vocabulary):
     groups = {concept.name: concept.group for concept in vocabulary.concepts}
     others = [name for name in vocabulary.names if name != "dog"]

@@ -145,6 +145,9 @@ def test_the_query_carries_the_edit_as_every_embedding_would(folder, tmp_path, t
         hits = index.find(edited, text, TEMPLATES, k=12)
         query = Query.of(edited, text, TEMPLATES)
         expected = similarity(edited.encode_image(pictures), query.text[None])[:, 0]
+        if (expected == NO_SIMILARITY).all():
+            assert not hits, "of a text that is all gone nothing is found"
+            continue
         assert sorted(hit.index for hit in hits) == list(range(12))
         torch.testing.assert_close(torch.tensor([h.score for h in hits]), expected.sort(descending=True).values)
 

@@ -31,8 +31,9 @@ from unlearn.index.store import Store
 from unlearn.jobs import drive
 from unlearn.models import Models
 from unlearn.ui import markup
+from unlearn.ui.results import Found, FoundCaption
 from unlearn.ui.runs import FineTuned
-from unlearn.ui.searches import find_pictures, open_index, places
+from unlearn.ui.searches import NOTHING_LEFT, find_pictures, open_index, places
 from unlearn.ui.services import Services
 from unlearn.ui.session import SEARCH_GALLERY, SEARCH_INDEX, ErasureRequest, Session
 from unlearn.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
@@ -93,6 +94,18 @@ def test_what_clip_finds_in_the_index_goes_with_the_concept(services: Services):
     found = find_pictures(services, erased(services, "apple"), "an apple", SEARCH_INDEX)
     assert found[ORIGINAL].pictures[0].picture.source.startswith("apple/")
     assert not found[CCUP].pictures[0].picture.source.startswith("apple/")
+
+
+@pytest.mark.parametrize("source", [SEARCH_GALLERY, SEARCH_INDEX])
+def test_of_a_word_that_is_all_gone_no_order_is_shown(services: Services, source: str):
+    found = find_pictures(services, erased(services, "apple", mode="nullspace"), "apple", source)
+    assert found[ORIGINAL].pictures
+    assert found[CCUP] == Found(unanswered=NOTHING_LEFT)
+
+
+def test_of_a_picture_that_is_all_gone_no_caption_is_shown():
+    page = markup.found_captions({ORIGINAL: [FoundCaption("an apple", "apple", 0.5)], CCUP: []}, ["apple"])
+    assert page.count(markup.NOTHING_LEFT) == 1
 
 
 def test_only_the_weights_that_made_the_index_are_answered_for(

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from unlearn.encoders import RESOLUTION
 from unlearn.evaluation.intervals import wilson
 from unlearn.missing import or_none
 
@@ -22,9 +23,6 @@ Pictures = tuple[Image.Image, ...]
 LEFT = 0.5
 #: An attack whose number before the edit is not this far above chance says nothing about the edit.
 WORKED = 0.1
-#: Similarities of float32 embeddings are known to about this much; scores that differ by less tie. A projection that
-#: leaves exactly nothing of a name scores every picture 0, and the order of what rounding made of it is no order.
-RESOLUTION = 1e-6
 NAN = math.nan
 NO_EVIDENCE = "It gets hardly more out of the original model than chance, so it says nothing about the edit."
 FROM_END = "Its pictures stand out by coming late: whoever reads the order from its end finds them."
@@ -160,7 +158,7 @@ RECORDED = ("group", "name", "measure", "before", "after", "chance", "left", "co
 def area(scores: Tensor, positive: Tensor) -> float:
     """Area under the ROC curve: how often a positive scores above a negative, ties half; NaN without one of the two.
 
-    Scores within :data:`RESOLUTION` of each other tie.
+    Scores within :data:`unlearn.encoders.RESOLUTION` of each other tie.
 
     Args:
         scores: (n,).

@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.attacks.exposed import Exposed
-from unlearn.attacks.finding import RESOLUTION, Finding, area
+from unlearn.attacks.finding import Finding, area
 from unlearn.attacks.suspect import Suspect
 from unlearn.concepts import prompts
-from unlearn.encoders import EditedEncoder
+from unlearn.encoders import RESOLUTION, EditedEncoder
 from unlearn.errors import ModelError
 
 GROUP, NAME, MEASURE = "undoing", "The edit's inverse", "ranks above other pictures"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from unlearn.concepts import VERBATIM
-from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
+from unlearn.encoders import TextImageEncoder, class_embeddings, says_nothing, similarity
 from unlearn.gallery import Gallery, image_features
 
 KS = (1, 5, 10)
@@ -24,9 +24,16 @@ class Hit:
 
 
 def rank(query: Tensor, collection: Tensor, k: int) -> list[Hit]:
-    """The ``k`` rows of ``collection`` (n, d) most similar to ``query`` (d,), best first."""
-    scores, order = similarity(query[None], collection)[0].topk(min(k, len(collection)))
-    return [Hit(int(i), float(s)) for s, i in zip(scores, order, strict=True)]
+    """The ``k`` rows of ``collection`` (n, d) most similar to ``query`` (d,); see :func:`best`."""
+    return best(similarity(query[None], collection)[0], torch.arange(len(collection)), k)
+
+
+def best(scores: Tensor, rows: Tensor, k: int) -> list[Hit]:
+    """The ``k`` of ``rows`` (n,) with the highest ``scores`` (n,), best first; none where the scores say nothing."""
+    if says_nothing(scores):
+        return []
+    top = scores.topk(min(k, len(scores)))
+    return [Hit(int(rows[i]), float(score)) for score, i in zip(top.values, top.indices, strict=True)]
 
 
 def find_pictures(

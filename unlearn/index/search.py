@@ -29,7 +29,7 @@ from unlearn.encoders import (
 )
 from unlearn.erasers.closed_form import Projection
 from unlearn.errors import ModelError
-from unlearn.evaluation.retrieval import Hit
+from unlearn.evaluation.retrieval import Hit, best
 from unlearn.index.codes import read_codes
 from unlearn.index.store import Store
 
@@ -123,16 +123,11 @@ class PictureIndex:
             return self.search_all(query, k)
         _, found = self.codes.search(query.direction[None].numpy(), min(max(CANDIDATES, k), len(self.store)))
         rows = torch.from_numpy(found[0]).sort().values  # in the order of the disk
-        return _best(query.scores(self.store.embeddings[rows]), rows, k)
+        return best(query.scores(self.store.embeddings[rows]), rows, k)
 
     def search_all(self, query: Query, k: int = 10) -> list[Hit]:
         """Exact: every row is scored, a chunk after the other."""
         embeddings = self.store.embeddings
         chunks = [embeddings[start : start + CHUNK] for start in range(0, len(embeddings), CHUNK)]
         scores = torch.cat([query.scores(chunk) for chunk in chunks or [embeddings]])
-        return _best(scores, torch.arange(len(scores)), k)
-
-
-def _best(scores: Tensor, rows: Tensor, k: int) -> list[Hit]:
-    best = scores.topk(min(k, len(scores)))
-    return [Hit(int(rows[i]), float(score)) for score, i in zip(best.values, best.indices, strict=True)]
+        return best(scores, torch.arange(len(scores)), k)

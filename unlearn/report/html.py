@@ -120,7 +120,8 @@ def _search(search: Search, report: Report) -> str:
             "</figcaption></figure>"
             for picture in pictures
         )
-        rows += f"<div class='row'><span>{_variant(variant)}</span>{figures}</div>"
+        shown = figures or "<small>nothing is left of the text to search with</small>"
+        rows += f"<div class='row'><span>{_variant(variant)}</span>{shown}</div>"
     return rows
 
 

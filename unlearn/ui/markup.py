@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from unlearn.ui.runs import RunStatus
 
 THUMBNAIL = 112
+NOTHING_LEFT = "The edit leaves nothing of this picture: no caption is closer to it than another."
 #: Held weakly: a visitor's thumbnails go when the visitor does.
 _thumbnails: WeakKeyDictionary[Picture, str] = WeakKeyDictionary()
 
@@ -164,7 +165,8 @@ def found_captions(found: Mapping[str, Sequence[FoundCaption]], erased: Collecti
             f"<small>{hit.score:.2f}</small></li>"
             for hit in hits
         )
-        sections += f'<section><h4>{_variant(variant)}</h4><ol class="u-captions">{items}</ol></section>'
+        shown = f'<ol class="u-captions">{items}</ol>' if hits else f'<p class="u-notice">{NOTHING_LEFT}</p>'
+        sections += f"<section><h4>{_variant(variant)}</h4>{shown}</section>"
     return f'<div class="u-variants">{sections}</div>'
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 HITS = 8
 MAX_QUERY_LENGTH = 300
+NOTHING_LEFT = "The edit leaves nothing of this text: no picture is closer to it than another."
 #: Pictures of an index that are remembered with their thumbnails, of about 3 kB each.
 REMEMBERED = 1024
 #: Shortest side that they are decoded to: more than a thumbnail has, and of a photograph a small part.
@@ -80,7 +81,7 @@ def find_pictures(services: Services, session: Session, query: str, source: str 
 
 def _in_gallery(encoder: TextImageEncoder, text: str, gallery: Gallery, templates: Sequence[str]) -> Found:
     hits = find_in_gallery(encoder, text, gallery, templates, HITS)
-    return Found(tuple(FoundPicture(gallery.pictures[hit.index], hit.score) for hit in hits))
+    return _found(FoundPicture(gallery.pictures[hit.index], hit.score) for hit in hits)
 
 
 def _in_index(encoder: TextImageEncoder, text: str, index: PictureIndex, templates: Sequence[str]) -> Found:
@@ -88,7 +89,12 @@ def _in_index(encoder: TextImageEncoder, text: str, index: PictureIndex, templat
         hits = index.find(encoder, text, templates, HITS)
     except ModelError as error:
         return Found(unanswered=str(error))
-    return Found(tuple(FoundPicture(_picture(index.store, hit.index), hit.score) for hit in hits))
+    return _found(FoundPicture(_picture(index.store, hit.index), hit.score) for hit in hits)
+
+
+def _found(pictures: Iterable[FoundPicture]) -> Found:
+    hits = tuple(pictures)
+    return Found(hits) if hits else Found(unanswered=NOTHING_LEFT)
 
 
 @lru_cache(maxsize=REMEMBERED)
