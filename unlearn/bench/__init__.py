@@ -1,1 +1,1 @@
-"""Measurements that the README's tables come from. Each module has ``run(quick) -> Table``; nobody types a number."""
+"""Measurements for the README and docs/measured.md. Each module has ``run(quick) -> Table``; nobody types a number."""

@@ -37,9 +37,9 @@ from unlearn.erasers.closed_form import Projection, RetainFactor
 
 @dataclass(frozen=True)
 class Constants:
-    """What the form leaves open; chosen once, for all models, on forget sets that no table reports on.
+    """What the form leaves open; chosen once, for all models, on other draws of forget sets than the README's.
 
-    `python -m unlearn bench defaults` measures the neighbourhood of the choice.
+    `python -m unlearn bench defaults` measures the neighbourhood of the choice on draws of its own.
 
     Attributes:
         noise: ρ, the ridge that keeps a functional from reading noise.

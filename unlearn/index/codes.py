@@ -14,7 +14,7 @@ from unlearn.index.store import Store
 
 CODES = "codes.faiss"
 #: Up to so many rows, looking at all of them takes as long as the codes do, and they would be one file more: at 10,000
-#: both take 2 to 4 ms, at 100,000 the codes a fifth to an eighth of the time (the README's table).
+#: both take 2 to 4 ms, at 100,000 the codes a fifth to an eighth of the time (docs/measured.md).
 EXACT_UP_TO = 20_000
 TRAINING_ROWS = 50_000
 CHUNK = 65_536

@@ -33,7 +33,7 @@ from unlearn.evaluation.retrieval import Hit, best
 from unlearn.index.codes import read_codes
 from unlearn.index.store import Store
 
-#: Rows that the codes put first and that are then scored exactly: enough for recall, see the README's table.
+#: Rows that the codes put first and that are then scored exactly: enough for recall, see docs/measured.md.
 CANDIDATES = 4_000
 CHUNK = 16_384
 
