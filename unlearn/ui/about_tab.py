@@ -32,10 +32,11 @@ stranger's stands, not below.
   them; CLIPErase changes pictures only where it trained more than the projections. A judge that was never edited
   counts.
 - **Trade-off**: accuracy on erased and on other pictures as the erasure grows stronger or wider.
-- **Is it gone?**: attacks on your edit. “Ranks above other pictures” counts pairs of one picture of the concept and
-  another: in how many does the concept's come first? 50% is chance. An attack leaks where more than half of what it
-  had above chance before the edit is left after it. A random edit of the same size, or a word the model never knew,
-  stands beside it.
+- **Is it gone?**: attacks on your edit. The number counts pairs of one picture of the concept and another: in how many
+  does the attack tell which is which? For words that may be the one that comes last: an attacker's own pictures say
+  from which end to read. Chance is what knows nothing gets: a coin, bare pixels, names of other things, a word that
+  the model never knew. An attack leaks where more than half of what it had above chance before the edit is left after
+  it. A random edit of the same size stands beside it.
 
 Accuracy is always measured on pictures that the model was not trained on.
 

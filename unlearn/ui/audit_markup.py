@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from unlearn.ui.audits import Audited, AuditStatus
 
 GROUPS = {
-    "words": ("Other words", "Search the gallery with them: does a picture of the concept still come before others?"),
+    "words": (
+        "Other words",
+        "Search the gallery with them: do the concept's pictures still stand out, first or last? Chance is what as many "
+        "names of other things tell.",
+    ),
     "examples": ("Search by example", "Pictures of the concept are the query: no word is asked for."),
     "probes": (
         "Linear probes",
