@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 GROUPS = {
     "words": (
         "Other words",
-        "Search the gallery with them: do the concept's pictures still stand out, first or last? Chance is what as many "
+        "Search the gallery with them: do its pictures still stand out, first or last? Chance is what as many "
         "names of other things tell.",
     ),
     "examples": ("Search by example", "Pictures of the concept are the query: no word is asked for."),
