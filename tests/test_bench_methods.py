@@ -13,6 +13,7 @@ from unlearn.concepts import TEMPLATES, select
 from unlearn.encoders import class_embeddings, weights_checksum
 from unlearn.erasers import cliperase
 from unlearn.erasers.methods import METHODS
+from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.finetuning.sources import TrainingData
 from unlearn.gallery import Gallery, image_features
 from unlearn.jobs import drive
@@ -30,7 +31,7 @@ def test_embeddings_are_the_models_own(toy, toy_gallery, toy_vocabulary):
     run = cliperase.train(
         toy,
         select("frog", vocabulary=toy_vocabulary),
-        cliperase.Settings.of(steps=5),
+        CLIPEraseSettings.of(steps=5),
         galleries=[toy_gallery.train],
         probe=toy_gallery.test,
         vocabulary=toy_vocabulary,

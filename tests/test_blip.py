@@ -12,6 +12,7 @@ from unlearn import load_clip
 from unlearn.concepts import select
 from unlearn.encoders import weights_checksum
 from unlearn.erasers import ccup, cliperase
+from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ModelError
 from unlearn.export.saved import load_erasure, save_erasure
 from unlearn.jobs import drive
@@ -58,7 +59,7 @@ def test_the_embeddings_are_transformers(saved, blip, pictures):
 def test_ccup_is_baked_into_what_stock_transformers_loads(saved, blip, pictures, toy_vocabulary, tmp_path, side):
     before = weights_checksum(blip.model)
     selection = select("apple", vocabulary=toy_vocabulary)
-    erasure = ccup.erase(blip, selection, ccup.Settings("consistent", 0.5, side=side), vocabulary=toy_vocabulary)
+    erasure = ccup.erase(blip, selection, CCUPSettings("consistent", 0.5, side=side), vocabulary=toy_vocabulary)
     save_erasure(tmp_path, blip, erasure, metrics={}, seed=0)
     stock = BlipForImageTextRetrieval.from_pretrained(tmp_path).eval()
     live = load_erasure(tmp_path, blip).apply(blip)
@@ -71,7 +72,7 @@ def test_ccup_is_baked_into_what_stock_transformers_loads(saved, blip, pictures,
 @pytest.mark.parametrize("trainable", ["projections", "last_blocks"])
 def test_cliperase_trains_it(blip, toy_gallery, toy_vocabulary, tmp_path, trainable):
     before = weights_checksum(blip.model)
-    settings = cliperase.Settings.of(trainable, steps=10, batch_size=6, probe_every=10, learning_rate=1e-3)
+    settings = CLIPEraseSettings.of(trainable, steps=10, batch_size=6, probe_every=10, learning_rate=1e-3)
     run = cliperase.train(
         blip,
         select("apple", vocabulary=toy_vocabulary),

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from unlearn.cli import main
 from unlearn.erasers import ccup
+from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ErasureFileError
 from unlearn.export.saved import load_erasure
 from unlearn.gallery import image_features
@@ -213,7 +214,7 @@ def test_an_erasure_of_other_weights_is_refused(erased, pocket, tmp_path):
 def test_an_edit_of_both_sides_is_baked_into_both(pocket, vocabulary):
     from unlearn.concepts import select
 
-    settings = ccup.Settings("consistent", side="both")
+    settings = CCUPSettings("consistent", side="both")
     erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), settings, vocabulary=vocabulary)
     assert set(erasure.changed_weights(pocket)) == {"visual.head.proj.weight", "text_projection"}
 

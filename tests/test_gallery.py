@@ -10,6 +10,7 @@ from PIL import Image
 from unlearn.concepts import VERBATIM, select
 from unlearn.encoders import OpenClipEncoder, class_embeddings
 from unlearn.erasers import ccup
+from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import PictureError
 from unlearn.evaluation.retrieval import evaluate_retrieval
 from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
@@ -58,7 +59,7 @@ def test_an_edit_encodes_no_picture_again(words, vocabulary):
     image_features(words, gallery)
     for strength in (0.2, 0.8):
         selection = select("cat", ["dog"], vocabulary=vocabulary)
-        settings = ccup.Settings(strength=strength)
+        settings = CCUPSettings(strength=strength)
         image_features(ccup.erase(words, selection, settings, vocabulary=vocabulary).apply(words), gallery)
     assert len(loads) == 1
 

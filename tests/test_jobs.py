@@ -17,6 +17,7 @@ from waiting import ended
 from unlearn.concepts import select
 from unlearn.encoders import weights_checksum
 from unlearn.erasers import cliperase
+from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import JobError, OutOfTimeError
 from unlearn.jobs import MOST_KEPT, Jobs, State
 
@@ -278,7 +279,7 @@ def test_base_weights_after_runs_cancels_and_crashes(jobs, toy, toy_gallery, toy
         return cliperase.train(
             toy,
             select("apple", vocabulary=toy_vocabulary),
-            cliperase.Settings(steps=5, batch_size=4, trainable="all", precision="float32"),
+            CLIPEraseSettings(steps=5, batch_size=4, trainable="all", precision="float32"),
             galleries=[toy_gallery.train],
             probe=toy_gallery.test,
             vocabulary=toy_vocabulary,

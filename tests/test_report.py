@@ -19,8 +19,9 @@ from ui.fakes import fake_services
 from unlearn.cli import build_parser, main
 from unlearn.concepts import Vocabulary, load_vocabulary, select
 from unlearn.config import ASSETS
-from unlearn.erasers import ccup, cliperase
+from unlearn.erasers import ccup
 from unlearn.erasers.methods import METHODS
+from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.evaluation.intervals import Compared
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
@@ -117,15 +118,15 @@ def test_where_no_picture_has_a_label_the_page_says_so():
 
 VOCABULARY = load_vocabulary()
 SETTINGS_OF_CCUP = ("strength", "side", "synonyms", "lam", "mu")
-SETTINGS = ccup.Settings("consistent", 0.4, 900.0, 20.0, "both", False)
+SETTINGS = CCUPSettings("consistent", 0.4, 900.0, 20.0, "both", False)
 
 
 @pytest.mark.parametrize(
     ("selection", "settings", "method"),
     [
-        (select(["hot dog", "it's; rm -rf"], vocabulary=VOCABULARY), ccup.Settings(), "ccup"),
+        (select(["hot dog", "it's; rm -rf"], vocabulary=VOCABULARY), CCUPSettings(), "ccup"),
         (select("cat", ["dog", "the cat's dog"], vocabulary=VOCABULARY), SETTINGS, "ccup"),
-        (select("cat", vocabulary=VOCABULARY), cliperase.Settings(steps=7, trainable="lora", seed=3), "cliperase"),
+        (select("cat", vocabulary=VOCABULARY), CLIPEraseSettings(steps=7, trainable="lora", seed=3), "cliperase"),
     ],
 )
 def test_the_command_asks_the_command_line_for_the_same(selection, settings, method):
@@ -136,11 +137,11 @@ def test_the_command_asks_the_command_line_for_the_same(selection, settings, met
     assert select(asked.forget, asked.retain, vocabulary=VOCABULARY).retain == selection.retain
     if method == "ccup":
         given = {name: value for name in SETTINGS_OF_CCUP if (value := getattr(asked, name)) is not None}
-        assert ccup.Settings(**METHODS[asked.method].fixed, **given) == settings
+        assert CCUPSettings(**METHODS[asked.method].fixed, **given) == settings
     else:
         given = {name: getattr(asked, name) for name in settings.__dataclass_fields__}
         assert asked.method == method
-        assert cliperase.Settings(**given) == settings
+        assert CLIPEraseSettings(**given) == settings
 
 
 def made(folder, *asked: str) -> Record:
@@ -205,5 +206,5 @@ def test_the_printed_command_makes_the_same_erasure(asked, tmp_path, gallery, po
 
 def test_pictures_that_only_their_owner_has_are_told():
     selection = select("cat", vocabulary=VOCABULARY)
-    told = replace(record(selection, cliperase.Settings(), "cliperase"), pictures="")
+    told = replace(record(selection, CLIPEraseSettings(), "cliperase"), pictures="")
     assert "  # it learned from pictures that this command does not have" in command_of(told)

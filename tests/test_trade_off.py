@@ -7,6 +7,7 @@ import torch
 
 from unlearn.concepts import select
 from unlearn.erasers import ccup
+from unlearn.erasers.settings import MODES, CCUPSettings
 from unlearn.gallery import image_features
 from unlearn.trade_off import growing, image_text_similarity, sweep_count, sweep_strength
 
@@ -14,9 +15,9 @@ from unlearn.trade_off import growing, image_text_similarity, sweep_count, sweep
 def test_strength_sweep_starts_at_the_original_and_ends_at_the_erasure(pocket, gallery, vocabulary):
     selection = select(["dog", "pizza"], vocabulary=vocabulary)
     points = list(
-        sweep_strength(pocket, gallery, selection, ccup.Settings(), vocabulary=vocabulary, strengths=(0.0, 0.5, 1.0))
+        sweep_strength(pocket, gallery, selection, CCUPSettings(), vocabulary=vocabulary, strengths=(0.0, 0.5, 1.0))
     )
-    assert [(p.mode, p.strength) for p in points] == [(m, s) for m in ccup.MODES for s in (0.0, 0.5, 1.0)]
+    assert [(p.mode, p.strength) for p in points] == [(m, s) for m in MODES for s in (0.0, 0.5, 1.0)]
     for start, _, end in (points[:3], points[3:6], points[6:]):
         assert (start.forget, start.retain) == (points[0].forget, points[0].retain)
         assert end.forget == 0.0 < start.forget
@@ -26,7 +27,7 @@ def test_strength_sweep_starts_at_the_original_and_ends_at_the_erasure(pocket, g
 def test_count_sweep_erases_the_visitors_concepts_first(pocket, gallery, vocabulary):
     selection = select(["dog"], vocabulary=vocabulary)
     grown = growing(selection, vocabulary, counts=(1, 20))
-    points = list(sweep_count(pocket, gallery, grown, ccup.Settings(), vocabulary=vocabulary))
+    points = list(sweep_count(pocket, gallery, grown, CCUPSettings(), vocabulary=vocabulary))
     assert [p.num_erased for p in points] == [1, 20] * 3
     one, twenty = points[4], points[5]
     assert twenty.retain < one.retain, "the plain nullspace decays with the number of erased concepts"
@@ -46,13 +47,13 @@ def test_among_the_growing_forget_sets_is_the_visitors_own(vocabulary, retain):
 
 
 def test_an_edit_of_both_sides_stands_beside_the_paired_form_on_pictures(toy, toy_gallery, toy_vocabulary):
-    selection, both = select("apple", vocabulary=toy_vocabulary), ccup.Settings("consistent", side="both")
+    selection, both = select("apple", vocabulary=toy_vocabulary), CCUPSettings("consistent", side="both")
     swept = [
         list(sweep_strength(toy, toy_gallery.test, selection, settings, vocabulary=toy_vocabulary, strengths=(1.0,)))
-        for settings in (both, ccup.Settings())
+        for settings in (both, CCUPSettings())
     ]
-    assert [point.mode for point in swept[0]] == list(ccup.MODES)
-    assert swept[0][ccup.MODES.index("paired")] == swept[1][ccup.MODES.index("paired")]
+    assert [point.mode for point in swept[0]] == list(MODES)
+    assert swept[0][MODES.index("paired")] == swept[1][MODES.index("paired")]
 
 
 def test_similarity_matrix_has_its_maximum_on_the_diagonal_before_and_not_after(pocket, gallery, vocabulary):

@@ -11,6 +11,7 @@ from torch import Tensor
 from unlearn.concepts import Selection, Vocabulary, select
 from unlearn.encoders import TextImageEncoder, class_embeddings
 from unlearn.erasers import ccup
+from unlearn.erasers.settings import MODES, CCUPSettings
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.gallery import Gallery
 
@@ -43,13 +44,13 @@ def sweep_strength(
     encoder: TextImageEncoder,
     gallery: Gallery,
     selection: Selection,
-    settings: ccup.Settings,
+    settings: CCUPSettings,
     *,
     vocabulary: Vocabulary,
     strengths: Sequence[float] = STRENGTHS,
 ) -> Iterator[TradeOffPoint]:
     """Measure ``selection`` at every strength, in every mode."""
-    for mode in ccup.MODES:
+    for mode in MODES:
         fitted = ccup.erase(encoder, selection, replace(settings.in_mode(mode), strength=1.0), vocabulary=vocabulary)
         for strength in strengths:
             yield measure(encoder, gallery, fitted.at(strength), vocabulary)
@@ -78,12 +79,12 @@ def sweep_count(
     encoder: TextImageEncoder,
     gallery: Gallery,
     selections: Sequence[Selection],
-    settings: ccup.Settings,
+    settings: CCUPSettings,
     *,
     vocabulary: Vocabulary,
 ) -> Iterator[TradeOffPoint]:
     """Measure each of ``selections``, forget sets as :func:`growing` gives them, in every mode."""
-    for mode in ccup.MODES:
+    for mode in MODES:
         for selection in selections:
             erasure = ccup.erase(encoder, selection, settings.in_mode(mode), vocabulary=vocabulary)
             yield measure(encoder, gallery, erasure, vocabulary)

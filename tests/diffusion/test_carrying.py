@@ -19,6 +19,7 @@ from unlearn.diffusion.pipelines import Painter
 from unlearn.diffusion.records import save_attention
 from unlearn.encoders import OpenClipEncoder, weights_checksum
 from unlearn.erasers import ccup
+from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ModelError, ParameterError
 from unlearn.jobs import drive
 from unlearn.loading import load_clip
@@ -29,7 +30,7 @@ DRAWING = Drawing("a cat and a pizza", seed=3, steps=2, guidance=3.0, count=1)
 
 
 def erasure_of(encoder: OpenClipEncoder, strength: float = 1.0) -> ccup.Erasure:
-    return ccup.erase(encoder, select("cat", vocabulary=FEW), ccup.Settings(strength=strength), vocabulary=FEW)
+    return ccup.erase(encoder, select("cat", vocabulary=FEW), CCUPSettings(strength=strength), vocabulary=FEW)
 
 
 def test_a_pipeline_is_driven_by_its_own_clip_only(stable_diffusion, pocket):
@@ -134,7 +135,7 @@ def test_a_synonym_that_is_not_erased_is_drawn_as_before(painter: Painter, pocke
     """What stands apart from the concept's name in the word's states is left of it, within what retaining lets pass."""
     moved = {}
     for synonyms in (True, False):
-        asked = ccup.Settings(synonyms=synonyms)
+        asked = CCUPSettings(synonyms=synonyms)
         erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), asked, vocabulary=vocabulary)
         carried = carry(painter, pocket, closed_form=erasure, vocabulary=vocabulary)
         before, after = (p.listeners[0].states(["a cat", "a pussycat"]) for p in (painter, carried.painter))
@@ -146,7 +147,7 @@ def test_a_synonym_that_is_not_erased_is_drawn_as_before(painter: Painter, pocke
 
 def test_what_a_drawing_does_not_follow_is_told(painter: Painter, pocket, vocabulary):
     selection = select("cat", vocabulary=vocabulary)
-    asked = ccup.Settings("consistent", lam=50.0)
+    asked = CCUPSettings("consistent", lam=50.0)
     erasure = ccup.erase(pocket, selection, asked, vocabulary=vocabulary)
     told = carry(painter, pocket, closed_form=erasure, vocabulary=vocabulary).notices
     assert [notice for notice in told if "follows concepts, retain set, strength and synonyms" in notice]

@@ -13,13 +13,14 @@ from unlearn.cli import erase as erase_command
 from unlearn.concepts import select
 from unlearn.encoders import weights_checksum
 from unlearn.erasers import baselines, cliperase, methods, stacked
+from unlearn.erasers.settings import BaselineSettings, CLIPEraseSettings
 from unlearn.errors import ParameterError, PictureError
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.export.saved import load_erasure, save_erasure
 from unlearn.gallery import Gallery, image_features
 from unlearn.jobs import drive
 
-TRAINS = cliperase.Settings(steps=3, batch_size=6, learning_rate=1e-3, probe_every=3)
+TRAINS = CLIPEraseSettings(steps=3, batch_size=6, learning_rate=1e-3, probe_every=3)
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_no_edit_changes_nothing(task):
 
 @pytest.mark.parametrize("name", methods.METHODS)
 def test_every_method_is_fitted_kept_and_read_back(name, task, tmp_path, monkeypatch):
-    monkeypatch.setattr(cliperase.Settings, "of", classmethod(lambda cls, **given: replace(TRAINS, **given)))
+    monkeypatch.setattr(CLIPEraseSettings, "of", classmethod(lambda cls, **given: replace(TRAINS, **given)))
     checksum = weights_checksum(task.encoder.model)
     erasure = drive(methods.fit(name, task))
     assert weights_checksum(task.encoder.model) == checksum
@@ -107,7 +108,7 @@ def test_what_cannot_be_fitted_is_said(task):
     with pytest.raises(PictureError, match="there is none of “apple”"):
         drive(methods.fit("leace", replace(task, training=Gallery("nothing", ()))))
     with pytest.raises(ParameterError, match="kind is 'best'"):
-        baselines.Settings("best")
+        BaselineSettings("best")
 
 
 SOME = {"strength": 0.25, "side": "text", "synonyms": False, "lam": 7.0, "retention_weight": 2.0}
@@ -116,7 +117,7 @@ SOME = {"strength": 0.25, "side": "text", "synonyms": False, "lam": 7.0, "retent
 @pytest.mark.parametrize("setting", SOME)
 @pytest.mark.parametrize("name", methods.METHODS)
 def test_a_setting_takes_effect_or_is_refused(name, setting, task, monkeypatch):
-    monkeypatch.setattr(cliperase.Settings, "of", classmethod(lambda cls, **given: replace(TRAINS, **given)))
+    monkeypatch.setattr(CLIPEraseSettings, "of", classmethod(lambda cls, **given: replace(TRAINS, **given)))
     method, given = methods.METHODS[name], {setting: SOME[setting]}
     if setting not in method.takes:
         with pytest.raises(

@@ -13,6 +13,7 @@ from unlearn.concepts import TEMPLATES, Concept, Vocabulary, select
 from unlearn.encoders import NOTHING_LEFT, class_embeddings, similarity
 from unlearn.erasers import ccup
 from unlearn.erasers.closed_form import RetainFactor, fit
+from unlearn.erasers.settings import MODES, SIDES, CCUPSettings
 from unlearn.errors import ConceptError, ParameterError
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 
@@ -139,7 +140,7 @@ def test_edited_text_with_nothing_left_scores_lowest(words):
     erasure = ccup.erase(
         words,
         select("cat", vocabulary=vocabulary),
-        ccup.Settings(mode="nullspace", side="text", synonyms=False),
+        CCUPSettings(mode="nullspace", side="text", synonyms=False),
         vocabulary=vocabulary,
     )
     cat = class_embeddings(words, ["cat"], TEMPLATES)
@@ -150,13 +151,13 @@ def test_edited_text_with_nothing_left_scores_lowest(words):
     assert similarity(cat, edited)[0].tolist()[0] == -1.0
 
 
-@pytest.mark.parametrize("mode", ccup.MODES)
+@pytest.mark.parametrize("mode", MODES)
 def test_the_encoder_is_left_alone_and_pictures_of_others_still_find_their_own_class(words, mode):
     names = ("cat", "dog", "car", "pizza", "rose")
     vocabulary = Vocabulary(tuple(Concept(name) for name in names))
     before = words.encode_text(["a cat"])
     classes = class_embeddings(words, names, TEMPLATES)
-    erasure = ccup.erase(words, select("cat", vocabulary=vocabulary), ccup.Settings(mode=mode), vocabulary=vocabulary)
+    erasure = ccup.erase(words, select("cat", vocabulary=vocabulary), CCUPSettings(mode=mode), vocabulary=vocabulary)
     edited = erasure.apply(words)
     scores = similarity(edited.edit_image(classes), class_embeddings(edited, names, TEMPLATES))
     assert scores.argmax(dim=1)[1:].tolist() == [1, 2, 3, 4]
@@ -167,7 +168,7 @@ def test_the_encoder_is_left_alone_and_pictures_of_others_still_find_their_own_c
 @pytest.mark.parametrize("value", [float("nan"), 7, -0.1, True, "1"])
 def test_strength_outside_of_zero_to_one_is_refused(value):
     with pytest.raises(ParameterError, match="from 0 to 1"):
-        ccup.Settings(strength=value)
+        CCUPSettings(strength=value)
 
 
 @pytest.mark.parametrize(
@@ -175,18 +176,18 @@ def test_strength_outside_of_zero_to_one_is_refused(value):
 )
 def test_other_settings_name_what_is_allowed(name, value):
     with pytest.raises(ParameterError, match="must be|choose one of"):
-        ccup.Settings(**{name: value})
+        CCUPSettings(**{name: value})
 
 
-@pytest.mark.parametrize("mode", ccup.MODES)
-@pytest.mark.parametrize("side", ccup.SIDES)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("side", SIDES)
 def test_whatever_can_be_chosen_erases(pocket, vocabulary, gallery, mode, side):
     if (mode, side) == ("paired", "both"):
         with pytest.raises(ParameterError, match="on one side"):
-            ccup.Settings(mode, side=side)
+            CCUPSettings(mode, side=side)
         return
     selection = select(["cat", "mug", "koala"], vocabulary=vocabulary)
-    edited = ccup.erase(pocket, selection, ccup.Settings(mode, side=side), vocabulary=vocabulary).apply(pocket)
+    edited = ccup.erase(pocket, selection, CCUPSettings(mode, side=side), vocabulary=vocabulary).apply(pocket)
     report = evaluate_zero_shot(edited, gallery, forget=selection.forget_names, vocabulary=vocabulary)
     assert report.forget.top1 == 0
     assert report.retain.top1 > 0.7

@@ -17,6 +17,7 @@ from two_processes import train_toy
 from unlearn.concepts import TEMPLATES, select
 from unlearn.encoders import weights_checksum
 from unlearn.erasers import ccup, cliperase
+from unlearn.erasers.settings import TRAINABLE, CLIPEraseSettings
 from unlearn.errors import (
     ConceptError,
     ErasureFileError,
@@ -31,7 +32,7 @@ from unlearn.finetuning.pairs import forget_and_retain, hold_out
 from unlearn.finetuning.prepared import Preparation
 from unlearn.gallery import Gallery, Picture, image_features
 
-SETTINGS = cliperase.Settings("last_blocks", steps=40, batch_size=6, learning_rate=1e-3)
+SETTINGS = CLIPEraseSettings("last_blocks", steps=40, batch_size=6, learning_rate=1e-3)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def finish(run):
             return seen, stop.value
 
 
-@pytest.mark.parametrize("trainable", cliperase.TRAINABLE)
+@pytest.mark.parametrize("trainable", TRAINABLE)
 def test_forgets_and_retains_on_pictures_never_trained_on(toy, toy_gallery, start, trainable):
     before = evaluate_zero_shot(toy, toy_gallery.test, forget=["apple"])
     assert before.forget.top1 == before.retain.top1 == 1.0
@@ -272,15 +273,15 @@ def test_forget_and_retain_overlap(start):
 def test_settings_that_cannot_be_used(wrong):
     name = next(iter(wrong)).replace("_", " ")
     with pytest.raises(ParameterError, match=f"^{name} is"):
-        cliperase.Settings(**wrong)
+        CLIPEraseSettings(**wrong)
 
 
 def test_presets_give_way_to_what_is_given():
-    assert cliperase.Settings.of() == cliperase.Settings()
-    assert cliperase.Settings.of("last_blocks").learning_rate != cliperase.Settings.learning_rate
-    assert cliperase.Settings.of("last_blocks", learning_rate=0.01).learning_rate == 0.01
+    assert CLIPEraseSettings.of() == CLIPEraseSettings()
+    assert CLIPEraseSettings.of("last_blocks").learning_rate != CLIPEraseSettings.learning_rate
+    assert CLIPEraseSettings.of("last_blocks", learning_rate=0.01).learning_rate == 0.01
     with pytest.raises(ParameterError, match="everything"):
-        cliperase.Settings.of("everything")
+        CLIPEraseSettings.of("everything")
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(toy, start, monkeypatch):

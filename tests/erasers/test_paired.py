@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from unlearn.concepts import select
 from unlearn.encoders import class_embeddings
 from unlearn.erasers import ccup, paired
+from unlearn.erasers.settings import CCUPSettings
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.gallery import image_features
 
@@ -96,7 +97,7 @@ def measured(pocket, gallery, vocabulary):
     selection = select(known[::13][:20], vocabulary=vocabulary)
     found = {}
     for mode in ("paired", "consistent"):
-        edited = ccup.erase(pocket, selection, ccup.Settings(mode=mode), vocabulary=vocabulary).apply(pocket)
+        edited = ccup.erase(pocket, selection, CCUPSettings(mode=mode), vocabulary=vocabulary).apply(pocket)
         found[mode] = evaluate_zero_shot(edited, gallery, forget=selection.forget_names, vocabulary=vocabulary)
     return found
 

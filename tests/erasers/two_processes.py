@@ -11,10 +11,11 @@ from toy import COLOURS, toy_gallery, toy_model
 
 from unlearn.concepts import Concept, Vocabulary, select
 from unlearn.erasers import cliperase
+from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.finetuning.processes import Processes
 from unlearn.jobs import drive
 
-SETTINGS = cliperase.Settings(trainable="projections", steps=5, batch_size=5, learning_rate=1e-3, precision="float32")
+SETTINGS = CLIPEraseSettings(trainable="projections", steps=5, batch_size=5, learning_rate=1e-3, precision="float32")
 
 
 def train_toy() -> dict[str, torch.Tensor]:

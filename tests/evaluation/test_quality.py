@@ -10,13 +10,14 @@ import torch
 from unlearn.concepts import TEMPLATES, Vocabulary, select
 from unlearn.encoders import class_embeddings
 from unlearn.erasers import ccup
+from unlearn.erasers.settings import CCUPSettings
 from unlearn.evaluation.interference import measure_interference
 from unlearn.evaluation.quality import evaluate_edit, harmonic_mean
 from unlearn.gallery import image_features
 
 
 def without(name, toy, vocabulary):
-    selection, settings = select(name, vocabulary=vocabulary), ccup.Settings(mode="consistent")
+    selection, settings = select(name, vocabulary=vocabulary), CCUPSettings(mode="consistent")
     return ccup.erase(toy, selection, settings, vocabulary=vocabulary).apply(toy)
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from unlearn.concepts import TEMPLATES, select
 from unlearn.erasers import ccup
+from unlearn.erasers.settings import CCUPSettings
 from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.evaluation.retrieval import (
     KS,
@@ -74,10 +75,10 @@ def test_erasing_takes_the_concept_out_of_the_results(pocket, gallery, vocabular
 
 def test_of_a_name_that_is_all_gone_no_picture_is_found(pocket, gallery, vocabulary):
     dog = select("dog", vocabulary=vocabulary)
-    erasure = ccup.erase(pocket, dog, ccup.Settings("nullspace"), vocabulary=vocabulary)
+    erasure = ccup.erase(pocket, dog, CCUPSettings("nullspace"), vocabulary=vocabulary)
     assert find_pictures(erasure.apply(pocket), "dog", gallery, TEMPLATES) == [], "what rounding made of 0 is no order"
     assert len(find_pictures(erasure.at(0.99).apply(pocket), "dog", gallery, TEMPLATES)) == 8
-    on_texts = ccup.erase(pocket, dog, ccup.Settings("nullspace", side="text"), vocabulary=vocabulary)
+    on_texts = ccup.erase(pocket, dog, CCUPSettings("nullspace", side="text"), vocabulary=vocabulary)
     assert find_pictures(on_texts.apply(pocket), "dog", gallery, TEMPLATES) == []
     assert rank(torch.tensor([1.0, 0.0]), torch.tensor([[0.2, 0.0]]), 3)[0].index == 0, "a collection of one is found"
 

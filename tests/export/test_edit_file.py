@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from unlearn.concepts import Selection, select
 from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers import ccup, cliperase
+from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ErasureFileError, InvalidInputError
 from unlearn.export.edit_file import METADATA, load_edit, record_of, save_edit
 from unlearn.export.record import Record
@@ -28,13 +29,13 @@ def record(encoder: OpenClipEncoder, erasure: Any) -> Record:
 @pytest.fixture(scope="module")
 def low_rank(toy, toy_vocabulary) -> ccup.Erasure:
     selection = select(["frog", "whale"], vocabulary=toy_vocabulary)
-    return ccup.erase(toy, selection, ccup.Settings("consistent", 0.7, side="both"), vocabulary=toy_vocabulary)
+    return ccup.erase(toy, selection, CCUPSettings("consistent", 0.7, side="both"), vocabulary=toy_vocabulary)
 
 
 @pytest.fixture(scope="module")
 def delta(toy, toy_vocabulary) -> cliperase.Erasure:
     weights = {"visual.proj": toy.model.visual.proj.detach() + 0.5}
-    return cliperase.Erasure(select("frog", vocabulary=toy_vocabulary), cliperase.Settings(steps=2), weights)
+    return cliperase.Erasure(select("frog", vocabulary=toy_vocabulary), CLIPEraseSettings(steps=2), weights)
 
 
 def test_a_closed_form_comes_back_as_it_was(toy, low_rank, tmp_path):

@@ -20,6 +20,7 @@ from unlearn.concepts import TEMPLATES, Concept, Vocabulary, select
 from unlearn.config import ASSETS
 from unlearn.encoders import OpenClipEncoder, class_embeddings, similarity
 from unlearn.erasers import ccup, cliperase, stacked
+from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.export.saved import save_erasure
 from unlearn.export.snippets import EXAMPLES, snippet, snippets_of
 
@@ -38,7 +39,7 @@ def place(tmp_path: Path, gallery) -> Path:
 @pytest.fixture
 def erasure(pocket, vocabulary) -> ccup.Erasure:
     return ccup.erase(
-        pocket, select("cat", vocabulary=vocabulary), ccup.Settings("nullspace", side="both"), vocabulary=vocabulary
+        pocket, select("cat", vocabulary=vocabulary), CCUPSettings("nullspace", side="both"), vocabulary=vocabulary
     )
 
 
@@ -117,7 +118,7 @@ def test_the_edit_of_weights(place, pocket, vocabulary):
     name = "visual.head.proj.weight"
     weight = pocket.model.state_dict()[name]
     delta = {name: weight + 0.02 * torch.randn(weight.shape, generator=generator)}
-    erasure = cliperase.Erasure(select("cat", vocabulary=vocabulary), cliperase.Settings(), delta)
+    erasure = cliperase.Erasure(select("cat", vocabulary=vocabulary), CLIPEraseSettings(), delta)
     save_erasure(place / "erased", pocket, erasure, metrics={}, seed=0, formats=())
     run(example("edit_of_weights"), place)
     expected = erasure.apply(pocket).encode_image([Image.open(place / "picture.jpg").convert("RGB")])
@@ -129,8 +130,8 @@ def test_the_edit_of_both(place, pocket, vocabulary):
     name = "visual.head.proj.weight"
     weight = pocket.model.state_dict()[name]
     delta = {name: weight + 0.02 * torch.randn(weight.shape, generator=generator)}
-    tuned = cliperase.Erasure(select("cat", vocabulary=vocabulary), cliperase.Settings(), delta)
-    erasure = stacked.on_top(pocket, tuned, ccup.Settings("consistent", 0.7, side="both"), vocabulary=vocabulary)
+    tuned = cliperase.Erasure(select("cat", vocabulary=vocabulary), CLIPEraseSettings(), delta)
+    erasure = stacked.on_top(pocket, tuned, CCUPSettings("consistent", 0.7, side="both"), vocabulary=vocabulary)
     save_erasure(place / "erased", pocket, erasure, metrics={}, seed=0, formats=())
     printed = probabilities(run(example("edit_of_both"), place))
     expected = classify(erasure.apply(pocket), Image.open(place / "picture.jpg").convert("RGB"), LABELS, TEMPLATE)

@@ -11,15 +11,15 @@ from unlearn.concepts import TEMPLATES, select
 from unlearn.encoders import class_embeddings, similarity
 from unlearn.erasers import ccup, stacked
 from unlearn.erasers.cliperase import Erasure as Tuned
-from unlearn.erasers.cliperase import Settings as Tuning
 from unlearn.erasers.closed_form import Projection
+from unlearn.erasers.settings import MODES, SIDES, CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ModelError
 from unlearn.export.saved import save_erasure
 from unlearn.export.vanished import live_only, texts_gone
 from unlearn.gallery import image_features
 from unlearn.weights import with_weights
 
-CHOICES = [(mode, side) for mode in ccup.MODES for side in ccup.SIDES if (mode, side) != ("paired", "both")]
+CHOICES = [(mode, side) for mode in MODES for side in SIDES if (mode, side) != ("paired", "both")]
 
 
 def first_labels(encoder, gallery, vocabulary) -> torch.Tensor:
@@ -34,7 +34,7 @@ def test_a_whole_model_classifies_as_shown_or_is_not_written(
     mode, side, strength, toy, toy_vocabulary, toy_gallery, tmp_path
 ):
     selection = select(["frog", "whale"], vocabulary=toy_vocabulary)
-    erasure = ccup.erase(toy, selection, ccup.Settings(mode, strength, side=side), vocabulary=toy_vocabulary)
+    erasure = ccup.erase(toy, selection, CCUPSettings(mode, strength, side=side), vocabulary=toy_vocabulary)
     gone = live_only(erasure.apply(toy), selection, toy_vocabulary.templates)
     live = first_labels(erasure.apply(toy), toy_gallery, toy_vocabulary)
     weights = first_labels(with_weights(toy, erasure.changed_weights(toy), name="baked"), toy_gallery, toy_vocabulary)
@@ -51,7 +51,7 @@ def test_a_whole_model_classifies_as_shown_or_is_not_written(
 
 def test_weights_have_back_what_counts_as_gone(pocket, vocabulary):
     """Why such a model is not written: divided by its length, what is left is the text that was to go."""
-    settings = ccup.Settings("consistent", side="text", synonyms=False)
+    settings = CCUPSettings("consistent", side="text", synonyms=False)
     erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), settings, vocabulary=vocabulary)
     assert texts_gone(erasure.apply(pocket), erasure.selection, TEMPLATES)[0] == "cat"
     baked = with_weights(pocket, erasure.changed_weights(pocket), name="baked")
@@ -62,7 +62,7 @@ def test_weights_have_back_what_counts_as_gone(pocket, vocabulary):
 
 def test_where_as_many_directions_go_as_there_are_no_picture_is_left(toy, toy_vocabulary, tmp_path):
     selection = select("frog", vocabulary=toy_vocabulary)
-    frogs = ccup.erase(toy, selection, ccup.Settings("nullspace"), vocabulary=toy_vocabulary)
+    frogs = ccup.erase(toy, selection, CCUPSettings("nullspace"), vocabulary=toy_vocabulary)
     assert live_only(frogs.apply(toy), selection, toy_vocabulary.templates) == ""
     whole = replace(frogs, projection=Projection(torch.eye(toy.embed_dim), torch.eye(toy.embed_dim)))
     assert "of any picture" in live_only(whole.apply(toy), selection, toy_vocabulary.templates)
@@ -73,7 +73,7 @@ def test_where_as_many_directions_go_as_there_are_no_picture_is_left(toy, toy_vo
 
 def test_of_two_edits_the_closed_form_is_asked_on_the_tuned_weights(pocket, vocabulary, tmp_path):
     delta = {"text_projection": pocket.model.state_dict()["text_projection"] * 1.01}
-    tuned = Tuned(select("pizza", vocabulary=vocabulary), Tuning(), delta)
-    both = stacked.on_top(pocket, tuned, ccup.Settings("nullspace", side="text"), vocabulary=vocabulary)
+    tuned = Tuned(select("pizza", vocabulary=vocabulary), CLIPEraseSettings(), delta)
+    both = stacked.on_top(pocket, tuned, CCUPSettings("nullspace", side="text"), vocabulary=vocabulary)
     with pytest.raises(ModelError, match="“pizza”"):
         save_erasure(tmp_path / "out", pocket, both, metrics={})

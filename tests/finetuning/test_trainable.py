@@ -8,8 +8,9 @@ from torch.nn import functional as F
 from toy import toy_model
 
 from unlearn.encoders import weights_checksum
+from unlearn.erasers.settings import TRAINABLE
 from unlearn.errors import ModelError
-from unlearn.finetuning.trainable import TRAINABLE, make_trainable
+from unlearn.finetuning.trainable import make_trainable
 from unlearn.weights import with_weights
 
 VIT = {"image_size": 32, "patch_size": 8, "width": 64, "layers": 3, "head_width": 32}

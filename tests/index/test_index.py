@@ -15,6 +15,7 @@ from unlearn.concepts import TEMPLATES, select
 from unlearn.encoders import NO_SIMILARITY, similarity, unit_or_zero
 from unlearn.erasers import ccup
 from unlearn.erasers.closed_form import Projection, fit
+from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ModelError, PictureError
 from unlearn.index import search
 from unlearn.index.build import build_index
@@ -138,7 +139,7 @@ def test_damaged_codes_are_told(synthetic):
 def test_the_query_carries_the_edit_as_every_embedding_would(folder, tmp_path, toy, toy_vocabulary, side, strength):
     index = PictureIndex(drive(build_index(folder, tmp_path / "index", toy)))
     selection = select(["apple", "frog"], vocabulary=toy_vocabulary)
-    settings = ccup.Settings("consistent", strength, side=side)
+    settings = CCUPSettings("consistent", strength, side=side)
     edited = ccup.erase(toy, selection, settings, vocabulary=toy_vocabulary).apply(toy)
     pictures = [open_picture(index.store.picture(row)) for row in range(len(index.store))]
     for text in ("apple", "a blue whale"):

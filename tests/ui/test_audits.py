@@ -15,6 +15,7 @@ from unlearn.comparison import compare
 from unlearn.concepts import Vocabulary, select
 from unlearn.erasers import cliperase
 from unlearn.erasers.methods import METHODS, Task
+from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ConceptError, JobError, ModelError, OutOfTimeError, ParameterError, PictureError
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery
@@ -92,7 +93,7 @@ def test_a_page_offers_what_is_erased(visitor: Visitor):
 
 
 def test_of_two_edits_each_concept_is_attacked_and_compared(services: Services, visitor: Visitor, toy):
-    tuned = cliperase.Erasure(select("lemon", vocabulary=services.vocabulary), cliperase.Settings(), {})
+    tuned = cliperase.Erasure(select("lemon", vocabulary=services.vocabulary), CLIPEraseSettings(), {})
     visitor.change(fine_tuned=FineTuned(tuned, tuned.apply(toy)))
     tab = object.__new__(AuditTab)
     for name in tab.render(visitor.session, None)[0]["choices"]:

@@ -13,6 +13,7 @@ from fakes import fake_services
 
 from unlearn.concepts import Vocabulary, select
 from unlearn.erasers import baselines, cliperase
+from unlearn.erasers.settings import BaselineSettings, CLIPEraseSettings
 from unlearn.errors import ConceptError, ErasureFileError, JobError, ModelError, ParameterError
 from unlearn.export.edit_file import load_edit, record_of, save_edit
 from unlearn.export.saved import load_erasure
@@ -55,7 +56,7 @@ def test_an_edit_made_here_opens_here(real: Services, visitor: Visitor):
 def test_a_fine_tuned_edit_opens_too(real: Services, visitor: Visitor, pocket, vocabulary):
     name = "text_projection"
     delta = {name: pocket.model.state_dict()[name] + 0.01}
-    erasure = cliperase.Erasure(select("cat", vocabulary=vocabulary), cliperase.Settings(seed=5), delta)
+    erasure = cliperase.Erasure(select("cat", vocabulary=vocabulary), CLIPEraseSettings(seed=5), delta)
     visitor.change(fine_tuned=FineTuned(erasure, erasure.apply(pocket)))
     assert list(edits_of(real, visitor.session)) == ["CLIPErase + CCUP", "CCUP", "CLIPErase"]
     made = make_export(real, visitor, "edit", "CLIPErase")
@@ -72,7 +73,7 @@ def stacked_on(real: Services, visitor: Visitor, pocket, vocabulary) -> Visitor:
     name = "visual.head.proj.weight"
     noise = torch.randn(pocket.model.state_dict()[name].shape, generator=torch.Generator().manual_seed(0))
     delta = {name: pocket.model.state_dict()[name] + 0.01 * noise}
-    erasure = cliperase.Erasure(select("pizza", vocabulary=vocabulary), cliperase.Settings(seed=5), delta)
+    erasure = cliperase.Erasure(select("pizza", vocabulary=vocabulary), CLIPEraseSettings(seed=5), delta)
     asked = ErasureRequest(["cat", "my mug"], 0.7, "consistent", "both", "list", ["dog", "tiger"], 500.0, 50.0, False)
     visitor.change(
         fine_tuned=FineTuned(erasure, erasure.apply(pocket), "somewhere"), erasure=real.erase(visitor.session, asked)
@@ -115,7 +116,7 @@ def test_a_stacked_edit_of_other_words_is_not_opened_as_something_else(real: Ser
 
 def test_a_baseline_is_not_opened_and_the_visitor_is_told_what_to_do(real: Services, visitor: Visitor, tmp_path: Path):
     session, pocket = visitor.session, real.models.own
-    baseline = baselines.erase(pocket, session.erasure.selection, baselines.Settings("random"))
+    baseline = baselines.erase(pocket, session.erasure.selection, BaselineSettings("random"))
     save_edit(tmp_path / "edit.safetensors", baseline, record_of(pocket, baseline, metrics={}))
     with pytest.raises(ErasureFileError, match="edit of a baseline.*python -m unlearn report --erasure FILE"):
         open_edit(real, visitor, str(tmp_path / "edit.safetensors"))

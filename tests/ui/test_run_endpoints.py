@@ -7,7 +7,7 @@ from calling import visiting
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from unlearn.erasers.cliperase import PRESETS
+from unlearn.erasers.settings import PRESETS
 
 
 def test_a_run_streams_its_state_and_stops_when_told(real_app: str):

@@ -12,6 +12,7 @@ from unlearn.concepts import select
 from unlearn.config import Settings
 from unlearn.encoders import weights_checksum
 from unlearn.erasers import cliperase
+from unlearn.erasers.settings import PRESETS, CLIPEraseSettings
 from unlearn.errors import ConceptError, JobError, ParameterError, PictureError
 from unlearn.gallery import Gallery, bundled_gallery
 from unlearn.jobs import State
@@ -98,8 +99,8 @@ def test_a_bad_request_never_gets_in_line(services, asked, error, said):
 
 def test_what_the_visitor_leaves_open_is_what_suits():
     most = Settings().max_steps
-    assert settings_of(FineTuneRequest(), most) == cliperase.Settings()
-    for trainable, preset in cliperase.PRESETS.items():
+    assert settings_of(FineTuneRequest(), most) == CLIPEraseSettings()
+    for trainable, preset in PRESETS.items():
         settings = asdict(settings_of(FineTuneRequest(trainable=trainable), most))
         assert {name: settings[name] for name in preset} == preset
     assert settings_of(FineTuneRequest(steps=7, trainable="all"), most).steps == 7
@@ -125,10 +126,3 @@ def test_a_link_leaves_open_what_was(services, pocket, vocabulary):
         link = link_of(services, Session(fine_tuned=run))
         assert link.fine_tune == asked
         assert read_link(write_link(link).removeprefix("?")).fine_tune == asked
-
-
-def test_defaults_of_the_screen_are_those_of_the_method():
-    defaults = asdict(ErasureRequest())
-    from unlearn.erasers import ccup
-
-    assert all(defaults[name] == value for name, value in asdict(ccup.Settings()).items())

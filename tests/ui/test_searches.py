@@ -23,6 +23,7 @@ from unlearn.bench.serving import served
 from unlearn.concepts import Vocabulary, select
 from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers import cliperase
+from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ModelError, ParameterError, PictureError
 from unlearn.gallery import Gallery, bundled_gallery, folder_gallery
 from unlearn.index.build import build_index
@@ -71,7 +72,7 @@ def fine_tuned(encoder: OpenClipEncoder, vocabulary: Vocabulary) -> FineTuned:
     """What a run comes to, without the run: other weights of the picture tower."""
     weights = {"visual.proj": 0.9 * encoder.model.visual.proj}
     name = f"{encoder.name}{cliperase.FINE_TUNED}"
-    erasure = cliperase.Erasure(select("apple", vocabulary=vocabulary), cliperase.Settings(), weights)
+    erasure = cliperase.Erasure(select("apple", vocabulary=vocabulary), CLIPEraseSettings(), weights)
     return FineTuned(erasure, with_weights(encoder, weights, name=name))
 
 

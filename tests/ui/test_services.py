@@ -12,6 +12,7 @@ from fakes import NAMES, drawing
 from PIL import Image
 
 from unlearn.erasers import ccup
+from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ConceptError, PictureError
 from unlearn.evaluation import zero_shot
 from unlearn.gallery import bundled_gallery
@@ -56,7 +57,7 @@ def test_a_move_of_the_strength_solves_nothing_and_measures_the_original_no_more
     before = erased(services, "fox", "tulip")
     services.accuracy(before)
     fresh = ccup.erase(
-        services.models.own, before.erasure.selection, ccup.Settings(strength=0.4), vocabulary=services.vocabulary
+        services.models.own, before.erasure.selection, CCUPSettings(strength=0.4), vocabulary=services.vocabulary
     )
     monkeypatch.setattr(ccup, "erase", lambda *a, **k: pytest.fail("solved again"))
     measured, ranks = [], zero_shot.true_label_ranks
@@ -203,12 +204,6 @@ def test_geometry_shows_erased_pictures_leaving_their_text(services: Services):
 def test_a_query_that_cannot_be_used_is_refused(services: Services, query: str):
     with pytest.raises(ConceptError, match="query"):
         find_pictures(services, Session(), query)
-
-
-def test_the_screen_starts_from_the_erasers_own_defaults():
-    request, settings = ErasureRequest(), ccup.Settings()
-    for name in ("strength", "mode", "side", "lam", "mu", "synonyms"):
-        assert getattr(request, name) == getattr(settings, name), name
 
 
 def test_events_of_one_page_do_not_undo_each_other():

@@ -13,6 +13,7 @@ from unlearn.bench.table import Table, machine, threads
 from unlearn.erasers import ccup
 from unlearn.erasers.methods import Method, Task
 from unlearn.erasers.paired import CHOSEN, Constants
+from unlearn.erasers.settings import CCUPSettings
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.variants import CCUP
 
@@ -69,7 +70,7 @@ def run(quick: bool = False) -> Table:
 def _method(label: str, constants: Constants, settings: dict[str, Any]) -> Method:
     def fit(task: Task) -> Any:
         yield from ()
-        given = ccup.Settings(**settings)
+        given = CCUPSettings(**settings)
         return ccup.erase(task.encoder, task.selection, given, vocabulary=task.vocabulary, constants=constants)
 
-    return Method(label, CCUP, fit, erasers=())
+    return Method(label, CCUP, fit, settings=())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from unlearn.cli import finetuning
 from unlearn.erasers.methods import METHODS, Task
+from unlearn.erasers.settings import SIDES
 
 if TYPE_CHECKING:
     from unlearn.encoders import OpenClipEncoder
@@ -49,9 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of CLIPErase's batches; CCUP itself draws nothing")
     closed_form = parser.add_argument_group("CCUP")
     closed_form.add_argument("--strength", type=float, help="from 0 to 1 (default: 1)")
-    closed_form.add_argument(
-        "--side", choices=("image", "text", "both"), help="embeddings to edit (default: image); both but for ccup"
-    )
+    closed_form.add_argument("--side", choices=SIDES, help="embeddings to edit (default: image); both but for ccup")
     closed_form.add_argument(
         "--no-synonyms",
         dest="synonyms",

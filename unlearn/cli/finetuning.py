@@ -6,12 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unlearn.erasers.settings import FORGETTING, PRECISIONS, TRAINABLE
+
 if TYPE_CHECKING:
     from unlearn.erasers import cliperase
     from unlearn.erasers.erasure import Erasure
     from unlearn.erasers.methods import Fitting
 
-#: Fields of :class:`unlearn.erasers.cliperase.Settings` that are arguments; where none is given its preset holds.
+#: Fields of CLIPErase's settings that are arguments; where none is given its preset holds.
 NUMBERS = {
     "steps": (int, "optimiser steps"),
     "batch_size": (int, "pairs of the forget and of the retain set in a step"),
@@ -23,9 +25,9 @@ NUMBERS = {
     "probe_every": (int, "steps from one measurement, and checkpoint, to the next"),
 }
 CHOICES = {
-    "trainable": (("projections", "last_blocks", "all", "lora"), "what trains; the first is the default"),
-    "forgetting": (("cosine", "gradient_ascent"), "form of the forgetting module; the first is the paper's"),
-    "precision": (("float32", "bfloat16"), "of the towers' arithmetic"),
+    "trainable": (TRAINABLE, "what trains; the first is the default"),
+    "forgetting": (FORGETTING, "form of the forgetting module; the first is the paper's"),
+    "precision": (PRECISIONS, "of the towers' arithmetic"),
 }
 
 

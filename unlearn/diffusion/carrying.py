@@ -12,7 +12,7 @@ from torch import Tensor
 from unlearn.concepts import Vocabulary
 from unlearn.diffusion.conditioning import Listener, RidgeSettings, solve
 from unlearn.encoders import OpenClipEncoder
-from unlearn.erasers import ccup
+from unlearn.erasers.settings import CCUPSettings
 from unlearn.erasers.token_states import TokenMap, pull_back
 from unlearn.errors import ModelError, require_choice
 from unlearn.projections import final_projection
@@ -136,9 +136,9 @@ def _solved(carried: Carried, own: Sequence[bool], solved: Callable[[Listener], 
     return Carried(painter.hearing(tuple(listeners)), tuple(maps), tuple(notices))
 
 
-def _has_more(asked: ccup.Settings) -> bool:
+def _has_more(asked: CCUPSettings) -> bool:
     """Whether something was chosen that the token states do not follow."""
-    return asked != ccup.Settings(strength=asked.strength, synonyms=asked.synonyms)
+    return asked != CCUPSettings(strength=asked.strength, synonyms=asked.synonyms)
 
 
 def drives(encoder: OpenClipEncoder, listener: Listener) -> bool:

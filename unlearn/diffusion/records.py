@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from unlearn.concepts import load_vocabulary, parse_names, select
 from unlearn.diffusion.carrying import Carried, baked_attention, carry
+from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ConceptError, ParameterError
 from unlearn.evaluation.generation import Sight, look, named_in
 from unlearn.evaluation.judge import load_judge
@@ -54,7 +55,7 @@ def carry_asked(
     vocabulary = load_vocabulary()
     selection = select([name for given in forget for name in parse_names(given)], vocabulary=vocabulary)
     erasure = ccup.erase(
-        encoder, selection, ccup.Settings(strength=1.0 if strength is None else strength), vocabulary=vocabulary
+        encoder, selection, CCUPSettings(strength=1.0 if strength is None else strength), vocabulary=vocabulary
     )
     return carry(painter, encoder, closed_form=erasure, way=way), selection.forget_names
 

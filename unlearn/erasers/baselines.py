@@ -11,56 +11,31 @@ projection has none to carry it.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from unlearn.concepts import Selection, surface_forms
 from unlearn.encoders import TextImageEncoder
-from unlearn.erasers import ccup
 from unlearn.erasers.closed_form import Projection
 from unlearn.erasers.erasure import Projected
-from unlearn.errors import PictureError, require_choice, require_fraction, require_whole
+from unlearn.erasers.settings import BaselineSettings
+from unlearn.errors import PictureError
 from unlearn.gallery import Gallery, image_features
 
-KINDS = ("none", "random", "leace")
 #: Singular values below this share of the largest carry nothing.
 NEGLIGIBLE = 1e-5
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Which baseline.
-
-    Attributes:
-        kind: one of :data:`KINDS`.
-        side: embeddings that are edited: ``image``, ``text`` or ``both``.
-        strength: 0 is the identity.
-        seed: of ``random``.
-    """
-
-    kind: str
-    side: str = "image"
-    strength: float = 1.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        require_choice("kind", self.kind, KINDS)
-        require_choice("side", self.side, ccup.SIDES)
-        require_fraction("strength", self.strength)
-        require_whole("seed", self.seed, lowest=0, largest=2**31 - 1)
-
-
-class Erasure(Projected[Settings]):
+class Erasure(Projected[BaselineSettings]):
     """A baseline's edit, which like CCUP's is one projection of the joint space."""
 
     method = "baseline"
-    settings_type = Settings
+    settings_type = BaselineSettings
 
 
 def erase(
-    encoder: TextImageEncoder, selection: Selection, settings: Settings, *, training: Gallery | None = None
+    encoder: TextImageEncoder, selection: Selection, settings: BaselineSettings, *, training: Gallery | None = None
 ) -> Erasure:
     """Fit the baseline that ``settings`` names.
 

@@ -8,7 +8,6 @@ two forms, :mod:`unlearn.erasers.paired` that of the default, which was made her
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,56 +26,14 @@ from unlearn.encoders import EditedEncoder, TextImageEncoder, class_embeddings
 from unlearn.erasers import closed_form, paired
 from unlearn.erasers.closed_form import RetainFactor
 from unlearn.erasers.erasure import Projected
-from unlearn.errors import ParameterError, require_choice, require_fraction, require_positive
-
-MODES = ("paired", "consistent", "nullspace")
-SIDES = ("image", "text", "both")
+from unlearn.erasers.settings import CCUPSettings
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to erase; :data:`MODES` and :data:`SIDES` list the choices. The defaults were chosen by measuring: README.
-
-    Attributes:
-        mode: ``paired`` acts where the concept's pictures and texts meet; of the paper's two forms ``consistent``
-            protects the retain set and ``nullspace`` is a plain projection.
-        strength: α from 0 (the identity) to 1 (the concept's texts go to nothing).
-        lam: λ, weight of forgetting; unused by ``nullspace``, like ``mu``.
-        mu: μ, weight of retaining.
-        side: which embeddings are edited: ``image``, ``text`` or, but for ``paired``, ``both``.
-        synonyms: whether plural and synonyms of a concept belong to its forget set.
-    """
-
-    mode: str = "paired"
-    strength: float = 1.0
-    lam: float = 1000.0
-    mu: float = 100.0
-    side: str = "image"
-    synonyms: bool = True
-
-    def __post_init__(self) -> None:
-        require_choice("mode", self.mode, MODES)
-        require_choice("side", self.side, SIDES)
-        if self.mode == "paired" and self.side == "both":
-            raise ParameterError(
-                "The paired form changes the score of a picture with a text, which is done on one side: edit pictures "
-                "or texts, or choose “consistent” or “nullspace” to edit both."
-            )
-        require_fraction("strength", self.strength)
-        require_positive("lambda", self.lam, largest=1e6)
-        require_positive("mu", self.mu, largest=1e6, zero_allowed=True)
-
-    def in_mode(self, mode: str) -> Settings:
-        """The same in another mode; the paired form edits pictures where both sides were asked for."""
-        side = "image" if mode == "paired" and self.side == "both" else self.side
-        return replace(self, mode=mode, side=side)
-
-
-class Erasure(Projected[Settings]):
+class Erasure(Projected[CCUPSettings]):
     """A visitor's edit."""
 
     method = "ccup"
-    settings_type = Settings
+    settings_type = CCUPSettings
 
 
 _factors: PerEncoder[RetainFactor] = PerEncoder(most=8)
@@ -86,7 +43,7 @@ _surroundings: PerEncoder[paired.Surroundings] = PerEncoder(most=8)
 def erase(
     encoder: TextImageEncoder,
     selection: Selection,
-    settings: Settings | None = None,
+    settings: CCUPSettings | None = None,
     *,
     vocabulary: Vocabulary | None = None,
     constants: paired.Constants = paired.CHOSEN,
@@ -100,7 +57,7 @@ def erase(
         vocabulary: gives the sentences a name is put into; where the retain set is most of it, its factor is reused.
         constants: of the paired form.
     """
-    settings = settings or Settings()
+    settings = settings or CCUPSettings()
     vocabulary = vocabulary or load_vocabulary()
     texts = [forget_texts(encoder, concept, settings, vocabulary.templates).T for concept in selection.forget]
     if settings.mode == "paired":
@@ -124,17 +81,19 @@ def ccup(
         encoder: the model; it is not changed.
         forget: concepts to erase.
         retain: concepts to protect; the rest of the bundled vocabulary by default.
-        **settings: fields of :class:`Settings`.
+        **settings: fields of :class:`CCUPSettings`.
 
     Raises:
         ConceptError, ParameterError: an argument cannot be used.
     """
     vocabulary = load_vocabulary()
     selection = select(forget, retain, vocabulary=vocabulary)
-    return erase(encoder, selection, Settings(**settings), vocabulary=vocabulary).apply(encoder)
+    return erase(encoder, selection, CCUPSettings(**settings), vocabulary=vocabulary).apply(encoder)
 
 
-def forget_texts(encoder: TextImageEncoder, concept: Concept, settings: Settings, templates: Sequence[str]) -> Tensor:
+def forget_texts(
+    encoder: TextImageEncoder, concept: Concept, settings: CCUPSettings, templates: Sequence[str]
+) -> Tensor:
     """The texts that span ``concept``, one row for each way of writing it, (m, d): the mean over the templates."""
     forms = surface_forms(concept, synonyms=settings.synonyms)
     return class_embeddings(encoder, forms, templates)

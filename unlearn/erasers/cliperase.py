@@ -22,80 +22,20 @@ from torch import Tensor
 from unlearn.concepts import Selection, Vocabulary, load_vocabulary
 from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers.losses import consistency_loss, forgetting_loss, gradient_ascent_loss, retention_loss
-from unlearn.errors import ErasureFileError, JobError, OutOfTimeError, require_choice, require_positive, require_whole
+from unlearn.erasers.settings import CLIPEraseSettings
+from unlearn.errors import ErasureFileError, JobError, OutOfTimeError
 from unlearn.finetuning.batches import Batches, Embedded
 from unlearn.finetuning.checkpoints import Checkpoint
 from unlearn.finetuning.pairs import forget_and_retain
 from unlearn.finetuning.prepared import Frozen, Preparation
 from unlearn.finetuning.probes import Probe
 from unlearn.finetuning.processes import Processes
-from unlearn.finetuning.trainable import TRAINABLE, make_trainable
+from unlearn.finetuning.trainable import make_trainable
 from unlearn.gallery import Gallery
 from unlearn.weights import with_weights
 
 #: What a model's name ends in once it is fine-tuned.
 FINE_TUNED = ", fine-tuned"
-FORGETTING = ("cosine", "gradient_ascent")
-PRECISIONS = ("float32", "bfloat16")
-#: What else suits a choice of ``trainable``: the fewer the weights, the larger the steps they need and the cheaper each
-#: is. The first two were measured on the embedded model, the others are for a GPU; the paper's rate for all weights of
-#: a much larger CLIP is 1e-6.
-PRESETS: dict[str, dict[str, Any]] = {
-    "projections": {"steps": 200, "batch_size": 128, "learning_rate": 3e-4},
-    "last_blocks": {"steps": 80, "batch_size": 32, "learning_rate": 1e-4},
-    "lora": {"steps": 200, "batch_size": 32, "learning_rate": 1e-3},
-    "all": {"steps": 200, "batch_size": 32, "learning_rate": 3e-5},
-}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to fine-tune. The weights of the losses are the paper's; the rest was chosen by measuring: README.
-
-    Attributes:
-        trainable: what trains: the two ``projections``, the ``last_blocks`` and what follows them, ``lora`` or ``all``.
-            Stable Diffusion, which reads the text tower before its projection, sees an erasure by the last three.
-        forgetting: ``cosine``, the paper's, or ``gradient_ascent``, a variant.
-        steps: optimiser steps.
-        batch_size: pairs of each set a step.
-        learning_rate: of Adam.
-        retention_weight: λ₁; 0 leaves the module out, as for the other two.
-        forgetting_weight: λ₂.
-        consistency_weight: λ₃.
-        lora_rank: rank of the adapters; ``lora`` only.
-        precision: of the towers' arithmetic; losses and weights are float32.
-        probe_every: steps from one measurement of accuracy to the next.
-        seed: of the batches.
-    """
-
-    trainable: str = "projections"
-    forgetting: str = "cosine"
-    steps: int = 200
-    batch_size: int = 128
-    learning_rate: float = 3e-4
-    retention_weight: float = 1.0
-    forgetting_weight: float = 3.0
-    consistency_weight: float = 3.0
-    lora_rank: int = 8
-    precision: str = "float32"
-    probe_every: int = 20
-    seed: int = 0
-
-    @classmethod
-    def of(cls, trainable: str = trainable, **given: Any) -> Settings:
-        """Settings with what :data:`PRESETS` has for ``trainable``, but for what is ``given``."""
-        return cls(trainable, **{**PRESETS.get(trainable, {}), **given})
-
-    def __post_init__(self) -> None:
-        require_choice("trainable", self.trainable, TRAINABLE)
-        require_choice("forgetting", self.forgetting, FORGETTING)
-        require_choice("precision", self.precision, PRECISIONS)
-        require_positive("learning rate", self.learning_rate, largest=0.1)
-        for name in ("retention_weight", "forgetting_weight", "consistency_weight"):
-            require_positive(name.replace("_", " "), getattr(self, name), largest=1000, zero_allowed=True)
-        for name, largest in (("steps", 100_000), ("batch_size", 1024), ("lora_rank", 256), ("probe_every", 100_000)):
-            require_whole(name.replace("_", " "), getattr(self, name), largest=largest)
-        require_whole("seed", self.seed, lowest=0, largest=2**31 - 1)
 
 
 @dataclass(frozen=True)
@@ -122,7 +62,7 @@ class Erasure:
     """A finished run: what was asked, how, and the weights that came of it; all others are the base model's."""
 
     selection: Selection
-    settings: Settings
+    settings: CLIPEraseSettings
     delta: Mapping[str, Tensor]
 
     method = "cliperase"
@@ -164,8 +104,8 @@ class Erasure:
 
     @classmethod
     def of_tensors(cls, tensors: Mapping[str, Tensor], selection: Selection, parameters: Mapping[str, Any]) -> Erasure:
-        """The erasure whose :attr:`tensors` these are; ``parameters`` are fields of :class:`Settings`."""
-        return cls(selection, Settings(**parameters), dict(tensors))
+        """The erasure whose :attr:`tensors` these are; ``parameters`` are fields of :class:`CLIPEraseSettings`."""
+        return cls(selection, CLIPEraseSettings(**parameters), dict(tensors))
 
 
 Progress = Preparation | Record
@@ -174,7 +114,7 @@ Progress = Preparation | Record
 def train(
     encoder: OpenClipEncoder,
     selection: Selection,
-    settings: Settings | None = None,
+    settings: CLIPEraseSettings | None = None,
     *,
     galleries: Sequence[Gallery],
     probe: Gallery,
@@ -202,7 +142,7 @@ def train(
         JobError: while running, a loss was not finite, or the checkpoint is of another run.
     """
     # Checked at the call: the body of a generator would only complain at its first step.
-    settings = settings or Settings()
+    settings = settings or CLIPEraseSettings()
     vocabulary = vocabulary or load_vocabulary()
     forget, retain = forget_and_retain(selection, galleries, vocabulary.templates)
     trainable = make_trainable(encoder, settings.trainable, lora_rank=settings.lora_rank)
@@ -225,7 +165,7 @@ def train(
 
 
 def _steps(
-    batches: Batches, settings: Settings, logit_scale: float, measure: Probe, saved: Checkpoint | None
+    batches: Batches, settings: CLIPEraseSettings, logit_scale: float, measure: Probe, saved: Checkpoint | None
 ) -> Generator[Record, None, int]:
     """Train and report; the number of steps that were made is returned."""
     parameters = batches.frozen.trainable.parameters
@@ -268,7 +208,7 @@ def _steps(
     return settings.steps
 
 
-def _losses(forget: Embedded, retain: Embedded, settings: Settings, logit_scale: float) -> dict[str, Tensor]:
+def _losses(forget: Embedded, retain: Embedded, settings: CLIPEraseSettings, logit_scale: float) -> dict[str, Tensor]:
     """The three modules and their weighted sum ``loss``, by the names that :class:`Record` has for them."""
     if settings.forgetting == "gradient_ascent":
         forgetting = gradient_ascent_loss(forget.images, forget.texts, retain.images, retain.texts, logit_scale)
@@ -287,7 +227,7 @@ def _losses(forget: Embedded, retain: Embedded, settings: Settings, logit_scale:
 
 
 def _checkpoint(
-    path: Path, encoder: OpenClipEncoder, selection: Selection, settings: Settings, vocabulary: Vocabulary
+    path: Path, encoder: OpenClipEncoder, selection: Selection, settings: CLIPEraseSettings, vocabulary: Vocabulary
 ) -> Checkpoint:
     # How often to probe does not change the result, so a resumed run may choose anew.
     parameters = {name: value for name, value in asdict(settings).items() if name != "probe_every"}

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, fields
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unlearn.erasers.settings import BaselineSettings, CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ParameterError, require_choice
 from unlearn.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
 
@@ -57,8 +57,8 @@ class Method:
         label: its name on screen.
         variant: what its erasure makes of a model, one of :mod:`unlearn.variants`.
         run: fits it to a task with the settings given; reports as it goes and returns the erasure.
-        erasers: modules of this package whose ``Settings`` it has.
-        fixed: those that make it this method.
+        settings: what it may be asked, by the erasers that it is made of.
+        fixed: settings that make it this method.
         unused: those that change nothing here.
         trains: whether it takes a minute or two; the others are there at once.
     """
@@ -66,7 +66,7 @@ class Method:
     label: str
     variant: str
     run: Callable[..., Fitting]
-    erasers: tuple[str, ...]
+    settings: tuple[type[CCUPSettings | CLIPEraseSettings | BaselineSettings], ...]
     fixed: Mapping[str, Any] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
     trains: bool = False
@@ -74,8 +74,7 @@ class Method:
     @property
     def takes(self) -> tuple[str, ...]:
         """The settings that one may choose; the seed is the task's."""
-        modules = (import_module(f"unlearn.erasers.{name}") for name in self.erasers)
-        names = (setting.name for module in modules for setting in fields(module.Settings))
+        names = (setting.name for settings in self.settings for setting in fields(settings))
         return tuple(name for name in names if name not in (*self.fixed, *self.unused, "seed"))
 
     def fit(self, task: Task, **given: Any) -> Fitting:
@@ -93,7 +92,7 @@ class Method:
             )
         if task.checkpoint and not self.trains:
             raise ParameterError(f"checkpoint has no effect on “{self.label}”, which is there at once.")
-        if task.beneath and self.erasers != ("ccup",):
+        if task.beneath and self.settings != (CCUPSettings,):
             raise ParameterError(f"“{self.label}” cannot be put on top of an erasure; CCUP can, in any of its forms.")
         return self.run(task, **self.fixed, **given)
 
@@ -121,7 +120,7 @@ def _baseline(task: Task, **given: Any) -> Fitting:
     from unlearn.erasers import baselines
 
     yield from ()
-    settings = baselines.Settings(**given, seed=task.seed)
+    settings = BaselineSettings(**given, seed=task.seed)
     return baselines.erase(task.encoder, task.selection, settings, training=task.training)
 
 
@@ -129,7 +128,7 @@ def _ccup(task: Task, **given: Any) -> Fitting:
     from unlearn.erasers import ccup, stacked
 
     yield from ()
-    settings, vocabulary = ccup.Settings(**given), task.vocabulary
+    settings, vocabulary = CCUPSettings(**given), task.vocabulary
     if task.beneath is None:
         return ccup.erase(task.encoder, task.selection, settings, vocabulary=vocabulary)
     return stacked.on_top(task.encoder, task.beneath, settings, selection=task.selection, vocabulary=vocabulary)
@@ -141,7 +140,7 @@ def _cliperase(task: Task, **given: Any) -> Generator[cliperase.Progress, None, 
     return cliperase.train(
         task.encoder,
         task.selection,
-        cliperase.Settings.of(seed=task.seed, **given),
+        CLIPEraseSettings.of(seed=task.seed, **given),
         galleries=[task.training],
         probe=task.probe,
         vocabulary=task.vocabulary,
@@ -150,32 +149,34 @@ def _cliperase(task: Task, **given: Any) -> Generator[cliperase.Progress, None, 
 
 
 def _stacked(task: Task, **given: Any) -> Fitting:
-    from unlearn.erasers import ccup, stacked
+    from unlearn.erasers import stacked
 
     own = {name: given.pop(name) for name in METHODS["ccup"].takes if name in given}
-    settings = ccup.Settings(**own)
+    settings = CCUPSettings(**own)
     tuned = yield from _cliperase(task, **given)
     return stacked.on_top(task.encoder, tuned, settings, vocabulary=task.vocabulary)
 
 
 def _form(label: str, mode: str, *unused: str) -> Method:
-    return Method(label, CCUP, _ccup, ("ccup",), {"mode": mode}, unused)
+    return Method(label, CCUP, _ccup, (CCUPSettings,), {"mode": mode}, unused)
 
 
 def _trained(label: str, **fixed: Any) -> Method:
-    return Method(label, CLIPERASE, _cliperase, ("cliperase",), fixed, trains=True)
+    return Method(label, CLIPERASE, _cliperase, (CLIPEraseSettings,), fixed, trains=True)
 
 
 METHODS = {
-    "none": Method("No edit", ORIGINAL, _baseline, ("baselines",), {"kind": "none"}, ("side", "strength")),
-    "random": Method("Random directions", BASELINE, _baseline, ("baselines",), {"kind": "random"}),
+    "none": Method("No edit", ORIGINAL, _baseline, (BaselineSettings,), {"kind": "none"}, ("side", "strength")),
+    "random": Method("Random directions", BASELINE, _baseline, (BaselineSettings,), {"kind": "random"}),
     "nullspace": _form("CCUP, nullspace (paper)", "nullspace", "lam", "mu"),
     "consistent": _form("CCUP, consistent (paper)", "consistent"),
     "ccup": _form("CCUP, paired (default)", "paired"),
-    "leace": Method("LEACE", BASELINE, _baseline, ("baselines",), {"kind": "leace"}),
+    "leace": Method("LEACE", BASELINE, _baseline, (BaselineSettings,), {"kind": "leace"}),
     "forgetting_only": _trained("CLIPErase, forgetting alone", retention_weight=0.0, consistency_weight=0.0),
     "without_consistency": _trained("CLIPErase, no consistency", consistency_weight=0.0),
     "gradient_ascent": _trained("CLIPErase, gradient ascent", forgetting="gradient_ascent"),
     "cliperase": _trained("CLIPErase (paper)"),
-    "stacked": Method("CLIPErase + CCUP", BOTH, _stacked, ("cliperase", "ccup"), unused=("mode",), trains=True),
+    "stacked": Method(
+        "CLIPErase + CCUP", BOTH, _stacked, (CLIPEraseSettings, CCUPSettings), unused=("mode",), trains=True
+    ),
 }

@@ -11,17 +11,10 @@ from torch import Tensor
 from unlearn.concepts import Selection, Vocabulary, unite
 from unlearn.encoders import EditedEncoder, OpenClipEncoder
 from unlearn.erasers import ccup, cliperase
+from unlearn.erasers.settings import CCUPSettings, StackedSettings
 
 TUNED = "tuned."
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The settings of both parts."""
-
-    cliperase: cliperase.Settings
-    ccup: ccup.Settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +32,8 @@ class Erasure:
         return unite([self.closed_form.selection, self.tuned.selection])
 
     @property
-    def settings(self) -> Settings:
-        return Settings(self.tuned.settings, self.closed_form.settings)
+    def settings(self) -> StackedSettings:
+        return StackedSettings(self.tuned.settings, self.closed_form.settings)
 
     def apply(self, encoder: OpenClipEncoder) -> EditedEncoder:
         """``encoder`` with both edits; as for CLIPErase alone, keep the result."""
@@ -81,7 +74,7 @@ def split(named: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, Value
 def on_top(
     encoder: OpenClipEncoder,
     tuned: cliperase.Erasure,
-    settings: ccup.Settings | None = None,
+    settings: CCUPSettings | None = None,
     *,
     selection: Selection | None = None,
     vocabulary: Vocabulary | None = None,

@@ -163,7 +163,7 @@ class LowRank(AllWeights):
 
 
 def make_trainable(encoder: OpenClipEncoder, what: str, *, lora_rank: int = 8) -> AllWeights:
-    """The trainable copy of ``encoder``'s model that :data:`TRAINABLE` calls ``what``.
+    """The trainable copy of ``encoder``'s model that :data:`unlearn.erasers.settings.TRAINABLE` calls ``what``.
 
     Raises:
         ModelError: the architecture has no such part.
@@ -176,7 +176,6 @@ _KINDS: dict[str, Callable[[OpenClipEncoder], AllWeights]] = {
     "last_blocks": LastBlocks,
     "all": AllWeights,
 }
-TRAINABLE = (*_KINDS, "lora")
 
 
 class _ReachedError(Exception):

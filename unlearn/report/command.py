@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from unlearn.concepts import Vocabulary
-from unlearn.erasers import ccup
 from unlearn.erasers.methods import METHODS, form_of, in_words
+from unlearn.erasers.settings import CCUPSettings
 from unlearn.export.record import Record
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.vocabularies import VOCABULARIES
@@ -50,11 +50,11 @@ def _method(record: Record) -> list[str]:
     """The method, and its settings that are not as always."""
     told = record.parameters
     if record.method == "ccup":
-        method, seed = form_of(told.get("mode", ccup.Settings().mode)), []
+        method, seed = form_of(told.get("mode", CCUPSettings().mode)), []
     else:
         method, seed = str(told.get("kind", record.method)), ["--seed", str(told.get("seed", record.seed))]
     # What CLIPErase takes by default depends on what it trains.
-    default = {} if method == "cliperase" else asdict(ccup.Settings())
+    default = {} if method == "cliperase" else asdict(CCUPSettings())
     takes = METHODS[method].takes
     options = [_option(name, told[name]) for name in takes if name in told and told[name] != default.get(name)]
     named = [] if method == "ccup" else ["--method", method]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from unlearn.concepts import Vocabulary
     from unlearn.erasers.ccup import Erasure
-    from unlearn.erasers.ccup import Settings as ErasureSettings
+    from unlearn.erasers.settings import CCUPSettings
     from unlearn.evaluation.interference import Interference
     from unlearn.evaluation.neighbours import Neighbour
     from unlearn.evaluation.zero_shot import Accuracy
@@ -117,7 +117,7 @@ class TradeOff:
         )
 
 
-def _beside_curves(erasure: Erasure) -> ErasureSettings:
+def _beside_curves(erasure: Erasure) -> CCUPSettings:
     """The settings of ``erasure``, with the defaults for those that the curves run through."""
     # A mode that takes every side.
     return replace(erasure.settings, strength=1.0, mode="consistent")

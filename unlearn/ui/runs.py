@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from unlearn.concepts import select
 from unlearn.encoders import OpenClipEncoder, class_embeddings
 from unlearn.erasers import cliperase
+from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ModelError, require_whole
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.gallery import bundled_gallery, image_features
@@ -40,14 +41,14 @@ class FineTuned:
         return self.erasure.selection.forget_names
 
 
-def settings_of(request: FineTuneRequest, most_steps: int) -> cliperase.Settings:
+def settings_of(request: FineTuneRequest, most_steps: int) -> CLIPEraseSettings:
     """What ``request`` says, and what suits where it says nothing.
 
     Raises:
         ParameterError: a number or a choice outside of what is allowed.
     """
     asked = {name: value for name, value in asdict(request).items() if name != "forget" and value is not None}
-    settings = cliperase.Settings.of(**asked)
+    settings = CLIPEraseSettings.of(**asked)
     if request.steps is None:
         return replace(settings, steps=min(settings.steps, most_steps))
     require_whole("steps", request.steps, largest=most_steps)

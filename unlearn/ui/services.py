@@ -12,6 +12,7 @@ from unlearn.config import Settings
 from unlearn.diffusion.pipelines import Painters
 from unlearn.encoders import TextImageEncoder, class_embeddings
 from unlearn.erasers import ccup, stacked
+from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ConceptError, require_choice
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, find_captions
@@ -142,9 +143,7 @@ class Services:
         Raises:
             ConceptError, ParameterError: it cannot be used; the message says what is allowed.
         """
-        settings = ccup.Settings(
-            request.mode, request.strength, request.lam, request.mu, request.side, request.synonyms
-        )
+        settings = CCUPSettings(request.mode, request.strength, request.lam, request.mu, request.side, request.synonyms)
         require_choice("retain set", request.retain, RETAIN_CHOICES)
         own = request.own_retain or () if request.retain == RETAIN_OWN else None
         vocabulary = self.vocabulary_of(session)

@@ -11,11 +11,12 @@ from uuid import uuid4
 from weakref import WeakSet
 
 from unlearn.concepts import unite
+from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.variants import CCUP
 
 if TYPE_CHECKING:
     from unlearn.concepts import Selection, Vocabulary
-    from unlearn.erasers.ccup import Erasure, Settings
+    from unlearn.erasers.ccup import Erasure
     from unlearn.gallery import Gallery
     from unlearn.ui.audits import Audited
     from unlearn.ui.results import TradeOff
@@ -32,14 +33,14 @@ class ErasureRequest:
     """What the visitor asks CCUP for, as the screen or the API gives it: checked by the core, not here."""
 
     forget: Sequence[str] = ()
-    strength: float = 1.0
-    mode: str = "paired"
-    side: str = "image"
+    strength: float = CCUPSettings.strength
+    mode: str = CCUPSettings.mode
+    side: str = CCUPSettings.side
     retain: str = RETAIN_VOCABULARY
     own_retain: Sequence[str] = ()
-    lam: float = 1000.0
-    mu: float = 100.0
-    synonyms: bool = True
+    lam: float = CCUPSettings.lam
+    mu: float = CCUPSettings.mu
+    synonyms: bool = CCUPSettings.synonyms
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ class FineTuneRequest:
     forget: Sequence[str] = ()
     steps: int | None = None
     learning_rate: float | None = None
-    trainable: str = "projections"
-    forgetting: str = "cosine"
-    seed: int = 0
+    trainable: str = CLIPEraseSettings.trainable
+    forgetting: str = CLIPEraseSettings.forgetting
+    seed: int = CLIPEraseSettings.seed
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Edits:
 
     model: str
     vocabulary: Vocabulary | None
-    closed_form: tuple[Selection, Settings] | None
+    closed_form: tuple[Selection, CCUPSettings] | None
     fine_tuned: FineTuned | None
 
 

@@ -9,6 +9,7 @@ from typing import cast
 from unlearn.concepts import select
 from unlearn.encoders import TextImageEncoder
 from unlearn.erasers import ccup
+from unlearn.erasers.settings import MODES
 from unlearn.errors import ConceptError
 from unlearn.evaluation.interference import Interference, measure_interference
 from unlearn.gallery import image_features
@@ -34,7 +35,7 @@ def measure(services: Services, session: Session, watch: Callable[[int, int], No
     vocabulary = services.vocabulary_of(session)
     encoder, settings = services.encoder_of(session), erasure.settings
     grown = growing(erasure.selection, vocabulary)
-    total = len(ccup.MODES) * (len(STRENGTHS) + len(grown))
+    total = len(MODES) * (len(STRENGTHS) + len(grown))
 
     def counted(points: Iterator[TradeOffPoint], before: int) -> tuple[TradeOffPoint, ...]:
         measured = []
