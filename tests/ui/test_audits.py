@@ -24,7 +24,7 @@ from unlearn.models import Models
 from unlearn.plots.methods import method_scatter
 from unlearn.plots.relearning import relearning_curves
 from unlearn.ui import audit_markup, comparison_markup
-from unlearn.ui.api_audit import audit_report
+from unlearn.ui.api_reports import audit_report
 from unlearn.ui.audit_tab import AuditTab
 from unlearn.ui.audits import Audited, audit_of, learnable, measured_on, start_audit, stop_audit
 from unlearn.ui.comparisons import Compared, comparison_of, start_comparison

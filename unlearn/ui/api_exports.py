@@ -1,8 +1,9 @@
-"""The endpoints for files and links: what the Export tab does. Docstrings here are the API's documentation."""
+"""The endpoints for files and links: what the Export tab does."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -14,10 +15,13 @@ from unlearn.ui.loading import Provider
 from unlearn.ui.session import Visitor
 
 
-def register_exports(services: Provider, visitor: gr.State) -> None:
-    """Add ``/export``, ``/import`` and ``/link``."""
+@dataclass(frozen=True)
+class ExportEndpoints:
+    """``/export``, ``/import`` and ``/link``."""
 
-    def export(visitor: Visitor, kind: str, edit: str) -> tuple[str, dict[str, Any]]:
+    services: Provider
+
+    def export(self, visitor: Visitor, kind: str, edit: str) -> tuple[str, dict[str, Any]]:
         """Make a file of the erasure of this session; it is there until the next one is made or the session ends.
 
         Args:
@@ -29,10 +33,10 @@ def register_exports(services: Provider, visitor: gr.State) -> None:
         """
         from unlearn.ui.exports import make_export
 
-        made = make_export(services(), visitor, kind, edit)
+        made = make_export(self.services(), visitor, kind, edit)
         return str(made.path), {"title": made.title, "code": made.code}
 
-    def open_file(visitor: Visitor, file: str | None) -> dict[str, Any]:
+    def open_file(self, visitor: Visitor, file: str | None) -> dict[str, Any]:
         """Open an edit.safetensors that was made here or by `erase`; this session's later calls compare it.
 
         Args:
@@ -43,9 +47,9 @@ def register_exports(services: Provider, visitor: gr.State) -> None:
         """
         from unlearn.ui.imports import open_edit
 
-        return open_edit(services(), visitor, file).to_json()
+        return open_edit(self.services(), visitor, file).to_json()
 
-    def link(visitor: Visitor, forget: Sequence[str] = ()) -> dict[str, Any]:
+    def link(self, visitor: Visitor, forget: Sequence[str] = ()) -> dict[str, Any]:
         """The link that opens the page with the model, words, erasure and settings of this session.
 
         Args:
@@ -56,16 +60,16 @@ def register_exports(services: Provider, visitor: gr.State) -> None:
         """
         from unlearn.ui.links import link_of, write_link
 
-        erase_first(services, visitor, forget)
+        erase_first(self.services, visitor, forget)
+        return {"link": write_link(link_of(self.services(), visitor.session))}
 
-        return {"link": write_link(link_of(services(), visitor.session))}
-
-    # Files belong to a session, which an assistant's call does not have: these two are no tools.
-    options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "undocumented"}
-    with gr.Row(visible=False):
-        made, given = gr.File(label="File"), gr.File(label="edit.safetensors")
-    asked = [Api("edit", TEXT, "What to make"), Api("", TEXT, "Whose edit")]
-    told = Api(None, OBJECT, "Result")
-    gr.on([], for_programs(export), [visitor, *asked], [made, told], api_name="export", **options)
-    gr.on([], for_programs(open_file), [visitor, given], [told], api_name="import", **options)
-    endpoint(link, [visitor, erased_first()])
+    def register(self, visitor: gr.State) -> None:
+        # Files belong to a session, which an assistant's call does not have: these two are no tools.
+        options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "undocumented"}
+        with gr.Row(visible=False):
+            made, given = gr.File(label="File"), gr.File(label="edit.safetensors")
+        asked = [Api("edit", TEXT, "What to make"), Api("", TEXT, "Whose edit")]
+        told = Api(None, OBJECT, "Result")
+        gr.on([], for_programs(self.export), [visitor, *asked], [made, told], api_name="export", **options)
+        gr.on([], for_programs(self.open_file), [visitor, given], [told], api_name="import", **options)
+        endpoint(self.link, visitor, erased_first())

@@ -1,36 +1,34 @@
-"""The endpoints that take their time: background runs, told as they go. Docstrings are the API's documentation."""
+"""The endpoints that take their time: background runs, told as they go."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.components.api_component import Api
 
-from unlearn.missing import or_none
-from unlearn.pictures import data_uri
 from unlearn.ui.api import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, erase_first, erased_first
-from unlearn.ui.api_audit import audit_endpoint
+from unlearn.ui.api_reports import audit_report, drawing_report, run_report
 from unlearn.ui.background import followed
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import DrawRequest, FineTuneRequest, Visitor
-
-if TYPE_CHECKING:
-    from unlearn.ui.generation import DrawStatus
-    from unlearn.ui.runs import RunStatus
 
 Number = TypeVar("Number", int, float)
 #: A number that is left to what suits: JSON's null would say that the parameter was forgotten.
 LEFT_OPEN = -1
 
 
-def register_runs(services: Provider, visitor: gr.State) -> None:
-    """Add ``/cliperase``, ``/generate``, ``/audit`` and ``/cancel``."""
+@dataclass(frozen=True)
+class RunEndpoints:
+    """``/cliperase``, ``/generate``, ``/audit`` and ``/cancel``."""
+
+    services: Provider
 
     async def cliperase(  # noqa: PLR0917  its arguments are the endpoint's
+        self,
         visitor: Visitor,
         forget: list[str],
         steps: int,
@@ -56,11 +54,12 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
         from unlearn.ui.runs import run_of, start_run
 
         request = FineTuneRequest(forget, _if_chosen(steps), _if_chosen(learning_rate), trainable, forgetting, seed)
-        await asyncio.to_thread(lambda: start_run(services(), visitor, request))
-        async for status in followed(lambda: run_of(services(), visitor)):
-            yield _run_report(status)
+        await asyncio.to_thread(lambda: start_run(self.services(), visitor, request))
+        async for status in followed(lambda: run_of(self.services(), visitor)):
+            yield run_report(status)
 
     async def generate(  # noqa: PLR0917  its arguments are the endpoint's
+        self,
         visitor: Visitor,
         prompt: str,
         pipeline: str,
@@ -93,13 +92,33 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
         """
         from unlearn.ui.generation import drawing_of, start_drawing
 
-        await asyncio.to_thread(erase_first, services, visitor, forget)
+        await asyncio.to_thread(erase_first, self.services, visitor, forget)
         request = DrawRequest(prompt, pipeline, seed, _if_chosen(steps), _if_chosen(guidance), count, edit, way, judge)
-        start_drawing(services(), visitor, request)
-        async for status in followed(lambda: drawing_of(services(), visitor)):
-            yield _drawing_report(status)
+        start_drawing(self.services(), visitor, request)
+        async for status in followed(lambda: drawing_of(self.services(), visitor)):
+            yield drawing_report(status)
 
-    def cancel(visitor: Visitor) -> dict[str, Any]:
+    async def audit(self, visitor: Visitor, concept: str, forget: list[str]) -> AsyncIterator[dict[str, Any]]:
+        """Attack the edits in force, to see what they left; streams the state of the audit until it has ended.
+
+        Args:
+            concept: The erased concept to attack; "" for the first.
+            forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
+
+        Returns:
+            State, place in line, what is done now, and the findings so far: verdict ("held", "leaked" or "not
+            applicable"), the number before and after the edit, by chance and under a random edit, as fractions (null
+            where not measured), its 95% interval, details, and as PNG data URIs (but for an assistant) what a soft
+            prompt drew.
+        """
+        from unlearn.ui.audits import audit_of, start_audit
+
+        await asyncio.to_thread(erase_first, self.services, visitor, forget)
+        await asyncio.to_thread(lambda: start_audit(self.services(), visitor, concept))
+        async for status in followed(lambda: audit_of(self.services(), visitor)):
+            yield audit_report(status)
+
+    def cancel(self, visitor: Visitor) -> dict[str, Any]:
         """Stop this session's run, drawing and audit within a step; the edit in force and the pictures stay.
 
         Returns:
@@ -109,72 +128,46 @@ def register_runs(services: Provider, visitor: gr.State) -> None:
         from unlearn.ui.generation import stop_drawing
         from unlearn.ui.runs import stop_run
 
-        status, drawing = stop_run(services(), visitor), stop_drawing(services(), visitor)
-        others = {"drawing": drawing, "audit": stop_audit(services(), visitor)}
-        return _run_report(status) | {what: str(o.state) if o else "none" for what, o in others.items()}
+        status, drawing = stop_run(self.services(), visitor), stop_drawing(self.services(), visitor)
+        others = {"drawing": drawing, "audit": stop_audit(self.services(), visitor)}
+        return run_report(status) | {what: str(o.state) if o else "none" for what, o in others.items()}
 
-    attacked = Api("", TEXT, "Erased concept to attack; the first if empty")
-    _stream(audit_endpoint(services), visitor, attacked, erased_first())
-    run = FineTuneRequest()
-    endpoint(cancel, [visitor])
-    _stream(
-        cliperase,
-        visitor,
+    def register(self, visitor: gr.State) -> None:
+        # A generator waits without holding a thread, so any number may.
+        stream = {"concurrency_limit": None}
+        attacked = Api("", TEXT, "Erased concept to attack; the first if empty")
+        endpoint(self.cliperase, visitor, *_run_parameters(), **stream)
+        endpoint(self.generate, visitor, *_drawing_parameters(), erased_first(), **stream)
+        endpoint(self.audit, visitor, attacked, erased_first(), **stream)
+        endpoint(self.cancel, visitor)
+
+
+def _run_parameters() -> list[Api]:
+    usual = FineTuneRequest()
+    return [
         Api(None, TEXTS, "Concepts to erase"),
         Api(LEFT_OPEN, NUMBER, "Steps; -1 for what suits"),
         Api(LEFT_OPEN, NUMBER, "Learning rate; -1 for what suits"),
-        Api(run.trainable, TEXT, "What trains: last_blocks, projections, lora or all"),
-        Api(run.forgetting, TEXT, "Forgetting module: cosine or gradient_ascent"),
-        Api(run.seed, NUMBER, "Seed"),
-    )
-    _stream(
-        generate,
-        visitor,
+        Api(usual.trainable, TEXT, "What trains: last_blocks, projections, lora or all"),
+        Api(usual.forgetting, TEXT, "Forgetting module: cosine or gradient_ascent"),
+        Api(usual.seed, NUMBER, "Seed"),
+    ]
+
+
+def _drawing_parameters() -> list[Api]:
+    usual = DrawRequest("")
+    return [
         Api(None, TEXT, "Prompt"),
-        Api("pocket", TEXT, "Pipeline"),
-        Api(0, NUMBER, "Seed of the first picture"),
-        Api(4, NUMBER, "Pictures"),
+        Api(usual.pipeline, TEXT, "Pipeline"),
+        Api(usual.seed, NUMBER, "Seed of the first picture"),
+        Api(usual.count, NUMBER, "Pictures"),
         Api(LEFT_OPEN, NUMBER, "Steps; -1 for the pipeline's own"),
         Api(LEFT_OPEN, NUMBER, "Guidance; -1 for the pipeline's own"),
-        Api("", TEXT, "Edit: CCUP, CLIPErase, or all in force"),
-        Api("ridge", TEXT, "How CCUP reaches the pipeline: ridge or pull_back"),
-        Api(False, YES_OR_NO, "Draw and judge a batch instead"),
-        erased_first(),
-    )
-
-
-def _stream(handler: Any, visitor: gr.State, *parameters: Api) -> None:
-    """A generator waits without holding a thread, so any number may."""
-    endpoint(handler, [visitor, *parameters], concurrency_limit=None)
+        Api(usual.edit, TEXT, "Edit: CCUP, CLIPErase, or all in force"),
+        Api(usual.way, TEXT, "How CCUP reaches the pipeline: ridge or pull_back"),
+        Api(usual.judge, YES_OR_NO, "Draw and judge a batch instead"),
+    ]
 
 
 def _if_chosen(number: Number) -> Number | None:
     return None if number == LEFT_OPEN else number
-
-
-def _run_report(status: RunStatus | None) -> dict[str, Any]:
-    """A run's state for a program: numbers that are not there are null."""
-    if status is None:
-        return {"state": "none"}
-    last = or_none(asdict(status.progress[-1])) if status.progress else {}
-    return {"state": str(status.state), "place": status.place, "message": status.message, **last}
-
-
-def _drawing_report(status: DrawStatus | None) -> dict[str, Any]:
-    """A drawing's state for a program; pictures and what is seen in them once it is done."""
-    if status is None:
-        return {"state": "none"}
-    from unlearn.diffusion.records import report
-    from unlearn.ui.generation import Drawn, Rates
-
-    told: dict[str, Any] = {"state": str(status.state), "place": status.place, "message": status.message}
-    if status.progress:
-        told |= {"step": status.progress[-1].step, "steps": status.progress[-1].steps}
-    result = status.result
-    if isinstance(result, Drawn):
-        told |= report(result.pair, result.carried, result.sights)
-        told |= {"forget": list(result.erased), "notices": list(result.notices)}
-        told |= {side: [data_uri(p) for p in getattr(result.pair, side)] for side in ("before", "after")}
-    elif isinstance(result, Rates):
-        told["rates"] = asdict(result)
-    return told

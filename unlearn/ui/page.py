@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gradio as gr
 
-from unlearn.ui.api import register_endpoints
-from unlearn.ui.api_exports import register_exports
-from unlearn.ui.api_runs import register_runs
+from unlearn.ui.api_exports import ExportEndpoints
+from unlearn.ui.api_runs import RunEndpoints
+from unlearn.ui.api_views import ViewEndpoints
 from unlearn.ui.events import Events
 from unlearn.ui.handlers import Handlers
 from unlearn.ui.loading import Provider
@@ -26,6 +26,6 @@ def build_demo(services: Provider) -> gr.Blocks:
             part.register_callbacks()
         for view in screen.views:
             view.register_callbacks(screen.visitor)
-        for register in (register_endpoints, register_runs, register_exports):
-            register(services, screen.visitor)
+        for endpoints in (ViewEndpoints, RunEndpoints, ExportEndpoints):
+            endpoints(services).register(screen.visitor)
     return demo
