@@ -101,8 +101,9 @@ def test_what_was_not_measured_is_not_printed(erased, gallery, tmp_path, capsys)
     assert "harmonic mean" not in printed
 
 
-def test_a_form_of_ccup_is_a_method_and_its_strength_counts(pocket, tmp_path):
-    asked = ["erase", "--forget", "cat", "--method", "consistent", "--strength", "0.5", "--no-synonyms", "--formats"]
+@pytest.mark.parametrize("form", [["--method", "consistent"], ["--method", "ccup", "--mode", "consistent"]])
+def test_a_form_of_ccup_is_a_method_or_a_mode_and_its_strength_counts(form, pocket, tmp_path):
+    asked = ["erase", "--forget", "cat", *form, "--strength", "0.5", "--no-synonyms", "--formats"]
     assert main([*asked, "--out", str(tmp_path)]) == 0
     settings = load_erasure(tmp_path, pocket).settings
     assert (settings.mode, settings.strength, settings.synonyms) == ("consistent", 0.5, False)
@@ -131,6 +132,7 @@ def test_a_retain_file_is_read(tmp_path, capsys):
         (["erase", "--forget", "cat", "--strength", "7", "--out", "x"], "strength is 7.0; it must be"),
         (["erase", "--forget", "cat", "--method", "none", "--strength", "0.5", "--out", "x"], "strength has no effect"),
         (["erase", "--forget", "cat", "--method", "nullspace", "--mu", "5", "--out", "x"], "mu has no effect on"),
+        (["erase", "--forget", "cat", "--method", "leace", "--mode", "paired", "--out", "x"], "with --method ccup"),
         (["erase", "--forget", "cat", "--steps", "5", "--out", "x"], "steps has no effect on “CCUP, paired (default)”"),
         (
             [

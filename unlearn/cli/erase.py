@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unlearn.cli import finetuning
-from unlearn.erasers.methods import METHODS, Task
+from unlearn.erasers.methods import FORMS, METHODS, Method, Task
 from unlearn.erasers.settings import SIDES
+from unlearn.errors import ConceptError, ErasureFileError, ParameterError, require_choice
 
 if TYPE_CHECKING:
     from unlearn.encoders import OpenClipEncoder
@@ -49,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of CLIPErase's batches; CCUP itself draws nothing")
     closed_form = parser.add_argument_group("CCUP")
+    closed_form.add_argument(
+        "--mode", choices=tuple(FORMS), help="its form, with --method ccup (default: paired); each is a method as well"
+    )
     closed_form.add_argument("--strength", type=float, help="from 0 to 1 (default: 1)")
     closed_form.add_argument("--side", choices=SIDES, help="embeddings to edit (default: image); both but for ccup")
     closed_form.add_argument(
@@ -66,7 +70,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from unlearn.concepts import parse_names, select
-    from unlearn.errors import require_choice
     from unlearn.export.saved import save_erasure
     from unlearn.export.snippets import snippets_of
     from unlearn.export.vanished import live_only
@@ -76,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.loading import load_clip, pick_device
     from unlearn.vocabularies import vocabulary_argument, vocabulary_text
 
-    method = METHODS[require_choice("method", arguments.method, tuple(METHODS))]
+    method = _method(arguments)
     retain = _retained(arguments)
     forget = [name for given in arguments.forget for name in parse_names(given)]
     data = training_data(arguments.pictures, forget)
@@ -121,10 +124,20 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"\n--- {name}\n{code}", end="")
 
 
+def _method(arguments: argparse.Namespace) -> Method:
+    """The method that is asked for, by its own name or as CCUP in a mode."""
+    method = METHODS[require_choice("method", arguments.method, tuple(METHODS))]
+    if arguments.mode is None:
+        return method
+    if arguments.method != "ccup":
+        raise ParameterError(
+            f"mode has no effect on “{method.label}”; it chooses the form of CCUP, with --method ccup."
+        )
+    return METHODS[FORMS[arguments.mode]]
+
+
 def _retained(arguments: argparse.Namespace) -> list[str] | str | None:
     """What is to be protected, where something is named."""
-    from unlearn.errors import ConceptError
-
     path: Path | None = arguments.retain_file
     if path is None:
         return arguments.retain  # type: ignore[no-any-return]
@@ -136,7 +149,6 @@ def _retained(arguments: argparse.Namespace) -> list[str] | str | None:
 def _beneath(arguments: argparse.Namespace, encoder: OpenClipEncoder) -> tuple[cliperase.Erasure | None, str]:
     """What CCUP is to be put on top of, if anything, and the pictures that the erasure learns from, or did."""
     from unlearn.erasers import cliperase
-    from unlearn.errors import ErasureFileError
     from unlearn.export.saved import load_recorded
 
     if arguments.on is None:

@@ -111,11 +111,6 @@ def in_words(setting: str) -> str:
     return {"lam": "lambda"}.get(setting, setting.replace("_", " "))
 
 
-def form_of(mode: str) -> str:
-    """The method that is CCUP in ``mode``."""
-    return next(name for name, method in METHODS.items() if method.run is _ccup and method.fixed["mode"] == mode)
-
-
 def _baseline(task: Task, **given: Any) -> Fitting:
     from unlearn.erasers import baselines
 
@@ -180,3 +175,5 @@ METHODS = {
         "CLIPErase + CCUP", BOTH, _stacked, (CLIPEraseSettings, CCUPSettings), unused=("mode",), trains=True
     ),
 }
+#: CCUP's modes, and the method that is CCUP in each.
+FORMS = {str(method.fixed["mode"]): name for name, method in METHODS.items() if "mode" in method.fixed}

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from unlearn.concepts import Vocabulary
-from unlearn.erasers.methods import METHODS, form_of, in_words
+from unlearn.erasers.methods import FORMS, METHODS, in_words
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.export.record import Record
 from unlearn.finetuning.sources import BUNDLED
@@ -50,7 +50,7 @@ def _method(record: Record) -> list[str]:
     """The method, and its settings that are not as always."""
     told = record.parameters
     if record.method == "ccup":
-        method, seed = form_of(told.get("mode", CCUPSettings().mode)), []
+        method, seed = FORMS[told.get("mode", CCUPSettings().mode)], []
     else:
         method, seed = str(told.get("kind", record.method)), ["--seed", str(told.get("seed", record.seed))]
     # What CLIPErase takes by default depends on what it trains.
