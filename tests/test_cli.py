@@ -68,6 +68,8 @@ def test_evaluate_prints_fractions_as_json(erased, folder, capsys):
     before = json.loads(capsys.readouterr().out)
     assert main(["evaluate", "--images", str(folder), "--erasure", str(erased), "--json"]) == 0
     after = json.loads(capsys.readouterr().out)
+    assert main(["evaluate", "--images", str(folder), "--erasure", str(erased / "edit.safetensors"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == after
     assert set(before) == {"top1", "top5", "n", "forget", "retain", "per_class", "recall"}
     edit = after.pop("edit")
     assert set(after) == set(before)
@@ -116,10 +118,12 @@ def test_without_a_form_asked_for_weights_that_cannot_hold_the_edit_are_not_writ
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"edit.safetensors", "erasure.json"}
 
 
-def test_a_retain_file_is_read(tmp_path, capsys):
+@pytest.mark.parametrize("retain", [["--retain", "dog,fox", "pizza"], ["--retain-file", "keep.txt"]])
+def test_the_retain_set_is_words_or_a_file(retain, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "keep.txt").write_text("dog\nfox\npizza\n")
     out = tmp_path / "out"
-    assert main(["erase", "--forget", "cat", "--retain-file", str(tmp_path / "keep.txt"), "--out", str(out)]) == 0
+    assert main(["erase", "--forget", "cat", *retain, "--out", str(out)]) == 0
     assert json.loads((out / "erasure.json").read_text())["concepts"]["retain"] == ["dog", "fox", "pizza"]
     assert "forget: top-1" in capsys.readouterr().out
 
@@ -200,7 +204,8 @@ def test_a_form_that_cannot_hold_the_model_is_one_sentence(tmp_path, capsys):
 
 def test_report_writes_one_page(erased, folder, tmp_path, capsys):
     out = tmp_path / "report.html"
-    assert main(["report", "--erasure", str(erased), "--images", str(folder), "--out", str(out)]) == 0
+    edit = erased / "edit.safetensors"
+    assert main(["report", "--erasure", str(edit), "--images", str(folder), "--out", str(out)]) == 0
     assert "Erased from pocket: cat, dog" in out.read_text()
     assert f"Wrote {out}" in capsys.readouterr().out
 

@@ -42,7 +42,7 @@ def test_at_strength_zero_before_and_after_are_the_identical_file(tmp_path):
 
 def test_a_saved_erasure_draws_what_its_concepts_draw(tmp_path):
     assert main(["erase", "--forget", "cat", "--out", str(tmp_path / "erased")]) == 0
-    saved = ["--erasure", str(tmp_path / "erased")]
+    saved = ["--erasure", str(tmp_path / "erased" / "edit.safetensors")]
     assert main(["generate", "--prompt", "a cat", *saved, *QUICK, "--out", str(tmp_path / "one")]) == 0
     assert main(["generate", "--prompt", "a cat", "--forget", "cat", *QUICK, "--out", str(tmp_path / "two")]) == 0
     one, two = ((tmp_path / folder / "after_0.png").read_bytes() for folder in ("one", "two"))

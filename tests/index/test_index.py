@@ -237,7 +237,7 @@ def test_the_command_line_builds_and_searches_before_and_after(folder, tmp_path,
     assert main(["erase", "--forget", "cat", "--out", erased]) == 0
     capsys.readouterr()
     firsts = []
-    for options in ([], ["--erasure", erased]):
+    for options in ([], ["--erasure", f"{erased}/edit.safetensors"]):
         assert main(["search", "--index", index, "--query", "cat", "-k", "3", *options]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert len(lines) == 3

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from unlearn.cli.arguments import add_erasure, add_json, add_model, names_of
 
 if TYPE_CHECKING:
     from unlearn.attacks.finding import Finding
@@ -15,15 +16,15 @@ HELP = "Attack an erasure: is the concept gone, or can it be had back?"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
+    add_model(parser)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--erasure", type=Path, metavar="DIR", help="folder that `erase` wrote")
+    add_erasure(what)
     what.add_argument("--forget", nargs="+", metavar="CONCEPT", help="concepts to erase first, with --method")
     parser.add_argument("--method", help="as `erase` takes it, with --forget (default: ccup)")
     parser.add_argument("--concept", help="the erased concept to attack (default: the first)")
     parser.add_argument("--pictures", default="bundled", metavar="SOURCE", help="to attack with: as `erase` takes it")
     parser.add_argument("--seed", type=int, default=0, help="of methods and attacks that draw (default: 0)")
-    parser.add_argument("--json", action="store_true", help="print JSON, as fractions, and nothing else")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from unlearn.attacks.audit import Progress, run_audit
     from unlearn.attacks.suspect import Suspect
-    from unlearn.concepts import parse_names, select
+    from unlearn.concepts import select
     from unlearn.diffusion.pipelines import Painter, load_painter
     from unlearn.diffusion.records import carry_erasure
     from unlearn.erasers import methods
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
         data = training_data(arguments.pictures, erasure.selection.forget_names)
         vocabulary = named_vocabulary(record.vocabulary) if record.vocabulary else data.vocabulary
     else:
-        forget = [name for given in arguments.forget for name in parse_names(given)]
+        forget = names_of(arguments.forget)
         data = training_data(arguments.pictures, forget)
         vocabulary = data.vocabulary
         task = methods.Task(

@@ -8,6 +8,8 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
+from unlearn.cli.arguments import add_model
+
 HELP = "Measure speed and quality; optionally write the tables into a page."
 BENCHES = ("methods", "defaults", "attacks", "generation", "speed", "drawing", "index", "app", "load", "sessions")
 #: Those that take a model and a data set and go on where they were, and what each is asked.
@@ -29,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the tables as JSON")
     any_model = parser.add_argument_group(" and ".join(OF_ANY_MODEL))
-    any_model.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
+    add_model(any_model)
     any_model.add_argument(
         "--dataset", default="bundled", metavar="SOURCE", help="pictures, as `erase --pictures` takes them"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unlearn.cli import finetuning
+from unlearn.cli.arguments import add_model, names_of
 from unlearn.erasers.methods import FORMS, METHODS, Method, Task
 from unlearn.erasers.settings import SIDES
 from unlearn.errors import ConceptError, ErasureFileError, ParameterError, require_choice
@@ -24,7 +25,7 @@ HELP = "Erase concepts from a CLIP model and write the edited checkpoint and a r
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
+    add_model(parser)
     parser.add_argument(
         "--method",
         default="ccup",
@@ -69,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
-    from unlearn.concepts import parse_names, select
+    from unlearn.concepts import select
     from unlearn.export.saved import save_erasure
     from unlearn.export.snippets import snippets_of
     from unlearn.export.vanished import live_only
@@ -81,7 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     method = _method(arguments)
     retain = _retained(arguments)
-    forget = [name for given in arguments.forget for name in parse_names(given)]
+    forget = names_of(arguments.forget)
     data = training_data(arguments.pictures, forget)
     if arguments.vocabulary is not None:
         data = replace(data, vocabulary=vocabulary_argument(arguments.vocabulary))
@@ -140,7 +141,7 @@ def _retained(arguments: argparse.Namespace) -> list[str] | str | None:
     """What is to be protected, where something is named."""
     path: Path | None = arguments.retain_file
     if path is None:
-        return arguments.retain  # type: ignore[no-any-return]
+        return None if arguments.retain is None else names_of(arguments.retain)
     if not path.is_file():
         raise ConceptError(f"The retain file “{path}” is not a file.")
     return path.read_text(encoding="utf-8")

@@ -5,32 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from pathlib import Path
+
+from unlearn.cli.arguments import add_erasure, add_images, add_json, add_model, names_of
 
 HELP = "Measure a model, or an erasure of it, on a folder with one subfolder a class, or on a public data set."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
-    parser.add_argument("--erasure", type=Path, metavar="DIR", help="folder that `erase` wrote")
-    parser.add_argument(
-        "--images",
-        default="bundled",
-        metavar="SOURCE",
-        help="as --pictures of erase (default: bundled)",
-    )
+    add_model(parser)
+    add_erasure(parser)
+    add_images(parser)
     parser.add_argument(
         "--vocabulary",
         metavar="NAME",
         help="labels offered (default: the classes): bundled, imagenet, cifar100, FILE or WORD,WORD",
     )
     parser.add_argument("--forget", nargs="+", metavar="CONCEPT", help="classes that count as erased")
-    parser.add_argument("--json", action="store_true", help="print JSON, as fractions, and nothing else")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
-    from unlearn.concepts import parse_names
     from unlearn.encoders import TextImageEncoder
     from unlearn.evaluation.as_json import edit_metrics, retrieval_metrics, zero_shot_metrics
     from unlearn.evaluation.quality import evaluate_edit
@@ -50,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
         erasure = load_erasure(arguments.erasure, base)
         encoder, forget = erasure.apply(base), erasure.selection.forget_names
     if arguments.forget is not None:
-        forget = tuple(name for given in arguments.forget for name in parse_names(given))
+        forget = tuple(names_of(arguments.forget))
 
     gallery = measuring_pictures(arguments.images, forget)
     offered = vocabulary_argument(arguments.vocabulary) if arguments.vocabulary else labels_of(gallery)

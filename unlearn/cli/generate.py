@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unlearn.cli.arguments import add_erasure, names_of
+from unlearn.errors import ConceptError, ParameterError
+
+if TYPE_CHECKING:
+    from unlearn.diffusion.carrying import Carried
+    from unlearn.diffusion.pipelines import Painter
+    from unlearn.encoders import OpenClipEncoder
 
 HELP = "Draw pictures before and after an erasure, with the same seeds."
 
@@ -15,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--prompt", required=True, help="what to draw")
     parser.add_argument("--forget", nargs="+", default=[], metavar="CONCEPT", help="concepts to erase with CCUP")
-    parser.add_argument("--erasure", type=Path, metavar="DIR", help="folder that `erase` wrote, instead of --forget")
+    add_erasure(parser, ", instead of --forget")
     parser.add_argument("--strength", type=float, metavar="A", help="0 to 1, with --forget (default: 1)")
     parser.add_argument("--way", default="ridge", help="how CCUP reaches the pipeline: ridge (default) or pull_back")
     parser.add_argument(
@@ -38,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from unlearn.diffusion.drawing import Drawing, draw
     from unlearn.diffusion.pipelines import load_painter
-    from unlearn.diffusion.records import carry_asked, judged, save_pair
+    from unlearn.diffusion.records import judged, save_pair
     from unlearn.jobs import drive
     from unlearn.loading import load_clip
 
@@ -51,14 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.n,
     )
     encoder = load_clip(arguments.clip or painter.known.clips[0])
-    carried, erased = carry_asked(
-        painter,
-        encoder,
-        forget=arguments.forget,
-        folder=arguments.erasure,
-        strength=arguments.strength,
-        way=arguments.way,
-    )
+    carried, erased = _carried(arguments, painter, encoder)
     with tqdm(total=drawing.steps, desc="drawing", unit="step") as bar:
         pair = drive(draw(painter, carried.painter, drawing), lambda step: bar.update(step.step - bar.n))
     sights = judged(pair, erased, encoder)
@@ -70,3 +72,30 @@ def run(arguments: argparse.Namespace) -> None:
             counts = f"{sum(before.seen)} of {arguments.n} before, {sum(after.seen)} after"
             print(f"{before.concept}: seen by the judge in {counts}")
     print(f"Wrote {arguments.out}")
+
+
+def _carried(
+    arguments: argparse.Namespace, painter: Painter, encoder: OpenClipEncoder
+) -> tuple[Carried, tuple[str, ...]]:
+    """``painter`` with CCUP of the concepts asked for, or with a saved erasure; and the names of what is erased."""
+    from unlearn.concepts import load_vocabulary, select
+    from unlearn.diffusion.carrying import carry
+    from unlearn.diffusion.records import carry_erasure
+    from unlearn.erasers import ccup
+    from unlearn.erasers.settings import CCUPSettings
+    from unlearn.export.saved import load_erasure
+
+    if arguments.forget and arguments.erasure is not None:
+        raise ConceptError("Both concepts and a saved erasure were given; give one of them.")
+    if arguments.erasure is not None:
+        if arguments.strength is not None:
+            raise ParameterError("A saved erasure has a strength already; give one with the concepts to erase.")
+        saved = load_erasure(arguments.erasure, encoder)
+        return carry_erasure(painter, encoder, saved, way=arguments.way), saved.selection.forget_names
+    if not arguments.forget:
+        raise ConceptError("Nothing is to be erased; name a concept, or what `erase` wrote.")
+    vocabulary = load_vocabulary()
+    selection = select(names_of(arguments.forget), vocabulary=vocabulary)
+    settings = CCUPSettings() if arguments.strength is None else CCUPSettings(strength=arguments.strength)
+    erasure = ccup.erase(encoder, selection, settings, vocabulary=vocabulary)
+    return carry(painter, encoder, closed_form=erasure, way=arguments.way), selection.forget_names

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from unlearn.cli.arguments import add_model
+
 HELP = "Encode the pictures of a folder tree into an index on disk; a build that was cut off goes on."
 LISTED = 20
 
@@ -12,7 +14,7 @@ LISTED = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pictures", type=Path, metavar="DIR", help="folder with pictures in it or in its subfolders")
     parser.add_argument("--out", type=Path, required=True, metavar="INDEX", help="folder to write to, or to go on with")
-    parser.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
+    add_model(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

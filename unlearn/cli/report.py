@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from unlearn.cli.arguments import add_erasure, add_images, add_model
+
 HELP = "Write what an erasure does, with pictures and charts, as one HTML file that needs no network."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
-    parser.add_argument(
-        "--erasure", type=Path, required=True, metavar="PATH", help="folder that `erase` wrote, or its edit.safetensors"
-    )
-    parser.add_argument(
-        "--images", default="bundled", metavar="SOURCE", help="as --pictures of erase (default: bundled)"
-    )
+    add_model(parser)
+    add_erasure(parser, required=True)
+    add_images(parser)
     parser.add_argument(
         "--vocabulary", metavar="NAME", help="labels offered, as in erase (default: the app's, or the folder's classes)"
     )

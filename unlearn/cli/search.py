@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from unlearn.cli.arguments import add_erasure
+
 HELP = "Search an index that `index` made, before or after an erasure; no picture is encoded again."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", type=Path, required=True, metavar="INDEX", help="folder that `index` wrote")
     parser.add_argument("--query", required=True, metavar="TEXT", help="what to look for")
-    parser.add_argument("--erasure", type=Path, metavar="DIR", help="folder that `erase` wrote, of CCUP")
+    add_erasure(parser, ", by CCUP")
     parser.add_argument("-k", type=int, default=10, metavar="N", help="pictures to find (default: 10)")
 
 

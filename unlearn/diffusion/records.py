@@ -9,10 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unlearn.concepts import load_vocabulary, parse_names, select
+from unlearn.concepts import load_vocabulary
 from unlearn.diffusion.carrying import Carried, baked_attention, carry
-from unlearn.erasers.settings import CCUPSettings
-from unlearn.errors import ConceptError, ParameterError
 from unlearn.evaluation.generation import Sight, look, named_in
 from unlearn.evaluation.judge import load_judge
 
@@ -24,40 +22,6 @@ if TYPE_CHECKING:
 
 RECORD, ATTENTION = "generation.json", "cross_attention.safetensors"
 Sights = tuple[tuple[Sight, ...], tuple[Sight, ...]]
-
-
-def carry_asked(
-    painter: Painter,
-    encoder: OpenClipEncoder,
-    *,
-    forget: Sequence[str],
-    folder: Path | None,
-    strength: float | None,
-    way: str,
-) -> tuple[Carried, tuple[str, ...]]:
-    """``painter`` with CCUP of the concepts ``forget``, or with the erasure saved in ``folder``; and what is erased.
-
-    Raises:
-        ConceptError, ParameterError, ErasureFileError, ModelError: it cannot be done; the sentence says why.
-    """
-    from unlearn.erasers import ccup
-    from unlearn.export.saved import load_erasure
-
-    if forget and folder is not None:
-        raise ConceptError("Both concepts and a saved erasure were given; give one of them.")
-    if folder is not None:
-        if strength is not None:
-            raise ParameterError("A saved erasure has a strength already; give one with the concepts to erase.")
-        saved = load_erasure(folder, encoder)
-        return carry_erasure(painter, encoder, saved, way=way), saved.selection.forget_names
-    if not forget:
-        raise ConceptError("Nothing is to be erased; name a concept, or a folder that `erase` wrote.")
-    vocabulary = load_vocabulary()
-    selection = select([name for given in forget for name in parse_names(given)], vocabulary=vocabulary)
-    erasure = ccup.erase(
-        encoder, selection, CCUPSettings(strength=1.0 if strength is None else strength), vocabulary=vocabulary
-    )
-    return carry(painter, encoder, closed_form=erasure, way=way), selection.forget_names
 
 
 def carry_erasure(painter: Painter, encoder: OpenClipEncoder, erasure: Erasure, *, way: str = "ridge") -> Carried:

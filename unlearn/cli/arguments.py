@@ -1,0 +1,34 @@
+"""Arguments that several subcommands take, each described once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+from unlearn.concepts import parse_names
+
+
+def add_model(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
+
+
+def add_erasure(parser: argparse._ActionsContainer, note: str = "", *, required: bool = False) -> None:
+    """``note`` goes on where the help of all of them ends."""
+    about = f"folder or file that `erase` wrote{note}"
+    parser.add_argument("--erasure", type=Path, metavar="PATH", required=required, help=about)
+
+
+def add_images(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--images", default="bundled", metavar="SOURCE", help="as --pictures of erase (default: bundled)"
+    )
+
+
+def add_json(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, as fractions, and nothing else")
+
+
+def names_of(given: Iterable[str]) -> list[str]:
+    """The names in ``given``, words of a command line: each may be several, with commas between."""
+    return [name for word in given for name in parse_names(word)]
