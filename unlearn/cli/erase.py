@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,6 @@ from unlearn.errors import ConceptError, ErasureFileError, ParameterError, requi
 if TYPE_CHECKING:
     from unlearn.encoders import OpenClipEncoder
     from unlearn.erasers import cliperase
-    from unlearn.erasers.erasure import Erasure
-    from unlearn.finetuning.sources import TrainingData
 
 #: Settings that are arguments; one that has no effect on the method is refused.
 SETTINGS = ("strength", "side", "synonyms", "lam", "mu", *finetuning.CHOICES, *finetuning.NUMBERS)
@@ -71,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from unlearn.concepts import select
+    from unlearn.evaluation.as_json import before_and_after
     from unlearn.export.saved import save_erasure
     from unlearn.export.snippets import snippets_of
     from unlearn.export.vanished import live_only
@@ -101,11 +101,13 @@ def run(arguments: argparse.Namespace) -> None:
     erasure = finetuning.watched(method.fit(task, **given), quiet=not (method.trains and processes.first))
     if not processes.first:
         return
-    metrics = _measure(encoder, erasure, data)
+    edited, erased = erasure.apply(encoder), erasure.selection
+    metrics = before_and_after(encoder, edited, data.test, erased.forget_names, words, progress=True)
+    _print(metrics)
     own_classes = arguments.vocabulary is None and beneath is None and arguments.pictures != BUNDLED
     formats = arguments.formats
     if formats is None:
-        why = live_only(erasure.apply(encoder), erasure.selection, words.templates)
+        why = live_only(edited, erased, words.templates)
         formats = [] if why else ["open_clip"]
         if why:
             print(why)
@@ -160,23 +162,9 @@ def _beneath(arguments: argparse.Namespace, encoder: OpenClipEncoder) -> tuple[c
     return tuned, record.pictures
 
 
-def _measure(encoder: OpenClipEncoder, erasure: Erasure, data: TrainingData) -> dict[str, Any]:
-    """Accuracy before and after on the pictures for measuring, printed and as the record has it."""
-    from unlearn.evaluation.as_json import zero_shot_metrics
-    from unlearn.evaluation.zero_shot import evaluate_zero_shot
-
-    reports = {
-        label: evaluate_zero_shot(
-            variant,
-            data.test,
-            forget=erasure.selection.forget_names,
-            vocabulary=data.vocabulary,
-            progress=True,
-        )
-        for label, variant in (("before", encoder), ("after", erasure.apply(encoder)))
-    }
+def _print(metrics: Mapping[str, Any]) -> None:
+    """Accuracy before and after in two lines."""
     for part in ("forget", "retain"):
-        before, after = (getattr(reports[label], part) for label in ("before", "after"))
-        shown = f"{before.top1:.1%} → {after.top1:.1%}" if before.n else "no pictures to measure it"
-        print(f"{part}: top-1 {shown} (n = {before.n})")
-    return {"images": data.test.name, **{label: zero_shot_metrics(report) for label, report in reports.items()}}
+        before, after = (metrics[label][part] for label in ("before", "after"))
+        shown = f"{before['top1']:.1%} → {after['top1']:.1%}" if before["n"] else "no pictures to measure it"
+        print(f"{part}: top-1 {shown} (n = {before['n']})")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
+from unlearn.concepts import Vocabulary
+from unlearn.encoders import TextImageEncoder
 from unlearn.evaluation.intervals import Compared
 from unlearn.evaluation.quality import Quality
 from unlearn.evaluation.retrieval import RetrievalReport
-from unlearn.evaluation.zero_shot import ZeroShotReport
+from unlearn.evaluation.zero_shot import ZeroShotReport, evaluate_zero_shot
+from unlearn.gallery import Gallery
 from unlearn.missing import or_none
 
 
@@ -20,6 +24,26 @@ def zero_shot_metrics(report: ZeroShotReport) -> dict[str, Any]:
     }
     told: dict[str, Any] = or_none(asdict(report.overall) | parts)
     return told
+
+
+def before_and_after(
+    original: TextImageEncoder,
+    edited: TextImageEncoder,
+    gallery: Gallery,
+    forget: Collection[str],
+    vocabulary: Vocabulary,
+    *,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """``{"images": name, "before": …, "after": …}``, :func:`zero_shot_metrics` of both on ``gallery``.
+
+    The record of every erasure has it as its metrics.
+    """
+    reports = {
+        label: evaluate_zero_shot(encoder, gallery, forget=forget, vocabulary=vocabulary, progress=progress)
+        for label, encoder in (("before", original), ("after", edited))
+    }
+    return {"images": gallery.name, **{label: zero_shot_metrics(report) for label, report in reports.items()}}
 
 
 def retrieval_metrics(report: RetrievalReport) -> dict[str, Any]:

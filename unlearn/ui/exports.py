@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,7 @@ from unlearn.config import ASSETS
 from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers.erasure import Erasure
 from unlearn.errors import ConceptError, ModelError, require_choice
-from unlearn.evaluation.as_json import zero_shot_metrics
-from unlearn.evaluation.zero_shot import evaluate_zero_shot
+from unlearn.evaluation.as_json import before_and_after
 from unlearn.export.edit_file import record_of
 from unlearn.export.saved import EDIT, RECORD, save_erasure
 from unlearn.export.snippets import snippet, snippet_of
@@ -146,23 +145,18 @@ def _facts(services: Services, session: Session, erasure: Erasure) -> dict[str, 
     """What the record of the visitor's ``erasure`` tells beside the erasure itself."""
     # Only CLIPErase learns from pictures here; what CCUP knows is words.
     learned = session.fine_tuned.pictures if session.fine_tuned and erasure.method != "ccup" else BUNDLED
+    variants = services.variants(session)
     return {
-        "metrics": _metrics(services, session, erasure),
+        "metrics": before_and_after(
+            variants[ORIGINAL],
+            variants[MADE_BY[erasure.method]],
+            services.collection(session),
+            erasure.selection.forget_names,
+            services.vocabulary_of(session),
+        ),
         "vocabulary": vocabulary_text(session.vocabulary or services.vocabulary),
         "pictures": learned,
     }
-
-
-def _metrics(services: Services, session: Session, erasure: Erasure) -> Mapping[str, object]:
-    """Before and after, as the command line measures it."""
-    collection, words = services.collection(session), services.vocabulary_of(session)
-    variants = services.variants(session)
-    forget = erasure.selection.forget_names
-    reports = {
-        label: evaluate_zero_shot(variants[variant], collection, forget=forget, vocabulary=words)
-        for label, variant in (("before", ORIGINAL), ("after", MADE_BY[erasure.method]))
-    }
-    return {"images": collection.name, **{label: zero_shot_metrics(report) for label, report in reports.items()}}
 
 
 def _write_report(wanted: Wanted, folder: Path) -> Path:
