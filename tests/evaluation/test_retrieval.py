@@ -85,8 +85,8 @@ def test_of_a_name_that_is_all_gone_no_picture_is_found(pocket, gallery, vocabul
 
 def test_neighbours_of_a_dog_are_animals(pocket, vocabulary):
     groups = {concept.name: concept.group for concept in vocabulary.concepts}
-    others = [name for name in vocabulary.names if name != "dog"]
-    found = nearest_neighbours(pocket, ["dog"], others, TEMPLATES, k=5)
+    found = nearest_neighbours(pocket, ["Dog"], vocabulary, k=5)
     assert sum(groups[n.name] == groups["dog"] for n in found) >= 4
     assert [n.similarity for n in found] == sorted((n.similarity for n in found), reverse=True)
-    assert {n.of for n in found} == {"dog"}
+    assert {n.of for n in found} == {"Dog"}
+    assert "dog" not in {n.name for n in found}, "however it is written, it is no neighbour of its own"

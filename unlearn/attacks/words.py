@@ -176,9 +176,7 @@ def _hypernyms(concept: Concept) -> Sequence[str]:
 
 
 def _neighbours(suspect: Suspect) -> Sequence[str]:
-    own = suspect.concept.name.casefold()
-    others = [name for name in suspect.vocabulary.names if name.casefold() != own]
-    near = nearest_neighbours(suspect.original, [suspect.concept.name], others, suspect.vocabulary.templates, NEAREST)
+    near = nearest_neighbours(suspect.original, [suspect.concept.name], suspect.vocabulary, NEAREST)
     return [neighbour.name for neighbour in near]
 
 

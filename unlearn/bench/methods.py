@@ -125,10 +125,7 @@ class Bench:
 
     def _falls(self, edited: TextImageEncoder, concept: str) -> list[float]:
         """Fall of top-1 of each of the concept's neighbours, on all of their pictures."""
-        names = self.data.vocabulary.names
-        others = [name for name in names if name != concept]
-        templates = self.data.vocabulary.templates
-        near = [n.name for n in nearest_neighbours(self.encoder, [concept], others, templates, NEIGHBOURS)]
+        near = [n.name for n in nearest_neighbours(self.encoder, [concept], self.data.vocabulary, NEIGHBOURS)]
         before, after = (self._hits(model, near) for model in (self.encoder, edited))
         return [before[name] - after[name] for name in near if name in before]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
+from unlearn.concepts import Vocabulary
 from unlearn.encoders import TextImageEncoder, class_embeddings
 
 
@@ -21,17 +22,14 @@ class Neighbour:
 
 
 def nearest_neighbours(
-    encoder: TextImageEncoder,
-    forget: Sequence[str],
-    candidates: Sequence[str],
-    templates: Sequence[str],
-    k: int = 6,
+    encoder: TextImageEncoder, forget: Sequence[str], vocabulary: Vocabulary, k: int = 6
 ) -> list[Neighbour]:
-    """The ``k`` candidates closest to any of ``forget``, closest first.
+    """The ``k`` words of ``vocabulary`` closest to any of ``forget``, closest first; those of ``forget`` are none.
 
     Text embeddings share a large mean; about that mean the cosine tells relatives from strangers.
     """
-    texts = class_embeddings(encoder, tuple(candidates), templates)
+    candidates, templates = vocabulary.without(forget), vocabulary.templates
+    texts = class_embeddings(encoder, candidates, templates)
     mean = texts.mean(dim=0)
     centred = F.normalize(texts - mean, dim=-1)
     erased = F.normalize(class_embeddings(encoder, tuple(forget), templates) - mean, dim=-1)

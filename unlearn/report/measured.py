@@ -102,8 +102,7 @@ def measure_report(
         curves, drawn, link: what else there is to show, see :class:`Report`.
     """
     erased = tuple(dict.fromkeys(name for record in records for name in record.selection.forget_names))
-    others = [name for name in vocabulary.names if name not in erased]
-    at_risk = nearest_neighbours(variants[ORIGINAL], erased, others, vocabulary.templates, AT_RISK)
+    at_risk = nearest_neighbours(variants[ORIGINAL], erased, vocabulary, AT_RISK)
     shown = [picture] if picture else []
     for concept in (*erased[:ERASED_SHOWN], *(neighbour.name for neighbour in at_risk[:RISK_SHOWN])):
         shown += [found for found in collection if found.concept == concept][:1]

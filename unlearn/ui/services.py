@@ -149,7 +149,7 @@ class Services:
         vocabulary = self.vocabulary_of(session)
         selection = select(request.forget or (), own, vocabulary=vocabulary, most=self.settings.max_concepts)
         if request.retain == RETAIN_NEIGHBOURS:
-            near = self._nearest(session, selection.forget_names, NEIGHBOURS_RETAINED)
+            near = nearest_neighbours(self.encoder_of(session), selection.forget_names, vocabulary, NEIGHBOURS_RETAINED)
             selection = replace(selection, retain=tuple(neighbour.name for neighbour in near))
         now = session.erasure
         if now and (now.selection, now.settings) == (selection, replace(settings, strength=now.settings.strength)):
@@ -158,12 +158,9 @@ class Services:
 
     def at_risk(self, session: Session) -> list[Neighbour]:
         """The concepts closest to the erased ones."""
-        return self._nearest(session, session.erased, AT_RISK) if session.erased else []
-
-    def _nearest(self, session: Session, erased: Sequence[str], k: int) -> list[Neighbour]:
-        vocabulary = self.vocabulary_of(session)
-        others = [name for name in vocabulary.names if name not in erased]
-        return nearest_neighbours(self.encoder_of(session), erased, others, vocabulary.templates, k)
+        if not session.erased:
+            return []
+        return nearest_neighbours(self.encoder_of(session), session.erased, self.vocabulary_of(session), AT_RISK)
 
     def accuracy(self, session: Session) -> dict[str, SplitAccuracy]:
         """Zero-shot accuracy of every variant on the collection, every label offered."""
