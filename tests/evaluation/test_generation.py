@@ -8,10 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from unlearn.diffusion.rates import Case, Rate, Verdict, cases_of, two_thing_cases
+from unlearn.diffusion import rates
+from unlearn.diffusion.rates import Case, Rate, cases_of, look_for, two_thing_cases
 from unlearn.evaluation.generation import look, named_in
 from unlearn.evaluation.judge import Judge, load_judge
 from unlearn.gallery import bundled_gallery
+from unlearn.jobs import drive
 
 
 class ByColour(torch.nn.Module):
@@ -64,9 +66,20 @@ def test_cases_are_the_same_for_a_seed_and_ask_for_what_is_looked_for():
         assert "a apple" not in case.prompt
 
 
+def test_what_is_seen_comes_back_group_by_group_wherever_a_batch_ends(monkeypatch):
+    def paint(original, edited, prompts, seeds, **settings):
+        yield from ()
+        return [RED] * len(prompts), [BLUE] * len(prompts)
+
+    monkeypatch.setattr(rates, "paint", paint)
+    tomatoes, seas = ([Case(f"a {name}", name, seed) for seed in range(7)] for name in ("tomato", "sea"))
+    groups = [tomatoes[:5], [], [*seas, tomatoes[0]]]
+    seen = drive(look_for(None, None, groups, JUDGE, steps=1, guidance=1.0))
+    assert seen == [[(True, False)] * 5, [], [*[(False, True)] * 7, (True, False)]]
+
+
 def test_rates_count_before_and_after():
-    case = Case("a cat", "cat", 0)
-    rate = Rate.of([Verdict(case, True, False), Verdict(case, True, True), Verdict(case, False, False)])
+    rate = Rate.of([(True, False), (True, True), (False, False)])
     assert (rate.before, rate.after, rate.n) == (pytest.approx(2 / 3), pytest.approx(1 / 3), 3)
     assert math.isnan(Rate.of([]).after)
 

@@ -8,7 +8,7 @@ from unlearn.bench.table import Table, machine
 from unlearn.concepts import load_vocabulary, select
 from unlearn.diffusion.carrying import WAYS, carry
 from unlearn.diffusion.pipelines import Painter, load_painter
-from unlearn.diffusion.rates import Rate, Verdict, cases_of, look_for, two_thing_cases
+from unlearn.diffusion.rates import Rate, Seen, cases_of, look_for, two_thing_cases
 from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers import ccup
 from unlearn.evaluation.judge import load_judge
@@ -27,7 +27,7 @@ def run(quick: bool = False) -> Table:
     rows = []
     with tqdm(total=len(WAYS) * len(erased), desc="generation", unit="erasure") as bar:
         for way in WAYS:
-            groups: tuple[list[Verdict], ...] = ([], [], [])
+            groups: tuple[list[Seen], ...] = ([], [], [])
             for concept in erased:
                 for group, verdicts in zip(groups, _judge(painter, encoder, concept, way, seeds), strict=True):
                     group.extend(verdicts)
@@ -50,10 +50,8 @@ NAMES = {
 }
 
 
-def _judge(
-    painter: Painter, encoder: OpenClipEncoder, concept: str, way: str, seeds: int
-) -> tuple[list[Verdict], list[Verdict], list[Verdict]]:
-    """Verdicts on pictures of the erased concept, of others, and of both at once."""
+def _judge(painter: Painter, encoder: OpenClipEncoder, concept: str, way: str, seeds: int) -> list[list[Seen]]:
+    """What is seen in pictures of the erased concept, of others, and of both at once."""
     vocabulary = load_vocabulary()
     erasure = ccup.erase(encoder, select(concept, vocabulary=vocabulary), vocabulary=vocabulary)
     edited = carry(painter, encoder, closed_form=erasure, way=way).painter
@@ -61,10 +59,8 @@ def _judge(
     start = painter.draws.index(concept)
     near = [others[(start + 5 * i) % len(others)] for i in range(seeds)]
     cases = [cases_of([concept], seeds), cases_of(near, seeds), two_thing_cases(concept, others, seeds)]
-    flat = [case for group in cases for case in group]
     known = painter.known
-    verdicts = drive(look_for(painter, edited, flat, load_judge(), steps=known.steps, guidance=known.guidance))
-    return verdicts[:seeds], verdicts[seeds : 2 * seeds], verdicts[2 * seeds :]
+    return drive(look_for(painter, edited, cases, load_judge(), steps=known.steps, guidance=known.guidance))
 
 
 def _percent(rate: Rate) -> str:

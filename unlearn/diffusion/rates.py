@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from unlearn.concepts import prompts
 from unlearn.diffusion.drawing import Step, paint
@@ -28,13 +30,8 @@ class Case:
     seed: int
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Whether the judge sees the case's concept before and after the edit."""
-
-    case: Case
-    before: bool
-    after: bool
+#: Whether the judge sees a case's concept before and after the edit.
+Seen = tuple[bool, bool]
 
 
 @dataclass(frozen=True)
@@ -46,12 +43,10 @@ class Rate:
     n: int
 
     @classmethod
-    def of(cls, verdicts: Sequence[Verdict]) -> Rate:
+    def of(cls, verdicts: Sequence[Seen]) -> Rate:
         n = len(verdicts)
-        nan = float("nan")
-        return cls(
-            sum(v.before for v in verdicts) / n if n else nan, sum(v.after for v in verdicts) / n if n else nan, n
-        )
+        before, after = (sum(side) / n for side in zip(*verdicts, strict=True)) if n else (math.nan, math.nan)
+        return cls(before, after, n)
 
 
 def cases_of(concepts: Sequence[str], count: int, seed: int = 0) -> list[Case]:
@@ -80,10 +75,14 @@ def _among(done: int, batches: int) -> Callable[[Step], tuple[int, int]]:
 
 
 def look_for(
-    original: Painter, edited: Painter, cases: Sequence[Case], judge: Judge, *, steps: int, guidance: float
-) -> Generator[tuple[int, int], None, list[Verdict]]:
-    """Draw all cases before and after and judge them; yields how many steps of how many are made."""
-    verdicts: list[Verdict] = []
+    original: Painter, edited: Painter, groups: Sequence[Sequence[Case]], judge: Judge, *, steps: int, guidance: float
+) -> Generator[tuple[int, int], None, list[list[Seen]]]:
+    """Draw the cases of all groups before and after and judge them; returns what is seen, group by group.
+
+    Yields how many steps of how many are made.
+    """
+    cases = [case for group in groups for case in group]
+    verdicts: list[Seen] = []
     batches = [cases[start : start + BATCH] for start in range(0, len(cases), BATCH)]
     for done, batch in enumerate(batches):
         run = paint(
@@ -94,5 +93,6 @@ def look_for(
             [case.concept in seen for case, seen in zip(batch, judge.first_labels(pictures), strict=True)]
             for pictures in sides
         )
-        verdicts += [Verdict(*row) for row in zip(batch, before, after, strict=True)]
-    return verdicts
+        verdicts += zip(before, after, strict=True)
+    rest = iter(verdicts)
+    return [list(islice(rest, len(group))) for group in groups]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from unlearn.diffusion.carrying import WAYS, Carried, carry
 from unlearn.diffusion.drawing import Drawing, Pair, Step, draw
 from unlearn.diffusion.pipelines import PIPELINES, Painter
-from unlearn.diffusion.rates import Rate, Verdict, cases_of, look_for, two_thing_cases
+from unlearn.diffusion.rates import Rate, Seen, cases_of, look_for, two_thing_cases
 from unlearn.diffusion.records import Sights, judged
 from unlearn.encoders import OpenClipEncoder
 from unlearn.errors import ConceptError, ModelError, require_choice
@@ -54,7 +54,6 @@ class Judging:
 
 Progress = Step | Judging
 DrawStatus = Status[Progress, Drawn | Rates]
-DrawRun = Callable[[], Generator[Progress, None, Drawn | Rates]]
 
 
 def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) -> DrawStatus:
@@ -88,7 +87,7 @@ def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) ->
         pair = yield from on_zero_gpu(
             lambda: draw(painter, heard.painter, drawing), painter.pipeline, heard.painter.pipeline
         )()
-        notices = (*heard.notices, *_unknown_to(painter, drawing, session.erased), *pair.notices)
+        notices = (*heard.notices, *_unknown_to(painter, session.erased), *pair.notices)
         return Drawn(pair, judged(pair, session.erased, encoder), session.erased, session.edits, notices, heard)
 
     return services.jobs.start(_line(visitor), start)
@@ -122,7 +121,7 @@ def carried(
     )
 
 
-def _unknown_to(painter: Painter, drawing: Drawing, erased: Sequence[str]) -> tuple[str, ...]:
+def _unknown_to(painter: Painter, erased: Sequence[str]) -> tuple[str, ...]:
     """A sentence where the pipeline was never made to draw what is erased."""
     unknown = [name for name in erased if painter.draws and name not in painter.draws]
     if not unknown:
@@ -144,11 +143,10 @@ def _judge_batch(
         cases_of(others[:: max(1, len(others) // JUDGED)], JUDGED, drawing.seed),
         two_thing_cases(erased[0], others, JUDGED, drawing.seed),
     ]
-    cases = [case for group in groups for case in group]
 
-    def start() -> Generator[tuple[int, int], None, list[Verdict]]:
-        return look_for(painter, carried.painter, cases, judge, steps=drawing.steps, guidance=drawing.guidance)
+    def start() -> Generator[tuple[int, int], None, list[list[Seen]]]:
+        return look_for(painter, carried.painter, groups, judge, steps=drawing.steps, guidance=drawing.guidance)
 
     run = on_zero_gpu(start, painter.pipeline, carried.painter.pipeline)()
     verdicts = yield from relayed(run, lambda made: Judging(*made))
-    return Rates(*(Rate.of(verdicts[start : start + JUDGED]) for start in range(0, 3 * JUDGED, JUDGED)))
+    return Rates(*map(Rate.of, verdicts))
