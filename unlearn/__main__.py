@@ -1,4 +1,4 @@
-"""``python -m unlearn erase | evaluate | bench``"""
+"""``python -m unlearn COMMAND``, one of :data:`unlearn.cli.COMMANDS`."""
 
 from unlearn.cli import main
 

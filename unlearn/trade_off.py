@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
 from unlearn.concepts import Selection, Vocabulary, select
-from unlearn.encoders import TextImageEncoder, class_embeddings
+from unlearn.encoders import TextImageEncoder
 from unlearn.erasers import ccup
 from unlearn.erasers.settings import MODES, CCUPSettings
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
@@ -88,21 +87,3 @@ def sweep_count(
         for selection in selections:
             erasure = ccup.erase(encoder, selection, settings.in_mode(mode), vocabulary=vocabulary)
             yield measure(encoder, gallery, erasure, vocabulary)
-
-
-def image_text_similarity(
-    encoder: TextImageEncoder, features: Tensor, targets: Tensor, names: Sequence[str], vocabulary: Vocabulary
-) -> Tensor:
-    """Mean cosine of the pictures of each of ``names`` with the text of each of ``names``: (names, names).
-
-    Args:
-        encoder: gives the texts.
-        features: embeddings of a gallery's pictures under ``encoder``, (n, d).
-        targets: index into ``classnames`` of each picture's concept, (n,).
-        names: rows and columns; NaN where a name has no picture.
-        vocabulary: what ``targets`` counts in.
-    """
-    texts, classnames = class_embeddings(encoder, tuple(names), vocabulary.templates), vocabulary.names
-    rows = [features[targets == classnames.index(name)].mean(dim=0) if name in classnames else None for name in names]
-    missing = torch.full((features.shape[1],), torch.nan)
-    return torch.stack([row if row is not None else missing for row in rows]) @ texts.T

@@ -35,6 +35,7 @@ class Known:
         steps, guidance: what it draws well with.
         size: pixels on a side.
         layer: which hidden state its denoiser reads.
+        checked: whether it comes with a safety checker, which would black pictures out before the judge sees them.
     """
 
     source: str
@@ -44,6 +45,7 @@ class Known:
     guidance: float
     size: int
     layer: int = -1
+    checked: bool = False
 
 
 PIPELINES = {
@@ -55,6 +57,7 @@ PIPELINES = {
         25,
         7.5,
         512,
+        checked=True,
     ),
     "stable-diffusion-2-1": Known(
         # Stability AI took its own repository down in November 2025; this is the mirror that diffusers' users moved to.
@@ -144,10 +147,10 @@ def load_painter(name: str = "pocket", *, device: str | torch.device | None = No
     known = PIPELINES[name]
     where = torch.device(device) if device is not None else pick_device()
     half = where.type == "cuda"
-    options: dict[str, Any] = {"revision": known.revision} if known.revision else {"local_files_only": True}
-    if known.revision and name != "pocket":
-        options |= {"use_safetensors": True, "variant": "fp16" if half else None}
-    if "safety_checker" in _optional_parts(name):
+    options: dict[str, Any] = {"local_files_only": True}
+    if known.revision:
+        options = {"revision": known.revision, "use_safetensors": True, "variant": "fp16" if half else None}
+    if known.checked:
         options |= {"safety_checker": None, "requires_safety_checker": False}
     try:
         pipeline: Any = DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
@@ -162,11 +165,6 @@ def load_painter(name: str = "pocket", *, device: str | torch.device | None = No
     pipeline.set_progress_bar_config(disable=True)
     _place(pipeline, where)
     return Painter(name, known, pipeline)
-
-
-def _optional_parts(name: str) -> tuple[str, ...]:
-    """Stable Diffusion 1 comes with a checker that would black pictures out before the judge sees them."""
-    return ("safety_checker",) if name == "stable-diffusion-v1-5" else ()
 
 
 def _place(pipeline: Any, device: torch.device) -> None:

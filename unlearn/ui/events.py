@@ -162,7 +162,7 @@ class Events:
 
 def _opened(view: View, position: int) -> Any:
     def opened(visitor: Visitor, *values: Any) -> Any:
-        # The first tab is opened by the page itself, before :meth:`Events.start` gives it something to show.
+        # The first tab is opened by the page itself, before :meth:`Handlers.start` gives it something to show.
         if visitor.session.picture is None:
             return gr.skip()
         return [position, *view.render(visitor.session, *values)]

@@ -12,8 +12,8 @@ from unlearn.erasers import ccup
 from unlearn.erasers.settings import MODES
 from unlearn.errors import ConceptError
 from unlearn.evaluation.interference import Interference, measure_interference
-from unlearn.gallery import image_features
-from unlearn.trade_off import STRENGTHS, TradeOffPoint, growing, image_text_similarity, sweep_count, sweep_strength
+from unlearn.evaluation.similarity import image_text_similarity
+from unlearn.trade_off import STRENGTHS, TradeOffPoint, growing, sweep_count, sweep_strength
 from unlearn.ui.results import Geometry, TradeOff
 from unlearn.ui.services import AT_RISK, Services
 from unlearn.ui.session import NOTHING_ERASED, Session
@@ -83,14 +83,10 @@ def geometry(services: Services, session: Session) -> Geometry:
         ConceptError: nothing is erased.
     """
     _erased(session)
-    names, vocabulary, collection = (
-        _compared(services, session),
-        services.vocabulary_of(session),
-        services.collection(session),
-    )
-    targets = collection.targets(vocabulary.names)
+    names, collection = _compared(services, session), services.collection(session)
+    templates = services.vocabulary_of(session).templates
     similarity = {
-        variant: image_text_similarity(model, image_features(model, collection), targets, names, vocabulary)
+        variant: image_text_similarity(model, collection, names, templates)
         for variant, model in services.variants(session).items()
     }
     return Geometry(names, similarity)

@@ -1,0 +1,23 @@
+"""How alike pictures and texts are, concept by concept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from unlearn.encoders import TextImageEncoder, class_embeddings
+from unlearn.gallery import Gallery, image_features
+
+
+def image_text_similarity(
+    encoder: TextImageEncoder, gallery: Gallery, names: Sequence[str], templates: Sequence[str]
+) -> Tensor:
+    """Mean cosine of the pictures of each of ``names`` (rows) with the text of each (columns): (names, names).
+
+    A row is NaN where ``gallery`` has no picture of that name.
+    """
+    features, targets = image_features(encoder, gallery), gallery.targets(names)
+    means = torch.stack([features[targets == i].mean(dim=0) for i in range(len(names))])
+    return means @ class_embeddings(encoder, names, templates).T
