@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from PIL import Image
@@ -21,9 +21,7 @@ from torch.nn import functional as F
 
 from unlearn.caching import PerEncoder
 from unlearn.concepts import prompts
-
-if TYPE_CHECKING:
-    from unlearn.erasers.closed_form import Projection
+from unlearn.projection import Projection
 
 #: An edited embedding shorter than this (it was unit length) has no direction left worth naming.
 NOTHING_LEFT = 0.1

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from unlearn.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder
 from unlearn.errors import ModelError
-from unlearn.projections import baked_weights
+from unlearn.final_projections import baked_weights
 
 
 def sharing_copy(model: nn.Module, replaced: Mapping[str, Tensor]) -> nn.Module:

@@ -17,10 +17,10 @@ from unlearn.attacks.views import with_views
 from unlearn.concepts import Concept, Vocabulary
 from unlearn.encoders import class_embeddings, weights_checksum
 from unlearn.erasers import baselines
-from unlearn.erasers.closed_form import Projection
 from unlearn.errors import ModelError, PictureError
 from unlearn.gallery import Gallery, image_features
 from unlearn.jobs import drive
+from unlearn.projection import Projection
 from unlearn.weights import with_weights
 
 AFTER, BEFORE = "Features after the projection", "Features before the projection"

@@ -14,7 +14,7 @@ from unlearn.cli import main
 from unlearn.concepts import TEMPLATES, select
 from unlearn.encoders import NO_SIMILARITY, similarity, unit_or_zero
 from unlearn.erasers import ccup
-from unlearn.erasers.closed_form import Projection, fit
+from unlearn.erasers.closed_form import fit
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ModelError, PictureError
 from unlearn.index import search
@@ -24,6 +24,7 @@ from unlearn.index.search import PictureIndex, Query
 from unlearn.index.store import EMBEDDINGS, PICTURES, Appender, Header, Store
 from unlearn.jobs import drive
 from unlearn.pictures import open_picture
+from unlearn.projection import Projection
 
 
 @pytest.fixture

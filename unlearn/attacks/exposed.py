@@ -17,11 +17,11 @@ from torch.nn import functional as F
 
 from unlearn.attacks.split import Split
 from unlearn.encoders import OpenClipEncoder, TextImageEncoder
+from unlearn.final_projections import FinalProjection, final_projection
 from unlearn.finetuning.prepared import Frozen, Preparation
 from unlearn.finetuning.trainable import Projections
 from unlearn.gallery import Gallery
 from unlearn.jobs import drive
-from unlearn.projections import FinalProjection, final_projection
 from unlearn.weights import baked, with_weights
 
 

@@ -15,7 +15,7 @@ from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.erasers.token_states import TokenMap, pull_back
 from unlearn.errors import ModelError, require_choice
-from unlearn.projections import final_projection
+from unlearn.final_projections import final_projection
 from unlearn.text_encoders import state_dict, text_tower
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from unlearn.concepts import Selection, surface_forms
 from unlearn.encoders import TextImageEncoder
-from unlearn.erasers.closed_form import Projection
 from unlearn.erasers.erasure import Projected
 from unlearn.erasers.settings import BaselineSettings
 from unlearn.errors import PictureError
 from unlearn.gallery import Gallery, image_features
+from unlearn.projection import Projection
 
 #: Singular values below this share of the largest carry nothing.
 NEGLIGIBLE = 1e-5

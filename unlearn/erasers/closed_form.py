@@ -1,4 +1,4 @@
-"""CCUP's mathematics: the projection as low-rank factors, and the closed form that gives them.
+"""CCUP's mathematics: the closed form that gives the projection.
 
 With the forget texts as columns of ``T_f`` and the retain texts as columns of ``T_r``, the projection minimises
 
@@ -10,8 +10,8 @@ whose solution, with A = I + μ T_r T_rᵀ, is a rank-m_f change of the identity
 
 Its limit λ→∞, μ=0 is the orthogonal projection off the span of the forget texts, P = I − α U Uᵀ     (nullspace).
 
-A depends on the retain set alone, so :class:`RetainFactor` factors it once; a new concept or strength then costs
-O(d² m_f) or nothing. P is not symmetric: pictures take ``f @ P``, texts ``t @ Pᵀ``.
+A depends on the retain set alone, so :class:`RetainFactor` factors it once; a new concept then costs O(d² m_f), a new
+strength nothing.
 """
 
 from __future__ import annotations
@@ -21,39 +21,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from unlearn.errors import require_fraction
-
-
-@dataclass(frozen=True)
-class Projection:
-    """P = I − strength · left @ rightᵀ, kept as its factors: ``left`` and ``right`` are (d, rank)."""
-
-    left: Tensor
-    right: Tensor
-    strength: float = 1.0
-
-    @property
-    def rank(self) -> int:
-        return int(self.left.shape[1])
-
-    @property
-    def matrix(self) -> Tensor:
-        """P itself, (d, d)."""
-        identity = torch.eye(self.left.shape[0], dtype=self.left.dtype)
-        return identity - self.strength * self.left @ self.right.T
-
-    def on_images(self, features: Tensor) -> Tensor:
-        """``features @ P`` for image embeddings (n, d)."""
-        # Exactly the features at strength 0, whatever the factors hold.
-        return features - self.strength * (features @ self.left) @ self.right.T if self.strength else features
-
-    def on_texts(self, features: Tensor) -> Tensor:
-        """``features @ Pᵀ`` for text embeddings (n, d)."""
-        return features - self.strength * (features @ self.right) @ self.left.T if self.strength else features
-
-    def at(self, strength: float) -> Projection:
-        """The same edit at another strength: only the number changes."""
-        return replace(self, strength=require_fraction("strength", strength))
+from unlearn.projection import Projection
 
 
 @dataclass(frozen=True)

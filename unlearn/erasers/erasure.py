@@ -10,9 +10,9 @@ from torch import Tensor
 
 from unlearn.concepts import Selection
 from unlearn.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder
-from unlearn.erasers.closed_form import Projection
 from unlearn.errors import ErasureFileError
-from unlearn.projections import baked_weights
+from unlearn.final_projections import baked_weights
+from unlearn.projection import Projection
 
 if TYPE_CHECKING:
     from unlearn.erasers import cliperase

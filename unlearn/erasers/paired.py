@@ -32,7 +32,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unlearn.erasers.closed_form import Projection, RetainFactor
+from unlearn.erasers.closed_form import RetainFactor
+from unlearn.projection import Projection
 
 
 @dataclass(frozen=True)

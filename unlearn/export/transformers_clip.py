@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from unlearn.encoders import OpenClipEncoder
 from unlearn.errors import ModelError
-from unlearn.projections import final_projection
+from unlearn.final_projections import final_projection
 from unlearn.text_encoders import encoder_layers, layer_options, state_dict, text_config, text_tower
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from unlearn.encoders import OpenClipEncoder
 from unlearn.errors import ModelError
-from unlearn.projections import FinalProjection, find_projection, tower_root
+from unlearn.final_projections import FinalProjection, find_projection, tower_root
 from unlearn.weights import sharing_copy
 
 #: Where towers keep their blocks, and what comes between the last of them and the final projection.

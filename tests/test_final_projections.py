@@ -14,7 +14,7 @@ from transformers import RobertaConfig
 
 from unlearn.erasers.closed_form import RetainFactor, fit
 from unlearn.errors import ModelError
-from unlearn.projections import final_projection
+from unlearn.final_projections import final_projection
 
 SMALL_TEXT = {"context_length": 16, "vocab_size": 200, "width": 32, "heads": 2, "layers": 1}
 TIMM = {"timm_model_name": "tf_efficientnet_lite0", "timm_model_pretrained": False, "image_size": 32}

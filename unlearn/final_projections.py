@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from unlearn.errors import ModelError
-
-if TYPE_CHECKING:
-    from unlearn.erasers.closed_form import Projection
+from unlearn.projection import Projection
 
 
 @dataclass(frozen=True)
