@@ -1,15 +1,17 @@
-"""What is remembered for an encoder is computed once, and goes with the encoder."""
+"""What is remembered for an owner goes with it; what is loaded by name makes room for others and holds up nobody."""
 
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
 from unlearn.attacks.split import Split
-from unlearn.caching import PerEncoder
+from unlearn.caching import Loaded, PerOwner
 from unlearn.encoders import class_embeddings, remember_classes
 
 
@@ -18,7 +20,7 @@ class Encoder:
 
 
 def test_only_what_is_missing_is_computed():
-    cache, encoder, asked = PerEncoder(most=3), Encoder(), []
+    cache, encoder, asked = PerOwner(most=3), Encoder(), []
 
     def compute(missing: list[str]) -> list[str]:
         asked.append(missing)
@@ -34,7 +36,7 @@ def test_only_what_is_missing_is_computed():
 
 
 def test_values_do_not_keep_their_encoder_alive():
-    cache, encoder = PerEncoder(most=3), Encoder()
+    cache, encoder = PerOwner(most=3), Encoder()
     value = weakref.ref(cache.get(encoder, "key", Encoder))
     gone = weakref.ref(encoder)
     assert value() is not None
@@ -69,3 +71,103 @@ def test_the_pictures_of_a_concept_are_kept_as_long_as_few_others_are_attacked(t
         Split.of(toy_gallery.test, f"a word that somebody typed, {number}")
     gc.collect()
     assert view() is None
+
+
+class Loader:
+    """Loads any name at once, and counts; ``slow`` waits to be let go on, ``damaged`` fails."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, name: str) -> str:
+        self.asked.append(name)
+        if name == "slow":
+            self.begun.set()
+            assert self.go_on.wait(10)
+        if name == "damaged":
+            raise OSError(name)
+        return name.upper()
+
+
+def test_what_is_loaded_is_loaded_once_and_the_least_recently_used_makes_room():
+    load = Loader()
+    loaded = Loaded(load, most=2)
+    assert [loaded.get(name) for name in ("a", "b", "a", "c")] == ["A", "B", "A", "C"]
+    assert [loaded.find(name) for name in ("a", "b", "c")] == ["A", None, "C"]
+    assert load.asked == ["a", "b", "c"]
+
+
+def test_what_cannot_be_loaded_displaces_nothing_and_is_tried_again():
+    load = Loader()
+    loaded = Loaded(load, most=1)
+    loaded.get("a")
+    for _ in range(2):
+        with pytest.raises(OSError, match="damaged"):
+            loaded.get("damaged")
+    assert loaded.find("a") == "A"
+    assert loaded.find("damaged") is None
+    assert load.asked == ["a", "damaged", "damaged"]
+
+
+def test_what_is_kept_is_never_displaced_and_displaces_nothing():
+    load = Loader()
+    loaded = Loaded(load, most=1, kept=("own",))
+    for name in ("own", "a", "b", "own"):
+        loaded.get(name)
+    assert [loaded.find(name) for name in ("own", "a", "b")] == ["OWN", None, "B"]
+    assert load.asked == ["own", "a", "b"]
+
+
+@pytest.mark.parametrize("other", ["loaded", "new", "own"])
+def test_a_slow_load_holds_up_nobody_who_wants_something_else(other: str):
+    load = Loader()
+    loaded = Loaded(load, most=2, kept=("own",))
+    loaded.get("loaded")
+    with ThreadPoolExecutor() as threads:
+        waiting = [threads.submit(loaded.get, "slow") for _ in range(3)]
+        assert load.begun.wait(10)
+        try:
+            for name in (other, "loaded"):
+                assert threads.submit(loaded.get, name).result(10) == name.upper()
+            assert loaded.find("slow") is None
+        finally:
+            load.go_on.set()
+        assert [future.result(10) for future in waiting] == ["SLOW"] * 3
+    assert load.asked.count("slow") == 1
+    assert loaded.find("slow") == "SLOW", "asked for before the others, it came last"
+
+
+def test_no_more_load_at_once_than_may_stay_but_for_what_is_kept():
+    load = Loader()
+    loaded = Loaded(load, most=1, kept=("own",))
+    with ThreadPoolExecutor() as threads:
+        slow = threads.submit(loaded.get, "slow")
+        assert load.begun.wait(10)
+        try:
+            assert threads.submit(loaded.get, "own").result(10) == "OWN"
+            another = threads.submit(loaded.get, "another")
+            with pytest.raises(TimeoutError):
+                another.result(0.1)
+        finally:
+            load.go_on.set()
+        assert slow.result(10) == "SLOW"
+        assert another.result(10) == "ANOTHER"
+
+
+def test_a_failure_is_told_to_all_who_wait_for_it():
+    begun, go_on = threading.Event(), threading.Event()
+
+    def fail(name: str) -> str:
+        begun.set()
+        assert go_on.wait(10)
+        raise OSError(name)
+
+    loaded = Loaded(fail, most=1)
+    with ThreadPoolExecutor() as threads:
+        waiting = [threads.submit(loaded.get, "gone") for _ in range(2)]
+        assert begun.wait(10)
+        go_on.set()
+        for future in waiting:
+            with pytest.raises(OSError, match="gone"):
+                future.result(10)

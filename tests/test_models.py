@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import os
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,40 +107,6 @@ def test_the_least_recently_used_makes_room(loader):
     assert kept.find(names[1]) is None
     kept.get(names[1])
     assert loader.loaded == [*names, "another", names[1]]
-
-
-def test_a_loaded_model_does_not_wait_for_one_that_is_loading(loader, monkeypatch):
-    kept = Models(Named())
-    kept.get("here")
-    begun, go_on = threading.Event(), threading.Event()
-
-    def slow(name: str, *, precision: str, from_files: bool) -> Named:
-        begun.set()
-        assert go_on.wait(10)
-        return loader(name, precision=precision, from_files=from_files)
-
-    monkeypatch.setattr(models, "load_clip", slow)
-    waiting = [threading.Thread(target=kept.get, args=("slow",)) for _ in range(2)]
-    for thread in waiting:
-        thread.start()
-    assert begun.wait(10)
-    assert kept.get("here").name == "here"
-    go_on.set()
-    for thread in waiting:
-        thread.join(10)
-    assert loader.loaded == ["here", "slow"]
-
-
-def test_a_model_that_cannot_be_loaded_is_not_kept(monkeypatch):
-    def fail(name: str, *, precision: str, from_files: bool) -> Named:
-        raise ModelError("no hub")
-
-    monkeypatch.setattr(models, "load_clip", fail)
-    kept = Models(Named())
-    for _ in range(2):
-        with pytest.raises(ModelError, match="no hub"):
-            kept.get("a")
-    assert kept.find("a") is None
 
 
 def test_without_a_hub_a_model_is_refused_in_a_sentence():

@@ -1,10 +1,12 @@
-"""Values that cost something and depend on an encoder, or on a gallery: computed once, gone when that is."""
+"""Values that cost something: computed once for what they belong to and gone when that is, or loaded once by name."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
+from concurrent.futures import Future
+from contextlib import nullcontext
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -12,10 +14,10 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class PerEncoder(Generic[Value]):
-    """A small least-recently-used cache for every encoder, held weakly: it never keeps a visitor's weights alive.
+class PerOwner(Generic[Value]):
+    """A small least-recently-used cache for every owner, an encoder or a gallery, say.
 
-    Whatever can be held weakly may stand in an encoder's place.
+    Owners are held weakly: what is remembered for a visitor's weights never keeps them alive.
     """
 
     def __init__(self, most: int) -> None:
@@ -23,16 +25,16 @@ class PerEncoder(Generic[Value]):
         self._values: WeakKeyDictionary[object, OrderedDict[Hashable, Value]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def get(self, encoder: object, key: Hashable, compute: Callable[[], Value]) -> Value:
-        """The value of ``key`` for ``encoder``, computed by ``compute`` if it is not known yet."""
-        return self.get_all(encoder, [key], lambda missing: [compute()])[0]
+    def get(self, owner: object, key: Hashable, compute: Callable[[], Value]) -> Value:
+        """The value of ``key`` for ``owner``, computed by ``compute`` if it is not known yet."""
+        return self.get_all(owner, [key], lambda missing: [compute()])[0]
 
     def get_all(
-        self, encoder: object, keys: Sequence[Key], compute: Callable[[list[Key]], Sequence[Value]]
+        self, owner: object, keys: Sequence[Key], compute: Callable[[list[Key]], Sequence[Value]]
     ) -> list[Value]:
-        """The values of ``keys`` for ``encoder``; ``compute`` gives those that are not known yet, all at once."""
+        """The values of ``keys`` for ``owner``; ``compute`` gives those that are not known yet, all at once."""
         with self._lock:
-            known = self._values.setdefault(encoder, OrderedDict())
+            known = self._values.setdefault(owner, OrderedDict())
             found = {key: known[key] for key in keys if key in known}
             for key in found:
                 known.move_to_end(key)
@@ -47,3 +49,53 @@ class PerEncoder(Generic[Value]):
                 while len(known) > self._most:
                     known.popitem(last=False)
         return [found[key] for key in keys]
+
+
+class Loaded(Generic[Value]):
+    """What takes seconds to minutes to load, by name, shared by all: ``kept`` for good, of others ``most``.
+
+    The least recently used makes room, once another is there. Whoever wants what is loaded waits for nobody, who wants
+    what is loading waits for that, and a failure is told to all of them.
+    """
+
+    def __init__(self, load: Callable[[str], Value], most: int, kept: Collection[str] = ()) -> None:
+        self._load, self._most, self._kept = load, most, kept
+        self._values: OrderedDict[str, Future[Value]] = OrderedDict()
+        self._lock = threading.Lock()
+        # Names are strangers' choice and memory is not: no more load at once than may stay.
+        self._room = threading.Semaphore(most)
+
+    def find(self, name: str) -> Value | None:
+        """What is called ``name``, if it is loaded."""
+        with self._lock:
+            value = self._values.get(name)
+            if value is None or not value.done():
+                return None
+            self._values.move_to_end(name)
+        return value.result()
+
+    def get(self, name: str) -> Value:
+        """What is called ``name``; raises what its loading raised, and then nothing has made room for it."""
+        with self._lock:
+            begun = name in self._values
+            value = self._values.setdefault(name, Future())
+            self._values.move_to_end(name)
+        if not begun:
+            self._fill(name, value)
+        return value.result()
+
+    def _fill(self, name: str, value: Future[Value]) -> None:
+        try:
+            with nullcontext() if name in self._kept else self._room:
+                loaded = self._load(name)
+        except BaseException as error:  # whatever it was, nobody waits for ever
+            with self._lock:
+                del self._values[name]
+            value.set_exception(error)
+            return
+        with self._lock:
+            value.set_result(loaded)
+            self._values.move_to_end(name)  # others were asked for while it was loading
+            displaceable = [other for other, its in self._values.items() if its.done() and other not in self._kept]
+            for oldest in displaceable[: -self._most]:
+                del self._values[oldest]

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from unlearn.caching import PerEncoder
+from unlearn.caching import PerOwner
 from unlearn.concepts import prompts
 from unlearn.projection import Projection
 
@@ -177,7 +177,7 @@ def weights_checksum(model: torch.nn.Module) -> str:
 
 
 #: Class embeddings by name: some thousands of rows, for vocabularies, synonyms and what visitors type.
-_classes: PerEncoder[Tensor] = PerEncoder(most=8192)
+_classes: PerOwner[Tensor] = PerOwner(most=8192)
 
 
 def class_embeddings(encoder: TextImageEncoder, classnames: Sequence[str], templates: Sequence[str]) -> Tensor:

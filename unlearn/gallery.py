@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from unlearn.caching import PerEncoder
+from unlearn.caching import PerOwner
 from unlearn.concepts import TEMPLATES, VERBATIM, load_vocabulary
 from unlearn.config import ASSETS
 from unlearn.encoders import (
@@ -88,14 +88,14 @@ class Gallery:
         return self.where(lambda picture: picture.split == "train")
 
     @cached_property
-    def features(self) -> PerEncoder[Tensor]:
+    def features(self) -> PerOwner[Tensor]:
         """What :func:`image_features` computed: gone when the pictures or the model are, displaced by no others."""
-        return PerEncoder(most=1)
+        return PerOwner(most=1)
 
     @cached_property
-    def ranks(self) -> PerEncoder[Tensor]:
+    def ranks(self) -> PerOwner[Tensor]:
         """What :func:`unlearn.evaluation.zero_shot.evaluate_zero_shot` computed, by labels and templates."""
-        return PerEncoder(most=4)
+        return PerOwner(most=4)
 
     def where(self, wanted: Callable[[Picture], bool]) -> Gallery:
         """The pictures for which ``wanted`` holds."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 
+from unlearn.caching import Loaded
 from unlearn.encoders import TextImageEncoder
 from unlearn.errors import ModelError, require_choice
 from unlearn.loading import AUTOMATIC, load_clip
@@ -42,11 +41,9 @@ class Models:
     def __init__(self, own: TextImageEncoder, precision: str = AUTOMATIC, offered: str = "any") -> None:
         self.own = own
         self.offered = require_choice("UNLEARN_VISITORS_MODELS", offered, OFFERED)
-        self._precision = precision
-        self._others: OrderedDict[str, TextImageEncoder] = OrderedDict()
-        self._reading = threading.Lock()
-        # Loading takes seconds to minutes: one at a time, and whoever wants a loaded model does not wait for it.
-        self._loading = threading.Lock()
+        self._others: Loaded[TextImageEncoder] = Loaded(
+            lambda name: load_clip(name, precision=precision, from_files=False), KEPT
+        )
 
     def get(self, name: str) -> TextImageEncoder:
         """The model ``name``, the app's own for ``""``; loaded if it is not there, the least recently used makes room.
@@ -57,29 +54,15 @@ class Models:
         found = self.find(name)
         if found is None:
             self._require_offered(name)
-            with self._loading:
-                found = self.find(name) or self._keep(name)
+            found = self._others.get(name)
         return found
 
     def find(self, name: str) -> TextImageEncoder | None:
         """The model ``name`` if it is in memory."""
-        if name in ("", self.own.name):
-            return self.own
-        with self._reading:
-            if name in self._others:
-                self._others.move_to_end(name)
-            return self._others.get(name)
+        return self.own if name in ("", self.own.name) else self._others.find(name)
 
     def _require_offered(self, name: str) -> None:
         """Somebody else's disk and network are not a visitor's to fill."""
         if self.offered == "own" or (self.offered == "curated" and name not in CURATED):
             others = [other for other in CURATED if other != self.own.name] if self.offered == "curated" else []
             raise ModelError(f"“{name}” is not offered here. Choose one of {', '.join([self.own.name, *others])}.")
-
-    def _keep(self, name: str) -> TextImageEncoder:
-        encoder = load_clip(name, precision=self._precision, from_files=False)
-        with self._reading:
-            self._others[name] = encoder
-            while len(self._others) > KEPT:
-                self._others.popitem(last=False)
-        return encoder

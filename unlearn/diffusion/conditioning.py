@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from unlearn.caching import PerEncoder
+from unlearn.caching import PerOwner
 from unlearn.concepts import Selection, Vocabulary, load_vocabulary, prompts, surface_forms
 from unlearn.erasers.token_states import TokenMap, ridge
 from unlearn.weights import sharing_copy
@@ -110,7 +110,7 @@ class RidgeSettings:
     anchor: str = ""
 
 
-_moments: PerEncoder[tuple[Tensor, int]] = PerEncoder(most=8)
+_moments: PerOwner[tuple[Tensor, int]] = PerOwner(most=8)
 
 
 def solve(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import torch
 
+from unlearn.caching import Loaded
 from unlearn.config import ASSETS
 from unlearn.diffusion.conditioning import Listener
 from unlearn.errors import ModelError
@@ -20,8 +19,6 @@ from unlearn.loading import pick_device
 POCKET_DIFFUSION = ASSETS / "models" / "pocket-diffusion"
 #: Below this much free GPU memory a pipeline is moved there piece by piece.
 ROOMY = 12 * 2**30
-#: Pipelines that stay in memory: the embedded one is small, and of the others whichever was asked for last.
-KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -175,23 +172,8 @@ def _place(pipeline: Any, device: torch.device) -> None:
         pipeline.to(device)
 
 
-class Painters:
-    """The pipelines in memory, shared by all who draw; loading one takes seconds to minutes."""
+class Painters(Loaded[Painter]):
+    """The pipelines in memory, shared by all who draw: the embedded one, which is small, and the last of the others."""
 
     def __init__(self) -> None:
-        self._loaded: OrderedDict[str, Painter] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, name: str) -> Painter:
-        """The painter ``name``, loaded if it is not there; the one least recently used makes room.
-
-        Raises:
-            ModelError: it cannot be had.
-        """
-        with self._lock:
-            if name not in self._loaded:
-                while len(self._loaded) >= KEPT:
-                    self._loaded.popitem(last=False)
-                self._loaded[name] = load_painter(name)
-            self._loaded.move_to_end(name)
-            return self._loaded[name]
+        super().__init__(load_painter, most=1, kept=("pocket",))

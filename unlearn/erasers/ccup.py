@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unlearn.caching import PerEncoder
+from unlearn.caching import PerOwner
 from unlearn.concepts import (
     Concept,
     Selection,
@@ -36,8 +36,8 @@ class Erasure(Projected[CCUPSettings]):
     settings_type = CCUPSettings
 
 
-_factors: PerEncoder[RetainFactor] = PerEncoder(most=8)
-_surroundings: PerEncoder[paired.Surroundings] = PerEncoder(most=8)
+_factors: PerOwner[RetainFactor] = PerOwner(most=8)
+_surroundings: PerOwner[paired.Surroundings] = PerOwner(most=8)
 
 
 def erase(

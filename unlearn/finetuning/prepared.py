@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from unlearn.caching import PerEncoder
+from unlearn.caching import PerOwner
 from unlearn.encoders import OpenClipEncoder
 from unlearn.finetuning.trainable import AllWeights
 from unlearn.gallery import Gallery, Picture
@@ -105,4 +105,4 @@ class Frozen:
 
 
 _pictures: WeakKeyDictionary[OpenClipEncoder, WeakKeyDictionary[Gallery, dict[str, Prepared]]] = WeakKeyDictionary()
-_texts: PerEncoder[tuple[Tensor, Tensor]] = PerEncoder(most=50_000)
+_texts: PerOwner[tuple[Tensor, Tensor]] = PerOwner(most=50_000)

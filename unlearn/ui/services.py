@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from unlearn.caching import PerEncoder
+from unlearn.caching import PerOwner
 from unlearn.concepts import Vocabulary, concept_of, load_vocabulary, parse_names, select
 from unlearn.config import Settings
 from unlearn.diffusion.pipelines import Painters
@@ -84,7 +84,7 @@ class Services:
     painters: Painters = field(default_factory=Painters)
     downloads: Downloads = field(default_factory=Downloads)
     #: CCUP solved on what a visitor's fine-tuned model makes of the words, for all strengths.
-    on_top: PerEncoder[ccup.Erasure] = field(default_factory=lambda: PerEncoder(most=1))
+    on_top: PerOwner[ccup.Erasure] = field(default_factory=lambda: PerOwner(most=1))
 
     def encoder_of(self, session: Session) -> TextImageEncoder:
         """The model that the visitor chose, unedited.
