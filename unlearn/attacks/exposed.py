@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +17,7 @@ from torch.nn import functional as F
 from unlearn.attacks.split import Split
 from unlearn.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.final_projections import FinalProjection, final_projection
-from unlearn.finetuning.prepared import Frozen, Preparation
+from unlearn.finetuning.prepared import Frozen, Preparation, PreparedPictures
 from unlearn.finetuning.trainable import Projections
 from unlearn.gallery import Gallery
 from unlearn.jobs import drive
@@ -82,12 +81,12 @@ class Exposed:
     def hidden(self, split: Split) -> Tensor:
         """Features of a split's pictures before the final projection, the concept's own first, (n, width)."""
         own, some = drive(self._pictures.pictures([split.own, split.some]))
-        return torch.cat([_inputs(own), _inputs(some)[split.others]])
+        return torch.cat([self._hidden(own), self._hidden(some)[split.others]])
 
     def gallery_features(self, gallery: Gallery) -> Tensor:
         """Embeddings of all pictures of ``gallery``, (n, embed_dim), unit norm."""
         (prepared,) = drive(self._pictures.pictures([gallery]))
-        return self.image_features(_inputs(prepared))
+        return self.image_features(self._hidden(prepared))
 
     def image_features(self, hidden: Tensor) -> Tensor:
         """Embeddings of pictures from their ``hidden`` features, (n, embed_dim), unit norm."""
@@ -95,7 +94,7 @@ class Exposed:
 
     def text_hidden(self, texts: Sequence[str]) -> Tensor:
         """Features of texts before the final projection, (n, width)."""
-        return _inputs(self._texts.texts(texts))
+        return self._texts.texts(texts).inputs
 
     def text_features(self, hidden: Tensor) -> Tensor:
         """Embeddings of texts from their ``hidden`` features, (n, embed_dim), unit norm."""
@@ -109,10 +108,8 @@ class Exposed:
     def _texts(self) -> Frozen:
         return Frozen(self.encoder, Projections(self.encoder), "float32")
 
-
-def _inputs(prepared: Any) -> Tensor:
-    inputs: Tensor = prepared.inputs.float()
-    return inputs
+    def _hidden(self, prepared: PreparedPictures) -> Tensor:
+        return self._pictures.image_inputs([(prepared, i) for i in range(len(prepared.gallery))]).cpu()
 
 
 def _differing(one: OpenClipEncoder, other: OpenClipEncoder) -> list[str]:

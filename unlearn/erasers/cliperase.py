@@ -153,10 +153,8 @@ def train(
         *pictures, probe_pictures = yield from frozen.pictures([*galleries, probe])
         texts = (frozen.texts(forget.texts), frozen.texts(retain.texts))
         processes = Processes.current(encoder.device)
-        batches = Batches(
-            frozen, galleries, pictures, forget, retain, texts, settings.batch_size, settings.seed, processes
-        )
-        measure = Probe(frozen, probe, probe_pictures, names, selection.forget_names)
+        batches = Batches(frozen, pictures, forget, retain, texts, settings.batch_size, settings.seed, processes)
+        measure = Probe(frozen, probe_pictures, names, selection.forget_names)
         saved = _checkpoint(checkpoint, encoder, selection, settings, vocabulary) if checkpoint else None
         made = yield from _steps(batches, settings, encoder.logit_scale, measure, saved)
         return Erasure(selection, replace(settings, steps=made), trainable.delta())

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from unlearn.finetuning.pairs import PairSet
-from unlearn.finetuning.prepared import Frozen, Prepared
+from unlearn.finetuning.prepared import Frozen, PreparedPictures, PreparedTexts
 from unlearn.finetuning.processes import Processes
-from unlearn.gallery import Gallery
 
 
 @dataclass(frozen=True)
@@ -29,11 +28,10 @@ class Batches:
     """Batches that depend on ``seed`` and the step alone, so a resumed run and another process draw the same."""
 
     frozen: Frozen
-    galleries: Sequence[Gallery]
-    pictures: Sequence[Prepared]
+    pictures: Sequence[PreparedPictures]
     forget: PairSet
     retain: PairSet
-    texts: tuple[Prepared, Prepared]
+    texts: tuple[PreparedTexts, PreparedTexts]
     size: int
     seed: int
     processes: Processes
@@ -43,36 +41,24 @@ class Batches:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         forget = self.forget.draw(self.size, generator, distinct=False)
         retain = self.retain.draw(self.size, generator, distinct=True)
-        places = [
-            pairs.pictures[i] for pairs, drawn in ((self.forget, forget), (self.retain, retain)) for i, _ in drawn
-        ]
+        shown = [pairs.pictures[i] for pairs, drawn in ((self.forget, forget), (self.retain, retain)) for i, _ in drawn]
+        places = [(self.pictures[g], i) for g, i in shown]
         written = [(t, i) for t, drawn in enumerate((forget, retain)) for _, i in drawn]
 
         mine = self.processes.share(len(places))
         trainable, device = self.frozen.trainable, self.frozen.encoder.device
         with self.frozen.autocast():
-            images = trainable.image_features(self._image_inputs([places[i] for i in mine]))
-            tokens = torch.stack([_inputs(self.texts[t])[i] for t, i in (written[i] for i in mine)])
+            images = trainable.image_features(self.frozen.image_inputs([places[i] for i in mine]))
+            tokens = torch.stack([self.texts[t].inputs[i] for t, i in (written[i] for i in mine)])
             words = trainable.text_features(tokens.to(device))
         # Both sets share one forward pass and are told apart again here.
         cut = (len(forget),)
         parts = zip(
             self.processes.together(images, mine, len(places)).tensor_split(cut),
             self.processes.together(words, mine, len(places)).tensor_split(cut),
-            torch.stack([self.pictures[g].original[i] for g, i in places]).to(device).tensor_split(cut),
+            torch.stack([prepared.original[i] for prepared, i in places]).to(device).tensor_split(cut),
             torch.stack([self.texts[t].original[i] for t, i in written]).to(device).tensor_split(cut),
             strict=True,
         )
         forgotten, retained = (Embedded(*part) for part in parts)
         return forgotten, retained
-
-    def _image_inputs(self, places: Sequence[tuple[int, int]]) -> Tensor:
-        if not self.frozen.trainable.keeps_images:
-            return self.frozen.pixels([self.galleries[g].pictures[i] for g, i in places])
-        rows = torch.stack([_inputs(self.pictures[g])[i] for g, i in places])
-        return rows.to(self.frozen.encoder.device)
-
-
-def _inputs(prepared: Prepared) -> Tensor:
-    assert prepared.inputs is not None  # noqa: S101  for the type checker: only pictures may be without
-    return prepared.inputs

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unlearn.caching import PerOwner
 from unlearn.encoders import OpenClipEncoder
-from unlearn.finetuning.trainable import AllWeights
+from unlearn.finetuning.trainable import Trainable
 from unlearn.gallery import Gallery, Picture
 
 CHUNK = 32
@@ -28,16 +28,30 @@ class Preparation:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """What does not change while training, one row a picture or text, on the CPU.
+class PreparedPictures:
+    """What of the pictures of ``gallery`` does not change while training, one row a picture, on the CPU.
 
     Attributes:
-        inputs: what the trained part starts from, (n, …); None where that is the picture itself: it is decoded again
+        kept: what the trained part starts from, (n, …); no rows where that is the picture itself: it is decoded again
             for every batch rather than kept.
         original: the unedited model's embeddings, (n, embed_dim).
     """
 
-    inputs: Tensor | None
+    gallery: Gallery
+    kept: Tensor
+    original: Tensor
+
+
+@dataclass(frozen=True)
+class PreparedTexts:
+    """What of texts does not change while training, one row a text, on the CPU.
+
+    Attributes:
+        inputs: what the trained part starts from, (n, …).
+        original: the unedited model's embeddings, (n, embed_dim).
+    """
+
+    inputs: Tensor
     original: Tensor
 
 
@@ -50,7 +64,7 @@ class Frozen:
     """
 
     encoder: OpenClipEncoder
-    trainable: AllWeights
+    trainable: Trainable
     precision: str
 
     @property
@@ -61,31 +75,37 @@ class Frozen:
         """The arithmetic to run either tower in."""
         return torch.autocast(self.encoder.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
-    def pictures(self, galleries: Sequence[Gallery]) -> Generator[Preparation, None, list[Prepared]]:
+    def pictures(self, galleries: Sequence[Gallery]) -> Generator[Preparation, None, list[PreparedPictures]]:
         """Prepare all pictures of ``galleries``, reporting after every few."""
         known = _pictures.setdefault(self.encoder, WeakKeyDictionary())
         missing = [gallery for gallery in galleries if self._key not in known.get(gallery, {})]
         total, done = sum(map(len, missing)), 0
         for gallery in missing:
-            inputs, original = [], []
+            kept, original = [], []
             for start in range(0, len(gallery), CHUNK):
                 chunk = gallery.pictures[start : start + CHUNK]
                 with torch.no_grad(), self.autocast():
                     ready = self.trainable.prepare_images(self.pixels(chunk))
                     original.append(self.trainable.image_features(ready).cpu())
                 if self.trainable.keeps_images:
-                    inputs.append(ready.cpu())
+                    kept.append(ready.cpu())
                 done += len(chunk)
                 yield Preparation(done, total)
-            prepared = Prepared(torch.cat(inputs) if inputs else None, torch.cat(original))
-            known.setdefault(gallery, {})[self._key] = prepared
-        return [known[gallery][self._key] for gallery in galleries]
+            rows = torch.cat(kept) if kept else torch.empty(0)
+            known.setdefault(gallery, {})[self._key] = rows, torch.cat(original)
+        return [PreparedPictures(gallery, *known[gallery][self._key]) for gallery in galleries]
 
-    def texts(self, texts: Sequence[str]) -> Prepared:
+    def image_inputs(self, places: Sequence[tuple[PreparedPictures, int]]) -> Tensor:
+        """What the trained part starts from for the pictures at ``places``, (n, …) on the encoder's device."""
+        if not self.trainable.keeps_images:
+            return self.pixels([prepared.gallery.pictures[i] for prepared, i in places])
+        return torch.stack([prepared.kept[i] for prepared, i in places]).to(self.encoder.device)
+
+    def texts(self, texts: Sequence[str]) -> PreparedTexts:
         """Prepare ``texts``; those that any run has asked for before cost nothing."""
         prepared = _texts.get_all(self.encoder, [(self._key, text) for text in texts], self._prepare_texts)
         inputs, originals = zip(*prepared, strict=True)
-        return Prepared(torch.stack(inputs), torch.stack(originals))
+        return PreparedTexts(torch.stack(inputs), torch.stack(originals))
 
     def _prepare_texts(self, missing: Sequence[tuple[str, str]]) -> list[tuple[Tensor, Tensor]]:
         rows: list[tuple[Tensor, Tensor]] = []
@@ -104,5 +124,8 @@ class Frozen:
         return torch.stack(pixels).to(self.encoder.device, memory_format=torch.channels_last)
 
 
-_pictures: WeakKeyDictionary[OpenClipEncoder, WeakKeyDictionary[Gallery, dict[str, Prepared]]] = WeakKeyDictionary()
+#: Without their gallery, which they would keep alive.
+_pictures: WeakKeyDictionary[OpenClipEncoder, WeakKeyDictionary[Gallery, dict[str, tuple[Tensor, Tensor]]]] = (
+    WeakKeyDictionary()
+)
 _texts: PerOwner[tuple[Tensor, Tensor]] = PerOwner(most=50_000)

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from unlearn.concepts import prompts
 from unlearn.evaluation.zero_shot import true_label_ranks
-from unlearn.finetuning.prepared import CHUNK, Frozen, Prepared
-from unlearn.gallery import Gallery
+from unlearn.finetuning.prepared import CHUNK, Frozen, PreparedPictures
 
 TEMPLATE = "a picture of a {}"
 MOST_RETAINED = 256
@@ -25,10 +24,11 @@ class Probe:
     """
 
     def __init__(
-        self, frozen: Frozen, gallery: Gallery, prepared: Prepared, classnames: Sequence[str], forget: Collection[str]
+        self, frozen: Frozen, pictures: PreparedPictures, classnames: Sequence[str], forget: Collection[str]
     ) -> None:
         self._frozen = frozen
         self._texts = frozen.texts([text for name in classnames for text in prompts(name, (TEMPLATE,))])
+        gallery = pictures.gallery
         targets = gallery.targets(classnames)
         names = {name.casefold() for name in forget}
         forgotten = torch.tensor([picture.concept.casefold() in names for picture in gallery], dtype=torch.bool)
@@ -37,14 +37,13 @@ class Probe:
         self._rows = torch.cat([torch.nonzero(forgotten).flatten(), retained])
         self._num_forget = int(forgotten.sum())
         self._targets = targets[self._rows]
-        self._gallery, self._prepared = gallery, prepared
+        self._pictures = pictures
 
     @torch.no_grad()
     def __call__(self) -> tuple[float, float]:
         """Forget and retain accuracy now; NaN where there is no picture."""
         if not len(self._rows):
             return math.nan, math.nan
-        assert self._texts.inputs is not None  # noqa: S101  texts always are prepared
         with self._frozen.autocast():
             images = torch.cat([self._embed(rows) for rows in torch.split(self._rows, CHUNK)])
             classes = torch.cat(
@@ -58,8 +57,5 @@ class Probe:
         return hits[: self._num_forget].mean().item(), hits[self._num_forget :].mean().item()
 
     def _embed(self, rows: Tensor) -> Tensor:
-        if self._prepared.inputs is None:
-            inputs = self._frozen.pixels([self._gallery.pictures[i] for i in rows.tolist()])
-        else:
-            inputs = self._prepared.inputs[rows].to(self._frozen.encoder.device)
+        inputs = self._frozen.image_inputs([(self._pictures, i) for i in rows.tolist()])
         return self._frozen.trainable.image_features(inputs).cpu()

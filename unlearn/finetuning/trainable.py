@@ -6,8 +6,9 @@ can be kept for the whole run; ``*_features`` is the rest. Where little trains, 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from PIL import Image
@@ -30,22 +31,18 @@ AFTER_BLOCKS = (
 )  # fmt: skip
 
 
-class AllWeights:
-    """Everything trains except the temperature; nothing can be prepared. BatchNorm statistics stay as they are."""
+class Trainable(ABC):
+    """One kind of what trains. Unless a kind says otherwise nothing is prepared, and all of both towers runs."""
 
     #: Whether ``prepare_images`` does work worth keeping.
-    keeps_images = False
+    keeps_images: ClassVar[bool] = False
+    #: The copy; BatchNorm uses, and never updates, its stored statistics, and dropout is off.
+    model: nn.Module
+    #: What trains, by its name in ``model``.
+    parameters: dict[str, Tensor]
 
-    def __init__(self, encoder: OpenClipEncoder) -> None:
-        names = [name for name, _ in encoder.model.named_parameters() if not name.startswith("logit_")]
-        self._copy(encoder, names)
-
-    def _copy(self, encoder: OpenClipEncoder, names: Iterable[str]) -> None:
-        weights = dict(encoder.model.named_parameters())
-        own = {name: weights[name].detach().clone() for name in names}
-        # eval(): BatchNorm uses, and never updates, its stored statistics; dropout is off.
-        self.model = sharing_copy(encoder.model, own).eval()
-        self.parameters = {name: p.requires_grad_() for name, p in self.model.named_parameters() if name in own}
+    @abstractmethod
+    def __init__(self, encoder: OpenClipEncoder) -> None: ...
 
     def prepare_images(self, pixels: Tensor) -> Tensor:
         """What stays the same for pictures (n, 3, h, w) all through the run, (n, …)."""
@@ -68,14 +65,22 @@ class AllWeights:
         return {name: tensor.detach().float().cpu().clone() for name, tensor in self.parameters.items()}
 
 
-class LastBlocks(AllWeights):
+class AllWeights(Trainable):
+    """Everything except the temperature."""
+
+    def __init__(self, encoder: OpenClipEncoder) -> None:
+        names = [name for name, _ in encoder.model.named_parameters() if not name.startswith("logit_")]
+        self.model, self.parameters = _copy(encoder, names)
+
+
+class LastBlocks(Trainable):
     """The last block of each tower and all that follows it. Pictures are prepared up to that block."""
 
     keeps_images = True
 
     def __init__(self, encoder: OpenClipEncoder) -> None:
         towers = [_last_block(encoder.model, tower) for tower in ("image", "text")]
-        self._copy(encoder, [name for _, names in towers for name in names])
+        self.model, self.parameters = _copy(encoder, [name for _, names in towers for name in names])
         self._first = self.model.get_submodule(towers[0][0])
         blank: Tensor = encoder.preprocess(Image.new("RGB", (8, 8)))  # type: ignore[operator]
         self._blank = blank[None].to(encoder.device)
@@ -103,7 +108,7 @@ class LastBlocks(AllWeights):
             handle.remove()
 
 
-class Projections(AllWeights):
+class Projections(Trainable):
     """Only the two final linear maps; both towers are prepared up to them."""
 
     keeps_images = True
@@ -135,7 +140,7 @@ class Projections(AllWeights):
         return _unit(self._text.features(self.parameters, prepared))
 
 
-class LowRank(AllWeights):
+class LowRank(Trainable):
     """LoRA (Hu et al. 2021) on every linear map and 1×1 convolution outside of fused attention."""
 
     def __init__(self, encoder: OpenClipEncoder, rank: int) -> None:
@@ -162,7 +167,7 @@ class LowRank(AllWeights):
         return merged
 
 
-def make_trainable(encoder: OpenClipEncoder, what: str, *, lora_rank: int = 8) -> AllWeights:
+def make_trainable(encoder: OpenClipEncoder, what: str, *, lora_rank: int = 8) -> Trainable:
     """The trainable copy of ``encoder``'s model that :data:`unlearn.erasers.settings.TRAINABLE` calls ``what``.
 
     Raises:
@@ -171,7 +176,7 @@ def make_trainable(encoder: OpenClipEncoder, what: str, *, lora_rank: int = 8) -
     return LowRank(encoder, lora_rank) if what == "lora" else _KINDS[what](encoder)
 
 
-_KINDS: dict[str, Callable[[OpenClipEncoder], AllWeights]] = {
+_KINDS: dict[str, Callable[[OpenClipEncoder], Trainable]] = {
     "projections": Projections,
     "last_blocks": LastBlocks,
     "all": AllWeights,
@@ -184,6 +189,14 @@ class _ReachedError(Exception):
     def __init__(self, activation: Tensor) -> None:
         super().__init__()
         self.activation = activation
+
+
+def _copy(encoder: OpenClipEncoder, names: Iterable[str]) -> tuple[nn.Module, dict[str, Tensor]]:
+    """A copy of ``encoder``'s model that has the weights called ``names`` to itself, and these to train."""
+    weights = dict(encoder.model.named_parameters())
+    own = {name: weights[name].detach().clone() for name in names}
+    model = sharing_copy(encoder.model, own).eval()
+    return model, {name: p.requires_grad_() for name, p in model.named_parameters() if name in own}
 
 
 def _last_block(model: nn.Module, tower: str) -> tuple[str, list[str]]:

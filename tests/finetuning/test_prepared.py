@@ -1,0 +1,37 @@
+"""What is prepared for training is what the whole model would have made of it, and goes with the pictures."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+import torch
+
+from unlearn.finetuning.prepared import Frozen
+from unlearn.finetuning.trainable import TRAINABLE, make_trainable
+from unlearn.gallery import Gallery
+from unlearn.jobs import drive
+
+
+@pytest.mark.parametrize("what", TRAINABLE)
+def test_pictures_of_several_galleries_start_where_the_trained_part_does(toy, toy_gallery, what):
+    frozen = Frozen(toy, make_trainable(toy, what), "float32")
+    galleries = [Gallery(str(n), toy_gallery.test.pictures[n : n + 3]) for n in (0, 3)]
+    first, second = drive(frozen.pictures(galleries))
+    with torch.no_grad():
+        inputs = frozen.image_inputs([(second, 2), (first, 0), (second, 2)])
+        features = frozen.trainable.image_features(inputs)
+    whole = toy.encode_image([galleries[n].pictures[i].load() for n, i in ((1, 2), (0, 0), (1, 2))])
+    torch.testing.assert_close(features, whole, atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.stack([second.original[2], first.original[0]]), whole[:2], atol=1e-5, rtol=0)
+
+
+def test_what_is_remembered_does_not_keep_the_pictures_alive(toy, toy_gallery):
+    frozen = Frozen(toy, make_trainable(toy, "projections"), "float32")
+    gallery = Gallery("passing", toy_gallery.test.pictures[:2])
+    kept = weakref.ref(drive(frozen.pictures([gallery]))[0].kept)
+    assert kept() is not None
+    del gallery
+    gc.collect()
+    assert kept() is None
