@@ -7,12 +7,14 @@ import json
 import pytest
 import torch
 
+from unlearn.attacks.finding import Curve
 from unlearn.comparison import Outcome
 from unlearn.erasers.methods import METHODS
 from unlearn.evaluation.interference import Interference
 from unlearn.plots.bars import label_bars, own_similarity_bars
 from unlearn.plots.matrices import interference_matrix, similarity_matrix
 from unlearn.plots.methods import method_scatter
+from unlearn.plots.relearning import relearning_curves
 from unlearn.plots.style import COLOURS, marked
 from unlearn.plots.trade_off import DASHES, count_curves, strength_curves
 from unlearn.trade_off import TradeOffPoint
@@ -55,6 +57,15 @@ def test_curves_tell_mode_and_part_without_colour():
     assert figure.layout.shapes[0].x0 == 0.7
     assert list(figure.data[0].y) == [1.0, 1.0, 0.5, 0.5, 0.0, 0.0]
     assert all("erased: " in trace.hovertemplate for trace in count_curves(POINTS).data)
+
+
+def test_relearning_tells_the_edited_model_by_its_dash_and_examples_by_width_in_any_order():
+    curves = [Curve(edited, n, f"{n} <b>", ((0, 0.5), (5, 0.9))) for n in (5, 1, 2) for edited in (False, True)]
+    traces = relearning_curves(curves).data
+    assert [trace.line.dash for trace in traces] == ["dash", "solid"] * 3
+    assert [trace.line.width for trace in traces] == [2, 2, 1, 1, 1.5, 1.5]
+    assert [trace.showlegend for trace in traces] == [True, True, False, False, False, False]
+    assert traces[1].hovertemplate.startswith("edited, 5 &lt;b&gt;, step")
 
 
 def test_a_matrix_shows_what_is_missing_as_missing():

@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch.nn import functional as F
 
 from unlearn.attacks.exposed import Exposed
-from unlearn.attacks.finding import Finding, area
+from unlearn.attacks.finding import RANKS, Finding, area
 from unlearn.attacks.suspect import Suspect
 
-GROUP, NAME, MEASURE = "examples", "Its pictures as the query", "ranks above other pictures"
+GROUP, NAME = "examples", "Its pictures as the query"
 
 
 def attack_examples(suspect: Suspect) -> Finding:
@@ -18,7 +18,7 @@ def attack_examples(suspect: Suspect) -> Finding:
         ModelError: the model's weights are out of reach.
     """
     before, after, control = (_found(exposed, suspect) for exposed in (suspect.before, suspect.after, suspect.random))
-    finding = Finding(GROUP, NAME, MEASURE, before, after, 0.5, control=control, n=len(suspect.unseen.own))
+    finding = Finding(GROUP, NAME, RANKS, before, after, 0.5, control=control, n=len(suspect.unseen.own))
     return finding.worded(
         leaked="A picture of it finds the others: whatever the words say, like still lies beside like.",
         held="A picture of it no longer finds the others as before.",

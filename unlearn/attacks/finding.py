@@ -60,10 +60,23 @@ class Row:
 
 @dataclass(frozen=True)
 class Curve:
-    """A number over the steps of an attack, (step, value) in order."""
+    """A number over the steps of an attack that learns from examples.
 
-    name: str
+    Attributes:
+        edited: whether the edited model is attacked, rather than the original taught a word that it never knew.
+        examples: what is learned from, counted.
+        learned_from: the same in words.
+        points: (step, value) in order.
+    """
+
+    edited: bool
+    examples: int
+    learned_from: str
     points: tuple[tuple[int, float], ...]
+
+    @property
+    def name(self) -> str:
+        return f"{'edited' if self.edited else 'a new word'}, {self.learned_from}"
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,7 @@ class Finding:
     Attributes:
         group: what kind of attack: words, probes, relearning, inversion, casts.
         name: the attack.
-        measure: what the numbers are, such as "ranks above other pictures".
+        measure: what the numbers are, such as :data:`RANKS`.
         before: what the attack gets out of the original model.
         after: out of the edited one.
         chance: what knows nothing gets.
@@ -153,6 +166,9 @@ class Finding:
 
 #: What a record keeps of a finding as it is.
 RECORDED = ("group", "name", "measure", "before", "after", "chance", "left", "control", "control_name", "n", "meaning")
+
+#: What :func:`area` and :func:`told_apart` measure, in words.
+RANKS, TOLD_APART = "ranks above other pictures", "told from other pictures"
 
 
 def area(scores: Tensor, positive: Tensor) -> float:

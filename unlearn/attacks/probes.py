@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from unlearn.attacks.exposed import Exposed
-from unlearn.attacks.finding import Finding, area
+from unlearn.attacks.finding import RANKS, Finding, area
 from unlearn.attacks.split import Split
 from unlearn.attacks.suspect import Suspect
 
-GROUP, MEASURE = "probes", "ranks above other pictures"
+GROUP = "probes"
 #: Inverse strength of the probe's regularisation, as scikit-learn counts it, for features of unit variance.
 C = 0.01
 #: How much better than bare pixels a model's features must be before the edit: drawings leave little room above those.
@@ -52,7 +52,7 @@ def attack_probe(suspect: Suspect, place: str) -> Finding:
     return Finding(
         GROUP,
         place,
-        MEASURE,
+        RANKS,
         before,
         after,
         chance=max(0.5, pixels),

@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.attacks.exposed import Exposed
-from unlearn.attacks.finding import Curve, Finding, Row, Tick, mean, told_apart
+from unlearn.attacks.finding import TOLD_APART, Curve, Finding, Row, Tick, mean, told_apart
 from unlearn.attacks.suspect import Suspect
 from unlearn.concepts import prompts
 from unlearn.pictures import count_in_words
 
 GROUP, NAME = "relearning", "A little fine-tuning"
-MEASURE = "told from other pictures, on average over the steps"
+MEASURE = f"{TOLD_APART}, on average over the steps"
 EXAMPLES = (1, 2, 5, 10)
 STEPS = (0, 1, 2, 3, 5, 8, 12, 20, 30, 50)
 TEMPLATE = "a picture of a {}"
@@ -47,8 +47,8 @@ def attack_relearning(suspect: Suspect, examples: Sequence[int] = EXAMPLES) -> G
         learned_from = examples_in_words(count, suspect.pictures)
         rows.append(Row(learned_from, *(_over_steps(values) for values in (before, after, never))))
         curves += [
-            Curve(f"{what}, {learned_from}", tuple(zip(STEPS, values, strict=True)))
-            for what, values in (("edited", after), ("a new word", never))
+            Curve(edited, count, learned_from, tuple(zip(STEPS, values, strict=True)))
+            for edited, values in ((True, after), (False, never))
         ]
     return _finding(rows, curves, len(suspect.unseen.own))
 

@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.attacks.exposed import Exposed
-from unlearn.attacks.finding import Finding, Tick, area
+from unlearn.attacks.finding import RANKS, Finding, Tick, area
 from unlearn.attacks.suspect import Suspect
 from unlearn.errors import ModelError
 from unlearn.text_encoders import text_tower
 from unlearn.weights import with_weights
 
-GROUP, NAME, MEASURE = "inversion", "A soft prompt", "ranks above other pictures"
+GROUP, NAME = "inversion", "A soft prompt"
 LETTERS = ("q", "x", "z", "j")
 STEPS, LEARNING_RATE = 60, 0.005
 REPORT_EVERY = 10
@@ -68,7 +68,7 @@ def attack_soft_prompt(suspect: Suspect) -> Generator[Tick, None, tuple[Finding,
         areas.append(area(scores, suspect.unseen.positive))
     before, after, control = areas
     n = len(suspect.unseen.own)
-    finding = Finding(GROUP, NAME, MEASURE, before, after, 0.5, control=control, n=n).worded(
+    finding = Finding(GROUP, NAME, RANKS, before, after, 0.5, control=control, n=n).worded(
         leaked="Four optimised tokens find its pictures again: the text tower can still say where they are.",
         held="The tokens that descent found call its pictures up less than half as well.",
     )

@@ -7,13 +7,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.attacks.exposed import Exposed
-from unlearn.attacks.finding import Finding, area
+from unlearn.attacks.finding import RANKS, Finding, area
 from unlearn.attacks.suspect import Suspect
 from unlearn.concepts import prompts
 from unlearn.encoders import RESOLUTION, EditedEncoder
 from unlearn.errors import ModelError
 
-GROUP, NAME, MEASURE = "undoing", "The edit's inverse", "ranks above other pictures"
+GROUP, NAME = "undoing", "The edit's inverse"
 
 
 def attack_undoing(suspect: Suspect) -> Finding:
@@ -37,7 +37,7 @@ def attack_undoing(suspect: Suspect) -> Finding:
     images_before, texts_before = _embeddings(suspect.before, suspect)
     before = area(images_before @ texts_before.mean(dim=0), shown)
     found = area(images @ texts.mean(dim=0), shown)
-    return Finding(GROUP, NAME, MEASURE, before, found, 0.5, n=len(suspect.unseen.own)).worded(
+    return Finding(GROUP, NAME, RANKS, before, found, 0.5, n=len(suspect.unseen.own)).worded(
         leaked="Multiplied by the edit's inverse, embeddings are the original's again for whoever has its file.",
         held="The edit cannot be inverted: what it took from the embeddings is not in them any more.",
     )

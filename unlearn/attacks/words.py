@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unlearn.attacks.finding import Finding, Row, area, mean, told_apart
+from unlearn.attacks.finding import TOLD_APART, Finding, Row, area, mean, told_apart
 from unlearn.attacks.split import Split
 from unlearn.attacks.suspect import Suspect
 from unlearn.concepts import VERBATIM, Concept, plural, prompts, surface_forms
@@ -17,7 +17,7 @@ from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
 from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.gallery import image_features
 
-GROUP, MEASURE = "words", "told from other pictures"
+GROUP = "words"
 #: Sentences that no erasure is fitted on.
 PARAPHRASES = (
     "there is a {} in this picture",
@@ -67,7 +67,7 @@ def attack_words(suspect: Suspect, kind: str) -> Finding:
     source = KINDS[kind]
     wordings = tuple(dict.fromkeys(source.wordings(suspect)))
     if not wordings:
-        return Finding(GROUP, kind, MEASURE, meaning="No such words are known for it.")
+        return Finding(GROUP, kind, TOLD_APART, meaning="No such words are known for it.")
     templates = VERBATIM if source.sentences else suspect.vocabulary.templates
     models = (suspect.original, suspect.edited, suspect.control)
     before, after, control = (_found(model, suspect, wordings, templates) for model in models)
@@ -79,7 +79,7 @@ def attack_words(suspect: Suspect, kind: str) -> Finding:
     finding = Finding(
         GROUP,
         kind,
-        MEASURE,
+        TOLD_APART,
         before.areas[before.best],
         best.after,
         chance=_by_chance(suspect, len(wordings)),

@@ -16,23 +16,25 @@ if TYPE_CHECKING:
 
 def relearning_curves(curves: Sequence[Curve]) -> go.Figure:
     """How fast the concept comes back, beside words that the model never knew; wider lines learn from more pictures."""
+    from unlearn.attacks.finding import TOLD_APART  # an attack has loaded it already
+
+    counts = sorted({curve.examples for curve in curves})
     lines, told = [], set[bool]()
-    for number, curve in enumerate(curves):
-        edited = curve.name.startswith("edited")
-        line = {"color": ERASED_COLOUR, "dash": "solid"} if edited else {"color": INK, "dash": "dash"}
+    for curve in curves:
+        line = {"color": ERASED_COLOUR, "dash": "solid"} if curve.edited else {"color": INK, "dash": "dash"}
         lines.append(
             go.Scatter(
                 x=[step for step, _ in curve.points],
                 y=[value for _, value in curve.points],
-                name="the erased concept" if edited else "a word it never knew",
+                name="the erased concept" if curve.edited else "a word it never knew",
                 mode="lines",
-                line=line | {"width": 1 + number // 2 / 2},
-                showlegend=edited not in told,
+                line=line | {"width": 1 + counts.index(curve.examples) / 2},
+                showlegend=curve.edited not in told,
                 hovertemplate=f"{html.escape(curve.name)}, step %{{x}}: %{{y:.0%}}<extra></extra>",
             )
         )
-        told.add(edited)
+        told.add(curve.edited)
     figure = styled(360, *lines)
     figure.update_xaxes(title_text="step of fine-tuning")
-    figure.update_yaxes(title_text="ranks above other pictures", range=[-0.02, 1.04], tickformat=".0%")
+    figure.update_yaxes(title_text=TOLD_APART, range=[-0.02, 1.04], tickformat=".0%")
     return figure
