@@ -95,3 +95,12 @@ def test_a_tower_without_a_projection_trains_its_last_block():
     names = {name.rsplit(".", 2)[0] for name in trainable.parameters}
     assert {"visual.trunk.blocks.11.mlp", "visual.trunk.attn_pool.mlp"} <= names
     assert not [name for name in names if name.startswith("visual.trunk.blocks.10")]
+
+
+def test_adapters_start_where_the_seed_says_and_draw_nothing_from_what_others_use(encoder):
+    start = torch.get_rng_state()
+    first, again, other = (make_trainable(encoder, "lora", seed=seed).parameters for seed in (3, 3, 4))
+    assert torch.equal(torch.get_rng_state(), start)
+    drawn = [name for name in first if "lora_A" in name]
+    assert all(torch.equal(first[name], again[name]) for name in drawn)
+    assert not any(torch.equal(first[name], other[name]) for name in drawn)

@@ -145,7 +145,7 @@ def train(
     settings = settings or CLIPEraseSettings()
     vocabulary = vocabulary or load_vocabulary()
     forget, retain = forget_and_retain(selection, galleries, vocabulary.templates)
-    trainable = make_trainable(encoder, settings.trainable, lora_rank=settings.lora_rank)
+    trainable = make_trainable(encoder, settings.trainable, lora_rank=settings.lora_rank, seed=settings.seed)
     frozen = Frozen(encoder, trainable, settings.precision)
     names = (*vocabulary.names, *(name for name in selection.forget_names if name not in vocabulary.names))
 

@@ -143,7 +143,7 @@ class Projections(Trainable):
 class LowRank(Trainable):
     """LoRA (Hu et al. 2021) on every linear map and 1×1 convolution outside of fused attention."""
 
-    def __init__(self, encoder: OpenClipEncoder, rank: int) -> None:
+    def __init__(self, encoder: OpenClipEncoder, rank: int, seed: int) -> None:
         from peft import LoraConfig, inject_adapter_in_model
 
         targets = [name for name, layer in encoder.model.named_modules() if _takes_adapter(name, layer)]
@@ -151,7 +151,10 @@ class LowRank(Trainable):
             raise ModelError("This model has no linear map that LoRA can adapt; train “last_blocks” instead.")
         shared = sharing_copy(encoder.model, {})
         config = LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=targets)
-        self.model = inject_adapter_in_model(config, shared).eval().to(encoder.device)
+        # peft draws the adapters from torch's own generator: the same for every run and process of this seed.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            self.model = inject_adapter_in_model(config, shared).eval().to(encoder.device)
         self.parameters = {name: p for name, p in self.model.named_parameters() if "lora_" in name}
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in self.parameters)
@@ -167,13 +170,13 @@ class LowRank(Trainable):
         return merged
 
 
-def make_trainable(encoder: OpenClipEncoder, what: str, *, lora_rank: int = 8) -> Trainable:
+def make_trainable(encoder: OpenClipEncoder, what: str, *, lora_rank: int = 8, seed: int = 0) -> Trainable:
     """The trainable copy of ``encoder``'s model that :data:`unlearn.erasers.settings.TRAINABLE` calls ``what``.
 
     Raises:
         ModelError: the architecture has no such part.
     """
-    return LowRank(encoder, lora_rank) if what == "lora" else _KINDS[what](encoder)
+    return LowRank(encoder, lora_rank, seed) if what == "lora" else _KINDS[what](encoder)
 
 
 _KINDS: dict[str, Callable[[OpenClipEncoder], Trainable]] = {
