@@ -160,6 +160,10 @@ def test_a_concept_that_is_not_drawn_is_said(services: Services):
     status = finish(services, visitor)
     assert status.state is State.FAILED
     assert "nothing to judge" in status.message
+    everything = services.painters.get("pocket").draws
+    visitor.change(erasure=services.erase(visitor.session, ErasureRequest(everything)))
+    start_drawing(services, visitor, replace(QUICK, judge=True))
+    assert "nothing else to judge" in finish(services, visitor).message
 
 
 def test_an_unreachable_hub_is_a_sentence_and_the_next_drawing_works(services: Services, visitor: Visitor, monkeypatch):

@@ -61,12 +61,12 @@ def start_audit(services: Services, visitor: Visitor, concept: str = "") -> Audi
         report = yield from run_audit(suspect, painters)
         return Audited(report, session.edits, session.own_pictures)
 
-    return services.jobs.start(_line(visitor), start)
+    return services.jobs.start(visitor.lines["audit"], start)
 
 
 def audit_of(services: Services, visitor: Visitor) -> AuditStatus | None:
     """The visitor's audit as it is now; a finished one is remembered in the session."""
-    status: AuditStatus | None = services.jobs.find(_line(visitor))
+    status: AuditStatus | None = services.jobs.find(visitor.lines["audit"])
     if status is not None and status.result is not None and status.result is not visitor.session.audited:
         visitor.change(audited=status.result)
     return status
@@ -74,11 +74,7 @@ def audit_of(services: Services, visitor: Visitor) -> AuditStatus | None:
 
 def stop_audit(services: Services, visitor: Visitor) -> AuditStatus | None:
     """Stop it within a step; what was found before stays on screen."""
-    return services.jobs.cancel(_line(visitor))
-
-
-def _line(visitor: Visitor) -> str:
-    return visitor.lines["audit"]
+    return services.jobs.cancel(visitor.lines["audit"])
 
 
 def selection_of(session: Session) -> Selection:

@@ -51,7 +51,7 @@ def start_comparison(services: Services, visitor: Visitor, training_too: bool = 
         outcomes = yield from compare(task, names)
         return Compared(encoder.name, selection.forget_names, outcomes)
 
-    return services.jobs.start(_line(visitor), start)
+    return services.jobs.start(visitor.lines["comparison"], start)
 
 
 def _training(services: Services, session: Session, encoder: OpenClipEncoder, names: Sequence[str]) -> Gallery:
@@ -66,13 +66,9 @@ def _training(services: Services, session: Session, encoder: OpenClipEncoder, na
 
 def comparison_of(services: Services, visitor: Visitor) -> ComparisonStatus | None:
     """The visitor's comparison as it is now."""
-    return services.jobs.find(_line(visitor))
+    return services.jobs.find(visitor.lines["comparison"])
 
 
 def stop_comparison(services: Services, visitor: Visitor) -> ComparisonStatus | None:
     """Stop it within a step; the last one stays on screen."""
-    return services.jobs.cancel(_line(visitor))
-
-
-def _line(visitor: Visitor) -> str:
-    return visitor.lines["comparison"]
+    return services.jobs.cancel(visitor.lines["comparison"])

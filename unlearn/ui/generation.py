@@ -90,21 +90,17 @@ def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) ->
         notices = (*heard.notices, *_unknown_to(painter, session.erased), *pair.notices)
         return Drawn(pair, judged(pair, session.erased, encoder), session.erased, session.edits, notices, heard)
 
-    return services.jobs.start(_line(visitor), start)
+    return services.jobs.start(visitor.lines["drawing"], start)
 
 
 def drawing_of(services: Services, visitor: Visitor) -> DrawStatus | None:
     """The visitor's drawing as it is now."""
-    return services.jobs.find(_line(visitor))
+    return services.jobs.find(visitor.lines["drawing"])
 
 
 def stop_drawing(services: Services, visitor: Visitor) -> DrawStatus | None:
     """Stop it within a step; the pictures drawn before stay."""
-    return services.jobs.cancel(_line(visitor))
-
-
-def _line(visitor: Visitor) -> str:
-    return visitor.lines["drawing"]
+    return services.jobs.cancel(visitor.lines["drawing"])
 
 
 def carried(
@@ -137,6 +133,8 @@ def _judge_batch(
     if not erased:
         raise ConceptError(f"“{painter.name}” draws none of the erased concepts, so there is nothing to judge.")
     others = [name for name in known if name not in session.erased]
+    if not others:
+        raise ConceptError(f"All that “{painter.name}” draws is erased, so there is nothing else to judge beside it.")
     judge = load_judge()
     groups = [
         cases_of(erased, JUDGED, drawing.seed),

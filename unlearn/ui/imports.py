@@ -48,7 +48,7 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
     if closed_form is not None:
         parts["erasure"] = _beside(services, replace(session, **parts), closed_form) if parts else closed_form
     if erasure.tuned:
-        services.jobs.forget(visitor.key)  # its result would come back
+        services.jobs.forget(visitor.lines["cliperase"])  # its result would come back
     visitor.change(since=session, **parts)
     return record
 

@@ -53,7 +53,7 @@ def choose(
     image_features(encoder, collection, watch=lambda done, total: watch("Looking at the pictures", done, total))
     now = visitor.session  # the slider may have moved meanwhile
     erasure = _again(encoder, now.erasure, services.vocabulary_of(now), read) if now.erasure else None
-    services.jobs.forget(visitor.key)
+    services.jobs.forget(visitor.lines["cliperase"])
     return visitor.change(erasure=erasure, **chosen)
 
 

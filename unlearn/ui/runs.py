@@ -89,13 +89,13 @@ def start_run(services: Services, visitor: Visitor, request: FineTuneRequest) ->
         only_bundled = own is None and training is bundled_gallery().train
         return FineTuned(erasure, edited, BUNDLED if only_bundled else "", learned_own=own is not None)
 
-    return services.jobs.start(visitor.key, start)
+    return services.jobs.start(visitor.lines["cliperase"], start)
 
 
 def run_of(services: Services, visitor: Visitor) -> RunStatus | None:
     """The visitor's run as it is now; once it is done, its result is in force with the model it is of."""
     session = visitor.session
-    status: RunStatus | None = services.jobs.find(visitor.key)
+    status: RunStatus | None = services.jobs.find(visitor.lines["cliperase"])
     result = status.result if status else None
     if result and result is not session.fine_tuned and result.base == services.encoder_of(session).name:
         visitor.change(since=session, fine_tuned=result)
@@ -104,10 +104,10 @@ def run_of(services: Services, visitor: Visitor) -> RunStatus | None:
 
 def stop_run(services: Services, visitor: Visitor) -> RunStatus | None:
     """Stop the visitor's run within a step; what was in force before stays."""
-    return services.jobs.cancel(visitor.key)
+    return services.jobs.cancel(visitor.lines["cliperase"])
 
 
 def remove_run(services: Services, visitor: Visitor) -> Session:
     """Take the fine-tuned model out of the comparison and free its weights."""
-    services.jobs.forget(visitor.key)
+    services.jobs.forget(visitor.lines["cliperase"])
     return visitor.change(fine_tuned=None)
