@@ -41,7 +41,7 @@ def visitor(services: Services) -> Visitor:
 
 
 def finish(services: Services, visitor: Visitor):
-    return ended(services.jobs, generation._line(visitor))
+    return ended(services.jobs, visitor.lines["drawing"])
 
 
 def test_a_drawing_is_judged_and_found_again(services: Services, visitor: Visitor):
