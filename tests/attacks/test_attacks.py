@@ -232,9 +232,9 @@ def test_chance_is_what_names_of_other_things_tell(suspect_of):
     own = suspect.vocabulary.names.index("apple")
     assert told[own] == words.attack_words(suspect, "Its name").before
     strangers = told[:own] + told[own + 1 :]
-    assert words._by_chance(suspect, 1) == pytest.approx(finding.mean(strangers), abs=0.1)
-    assert min(strangers) - 1e-9 <= words._by_chance(suspect, len(strangers)) <= max(strangers) + 1e-9
-    assert words._by_chance(replace(suspect, vocabulary=Vocabulary((Concept("apple"),))), 3) == 0.5
+    assert words.names_by_chance(suspect, 1) == pytest.approx(finding.mean(strangers), abs=0.1)
+    assert min(strangers) - 1e-9 <= words.names_by_chance(suspect, len(strangers)) <= max(strangers) + 1e-9
+    assert words.names_by_chance(replace(suspect, vocabulary=Vocabulary((Concept("apple"),))), 3) == 0.5
 
 
 def test_what_is_english_too_is_no_other_language():

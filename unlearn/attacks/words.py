@@ -82,7 +82,7 @@ def attack_words(suspect: Suspect, kind: str) -> Finding:
         TOLD_APART,
         before.areas[before.best],
         best.after,
-        chance=_by_chance(suspect, len(wordings)),
+        chance=names_by_chance(suspect, len(wordings)),
         from_end=best.from_end,
         control=control.areas[control.best],
         n=len(suspect.unseen.own),
@@ -128,8 +128,8 @@ def _pictures(model: TextImageEncoder, split: Split) -> Tensor:
     return torch.cat([image_features(model, split.own), image_features(model, split.some)[split.others]])
 
 
-def _by_chance(suspect: Suspect, n: int) -> float:
-    """What an attacker with ``n`` names of other things finds with the original, on average."""
+def names_by_chance(suspect: Suspect, n: int) -> float:
+    """What an attacker with ``n`` names of other things finds with the original in the way of :func:`attack_words`."""
     chance = random.Random(suspect.seed)  # noqa: S311  a fixed choice, not a secret
     others = suspect.vocabulary.without(surface_forms(suspect.concept))
     strangers = chance.sample(others, min(STRANGERS, len(others)))
