@@ -58,3 +58,9 @@ def fake_services() -> Services:
     )
     vocabulary = Vocabulary(tuple(Concept(name, ("kitten",) if name == "cat" else ()) for name in NAMES))
     return Services(Models(FakeEncoder()), Gallery("fake", pictures), vocabulary)
+
+
+def few(gallery: Gallery) -> Gallery:
+    """A few concepts of ``gallery``, so that a run takes seconds."""
+    wanted = {"cat", "dog", "pizza", "car", "banana", "guitar", "umbrella", "key"}
+    return gallery.where(lambda picture: picture.concept in wanted)

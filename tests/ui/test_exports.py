@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fakes import fake_services
+from fakes import fake_services, few
 
 from unlearn.concepts import Vocabulary, select
 from unlearn.erasers import baselines, cliperase
@@ -31,7 +31,7 @@ from unlearn.ui.session import ErasureRequest, Visitor
 @pytest.fixture
 def real(pocket, vocabulary, tmp_path, monkeypatch) -> Services:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    return Services(Models(pocket), bundled_gallery().test, vocabulary)
+    return Services(Models(pocket), few(bundled_gallery().test), vocabulary)
 
 
 @pytest.fixture

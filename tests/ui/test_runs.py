@@ -6,6 +6,7 @@ import copy
 from dataclasses import asdict
 
 import pytest
+from fakes import few
 from waiting import ended
 
 from unlearn.concepts import select
@@ -14,7 +15,7 @@ from unlearn.encoders import weights_checksum
 from unlearn.erasers import cliperase
 from unlearn.erasers.settings import PRESETS, CLIPEraseSettings
 from unlearn.errors import ConceptError, JobError, ParameterError, PictureError
-from unlearn.gallery import Gallery, bundled_gallery
+from unlearn.gallery import bundled_gallery
 from unlearn.jobs import State
 from unlearn.models import Models
 from unlearn.ui import runs
@@ -23,12 +24,6 @@ from unlearn.ui.links import link_of, read_link, write_link
 from unlearn.ui.runs import FineTuned, remove_run, run_of, settings_of, start_run, stop_run
 from unlearn.ui.services import Services
 from unlearn.ui.session import ErasureRequest, FineTuneRequest, Session, Visitor
-
-
-def few(gallery: Gallery) -> Gallery:
-    """A few concepts of ``gallery``, so that a run takes seconds."""
-    wanted = {"cat", "dog", "pizza", "car", "banana", "guitar", "umbrella", "key"}
-    return gallery.where(lambda picture: picture.concept in wanted)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from unlearn.finetuning.sources import TrainingData
 from unlearn.gallery import Gallery, image_features
 from unlearn.jobs import drive
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def bench_of(toy, toy_gallery, toy_vocabulary) -> Bench:
