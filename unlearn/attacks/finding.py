@@ -84,7 +84,7 @@ class Finding:
     """One attack's result. Numbers are fractions, NaN where nothing was measured.
 
     Attributes:
-        group: what kind of attack: words, probes, relearning, inversion, casts.
+        group: what kind of attack: words, examples, probes, relearning, inversion, casts, undoing.
         name: the attack.
         measure: what the numbers are, such as :data:`RANKS`.
         before: what the attack gets out of the original model.
