@@ -66,11 +66,30 @@ def test_what_was_measured_lies_inside_and_time_turned_round_is_the_mirror_image
     assert (back.low, back.high) == pytest.approx((-moved.high, -moved.low))
 
 
-def test_a_mean_has_the_textbooks_bootstrap():
+def test_a_mean_of_symmetric_values_has_nearly_the_textbooks_bootstrap():
     values = [float(v) for v in torch.rand(60, generator=torch.Generator().manual_seed(0))]
     found = bootstrap(torch.tensor(values))
     assert found.mean == pytest.approx(fmean(values))
-    assert (found.low, found.high) == pytest.approx(by_hand(values), abs=0.01)
+    assert (found.low, found.high) == pytest.approx(by_hand(values), abs=0.015)
+
+
+def test_twenty_skewed_values_have_an_interval_that_covers_the_mean_more_often_than_percentiles_do():
+    generator, trials = torch.Generator().manual_seed(0), 400
+    covered = by_percentiles = 0
+    for _ in range(trials):
+        values = torch.empty(20, dtype=torch.float64).exponential_(1.0, generator=generator)
+        found = bootstrap(values)
+        covered += found.low <= 1 <= found.high
+        drawn = values[torch.randint(20, (2000, 20), generator=generator)].mean(dim=1)
+        low, high = drawn.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+        by_percentiles += low <= 1 <= high
+    assert covered > by_percentiles
+    assert covered / trials > 0.9
+
+
+def test_values_that_are_all_alike_have_an_interval_of_no_width():
+    found = bootstrap(torch.full((30,), 0.25))
+    assert (found.mean, found.low, found.high) == (0.25, 0.25, 0.25)
 
 
 def test_the_same_seed_gives_the_same_interval_and_more_values_a_narrower_one():

@@ -2,7 +2,8 @@
 
 A share has Wilson's interval (1927), the difference of two shares of the same things Newcombe's (1998, method 10),
 which is made of theirs: neither loses its width where all or none were hits, as a bootstrap does. A mean of other
-numbers has a percentile bootstrap (Efron 1979) with a fixed seed.
+numbers has the bias-corrected and accelerated bootstrap (BCa, Efron 1987) of scipy with a fixed seed: at n = 20 the
+plain percentile bootstrap covers about 90 % where it says 95 %.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from scipy import stats
 from torch import Tensor
 
 CONFIDENCE, QUANTILE = 0.95, 1.959964
@@ -60,7 +63,10 @@ class Compared:
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:
-    """Wilson's interval of a ``share`` of ``n`` trials."""
+    """Wilson's interval of a ``share`` of ``n`` trials.
+
+    Written out because scipy's takes whole counts alone, and an area under a curve is read as a share here too.
+    """
     if n == 0 or math.isnan(share):
         return NAN, NAN
     squared = QUANTILE**2 / n
@@ -106,11 +112,18 @@ def _correlation(before: Tensor, after: Tensor) -> float:
 
 def bootstrap(values: Tensor, *, seed: int = 0) -> Interval:
     """The mean of ``values`` (n,) and, of :data:`FEWEST` or more, its interval."""
-    n, numbers = len(values), values.double()
-    mean = float(numbers.mean())
+    n, numbers = len(values), values.double().numpy()
+    mean = float(numbers.mean()) if n else NAN
     if n < FEWEST:
         return Interval(mean, NAN, NAN, n)
-    drawn = torch.randint(n, (RESAMPLES, n), generator=torch.Generator().manual_seed(seed))
-    tails = torch.tensor([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], dtype=torch.float64)
-    low, high = numbers[drawn].mean(dim=1).quantile(tails).tolist()
-    return Interval(mean, low, high, n)
+    if numbers.min() == numbers.max():
+        return Interval(mean, mean, mean, n)  # nothing varies, so nothing can be accelerated
+    found = stats.bootstrap(
+        (numbers,),
+        np.mean,
+        confidence_level=CONFIDENCE,
+        n_resamples=RESAMPLES,
+        method="BCa",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(mean, float(found.low), float(found.high), n)
