@@ -241,7 +241,7 @@ def test_an_edit_that_leaves_more_than_chance_says_so(lam, said, tmp_path, capsy
     arguments = ["erase", "--forget", "cat", "--vocabulary", "cat,dog", "--lambda", lam, "--formats"]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
-    assert "1 retained word says too little about where the concept ends" in printed
+    assert "Besides 1 retained word the edit was fitted among" in printed
     assert ("Not erased as far as chance" in printed) is said
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
-from unlearn.concepts import prompts
-from unlearn.diffusion.conditioning import TEMPLATES, _forget_rows
+from unlearn.concepts import Vocabulary, load_vocabulary, prompts, select
+from unlearn.diffusion.conditioning import TEMPLATES, _forget_rows, solve
 
 
 def test_what_is_forgotten_begins_at_the_concepts_own_token(painter):
@@ -30,3 +32,18 @@ def test_of_a_pooled_state_all_is_forgotten(painter):
 
     rows, targets = _forget_rows(Pooled(), ["cat"], "")
     assert rows.shape == targets.shape == (len(TEMPLATES), rows.shape[1])
+
+
+def test_what_surrounds_a_short_retain_list_is_kept_too_but_less(painter):
+    """With one word retained, other prompts' states changed by as much as the erased concept's."""
+    listener, words = painter.listeners[0], Vocabulary.of(["cat", "dog"])
+    alone = select("cat", ["dog"], vocabulary=words)
+    filled = replace(alone, surroundings=load_vocabulary().names[14::7])
+
+    def moved(selection, sentence):
+        states = listener.states([sentence])
+        return float((solve(listener, selection, vocabulary=words).on_states(states) - states).norm() / states.norm())
+
+    for other in ("bicycle", "castle", "pizza"):
+        assert moved(filled, f"a picture of a {other}") < 0.85 * moved(alone, f"a picture of a {other}")
+    assert moved(filled, "a picture of a dog") < 0.5 * moved(filled, "a picture of a pizza") + 0.05

@@ -261,5 +261,5 @@ def test_what_stays_above_chance_at_full_strength_is_said(services: Services, op
 
 def test_the_words_that_a_short_list_was_filled_up_with_are_told_of(services: Services):
     session = erased(services, "cat", retain="list", own_retain=["dog"])
-    assert any("1 retained word says too little" in notice for notice in services.summary(session).notices)
+    assert any("Besides 1 retained word the edit" in notice for notice in services.summary(session).notices)
     assert "wolf" in session.erasure.selection.surroundings

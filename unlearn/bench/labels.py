@@ -71,9 +71,9 @@ def _sets(bench: Bench, draws: int) -> dict[str, Sequence[Sequence[str]]]:
         f"{size} labels offered": forget_sets(known, size, draws, SEED) for size in LABELS
     }
     for size in RETAINED:
-        names = f"{size} name{'s' if size > 1 else ''}"
-        sets[f"{names} retained"] = forget_sets(known, size + 1, draws, 2 * SEED)
-        sets[f"the nearest {names} retained"] = [
+        names = "1 name" if size == 1 else f"{size} names"
+        sets[f"{names} retained, drawn"] = forget_sets(known, size + 1, draws, 2 * SEED)
+        sets[f"{names} retained, nearest"] = [
             (name, *(near.name for near in nearest_neighbours(bench.encoder, [name], words, size)))
             for (name,) in forget_sets(known, 1, draws, 3 * SEED)
         ]

@@ -76,6 +76,7 @@ def erase(
     settings = settings or CCUPSettings()
     vocabulary = vocabulary or load_vocabulary()
     texts = [forget_texts(encoder, concept, settings, vocabulary.templates).T for concept in selection.forget]
+    selection = replace(selection, surroundings=())  # of an erasure in another form, say
     if settings.mode != "nullspace":
         selection = _with_surroundings(encoder, selection, settings, vocabulary)
     if settings.mode == "paired":
@@ -154,15 +155,15 @@ def _with_surroundings(
         twins.sort(key=alike.__getitem__, reverse=True)
         notices.insert(0, _nearly_one([(names[i], forms[nearest[i]][1].name, float(alike[i])) for i in twins]))
     if settings.mode != "paired":
-        return replace(selection, notices=tuple(notices))
+        return replace(selection, notices=tuple(dict.fromkeys(notices)))
     around = tuple(name for i, name in enumerate(names) if i >= kept and not same[i] and name.casefold() not in aliases)
     if len(around) > kept:
-        few = "1 retained word says" if kept == 1 else f"{kept:,} retained words say"
         notices.append(
-            f"{few} too little about where the concept ends, so the edit was fitted among {len(around):,} others as "
-            "well: the labels offered, and words of the bundled vocabulary where those are few."
+            f"Besides {kept:,} retained word{'' if kept == 1 else 's'} the edit was fitted among {len(around):,} others "
+            "of less weight (the labels offered and, where those are few, words of the bundled vocabulary): a short "
+            "list alone would settle how far it goes."
         )
-    return replace(selection, notices=tuple(notices), surroundings=around)
+    return replace(selection, notices=tuple(dict.fromkeys(notices)), surroundings=around)
 
 
 def _nearly_one(twins: Sequence[tuple[str, str, float]]) -> str:
