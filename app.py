@@ -10,14 +10,17 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 from unlearn.config import Settings
 from unlearn.errors import UnlearnError
 from unlearn.ui.loading import lazy_services
-from unlearn.ui.page import build_demo
-from unlearn.ui.server import launch
+from unlearn.ui.own_folder import make_own_folder
 
 
 def main() -> int:
     """Serve until interrupted; 1 if the server cannot start."""
     try:
         settings = Settings.from_env()
+        make_own_folder()  # gradio makes folders when it is imported
+        from unlearn.ui.page import build_demo
+        from unlearn.ui.server import launch
+
         services = lazy_services(settings)
         launch(build_demo(services), services, settings)
     except UnlearnError as error:

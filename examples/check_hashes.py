@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 
 FOLDER = "erased"
-FILES = {"edit": "edit.safetensors", "output": "model.safetensors", "transformers": "transformers/model.safetensors"}
 
 record = json.loads(Path(FOLDER, "erasure.json").read_text(encoding="utf-8"))
 print(record["method"], "of", ", ".join(concept["name"] for concept in record["concepts"]["forget"]))
-for key, name in FILES.items():
-    if key in record["sha256"]:
-        found = hashlib.sha256(Path(FOLDER, name).read_bytes()).hexdigest()
-        print(name, "unchanged" if found == record["sha256"][key] else "CHANGED")
+for name, expected in record["sha256"].items():
+    if name != "input":  # the base model
+        path = Path(FOLDER, name)
+        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+        print(name, "unchanged" if found == expected else "CHANGED" if found else "MISSING")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import gc
-import logging
+import re
 import threading
 import time
 import weakref
@@ -112,6 +112,65 @@ def test_one_runs_the_others_know_their_place(jobs):
     assert not gates["bob"].entered.is_set()
 
 
+def test_an_address_has_a_few_runs_and_others_their_turn():
+    jobs, gates = Jobs(per_payer=2), {name: Gate() for name in (*NAMES, "dan")}
+    try:
+        jobs.start("ann", gates["ann"], payer="192.0.2.1")
+        jobs.start("bob", gates["bob"], payer="192.0.2.1")
+        with pytest.raises(JobError, match="2 runs of your address"):
+            jobs.start("cec", gates["cec"], payer="192.0.2.1")
+        jobs.start("cec", gates["cec"], payer="192.0.2.2")
+        jobs.cancel("bob")
+        jobs.start("dan", gates["dan"], payer="192.0.2.1")
+    finally:
+        for name, gate in gates.items():
+            gate.open()
+            jobs.forget(name)
+
+
+class Clock:
+    """Time that a test moves."""
+
+    def __init__(self, monkeypatch):
+        self.now = 1000.0
+        monkeypatch.setattr("unlearn.jobs.time.monotonic", lambda: self.now)
+
+
+def test_who_waits_is_told_how_long_from_the_runs_of_that_kind(jobs, monkeypatch):
+    clock = Clock(monkeypatch)
+
+    def takes(seconds):
+        def job():
+            yield 0
+            clock.now += seconds
+
+        return job
+
+    jobs.start("ann", takes(500), kind="training")
+    ended(jobs, "ann")
+    jobs.start("ann", takes(45), kind="drawing")
+    ended(jobs, "ann")
+    running, waiting = Gate(), Gate()
+    jobs.start("ann", running, kind="drawing")
+    running.entered.wait(10)
+    jobs.start("bob", waiting, kind="training")
+    jobs.start("cec", Gate(), kind="drawing")
+    assert [jobs.find(name).wait for name in NAMES] == [None, 50, 550]
+    clock.now += 30
+    assert [jobs.find(name).wait for name in NAMES] == [None, 20, 520]
+    clock.now += 300
+    assert [jobs.find(name).wait for name in NAMES] == [None, 0, 500]
+    running.open()
+    waiting.open()
+
+
+def test_where_nothing_has_finished_no_wait_is_made_up(jobs):
+    gate = Gate()
+    jobs.start("ann", gate)
+    assert jobs.start("bob", Gate()).wait is None
+    gate.open()
+
+
 def test_two_starts_from_one_page(jobs):
     gate = Gate()
     jobs.start("ann", gate)
@@ -208,13 +267,14 @@ def test_a_failure_ends_that_job_alone(jobs, error, sentence, caplog):
         yield 0
         raise error
 
-    with caplog.at_level(logging.CRITICAL):
-        jobs.start("ann", failing)
-        jobs.start("bob", Gate().open())
-        status = ended(jobs, "ann")
+    jobs.start("ann", failing)
+    jobs.start("bob", Gate().open())
+    status = ended(jobs, "ann")
     assert status.state is State.FAILED
     assert sentence in status.message
-    assert "secret" not in status.message
+    assert "secret" not in status.message + caplog.text
+    if "error of ours" in sentence:
+        assert re.search("error ([0-9a-f]{8})", status.message)[1] in caplog.text
     assert ended(jobs, "bob").state is State.DONE
 
 

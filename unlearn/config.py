@@ -40,6 +40,7 @@ class Settings:
     max_concepts: int = _setting(128, "concepts one erasure may name")
     max_steps: int = _setting(500, "steps one run of CLIPErase may make")
     max_run_minutes: int = _setting(30, "minutes a background run may take; what it came to by then is kept")
+    max_runs_per_address: int = _setting(3, "background runs of one address that may wait and run at once")
     max_upload_mb: int = _setting(10, "largest file, in megabytes")
     max_request_mb: int = _setting(64, "largest request, all its files together, in megabytes")
     max_downloads_mb: int = _setting(4096, "disk for the files made for all visitors together, in megabytes")

@@ -7,7 +7,7 @@ by its session. Where its time is up, :class:`unlearn.errors.OutOfTimeError` is 
 
 from __future__ import annotations
 
-import logging
+import math
 import threading
 import time
 from collections import deque
@@ -18,12 +18,13 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from unlearn.errors import JobError, OutOfTimeError, UnlearnError, exhausted
+from unlearn.logs import log_error
 
 P = TypeVar("P")
 Q = TypeVar("Q")
 R = TypeVar("R")
 
-logger = logging.getLogger(__name__)
+OUR_ERROR = "The run ended in an error of ours; nothing was changed. Try again, or ask for something else (error {})."
 
 
 class State(StrEnum):
@@ -62,6 +63,10 @@ def relayed(run: Generator[P, None, R], change: Callable[[P], Q]) -> Generator[Q
 ENDED = frozenset({State.DONE, State.CANCELLED, State.FAILED})
 #: Reports kept of a job: as many as a chart can show.
 MOST_KEPT = 500
+#: Finished runs of a kind whose durations are remembered.
+TIMED = 20
+#: A wait is told in steps of so many seconds: it is an estimate, and a status that has not changed is not shown again.
+WAIT_STEP = 10
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Status(Generic[P, R]):
         result: what it came to, when done.
         message: why it failed, as a sentence for the visitor.
         reports: how often it has reported: enough to tell two looks apart.
+        wait: seconds until it begins, as earlier runs suggest; None where nothing is known or it waits no longer.
     """
 
     state: State
@@ -83,6 +89,7 @@ class Status(Generic[P, R]):
     result: R | None = None
     message: str = ""
     reports: int = 0
+    wait: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -101,6 +108,9 @@ class _Job(Generic[P, R]):
     message: str = ""
     reports: int = 0
     cancelled: bool = False
+    kind: str = ""
+    payer: str = ""
+    since: float = 0.0
 
     def report(self, progress: P) -> None:
         self.reports += 1
@@ -110,30 +120,51 @@ class _Job(Generic[P, R]):
 
 
 class Jobs(Generic[P, R]):
-    """Runs the jobs of all sessions, one after the other; a session has one job at a time."""
+    """Runs the jobs of all sessions, one after the other; a session has one job at a time, an address a few.
 
-    def __init__(self, queue_size: int = 8, minutes: float = 30) -> None:
+    Args:
+        queue_size: jobs that may wait.
+        minutes: what a job may take.
+        per_payer: jobs of one address that may wait and run.
+    """
+
+    def __init__(self, queue_size: int = 8, minutes: float = 30, per_payer: int = 3) -> None:
         self._queue_size = queue_size
         self._minutes = minutes
+        self._per_payer = per_payer
+        self._seconds: dict[str, deque[float]] = {}
         self._waiting: deque[_Job[P, R]] = deque()
         self._running: _Job[P, R] | None = None
         self._of_session: dict[str, _Job[P, R]] = {}
         self._lock = threading.RLock()
         self._worker: threading.Thread | None = None
 
-    def start(self, session: str, job: Callable[[], Generator[P, None, R]]) -> Status[P, R]:
+    def start(
+        self, session: str, job: Callable[[], Generator[P, None, R]], *, kind: str = "", payer: str = ""
+    ) -> Status[P, R]:
         """Put a job in line. What the session's last one came to is dropped.
 
+        Args:
+            session: whose it is.
+            job: begins it.
+            kind: what takes about as long, for estimates.
+            payer: the address that asks; "" is nobody's, and is not counted.
+
         Raises:
-            JobError: the session's last job has not ended, or the line is full.
+            JobError: the session's last job has not ended, its address has as many as it may, or the line is full.
         """
         with self._lock:
             last = self._of_session.get(session)
             if last is not None and last.state not in ENDED:
                 raise JobError(f"Your last run is still {last.state}; stop it, or wait for its end, to start another.")
+            if payer and sum(job.payer == payer for job in self._unended()) >= self._per_payer:
+                raise JobError(
+                    f"{self._per_payer} runs of your address are waiting or running already, as many as it may have; "
+                    "stop one, or wait for its end."
+                )
             if len(self._waiting) >= self._queue_size:
                 raise JobError(f"{len(self._waiting)} runs are waiting already; try again in a few minutes.")
-            new = _Job(session, job)
+            new = _Job(session, job, kind=kind, payer=payer)
             self._of_session[session] = new
             self._waiting.append(new)
             if self._worker is None:
@@ -169,11 +200,27 @@ class Jobs(Generic[P, R]):
         status = self.find(session)
         return status is not None and not status.ended
 
+    def _unended(self) -> list[_Job[P, R]]:
+        """The job that runs, if one does, and those that wait, in their order."""
+        return [*([self._running] if self._running else []), *self._waiting]
+
     def _status(self, job: _Job[P, R]) -> Status[P, R]:
-        place = 0
+        place, wait = 0, None
         if job.state is State.WAITING:
-            place = self._waiting.index(job) + (self._running is not None)
-        return Status(job.state, place, tuple(job.progress), job.result, job.message, job.reports)
+            place = self._unended().index(job)
+            wait = self._wait(self._unended()[:place])
+        return Status(job.state, place, tuple(job.progress), job.result, job.message, job.reports, wait)
+
+    def _wait(self, before: list[_Job[P, R]]) -> int | None:
+        """Seconds until ``before`` have ended; None where no run of such a kind, nor of any, has finished yet."""
+        seconds = 0.0
+        for job in before:
+            known = self._seconds.get(job.kind) or [each for kind in self._seconds.values() for each in kind]
+            if not known:
+                return None
+            done = time.monotonic() - job.since if job.state is State.RUNNING else 0.0
+            seconds += max(0.0, sum(known) / len(known) - done)
+        return WAIT_STEP * math.ceil(seconds / WAIT_STEP)
 
     def _start_worker(self) -> None:
         self._worker = threading.Thread(target=self._work, name="jobs", daemon=True)
@@ -199,7 +246,7 @@ class Jobs(Generic[P, R]):
             if not self._waiting:
                 return None
             job = self._running = self._waiting.popleft()
-            job.state = State.RUNNING
+            job.state, job.since = State.RUNNING, time.monotonic()
             return job
 
     def _run(self, job: _Job[P, R]) -> None:
@@ -207,6 +254,8 @@ class Jobs(Generic[P, R]):
         with self._lock:
             job.state, job.result, job.message = state, result, message
             self._running = None
+            if state is State.DONE:
+                self._seconds.setdefault(job.kind, deque(maxlen=TIMED)).append(time.monotonic() - job.since)
 
     def _out_of_time(self) -> OutOfTimeError:
         return OutOfTimeError(f"It was ended after {self._minutes:g} minutes, the longest that a run may take here.")
@@ -228,7 +277,5 @@ class Jobs(Generic[P, R]):
         except UnlearnError as error:
             return State.FAILED, None, str(error)
         except Exception as error:
-            logger.exception("A job failed")
-            ours = "The run ended in an error of ours, which was logged; nothing was changed."
-            return State.FAILED, None, exhausted(error) or ours
+            return State.FAILED, None, exhausted(error) or OUR_ERROR.format(log_error(error))
         return State.CANCELLED, None, ""

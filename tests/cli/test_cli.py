@@ -41,7 +41,9 @@ def test_erase_writes_model_edit_and_record(erased):
     assert record["method"] == "ccup"
     assert [c["name"] for c in record["concepts"]["forget"]] == ["cat", "dog"]
     assert {"mode", "strength", "lam", "mu", "side"} <= set(record["parameters"])
-    assert set(record["sha256"]) == {"input", "output", "edit"}
+    files = {path.relative_to(erased).as_posix() for path in erased.rglob("*") if path.is_file()}
+    assert set(record["sha256"]) == {"input", *files} - {"erasure.json"}
+    assert {"model.safetensors", "edit.safetensors", "tokenizer.json"} <= files
     metrics = record["metrics"]
     assert metrics["after"]["forget"]["top1"] == 0.0 < metrics["before"]["forget"]["top1"]
     assert metrics["after"]["retain"]["top1"] > metrics["before"]["retain"]["top1"] - 0.02
@@ -200,6 +202,32 @@ def test_a_form_that_cannot_hold_the_model_is_one_sentence(tmp_path, capsys):
     assert main(arguments) == 2
     assert "EfficientNet" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+OUT = {
+    "erase": ["erase", "--forget", "cat", "--out"],
+    "erase's checkpoint": ["erase", "--forget", "cat", "--out", "erased", "--checkpoint"],
+    "generate": ["generate", "--prompt", "a cat", "--forget", "cat", "--out"],
+    "report": ["report", "--erasure", "erased", "--out"],
+    "index": ["index", "pictures", "--out"],
+    "bench": ["bench", "speed", "--json"],
+}
+
+
+@pytest.mark.parametrize("command", OUT)
+def test_where_nothing_can_be_written_that_is_said_before_the_work(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("unlearn.loading.load_clip", lambda *_: pytest.fail("the work has begun"))
+    monkeypatch.setattr("unlearn.bench.speed.run", lambda **_: pytest.fail("the work has begun"))
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder").mkdir()
+    takes_a_file = command in {"erase's checkpoint", "report", "bench"}
+    for place in ("folder" if takes_a_file else "file", "file/below", "/proc/nothing", "a" * 300):
+        assert main([*OUT[command], place]) == 2
+        error = capsys.readouterr().err
+        assert place in error
+        assert len(error.splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
 def test_report_writes_one_page(erased, folder, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -9,6 +10,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,14 +59,63 @@ def test_a_stopped_server_is_gone_at_once_though_a_run_is_under_way(tmp_path):
     assert "Traceback" not in log.read_text()
 
 
-def test_uploads_are_deleted_when_the_server_is_stopped(tmp_path):
+def served_file(address: str, path: str) -> int:
+    """The status that a file of gradio's cache is answered with."""
+    try:
+        with urllib.request.urlopen(f"{address}/gradio_api/file={path}", timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_visitors_files_end_with_the_process(tmp_path, number):
     drawing("cat").save(tmp_path / "cat.png")
-    settings = {"log": tmp_path / "log", "GRADIO_TEMP_DIR": str(tmp_path / "uploads")}
-    with served("tests/ui/fake_app.py", **settings) as (address, _):
-        with visiting(address) as visitor:
-            visitor.predict(["cat"], handle_file(tmp_path / "cat.png"), api_name="/zero_shot")
-        assert list((tmp_path / "uploads").rglob("*.png"))
-    assert not list((tmp_path / "uploads").rglob("*.png"))
+    parent = tmp_path / "uploads"
+    settings = {"log": tmp_path / "log", "GRADIO_TEMP_DIR": str(parent)}
+    fake = "tests/ui/fake_app.py"
+    with served(fake, **settings) as (other, _), visiting(other) as beside:
+        beside.predict(["cat"], handle_file(tmp_path / "cat.png"), api_name="/zero_shot")
+        with served(fake, **settings) as (address, process):
+            with visiting(address) as visitor:
+                visitor.predict(["cat"], handle_file(tmp_path / "cat.png"), api_name="/zero_shot")
+            theirs, mine = sorted(parent.rglob("*.png"), key=lambda path: path.stat().st_mtime_ns)
+            assert mine.parts[:-2] != theirs.parts[:-2]
+            assert served_file(address, str(mine)) == 200
+            assert served_file(address, str(theirs)) in {403, 404}
+            process.send_signal(number)
+            process.wait(timeout=20)
+        assert mine.exists() == (number == signal.SIGKILL)
+        with served(fake, **settings) as (address, _):
+            assert served_file(address, str(mine)) in {403, 404}
+            assert not mine.exists()
+            assert served_file(other, str(theirs)) == 200, "two apps side by side"
+    assert not list(parent.iterdir())
+
+
+def streamed(address: str, name: str, data: list[object]) -> tuple[str, urllib.request.Request]:
+    """A call of the endpoint ``name`` by a program of a few lines, and the request that listens to it."""
+    body = json.dumps({"data": data}).encode()
+    call = urllib.request.Request(f"{address}/gradio_api/call/{name}", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(call, timeout=30) as answer:
+        event = json.load(answer)["event_id"]
+    return event, urllib.request.Request(f"{address}/gradio_api/call/{name}/{event}")
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_the_run_of_a_program_that_is_gone_is_ended(tmp_path, listens):
+    with served(log=tmp_path / "log") as (address, _), visiting(address) as visitor:
+        _, listening = streamed(address, "cliperase", [["cat"], 500, -1, "all", "cosine", 0])
+        if listens:
+            with urllib.request.urlopen(listening, timeout=60) as stream:
+                while b"running" not in stream.readline():
+                    pass
+        start = time.monotonic()
+        # It has its turn once the other's run was ended.
+        states = visitor.submit(["dog"], 1, -1, "projections", "cosine", 0, api_name="/cliperase")
+        while next(states)["state"] == "waiting":
+            pass
+        assert time.monotonic() - start < 60
 
 
 def test_a_full_queue_is_told(tmp_path):

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from unlearn.cli.arguments import add_model
+from unlearn.writing import require_file
 
 HELP = "Measure speed and quality; optionally write the tables into a page."
 BENCHES = (
@@ -63,6 +64,9 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.bench.table import Table, write_into
     from unlearn.errors import require_choice
 
+    for path in (*(arguments.write or ()), arguments.json, arguments.resume):
+        if path is not None:
+            require_file(path)
     tables: list[Table] = []
     for name in [require_choice("NAME", name, BENCHES) for name in arguments.names] or BENCHES:
         options = {key: getattr(arguments, key) for key in OF_ANY_MODEL.get(name, ())}

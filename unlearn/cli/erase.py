@@ -13,6 +13,7 @@ from unlearn.cli.arguments import add_model, names_of
 from unlearn.erasers.methods import FORMS, METHODS, Method, Task
 from unlearn.erasers.settings import SIDES
 from unlearn.errors import ConceptError, ErasureFileError, ParameterError, require_choice
+from unlearn.writing import require_file
 
 if TYPE_CHECKING:
     from unlearn.encoders import OpenClipEncoder
@@ -71,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from unlearn.concepts import select
     from unlearn.evaluation.as_json import before_and_after
-    from unlearn.export.saved import save_erasure
+    from unlearn.export.saved import require_own, save_erasure
     from unlearn.export.snippets import snippets_of
     from unlearn.export.vanished import live_only
     from unlearn.finetuning.processes import Processes
@@ -80,6 +81,9 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.loading import load_clip, pick_device
     from unlearn.vocabularies import vocabulary_argument, vocabulary_text
 
+    require_own(arguments.out)
+    if arguments.checkpoint is not None:
+        require_file(arguments.checkpoint)
     method = _method(arguments)
     retain = _retained(arguments)
     forget = names_of(arguments.forget)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from unlearn.cli.arguments import add_erasure, names_of
 from unlearn.errors import ConceptError, ParameterError
+from unlearn.writing import require_folder
 
 if TYPE_CHECKING:
     from unlearn.diffusion.carrying import Carried
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.jobs import drive
     from unlearn.loading import load_clip
 
+    require_folder(arguments.out)
     painter = load_painter(arguments.model)
     drawing = Drawing(
         arguments.prompt,

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from unlearn.cli.arguments import add_model
+from unlearn.writing import require_folder
 
 HELP = "Encode the pictures of a folder tree into an index on disk; a build that was cut off goes on."
 LISTED = 20
@@ -25,6 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.jobs import drive
     from unlearn.loading import load_clip
 
+    require_folder(arguments.out)
     encoder = load_clip(arguments.model)
     with tqdm(desc="encoding pictures", unit="picture") as bar:
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from unlearn.cli.arguments import add_erasure, add_images, add_model
+from unlearn.writing import require_file, whole_file
 
 HELP = "Write what an erasure does, with pictures and charts, as one HTML file that needs no network."
 
@@ -33,6 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.variants import MADE_BY, ORIGINAL
     from unlearn.vocabularies import named_vocabulary, vocabulary_argument
 
+    require_file(arguments.out)
     base = load_clip(arguments.model)
     erasure, record = load_recorded(arguments.erasure, base)
     restore_features(base)
@@ -50,5 +52,6 @@ def run(arguments: argparse.Namespace) -> None:
     )
     variants = {ORIGINAL: base, MADE_BY[record.method]: erasure.apply(base)}
     report = measure_report(variants, [record], gallery, vocabulary, curves=tuple(swept))
-    arguments.out.write_text(render(report), encoding="utf-8")
+    with whole_file(arguments.out) as unfinished:
+        unfinished.write_text(render(report), encoding="utf-8")
     print(f"Wrote {arguments.out}")

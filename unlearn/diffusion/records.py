@@ -13,6 +13,7 @@ from unlearn.concepts import load_vocabulary
 from unlearn.diffusion.carrying import Carried, baked_attention, carry
 from unlearn.evaluation.generation import Sight, look, named_in
 from unlearn.evaluation.judge import load_judge
+from unlearn.writing import files_in, listed_in, whole_folder
 
 if TYPE_CHECKING:
     from unlearn.diffusion.drawing import Pair
@@ -68,18 +69,15 @@ def report(pair: Pair, carried: Carried, sights: Sights) -> dict[str, Any]:
 
 def save_pair(folder: Path, pair: Pair, carried: Carried, sights: Sights, *, export: bool = False) -> dict[str, Any]:
     """Write ``before_I.png``, ``after_I.png`` and ``generation.json``; with ``export`` the edit itself as well."""
-    folder.mkdir(parents=True, exist_ok=True)
-    hashes = {}
-    for side, pictures in (("before", pair.before), ("after", pair.after)):
-        for index, picture in enumerate(pictures):
-            path = folder / f"{side}_{index}.png"
-            picture.save(path)
-            hashes[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    if export:
-        save_attention(folder / ATTENTION, carried)
-        hashes[ATTENTION] = hashlib.sha256((folder / ATTENTION).read_bytes()).hexdigest()
-    record = report(pair, carried, sights) | {"sha256": hashes}
-    (folder / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with whole_folder(folder, last=RECORD, replaces=listed_in(folder / RECORD)) as new:
+        for side, pictures in (("before", pair.before), ("after", pair.after)):
+            for index, picture in enumerate(pictures):
+                picture.save(new / f"{side}_{index}.png")
+        if export:
+            save_attention(new / ATTENTION, carried)
+        hashes = {name: hashlib.sha256((new / name).read_bytes()).hexdigest() for name in files_in(new)}
+        record = report(pair, carried, sights) | {"sha256": hashes}
+        (new / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return record
 
 

@@ -28,7 +28,7 @@ class Record:
         selection: forget and retain set, and the other names that CCUP was fitted among.
         metrics: what was measured when it was made, any JSON.
         seed: of the run.
-        sha256: of the base model's weights (``input``) and of the files written.
+        sha256: of the base model's weights (``input``) and of the files written, by their names in the folder.
         versions: of Python and of the packages that made it.
         vocabulary: the words it was made among, as ``--vocabulary`` takes them; "" for the classes of ``pictures``.
         pictures: what it learned from, as ``--pictures`` takes it; "" for pictures that only their owner has.
@@ -71,8 +71,8 @@ class Record:
     def dumps(self) -> str:
         return json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
 
-    def with_hashes(self, **sha256: str) -> Record:
-        """The same record, with the hashes of files written since."""
+    def with_hashes(self, sha256: Mapping[str, str]) -> Record:
+        """The same record, with the hashes of files written since, by their names in its folder."""
         return replace(self, sha256={**self.sha256, **sha256})
 
     @classmethod

@@ -1,6 +1,6 @@
 """An erasure as a folder: what ``erase`` writes and ``--erasure`` reads, and what a download unpacks to.
 
-``DIR/erasure.json``         method, parameters, concepts, metrics, hashes, versions, seed
+``DIR/erasure.json``         method, parameters, concepts, metrics, hashes of all files, versions, seed
 ``DIR/edit.safetensors``     the edit alone, a few kilobytes, with the same record inside
 ``DIR/model.safetensors``    every weight with the edit baked in; with the files beside it open_clip's ``local-dir:DIR``
 ``DIR/transformers/``        the same as a transformers ``CLIPModel``, where its architecture can be held by one
@@ -16,7 +16,7 @@ from typing import Any
 from unlearn.concepts import TEMPLATES
 from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers.erasure import Erasure
-from unlearn.errors import ErasureFileError, ModelError
+from unlearn.errors import ErasureFileError, ModelError, ParameterError
 from unlearn.export.edit_file import load_edit, record_of, require_base, save_edit
 from unlearn.export.open_clip_folder import MODEL, save_open_clip
 from unlearn.export.record import Record
@@ -24,10 +24,13 @@ from unlearn.export.transformers_clip import save_transformers
 from unlearn.export.vanished import live_only
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.weights import with_weights
+from unlearn.writing import files_in, is_inside, listed_in, require_folder, whole_folder
 
 EDIT, RECORD, TRANSFORMERS = "edit.safetensors", "erasure.json", "transformers"
-#: Forms of the whole model: the key of its file's hash in the record, and the file.
-FORMATS = {"open_clip": ("output", MODEL), "transformers": ("transformers", f"{TRANSFORMERS}/{MODEL}")}
+#: Files by the names under which records of the first version tell their hashes.
+EARLIER = {"edit": EDIT, "output": MODEL, "transformers": f"{TRANSFORMERS}/{MODEL}"}
+#: What a folder's loaders may take for its model.
+WEIGHTS = frozenset({".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack"})
 
 
 def save_erasure(
@@ -47,25 +50,49 @@ def save_erasure(
     ``metrics``, ``seed``, ``vocabulary`` and ``pictures`` are what :class:`Record` tells of, ``templates`` the
     vocabulary's.
 
+    Files that an earlier erasure left in ``folder`` go, so that no form of the model there is of another edit.
+
     Raises:
         ModelError: the edit cannot be baked into this model's weights, or not so that it stays what it is live; or a
             format cannot hold the model.
+        ParameterError: ``folder`` cannot be written to, or holds weights that no erasure wrote.
     """
     out = Path(folder)
+    require_own(out)
     if formats and (why := live_only(erasure.apply(encoder), erasure.selection, templates)):
         raise ModelError(why)
     changed = erasure.changed_weights(encoder) if formats else {}
-    if "transformers" in formats:  # first, as it may refuse the model
-        save_transformers(out / TRANSFORMERS, with_weights(encoder, changed, name=encoder.name))
-    out.mkdir(parents=True, exist_ok=True)
-    if "open_clip" in formats:
-        save_open_clip(out, encoder, changed)
     record = record_of(encoder, erasure, metrics=metrics, seed=seed, vocabulary=vocabulary, pictures=pictures)
-    save_edit(out / EDIT, erasure, record)
-    written = dict([("edit", EDIT), *(FORMATS[name] for name in formats)])
-    record = record.with_hashes(**{key: _sha256(out / name) for key, name in written.items()})
-    (out / RECORD).write_text(record.dumps(), encoding="utf-8")
+    with whole_folder(out, last=RECORD, replaces=_recorded_in(out)) as new:
+        if "transformers" in formats:  # first, as it may refuse the model
+            save_transformers(new / TRANSFORMERS, with_weights(encoder, changed, name=encoder.name))
+        if "open_clip" in formats:
+            save_open_clip(new, encoder, changed)
+        save_edit(new / EDIT, erasure, record)
+        record = record.with_hashes({name: _sha256(new / name) for name in files_in(new)})
+        (new / RECORD).write_text(record.dumps(), encoding="utf-8")
     return record.to_json()
+
+
+def require_own(folder: Path) -> None:
+    """Nothing, if an erasure can be written to ``folder`` without another model staying, or being lost, there.
+
+    Raises:
+        ParameterError: ``folder`` cannot be written to, or holds weights that no erasure wrote.
+    """
+    require_folder(folder)
+    known = set(_recorded_in(folder))
+    there = [path for part in (folder, folder / TRANSFORMERS) if part.is_dir() for path in part.iterdir()]
+    names = (path.relative_to(folder).as_posix() for path in there if path.suffix.lower() in WEIGHTS)
+    if strange := sorted(set(names) - known):
+        raise ParameterError(
+            f"“{folder}” holds {strange[0]}, which its {RECORD} does not know: a program could take it for the edited "
+            "model. Name another folder, or remove it first."
+        )
+
+
+def _recorded_in(folder: Path) -> list[str]:
+    return [EARLIER.get(name, name) for name in listed_in(folder / RECORD)]
 
 
 def load_erasure(source: str | Path, encoder: OpenClipEncoder) -> Erasure:
@@ -87,8 +114,9 @@ def load_recorded(source: str | Path, encoder: OpenClipEncoder) -> tuple[Erasure
     except (OSError, UnicodeError) as error:
         raise ErasureFileError(f"“{path}” holds no readable {RECORD} ({type(error).__name__}: {error}).") from error
     require_base(record, encoder)
-    for key, name in (("edit", EDIT), *FORMATS.values()):
-        if key in record.sha256 and (not (path / name).is_file() or _sha256(path / name) != record.sha256[key]):
+    for key, digest in record.sha256.items():
+        name = EARLIER.get(key, key)
+        if key != "input" and not (is_inside(name) and (path / name).is_file() and _sha256(path / name) == digest):
             raise ErasureFileError(f"“{path / name}” is missing or was changed after {RECORD} was written.")
     return load_edit(path / EDIT, encoder)[0], record
 

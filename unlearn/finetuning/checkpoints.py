@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from unlearn.errors import ErasureFileError
+from unlearn.writing import whole_file
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -66,9 +67,6 @@ class Checkpoint:
         tensors = {f"weight/{name}": parameter.detach() for name, parameter in parameters.items()}
         for name, parameter in parameters.items():
             tensors |= {f"{moment}/{name}": optimizer.state[parameter][moment] for moment in MOMENTS}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_suffix(".unfinished")
-        save_file(
-            {key: t.cpu().contiguous() for key, t in tensors.items()}, unfinished, {"run": self.run, "step": str(step)}
-        )
-        unfinished.replace(self.path)
+        metadata = {"run": self.run, "step": str(step)}
+        with whole_file(self.path) as unfinished:
+            save_file({key: t.cpu().contiguous() for key, t in tensors.items()}, unfinished, metadata)

@@ -59,7 +59,7 @@ def audit_report(status: AuditStatus | None) -> dict[str, Any]:
 
 
 def _state(status: Status[Any, Any]) -> dict[str, Any]:
-    return {"state": str(status.state), "place": status.place, "message": status.message}
+    return {"state": str(status.state), "place": status.place, "wait": status.wait, "message": status.message}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

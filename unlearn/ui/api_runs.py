@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.components.api_component import Api
 
+from unlearn.jobs import Status
 from unlearn.ui.api import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, erase_first, erased_first
 from unlearn.ui.api_reports import audit_report, drawing_report, run_report
 from unlearn.ui.background import followed
+from unlearn.ui.listeners import Attention
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import DrawRequest, FineTuneRequest, Visitor
 
 Number = TypeVar("Number", int, float)
+P = TypeVar("P")
+R = TypeVar("R")
 #: A number that is left to what suits: JSON's null would say that the parameter was forgotten.
 LEFT_OPEN = -1
 
@@ -48,14 +52,15 @@ class RunEndpoints:
             seed: Seed of the training.
 
         Returns:
-            State, place in line, step, losses and accuracies (null where not measured), seconds and seconds left. Once
-            done, the later calls of the same client compare "CLIPErase" too; a client that leaves leaves it going.
+            State, place in line, seconds to wait there, step, losses and accuracies (null where not measured), seconds
+            and seconds left. Once done, the later calls of the same client compare "CLIPErase" too; the run of a client
+            that leaves is ended.
         """
         from unlearn.ui.runs import run_of, start_run
 
         request = FineTuneRequest(forget, _if_chosen(steps), _if_chosen(learning_rate), trainable, forgetting, seed)
         await asyncio.to_thread(lambda: start_run(self.services(), visitor, request))
-        async for status in followed(lambda: run_of(self.services(), visitor)):
+        async for status in self._streamed(visitor, "cliperase", lambda: run_of(self.services(), visitor)):
             yield run_report(status)
 
     async def generate(  # noqa: PLR0917  its arguments are the endpoint's
@@ -87,15 +92,15 @@ class RunEndpoints:
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
 
         Returns:
-            State and step; once done, the pictures as PNG data URIs (but for an assistant) and what is seen in them, or
-            the rates of the batch.
+            State, place in line, seconds to wait there, and step; once done, the pictures as PNG data URIs (but for an
+            assistant) and what is seen in them, or the rates of the batch.
         """
         from unlearn.ui.generation import drawing_of, start_drawing
 
         await asyncio.to_thread(erase_first, self.services, visitor, forget)
         request = DrawRequest(prompt, pipeline, seed, _if_chosen(steps), _if_chosen(guidance), count, edit, way, judge)
         start_drawing(self.services(), visitor, request)
-        async for status in followed(lambda: drawing_of(self.services(), visitor)):
+        async for status in self._streamed(visitor, "drawing", lambda: drawing_of(self.services(), visitor)):
             yield drawing_report(status)
 
     async def audit(self, visitor: Visitor, concept: str, forget: list[str]) -> AsyncIterator[dict[str, Any]]:
@@ -106,17 +111,27 @@ class RunEndpoints:
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
 
         Returns:
-            State, place in line, what is done now, and the findings so far: verdict ("held", "leaked" or "not
-            applicable"), the number before and after the edit, by chance and under a random edit, as fractions (null
-            where not measured), its 95% interval, details, and as PNG data URIs (but for an assistant) what a soft
-            prompt drew.
+            State, place in line, seconds to wait there, what is done now, and the findings so far: verdict ("held",
+            "leaked" or "not applicable"), the number before and after the edit, by chance and under a random edit, as
+            fractions (null where not measured), its 95% interval, details, and as PNG data URIs (but for an assistant)
+            what a soft prompt drew.
         """
         from unlearn.ui.audits import audit_of, start_audit
 
         await asyncio.to_thread(erase_first, self.services, visitor, forget)
         await asyncio.to_thread(lambda: start_audit(self.services(), visitor, concept))
-        async for status in followed(lambda: audit_of(self.services(), visitor)):
+        async for status in self._streamed(visitor, "audit", lambda: audit_of(self.services(), visitor)):
             yield audit_report(status)
+
+    async def _streamed(
+        self, visitor: Visitor, line: str, find: Callable[[], Status[P, R] | None]
+    ) -> AsyncIterator[Status[P, R] | None]:
+        """The run that was begun in ``line``; it ends with its stream, so that none goes on that nobody hears of."""
+        try:
+            async for status in followed(find, Attention()):
+                yield status
+        finally:
+            self.services().jobs.cancel(visitor.lines[line])
 
     def cancel(self, visitor: Visitor) -> dict[str, Any]:
         """Stop this session's run, drawing and audit within a step; the edit in force and the pictures stay.

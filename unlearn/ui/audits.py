@@ -61,7 +61,7 @@ def start_audit(services: Services, visitor: Visitor, concept: str = "") -> Audi
         report = yield from run_audit(suspect, painters)
         return Audited(report, session.edits, session.own_pictures)
 
-    return services.jobs.start(visitor.lines["audit"], start)
+    return services.start(visitor, "audit", start)
 
 
 def audit_of(services: Services, visitor: Visitor) -> AuditStatus | None:

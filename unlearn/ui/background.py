@@ -27,10 +27,15 @@ class Moving(NamedTuple):
     total: int = 1
 
 
-async def followed(find: Callable[[], Status[P, R] | None]) -> AsyncIterator[Status[P, R] | None]:
-    """The run that ``find`` finds, now and whenever it has changed, until it has ended; None, once, without one."""
+async def followed(
+    find: Callable[[], Status[P, R] | None], is_heard: Callable[[], bool] = lambda: True
+) -> AsyncIterator[Status[P, R] | None]:
+    """The run that ``find`` finds, now and whenever it has changed, until it has ended; None, once, without one.
+
+    It ends sooner where nobody hears it any more.
+    """
     shown: Status[P, R] | None = None
-    while True:
+    while is_heard():
         status = find()
         if status is None or status != shown:
             yield status
@@ -63,10 +68,19 @@ def told(
     texts = {"failed": status.message, "cancelled": stopped, "done": done}
     shown = ""
     if status.state == "waiting":
-        text = f"In line: {status.place} before you." if status.place else "Starting."
+        text = f"In line: {status.place} before you{_wait(status)}." if status.place else "Starting."
     elif status.state in texts:
         text = texts[status.state]
     else:
         text, step, steps = moving(status.progress[-1] if status.progress else None)
         shown = f'<progress value="{step}" max="{steps}"></progress>{below}'
     return f'<div class="u-run" role="status"><p>{escape(text)}</p>{shown}</div>'
+
+
+def _wait(status: Status[P, R]) -> str:
+    """How long that may take, in words; nothing where no run has shown it yet."""
+    if status.wait is None:
+        return ""
+    if status.wait <= 60:
+        return ", less than a minute" if status.wait < 60 else ", about a minute"
+    return f", about {round(status.wait / 60)} minutes"

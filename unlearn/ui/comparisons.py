@@ -51,7 +51,7 @@ def start_comparison(services: Services, visitor: Visitor, training_too: bool = 
         outcomes = yield from compare(task, names)
         return Compared(encoder.name, selection.forget_names, outcomes)
 
-    return services.jobs.start(visitor.lines["comparison"], start)
+    return services.start(visitor, "comparison", start, "trained" if training_too else "")
 
 
 def _training(services: Services, session: Session, encoder: OpenClipEncoder, names: Sequence[str]) -> Gallery:

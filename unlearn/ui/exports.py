@@ -17,6 +17,7 @@ from unlearn.export.saved import EDIT, RECORD, save_erasure
 from unlearn.export.snippets import snippet, snippet_of
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.ui import trade_offs
+from unlearn.ui.caller import PAYER
 from unlearn.ui.downloads import zipped
 from unlearn.ui.links import link_of, write_link
 from unlearn.ui.services import Services
@@ -78,7 +79,7 @@ def make_export(services: Services, visitor: Visitor, kind: str, variant: str = 
     weights = sum(parameter.numel() for parameter in encoder.model.parameters()) * 4
     # While it is moved into the archive, a file may be there twice.
     expected = 2 * weights if made.whole_model else 0
-    path = services.downloads.make(visitor.key, expected, lambda folder: made.write(wanted, folder))
+    path = services.downloads.make(visitor.key, expected, lambda folder: made.write(wanted, folder), payer=PAYER.get())
     erased = ", ".join(erasure.selection.forget_names[:4])
     return Export(path, f"{made.name}: {erased} erased by {MADE_BY[erasure.method]}", made.code(wanted))
 

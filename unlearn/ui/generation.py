@@ -90,7 +90,7 @@ def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) ->
         notices = (*heard.notices, *_unknown_to(painter, session.erased), *pair.notices)
         return Drawn(pair, judged(pair, session.erased, encoder), session.erased, session.edits, notices, heard)
 
-    return services.jobs.start(visitor.lines["drawing"], start)
+    return services.start(visitor, "drawing", start, f"{request.pipeline}/{request.judge}")
 
 
 def drawing_of(services: Services, visitor: Visitor) -> DrawStatus | None:

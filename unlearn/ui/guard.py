@@ -5,26 +5,26 @@ from __future__ import annotations
 import functools
 import html
 import inspect
-import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from unlearn.errors import UnlearnError, exhausted
+from unlearn.logs import log_error
+from unlearn.ui.addresses import payer
+from unlearn.ui.caller import PAYER
 
-UNEXPECTED = "Something went wrong on our side; nothing was changed. Try again, or try something else."
-
-logger = logging.getLogger(__name__)
+UNEXPECTED = "Something went wrong on our side; nothing was changed. Try again, or try something else (error {})."
 
 
 def sentence_of(error: Exception) -> str:
-    """What to tell about ``error``: our own errors carry their sentence, the rest is logged and told in general."""
+    """What to tell about ``error``: our own carry their sentence, others are logged and told by the log's id."""
     if isinstance(error, UnlearnError):
         return str(error)
-    logger.error("unexpected error in an event", exc_info=error)
-    return exhausted(error) or UNEXPECTED
+    return exhausted(error) or UNEXPECTED.format(log_error(error))
 
 
 def on_screen(handler: Callable[..., Any], otherwise: Callable[..., Any] | None = None) -> Callable[..., Any]:
@@ -37,6 +37,7 @@ def on_screen(handler: Callable[..., Any], otherwise: Callable[..., Any] | None 
 
     @functools.wraps(handler)
     def guarded(*args: Any, **kwargs: Any) -> Any:
+        _name_the_payer()
         try:
             return handler(*args, **kwargs)
         except Exception as error:
@@ -67,8 +68,16 @@ def for_programs(handler: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
+def _name_the_payer() -> None:
+    """Say whose request the rest of this call answers; gradio makes every call in a context of its own."""
+    request = LocalContext.request.get(None)
+    client = request.client if request is not None else None
+    PAYER.set(payer(str(client.host)) if client else "")
+
+
 @contextmanager
 def _told() -> Iterator[None]:
+    _name_the_payer()
     try:
         yield
     except Exception as error:

@@ -20,7 +20,7 @@ class Handlers:
 
     screen: Screen
 
-    def start(self, request: gr.Request, visitor: Visitor, key: str, front: int, *values: Any) -> list[Any]:
+    def start(self, request: gr.Request, visitor: Visitor, key: Any, front: int, *values: Any) -> list[Any]:
         """What the address asks for, or a real example, so that the page opens with something to see.
 
         A page that is reloaded has the run that it started before.
@@ -29,7 +29,7 @@ class Handlers:
         from unlearn.ui.sources import alone, example_concept
 
         screen, services = self.screen, self.screen.services()
-        visitor.key = key or visitor.key
+        visitor.take_key(key)
         run_of(services, visitor)
         example = example_concept(services.gallery, EXAMPLE)
         usual = Link(erasure=ErasureRequest([example]))

@@ -71,10 +71,11 @@ def start_run(services: Services, visitor: Visitor, request: FineTuneRequest) ->
     own = session.uploads.train if session.uploads else None
     if not isinstance(encoder, OpenClipEncoder):
         raise ModelError("This model cannot be fine-tuned; CCUP needs no training.")
+    settings = settings_of(request, services.settings.max_steps)
     run = cliperase.train(
         encoder,
         select(request.forget, vocabulary=vocabulary),
-        settings_of(request, services.settings.max_steps),
+        settings,
         galleries=[training, own] if own else [training],
         probe=probe,
         vocabulary=vocabulary,
@@ -89,7 +90,7 @@ def start_run(services: Services, visitor: Visitor, request: FineTuneRequest) ->
         only_bundled = own is None and training is bundled_gallery().train
         return FineTuned(erasure, edited, BUNDLED if only_bundled else "", learned_own=own is not None)
 
-    return services.jobs.start(visitor.lines["cliperase"], start)
+    return services.start(visitor, "cliperase", start, settings.trainable)
 
 
 def run_of(services: Services, visitor: Visitor) -> RunStatus | None:

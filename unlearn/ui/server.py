@@ -10,14 +10,16 @@ import warnings
 from typing import Any
 
 import gradio as gr
-from gradio.route_utils import delete_files_created_by_app
 from starlette.middleware import Middleware
 
 from unlearn import zero_gpu  # noqa: F401  it decorates a function, which ZeroGPU looks for when the server starts
 from unlearn.config import Settings
 from unlearn.errors import ParameterError
+from unlearn.logs import keep_words_out
 from unlearn.ui.door import Door
+from unlearn.ui.listeners import Listeners
 from unlearn.ui.loading import Provider
+from unlearn.ui.own_folder import remove_own_folder
 from unlearn.ui.theme import CSS, build_theme
 from unlearn.ui.visits import ending_visits
 
@@ -32,20 +34,21 @@ def launch(demo: gr.Blocks, services: Provider, settings: Settings) -> None:
         ParameterError: the port is taken, or the address is not this machine's.
         ModelError, PictureError: the services cannot be loaded; nothing is served any longer.
     """
+    keep_words_out()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: _end(demo, number))
+        signal.signal(number, lambda number, frame: _end(number))
     start(demo, services, settings)
     services().warm_up()
     demo.block_thread()
 
 
-def _end(demo: gr.Blocks, number: int) -> None:
-    """Delete the uploads and be gone, with the exit code that shells give a signal.
+def _end(number: int) -> None:
+    """Delete visitors' files and be gone, with the exit code that shells give a signal.
 
     Open pages and the step that a run is in are not waited for, as a container is given little time; and an interpreter
     that is left in order aborts while torch computes in a thread.
     """
-    delete_files_created_by_app(demo, age=None)
+    remove_own_folder()
     os._exit(128 + number)
 
 
@@ -77,7 +80,7 @@ def _launch(demo: gr.Blocks, services: Provider, settings: Settings) -> tuple[An
         allowed_paths=[],
         app_kwargs={
             "lifespan": lambda app: ending_visits(app, services),
-            "middleware": [Middleware(Door, settings=settings)],
+            "middleware": [Middleware(Door, settings=settings), Middleware(Listeners)],
         },
         max_file_size=f"{settings.max_upload_mb}mb",
         mcp_server=importlib.util.find_spec("mcp") is not None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,9 +21,10 @@ from unlearn.export.vanished import live_only
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
 from unlearn.index.search import PictureIndex
-from unlearn.jobs import Jobs
+from unlearn.jobs import Jobs, Status
 from unlearn.loading import load_clip
 from unlearn.models import Models
+from unlearn.ui.caller import PAYER
 from unlearn.ui.downloads import Downloads
 from unlearn.ui.results import FoundCaption, LabelView, SplitAccuracy, Summary
 from unlearn.ui.searches import HITS, open_index
@@ -66,7 +67,8 @@ def load_services(settings: Settings) -> Services:
     image_features(encoder, gallery, progress=True)
     class_embeddings(encoder, ccup.words_read(vocabulary), vocabulary.templates)
     models = Models(encoder, settings.precision, settings.visitors_models)
-    jobs, downloads = Jobs[Any, Any](minutes=settings.max_run_minutes), Downloads(settings.max_downloads_mb * 1_000_000)
+    jobs = Jobs[Any, Any](minutes=settings.max_run_minutes, per_payer=settings.max_runs_per_address)
+    downloads = Downloads(settings.max_downloads_mb * 1_000_000)
     return Services(models, gallery, vocabulary, settings, training, index, jobs, downloads=downloads)
 
 
@@ -255,6 +257,17 @@ class Services:
             variant: evaluate_retrieval(encoder, collection, forget=session.erased)
             for variant, encoder in self.variants(session).items()
         }
+
+    def start(
+        self, visitor: Visitor, line: str, job: Callable[[], Generator[Any, None, Any]], kind: str = ""
+    ) -> Status[Any, Any]:
+        """Put a job in the visitor's ``line``; ``kind`` tells it from others of the line that take longer or shorter.
+
+        Raises:
+            JobError: the visitor's last job there has not ended, the address has as many as it may, or the queue is
+                full.
+        """
+        return self.jobs.start(visitor.lines[line], job, kind=f"{line}/{kind}", payer=PAYER.get())
 
     def leave(self, visitor: Visitor) -> None:
         """The visitor is gone: a run of nobody ends, and its weights are freed."""

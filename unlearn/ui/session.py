@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 from weakref import WeakSet
 
 from unlearn.concepts import unite
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN = "vocabulary", "neighbours", "list"
 RETAIN_CHOICES = (RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN)
 SEARCH_GALLERY, SEARCH_INDEX = "gallery", "index"
+#: What a visitor's key looks like: 128 bits that nobody can guess.
+KEY = re.compile("[0-9a-f]{32}", re.ASCII)
 NOTHING_ERASED = "Nothing is erased yet; name at least one concept, such as “cat”."
 
 
@@ -162,13 +165,18 @@ class Visitor:
 
     def __init__(self) -> None:
         self.session = Session()
-        self.key = uuid4().hex
+        self.key = secrets.token_hex(16)
         self.left: datetime | None = None
         _living.add(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Visitor:
         """Gradio copies the initial value for everybody who comes: a visitor's copy is another visitor."""
         return Visitor()
+
+    def take_key(self, key: Any) -> None:
+        """Go by ``key`` from now on, if it is one that was given out: anything may stand in a browser's memory."""
+        if isinstance(key, str) and KEY.fullmatch(key):
+            self.key = key
 
     @property
     def lines(self) -> dict[str, str]:

@@ -3,13 +3,12 @@
 Gradio keeps a closed page's state for an hour, and what else it holds for a page, here a quarter of a megabyte of
 components, until thousands of others have come. In this app a visit ends with everything half an hour after its last
 request, or ten minutes after it once the page is closed: a phone that was asleep comes back. A run that is under way
-keeps its visit, for an hour where nobody has the page open.
+keeps the visit of an open page; ten minutes after the page was closed nobody will come back to it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
@@ -18,15 +17,14 @@ from typing import Any
 import gradio as gr
 from gradio.state_holder import SessionState, StateHolder
 
+from unlearn.logs import log_error
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Visitor
 
-CLOSED, IDLE, GONE = timedelta(minutes=10), timedelta(minutes=30), timedelta(hours=1)
+CLOSED, IDLE, GONE = timedelta(minutes=10), timedelta(minutes=30), timedelta(minutes=10)
 EVERY = timedelta(minutes=1)
 #: Visits that are kept at once.
 MOST = 1000
-
-logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -46,8 +44,8 @@ async def _end_regularly(holder: StateHolder, is_busy: Callable[[Visitor], bool]
         await asyncio.sleep(EVERY.total_seconds())
         try:
             end_visits(holder, is_busy, datetime.now())
-        except Exception:
-            logger.exception("visits could not be ended")
+        except Exception as error:
+            log_error(error)
 
 
 def end_visits(holder: StateHolder, is_busy: Callable[[Visitor], bool], now: datetime) -> None:
