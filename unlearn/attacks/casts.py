@@ -9,11 +9,12 @@ from torch import Tensor
 
 from unlearn.attacks.exposed import Exposed
 from unlearn.attacks.finding import Finding, Row
+from unlearn.attacks.groups import Group
 from unlearn.attacks.relearning import TEMPLATE
 from unlearn.attacks.suspect import Suspect
 from unlearn.concepts import prompts
 
-GROUP, NAME = "casts", "Weights with fewer bits"
+GROUP, NAME = Group.CASTS, "Weights with fewer bits"
 
 
 def to_int8(tensor: Tensor) -> Tensor:
