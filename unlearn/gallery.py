@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Literal
 
 import torch
 from PIL import Image
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from unlearn.border import InnerPath, RefusedError, Schema, TensorFile, Text, check, parse_json
 from unlearn.caching import PerOwner
 from unlearn.concepts import TEMPLATES, VERBATIM, load_vocabulary
 from unlearn.config import ASSETS
@@ -110,23 +111,33 @@ class Gallery:
 @lru_cache(maxsize=4)
 def bundled_gallery(path: Path = BUNDLED) -> Gallery:
     """The gallery that ships with the app: a zip with ``metadata.jsonl``, as Hugging Face's imagefolder reads it."""
-    entries = [json.loads(line) for line in _archive(path).read("metadata.jsonl").decode().splitlines() if line]
+    try:
+        lines = _archive(path).read("metadata.jsonl").splitlines()
+        entries = [check(_Entry, parse_json(line)) for line in lines if line]
+        if missing := {entry.file_name for entry in entries} - set(_archive(path).namelist()):
+            raise RefusedError(f"“{min(missing)}” is not in it")
+    except (OSError, zipfile.BadZipFile, KeyError, RefusedError) as error:
+        raise PictureError(f"The gallery “{path}” is damaged or was not fetched: {error}.") from error
     return Gallery(
         "bundled",
         tuple(
-            Picture(
-                concept=e["concept"],
-                caption=e["caption"],
-                load=_zip_loader(path, e["file_name"]),
-                split=e["split"],
-                style=e["style"],
-                licence=e["licence"],
-                source=e["source"],
-                author=e["author"],
-            )
-            for e in entries
+            Picture(load=_zip_loader(path, entry.file_name), **entry.model_dump(exclude={"file_name"}))
+            for entry in entries
         ),
     )
+
+
+class _Entry(Schema):
+    """A line of the bundled gallery's ``metadata.jsonl``."""
+
+    file_name: InnerPath
+    concept: Text
+    caption: Text
+    split: Literal["train", "test"]
+    style: Text
+    licence: Text
+    source: Text
+    author: Text
 
 
 def _zip_loader(path: Path, member: str) -> Callable[[], Image.Image]:
@@ -211,18 +222,34 @@ def restore_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) ->
     """Remember the embeddings of ``path`` for ``encoder``; False, and nothing done, if they are of other weights.
 
     Only the embedded model ships embeddings: the weights of others are not hashed for nothing.
+
+    Raises:
+        PictureError: the file is damaged.
     """
     if encoder.name != "pocket" or not path.is_file():
         return False
-    with safe_open(path, framework="pt") as file:
-        if file.metadata() != _fingerprint(encoder):
+    gallery, vocabulary = bundled_gallery(), load_vocabulary()
+    rows = {
+        "test": len(gallery.test),
+        "train": len(gallery.train),
+        "classes": len(vocabulary.names),
+        "captions": len(gallery.test.distinct_captions),
+    }
+    try:
+        file = TensorFile.open(path)
+        if file.metadata != _fingerprint(encoder):
             return False
-        gallery, vocabulary = bundled_gallery(), load_vocabulary()
-        for part in (gallery.test, gallery.train):
-            name = "test" if part is gallery.test else "train"
-            part.features.get(encoder, WHOLE, lambda name=name: file.get_tensor(name))  # type: ignore[misc]
-        remember_classes(encoder, vocabulary.names, file.get_tensor("classes"), vocabulary.templates)
-        remember_classes(encoder, gallery.test.distinct_captions, file.get_tensor("captions"), VERBATIM)
+        if file.shapes != {name: (n, encoder.embed_dim) for name, n in rows.items()}:
+            raise RefusedError("its tensors are of other shapes")
+        features = file.load()
+    except RefusedError as error:
+        raise PictureError(
+            f"“{path}” is damaged ({error}). Get it again, or delete it: the pictures are then encoded at every start."
+        ) from error
+    remember_features(encoder, gallery.test, features["test"])
+    remember_features(encoder, gallery.train, features["train"])
+    remember_classes(encoder, vocabulary.names, features["classes"], vocabulary.templates)
+    remember_classes(encoder, gallery.test.distinct_captions, features["captions"], VERBATIM)
     return True
 
 

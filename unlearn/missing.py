@@ -13,3 +13,12 @@ def or_none(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [or_none(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def or_nan(value: Any) -> Any:
+    """The inverse of :func:`or_none`, for JSON in which null means nothing else."""
+    if isinstance(value, dict):
+        return {key: or_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [or_nan(item) for item in value]
+    return math.nan if value is None else value

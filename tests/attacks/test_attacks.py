@@ -11,6 +11,7 @@ import torch
 from unlearn.attacks import casts, examples, finding, probes, relearning, soft_prompt, undoing, words
 from unlearn.attacks.audit import Report, run_audit
 from unlearn.attacks.finding import Finding, Row, Verdict, area
+from unlearn.attacks.groups import Group
 from unlearn.attacks.split import Split
 from unlearn.attacks.suspect import Suspect
 from unlearn.attacks.views import with_views
@@ -276,9 +277,11 @@ def test_an_audit_tells_its_findings_as_they_come(suspect_of):
 
 def test_words_that_leak_and_are_not_erased_yet_are_named(suspect_of):
     rows = (Row("apples", 1.0, 0.9), Row("aple", 1.0, 0.5), Row("pomme", 0.5, 0.5))
-    leaking = Finding("words", "Plural", "", 1.0, 0.9, 0.5, rows=rows)
-    wider = Finding("words", "Wider words", "", 1.0, 0.9, 0.5, rows=(Row("fruit", 1.0, 0.9),))
-    last = Finding("words", "Typos", "", 1.0, 1.0, 0.5, from_end=True, rows=(Row("appel", 1.0, 1.0, from_end=True),))
+    leaking = Finding(Group.WORDS, "Plural", "", 1.0, 0.9, 0.5, rows=rows)
+    wider = Finding(Group.WORDS, "Wider words", "", 1.0, 0.9, 0.5, rows=(Row("fruit", 1.0, 0.9),))
+    last = Finding(
+        Group.WORDS, "Typos", "", 1.0, 1.0, 0.5, from_end=True, rows=(Row("appel", 1.0, 1.0, from_end=True),)
+    )
     assert last.verdict is Verdict.LEAKED
     assert Report(Concept("apple"), (last,), 1.0).new_words == (), "by coming last it leaks too, but is erased"
     assert Report(Concept("apple"), (leaking, wider), 1.0).new_words == ("apples",)

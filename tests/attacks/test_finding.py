@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from unlearn.attacks.finding import LEFT, WORKED, Finding, Verdict, area, mean, told_apart, wilson
+from unlearn.attacks.groups import Group
 from unlearn.encoders import RESOLUTION
 
 fractions = st.floats(0, 1)
@@ -57,7 +58,7 @@ def test_the_interval_is_the_published_one():
 
 
 def finding(before: float, after: float, chance: float = 0.5) -> Finding:
-    return Finding("words", "an attack", "a share", before, after, chance)
+    return Finding(Group.WORDS, "an attack", "a share", before, after, chance)
 
 
 @given(fractions, fractions, fractions)
@@ -93,7 +94,7 @@ def test_verdicts():
     assert "from its end" in last.worded(leaked="leaked.", held="held.").meaning
     assert replace(finding(1.0, 0.5), from_end=True).worded(leaked="leaked.", held="held.").meaning == "held."
     assert finding(0.6, 0.6).verdict is Verdict.NOT_APPLICABLE, "the attack never worked"
-    assert Finding("words", "none", "").verdict is Verdict.NOT_APPLICABLE
+    assert Finding(Group.WORDS, "none", "").verdict is Verdict.NOT_APPLICABLE
     assert finding(1.0, 0.9).worded(leaked="leaked.", held="held.").meaning == "leaked."
     assert finding(1.0, 0.6).worded(leaked="leaked.", held="held.").meaning == "held."
     assert "nothing about the edit" in finding(0.6, 0.6).worded(leaked="leaked.", held="held.").meaning

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from unlearn.concepts import Selection, select
 from unlearn.encoders import OpenClipEncoder
-from unlearn.erasers import ccup, cliperase
+from unlearn.erasers import ccup, cliperase, stacked
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ErasureFileError, InvalidInputError
 from unlearn.export.edit_file import METADATA, load_edit, record_of, save_edit
@@ -74,6 +74,17 @@ def _recorded(**changed: Any) -> Callable[[Path], None]:
     return write
 
 
+def _text(old: str, new: str) -> Callable[[Path], None]:
+    """The same tensors under a record in whose text ``old`` is ``new``."""
+
+    def write(path: Path) -> None:
+        text = _metadata(path)[METADATA]
+        assert text.count(old) == 1
+        save_file(load_file(path), path, metadata={METADATA: text.replace(old, new)})
+
+    return write
+
+
 def _metadata(path: Path) -> dict[str, str]:
     raw = path.read_bytes()
     (size,) = struct.unpack("<Q", raw[:8])
@@ -127,17 +138,42 @@ HOSTILE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "flat": (_tensors(left=torch.ones(32), right=torch.ones(32)), "two matrices"),
     "NaN": (_tensors(left=torch.full((32, 2), torch.nan), right=torch.ones(32, 2)), "not finite"),
     "infinite": (_tensors(left=torch.full((32, 2), torch.inf), right=torch.ones(32, 2)), "not finite"),
-    "integers": (_tensors(left=torch.ones(32, 2).int(), right=torch.ones(32, 2).int()), "float32"),
+    "integers": (_tensors(left=torch.ones(32, 2).int(), right=torch.ones(32, 2).int()), "must be F32"),
     "other base": (_recorded(sha256={"input": "0" * 64}), "made for other weights"),
     "unknown method": (_recorded(method="os.system"), "is not known"),
-    "unknown setting": (_recorded(parameters={"command": "rm"}), "does not know"),
+    "unknown setting": (_recorded(parameters={"command": "rm"}), "command: unexpected keyword"),
     "strength 7": (_recorded(parameters={"strength": 7}), "strength is 7"),
-    "strength NaN": (_recorded(parameters={"strength": float("nan")}), "strength is nan"),
-    "mode as list": (_recorded(parameters={"mode": ["consistent"]}), "mode is"),
-    "name of 9,000 letters": (_recorded(concepts=_entry(name="x" * 9000)), "too long"),
+    "strength NaN": (_recorded(parameters={"strength": float("nan")}), "not finite"),
+    "mode as list": (_recorded(parameters={"mode": ["consistent"]}), "mode: input should be a valid string"),
+    "strength as text": (_recorded(parameters={"strength": "1"}), "strength: input should be a valid number"),
+    "synonyms as number": (_recorded(parameters={"synonyms": 1}), "synonyms: input should be a valid boolean"),
+    "seed infinite": (_recorded(seed=float("inf")), "not finite"),
+    "seed of 5,000 digits": (_text('"seed": 3', '"seed": ' + "9" * 5000), "more than 64 bits"),
+    "number too large": (_recorded(metrics={"a": 1}, versions={"a": 7}), "versions.a"),
+    "overflowing number": (_text('"seed": 3', '"seed": 1e999'), "not finite"),
+    "half a surrogate pair": (_recorded(model="\ud800"), "not Unicode"),
+    "half a pair as key": (_recorded(metrics={"\udc00": 1}), "not Unicode"),
+    "half a pair in a name": (_recorded(concepts=_entry(name="fr\ud83dog")), "not Unicode"),
+    "metrics 400 deep": (_text('"metrics": {', '"metrics": {"a": ' + "[" * 400 + "]" * 400 + ", "), "32 levels"),
+    "metrics of a million lists": (_recorded(metrics={"a": [[]] * 1_000_000}), "more than 1,000,000 values"),
+    "metrics as list": (_recorded(metrics=[]), "metrics: input should be a valid dictionary"),
+    "a key twice": (_text('"seed": 3', '"seed": 3, "seed": 4'), "one key twice"),
+    "unknown key": (_recorded(command="rm"), "command: extra inputs"),
+    "another format": (_recorded(format=2), "format: input should be 1"),
+    "hash of a file elsewhere": (_recorded(sha256={"../../etc/passwd": "0" * 64}), "outside of its folder"),
+    "hash that is none": (_recorded(sha256={"input": "x"}), "sha256.input"),
+    "parts of none": (_recorded(method="stacked"), "other parts than"),
+    "part of itself": (_recorded(parts=[{"method": "ccup"}]), "parts.0"),
+    "extreme factors": (_tensors(left=torch.full((32, 2), 1e30), right=torch.full((32, 2), 1e30)), "so large"),
+    "large factors": (_tensors(left=torch.full((32, 2), 3e38), right=torch.zeros(32, 2)), "so large"),
+    "doubles": (_tensors(left=torch.ones(32, 2).double(), right=torch.ones(32, 2).double()), "must be F32"),
+    "name of 9,000 letters": (_recorded(concepts=_entry(name="x" * 9000)), "at most 1000 characters"),
     "name as number": (_recorded(concepts=_entry(name=7)), "no readable"),
     "blank name": (_recorded(concepts=_entry(name=" ")), "no readable"),
-    "thousands of synonyms": (_recorded(concepts=_entry(synonyms=[f"w{i} x" for i in range(5000)])), "too many"),
+    "thousands of synonyms": (
+        _recorded(concepts=_entry(synonyms=[f"w{i} x" for i in range(5000)])),
+        "at most 256 items",
+    ),
     "nothing to forget": (_recorded(concepts={"forget": [], "retain": []}), "names no concept"),
     "retain of numbers": (_recorded(concepts={"forget": _entry()["forget"], "retain": [7]}), "no readable"),
 }
@@ -163,6 +199,44 @@ def test_weights_that_the_model_does_not_have_are_refused(tensors, toy, delta, t
     save_file(tensors, tmp_path / "edit", metadata={METADATA: record(toy, delta).dumps()})
     with pytest.raises(ErasureFileError, match="does not have, or of other shapes"):
         load_edit(tmp_path / "edit", toy)
+
+
+@pytest.mark.parametrize("value", [1e30, 3e38])
+def test_weights_that_leave_no_embedding_a_number_are_refused(value, toy, delta, tmp_path):
+    extreme = {"visual.proj": torch.full_like(delta.delta["visual.proj"], value)}
+    save_file(extreme, tmp_path / "edit", metadata={METADATA: record(toy, delta).dumps()})
+    with pytest.raises(ErasureFileError, match="embeddings are no numbers"):
+        load_edit(tmp_path / "edit", toy)
+
+
+def test_a_stacked_record_tells_of_what_its_parts_do(toy, low_rank, delta, tmp_path):
+    both = stacked.Erasure(delta, low_rank)
+    save_edit(tmp_path / "edit", both, record(toy, both))
+    loaded, read = load_edit(tmp_path / "edit", toy)
+    assert (loaded.selection, loaded.settings) == (both.selection, both.settings)
+    assert read == record(toy, both)
+    for lie in ({"parameters": {}}, {"concepts": _entry()}):
+        save_edit(tmp_path / "edit", both, record(toy, both))
+        _recorded(**lie)(tmp_path / "edit")
+        with pytest.raises(ErasureFileError, match="other concepts or settings than its parts"):
+            load_edit(tmp_path / "edit", toy)
+
+
+def test_what_was_opened_does_not_change_with_its_file(toy, low_rank, tmp_path):
+    path = tmp_path / "edit"
+    save_edit(path, low_rank, record(toy, low_rank))
+    loaded, _ = load_edit(path, toy)
+    before = loaded.projection.left.clone()
+    with path.open("r+b") as file:
+        file.seek(-4 * before.numel() * 2, 2)
+        file.write(b"\0" * (4 * before.numel() * 2))
+    assert torch.equal(loaded.projection.left, before)
+
+
+def test_a_record_that_nobody_could_read_is_not_written(toy, low_rank, tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        save_edit(tmp_path / "edit", low_rank, record_of(toy, low_rank, metrics={"top1": float("nan")}))
+    assert not (tmp_path / "edit").exists()
 
 
 def test_a_name_of_a_stranger_is_cleaned_like_a_typed_one(toy, low_rank, tmp_path):

@@ -41,13 +41,17 @@ def folder(tmp_path):
     return tmp_path / "pictures"
 
 
+def header():
+    return Header(model="none", sha256="0" * 64, embed_dim=64, pictures="/pictures")
+
+
 @pytest.fixture
 def synthetic(tmp_path):
     """An index of 5,000 rows in 64 dimensions around 50 centres, and texts near the centres, (50, 64)."""
     generator = torch.Generator().manual_seed(0)
     centres = torch.randn(50, 64, generator=generator)
     rows = F.normalize(centres.repeat(100, 1) + 0.7 * torch.randn(5000, 64, generator=generator), dim=1)
-    store = Store.create(tmp_path / "synthetic", Header("none", "", 64, "/pictures"))
+    store = Store.create(tmp_path / "synthetic", header())
     with Appender(store) as appender:
         appender.add(rows, [f"{i}.png" for i in range(5000)])
     texts = F.normalize(centres + torch.randn(64, generator=generator), dim=1)
@@ -218,7 +222,7 @@ def test_codes_of_fewer_rows_are_not_used(synthetic):
 
 
 def test_an_empty_index_finds_nothing(tmp_path):
-    store = Store.create(tmp_path / "empty", Header("none", "", 64, "/pictures"))
+    store = Store.create(tmp_path / "empty", header())
     assert PictureIndex(store).search(Query(torch.ones(64))) == []
 
 

@@ -11,6 +11,7 @@ from waiting import ended
 from unlearn import zero_gpu
 from unlearn.attacks import relearning, soft_prompt
 from unlearn.attacks.finding import Finding, Row
+from unlearn.attacks.groups import Group
 from unlearn.comparison import compare
 from unlearn.concepts import Vocabulary, select
 from unlearn.erasers import cliperase
@@ -223,7 +224,7 @@ def test_a_visitor_who_leaves_takes_every_run_along(services: Services, visitor:
 
 def test_every_word_of_a_finding_is_escaped_and_its_mark_is_more_than_colour():
     row = Row("<b>", 1.0, 0.9, 1.0)
-    finding = Finding("words", "<i>", "<u>", 1.0, 0.9, 0.5, control=1.0, n=4, rows=(row, row), meaning="<script>")
+    finding = Finding(Group.WORDS, "<i>", "<u>", 1.0, 0.9, 0.5, control=1.0, n=4, rows=(row, row), meaning="<script>")
     page = audit_markup.findings([finding])
     for raw in ("<i>", "<u>", "<script>", "<b>&"):
         assert raw not in page
@@ -231,3 +232,10 @@ def test_every_word_of_a_finding_is_escaped_and_its_mark_is_more_than_colour():
     assert "✓ held" in audit_markup.findings([replace(finding, after=0.5)])
     assert "no answer" in audit_markup.findings([replace(finding, before=0.5)])
     assert "Random edit" in page
+
+
+def test_every_finding_that_is_counted_is_shown():
+    found = [Finding(group, f"attack {i}", "", 1.0, 0.9, 0.5) for i, group in enumerate(Group)]
+    assert audit_markup.findings(found).count("✕ leaked") == len(Group)
+    with pytest.raises(TypeError, match="no group of attacks"):
+        Finding("new", "attack", "", 1.0, 0.9, 0.5)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import gradio as gr
 import pytest
 import torch
 from fakes import fake_services, few
@@ -161,6 +162,20 @@ def test_the_record_and_the_report_are_of_what_is_in_force(real: Services, visit
     assert "Erased from pocket: cat" in page
     assert "--forget cat --strength 0.7" in page
     assert "?forget=cat&amp;strength=0.7" in page
+
+
+def test_a_report_of_too_much_for_a_link_is_made_without_and_says_so(real: Services, visitor: Visitor):
+    from unlearn.ui.export_tab import ExportTab
+
+    own = [f"a rather long name of a retained thing, number {number:c}" for number in range(0x4E00, 0x4E00 + 400)]
+    visitor.change(erasure=real.erase(visitor.session, ErasureRequest(["cat"], retain="list", own_retain=own)))
+    page = make_export(real, visitor, "report").path.read_text()
+    assert "too much for a link" in page
+    assert "In the app: the address" not in page
+    with gr.Blocks():
+        shown, copy, _ = ExportTab.build(lambda: real).render(visitor.session)
+    assert "too much for a link" in shown
+    assert not copy.interactive
 
 
 def test_what_cannot_be_made_is_said(real: Services, visitor: Visitor):

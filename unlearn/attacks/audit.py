@@ -10,6 +10,7 @@ from typing import Any
 
 from unlearn.attacks import casts, examples, probes, relearning, soft_drawing, soft_prompt, undoing, words
 from unlearn.attacks.finding import Finding, Tick, Verdict
+from unlearn.attacks.groups import Group
 from unlearn.attacks.suspect import Suspect
 from unlearn.concepts import Concept, surface_forms
 from unlearn.diffusion.pipelines import Painter
@@ -70,7 +71,7 @@ class Report:
 class Attack:
     """One attack of the list, and what is said while it runs."""
 
-    group: str
+    group: Group
     name: str
     text: str
     run: Callable[[], Attacking]

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from unlearn.attacks.exposed import Exposed
 from unlearn.attacks.finding import Finding, Row
+from unlearn.attacks.groups import Group
 from unlearn.attacks.relearning import TEMPLATE
 from unlearn.attacks.suspect import Suspect
 from unlearn.concepts import prompts
 from unlearn.evaluation.zero_shot import true_label_ranks
 
-GROUP, NAME = "casts", "Weights with fewer bits"
+GROUP, NAME = Group.CASTS, "Weights with fewer bits"
 
 
 def to_int8(tensor: Tensor) -> Tensor:

@@ -6,9 +6,10 @@ from torch.nn import functional as F
 
 from unlearn.attacks.exposed import Exposed
 from unlearn.attacks.finding import RANKS, Finding, area
+from unlearn.attacks.groups import Group
 from unlearn.attacks.suspect import Suspect
 
-GROUP, NAME = "examples", "Its pictures as the query"
+GROUP, NAME = Group.EXAMPLES, "Its pictures as the query"
 
 
 def attack_examples(suspect: Suspect) -> Finding:

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from unlearn.attacks.groups import Group
 from unlearn.encoders import RESOLUTION, finite_or_last
 from unlearn.evaluation.intervals import wilson
 from unlearn.missing import or_none
@@ -84,7 +85,7 @@ class Finding:
     """One attack's result. Numbers are fractions, NaN where nothing was measured.
 
     Attributes:
-        group: what kind of attack: words, examples, probes, relearning, inversion, casts, undoing.
+        group: what kind of attack.
         name: the attack.
         measure: what the numbers are, such as :data:`RANKS`.
         before: what the attack gets out of the original model.
@@ -100,7 +101,7 @@ class Finding:
         meaning: one sentence for the visitor.
     """
 
-    group: str
+    group: Group
     name: str
     measure: str
     before: float = NAN
@@ -115,6 +116,10 @@ class Finding:
     curves: tuple[Curve, ...] = ()
     pictures: tuple[Pictures, Pictures] = ((), ())
     meaning: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.group, Group):  # it would be counted and not shown
+            raise TypeError(f"{self.group!r} is no group of attacks")
 
     @property
     def verdict(self) -> Verdict:

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from unlearn.attacks.exposed import Exposed
 from unlearn.attacks.finding import RANKS, Finding, area
+from unlearn.attacks.groups import Group
 from unlearn.attacks.split import Split
 from unlearn.attacks.suspect import Suspect
 
-GROUP = "probes"
+GROUP = Group.PROBES
 #: Inverse strength of the probe's regularisation, as scikit-learn counts it, for features of unit variance.
 C = 0.01
 #: How much better than bare pixels a model's features must be before the edit: drawings leave little room above those.

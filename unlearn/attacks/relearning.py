@@ -14,11 +14,12 @@ from torch.nn import functional as F
 
 from unlearn.attacks.exposed import Exposed
 from unlearn.attacks.finding import TOLD_APART, Curve, Finding, Row, Tick, mean, told_apart
+from unlearn.attacks.groups import Group
 from unlearn.attacks.suspect import Suspect
 from unlearn.concepts import prompts
 from unlearn.pictures import count_in_words
 
-GROUP, NAME = "relearning", "A little fine-tuning"
+GROUP, NAME = Group.RELEARNING, "A little fine-tuning"
 MEASURE = f"{TOLD_APART}, on average over the steps"
 EXAMPLES = (1, 2, 5, 10)
 STEPS = (0, 1, 2, 3, 5, 8, 12, 20, 30, 50)

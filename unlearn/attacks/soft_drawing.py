@@ -7,6 +7,7 @@ from collections.abc import Generator
 import torch
 
 from unlearn.attacks.finding import Finding, Tick
+from unlearn.attacks.groups import Group
 from unlearn.attacks.soft_prompt import Prompts, SoftPrompt
 from unlearn.attacks.suspect import Suspect
 from unlearn.diffusion.carrying import drives
@@ -16,7 +17,7 @@ from unlearn.errors import ModelError
 from unlearn.evaluation.judge import load_judge
 from unlearn.jobs import relayed
 
-GROUP, NAME, MEASURE = "inversion", "What the soft prompt draws", "pictures in which the judge sees it"
+GROUP, NAME, MEASURE = Group.INVERSION, "What the soft prompt draws", "pictures in which the judge sees it"
 PICTURES = 8
 #: The judge has the concept among its first five.
 FIRST = 5

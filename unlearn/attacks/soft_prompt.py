@@ -17,12 +17,13 @@ from torch.nn import functional as F
 
 from unlearn.attacks.exposed import Exposed
 from unlearn.attacks.finding import RANKS, Finding, Tick, area
+from unlearn.attacks.groups import Group
 from unlearn.attacks.suspect import Suspect
 from unlearn.errors import ModelError
 from unlearn.text_encoders import text_tower
 from unlearn.weights import with_weights
 
-GROUP, NAME = "inversion", "A soft prompt"
+GROUP, NAME = Group.INVERSION, "A soft prompt"
 LETTERS = ("q", "x", "z", "j")
 STEPS, LEARNING_RATE = 60, 0.005
 REPORT_EVERY = 10

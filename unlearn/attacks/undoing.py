@@ -8,13 +8,14 @@ from torch.nn import functional as F
 
 from unlearn.attacks.exposed import Exposed
 from unlearn.attacks.finding import TOLD_APART, Finding, told_apart
+from unlearn.attacks.groups import Group
 from unlearn.attacks.suspect import Suspect
 from unlearn.attacks.words import names_by_chance
 from unlearn.concepts import prompts
 from unlearn.encoders import RESOLUTION, EditedEncoder
 from unlearn.errors import ModelError
 
-GROUP, NAME = "undoing", "The edit's inverse"
+GROUP, NAME = Group.UNDOING, "The edit's inverse"
 
 
 def attack_undoing(suspect: Suspect) -> Finding:

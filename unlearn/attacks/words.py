@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from unlearn.attacks.finding import TOLD_APART, Finding, Row, area, mean, told_apart
+from unlearn.attacks.groups import Group
 from unlearn.attacks.split import Split
 from unlearn.attacks.suspect import Suspect
 from unlearn.concepts import VERBATIM, Concept, plural, prompts, surface_forms
@@ -17,7 +18,7 @@ from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
 from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.gallery import image_features
 
-GROUP = "words"
+GROUP = Group.WORDS
 #: Sentences that no erasure is fitted on.
 PARAPHRASES = (
     "there is a {} in this picture",

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from tqdm import tqdm
 
 from unlearn.attacks import casts, examples, probes, relearning, soft_prompt, undoing, words
@@ -23,6 +21,7 @@ from unlearn.bench.measurements import Measurements
 from unlearn.bench.methods import Bench
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine, threads
+from unlearn.border import RefusedError, TensorFile
 from unlearn.concepts import select
 from unlearn.encoders import OpenClipEncoder, TextImageEncoder, weights_checksum
 from unlearn.erasers.methods import METHODS, Task, fit
@@ -142,8 +141,8 @@ def _with_weights_of(file: Path, encoder: OpenClipEncoder) -> OpenClipEncoder:
         ModelError: it cannot be read, or belongs to another architecture.
     """
     try:
-        weights = load_file(file)
-    except (OSError, SafetensorError) as error:
+        weights = TensorFile.open(file, allowed=("F32", "F16", "BF16", "I64")).load()
+    except RefusedError as error:
         raise ModelError(f"{file} is no safetensors file that can be read: {error}.") from error
     return with_weights(encoder, weights, name=NEVER_TAUGHT)
 
@@ -152,7 +151,7 @@ def _result(attack: Attack, suspect: Suspect) -> Result:
     try:
         finding = attack(suspect)
     except ModelError:  # no edit of the kind that is attacked
-        finding = Finding("", "", "")
+        return Result(math.nan, math.nan, str(Verdict.NOT_APPLICABLE))
     return Result(finding.after, finding.chance, str(finding.verdict))
 
 

@@ -70,7 +70,7 @@ def run(quick: bool = False) -> Table:
 
 
 def _filled(folder: Path, space: Space, size: int) -> Store:
-    store = Store.create(folder, Header("synthetic", "", DIMENSION, str(folder)))
+    store = Store.create(folder, Header(model="synthetic", sha256="0" * 64, embed_dim=DIMENSION, pictures=str(folder)))
     with Appender(store) as appender:
         for start in range(0, size, CHUNK):
             names = [f"{i}.jpg" for i in range(start, min(start + CHUNK, size))]

@@ -7,6 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
+from unlearn.border import RefusedError, Schema, check, parse_json
+from unlearn.errors import ParameterError
+from unlearn.missing import or_nan, or_none
+
+#: Of every line.
+BEGINNING = '{"name": "'
+
 
 class Measurements:
     """What was measured so far, by name; kept in a file of one JSON object a line, where one is given.
@@ -18,12 +27,16 @@ class Measurements:
         self._path = path
         self._known: dict[str, dict[str, Any]] = {}
         if path is not None and path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    entry = json.loads(line)
-                except ValueError:
+            for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+                if _is_cut_off(line):
                     continue
-                self._known[entry["name"]] = entry["measured"]
+                try:
+                    entry = check(_Entry, parse_json(line))
+                except RefusedError as error:
+                    raise ParameterError(
+                        f"“{path}” is no file of measurements ({error}); name the one of an earlier run, or a new one."
+                    ) from error
+                self._known[entry.name] = or_nan(entry.measured)
 
     def get(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """What ``measure`` gave for ``name``, now or before."""
@@ -32,5 +45,15 @@ class Measurements:
             if self._path is not None:
                 with self._path.open("a", encoding="utf-8") as file:
                     # A line of its own, whatever the last run left behind.
-                    file.write("\n" + json.dumps({"name": name, "measured": self._known[name]}))
+                    file.write("\n" + json.dumps({"name": name, "measured": or_none(self._known[name])}))
         return self._known[name]
+
+
+def _is_cut_off(line: str) -> bool:
+    """Whether ``line`` is what a run that was ended left of one, perhaps nothing."""
+    return not line.endswith("}") and line.startswith(BEGINNING[: len(line)])
+
+
+class _Entry(Schema):
+    name: str
+    measured: dict[str, JsonValue]

@@ -33,4 +33,4 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.erasure is not None:
         encoder = load_erasure(arguments.erasure, base).apply(base)
     for hit in index.find(encoder, arguments.query, TEMPLATES, k):
-        print(f"{hit.score:.4f}\t{index.store.picture(hit.index)}")
+        print(f"{hit.score:.4f}\t{index.store.location(hit.index)}")

@@ -160,8 +160,8 @@ def _with_surroundings(
     if len(around) > kept:
         notices.append(
             f"Besides {kept:,} retained word{'' if kept == 1 else 's'} the edit was fitted among {len(around):,} "
-            "others of less weight (the labels offered and, where those are few, words of the bundled vocabulary): a short "
-            "list alone would settle how far it goes."
+            "others of less weight (the labels offered and, where those are few, words of the bundled vocabulary): a "
+            "short list alone would settle how far it goes."
         )
     return replace(selection, notices=tuple(dict.fromkeys(notices)), surroundings=around)
 

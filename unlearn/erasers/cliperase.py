@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unlearn.border import check
 from unlearn.concepts import Selection, Vocabulary, load_vocabulary
 from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers.losses import consistency_loss, forgetting_loss, gradient_ascent_loss, retention_loss
@@ -104,8 +105,12 @@ class Erasure:
 
     @classmethod
     def of_tensors(cls, tensors: Mapping[str, Tensor], selection: Selection, parameters: Mapping[str, Any]) -> Erasure:
-        """The erasure whose :attr:`tensors` these are; ``parameters`` are fields of :class:`CLIPEraseSettings`."""
-        return cls(selection, CLIPEraseSettings(**parameters), dict(tensors))
+        """The erasure whose :attr:`tensors` these are; ``parameters`` are fields of :class:`CLIPEraseSettings`.
+
+        Raises:
+            RefusedError, ParameterError: they are not.
+        """
+        return cls(selection, check(CLIPEraseSettings, parameters), dict(tensors))
 
 
 Progress = Preparation | Record

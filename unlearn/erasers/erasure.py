@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVa
 
 from torch import Tensor
 
+from unlearn.border import RefusedError, check
 from unlearn.concepts import Selection
 from unlearn.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder
 from unlearn.errors import ErasureFileError
@@ -16,6 +17,9 @@ from unlearn.projection import Projection
 
 if TYPE_CHECKING:
     from unlearn.erasers import cliperase
+
+#: Largest norm of a factor of an edit that was read. Those that are made here have less than a thousand.
+MOST_NORM = 1e6
 
 
 class Erasure(Protocol):
@@ -110,6 +114,13 @@ class Projected(Generic[Given]):
 
     @classmethod
     def of_tensors(cls, tensors: Mapping[str, Tensor], selection: Selection, parameters: Mapping[str, Any]) -> Self:
-        """The erasure whose :attr:`tensors` these are; ``parameters`` are fields of its settings."""
-        settings = cls.settings_type(**parameters)
+        """The erasure whose :attr:`tensors` these are; ``parameters`` are fields of its settings.
+
+        Raises:
+            RefusedError, ParameterError: they are not, or the factors are too large.
+        """
+        settings = check(cls.settings_type, parameters)
+        # No product of factors under this bound with an embedding of unit length overflows, nor does its square.
+        if not all(tensor.double().norm() < MOST_NORM for tensor in tensors.values()):
+            raise RefusedError("it holds factors so large that no embedding stays a number")
         return cls(selection, settings, Projection(tensors["left"], tensors["right"], settings.strength))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
+from unlearn.border import STRICT
 from unlearn.errors import ParameterError, require_choice, require_fraction, require_positive, require_whole
 
 MODES = ("paired", "consistent", "nullspace")
@@ -37,6 +38,8 @@ class CCUPSettings:
         side: which embeddings are edited, one of :data:`SIDES`: ``image``, ``text`` or, but for ``paired``, ``both``.
         synonyms: whether plural and synonyms of a concept belong to its forget set.
     """
+
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     mode: str = "paired"
     strength: float = 1.0
@@ -83,6 +86,8 @@ class CLIPEraseSettings:
         seed: of the batches.
     """
 
+    __pydantic_config__: ClassVar[Any] = STRICT
+
     trainable: str = "projections"
     forgetting: str = "cosine"
     steps: int = 200
@@ -123,6 +128,8 @@ class BaselineSettings:
         strength: 0 is the identity.
         seed: of ``random``.
     """
+
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     kind: str
     side: str = "image"

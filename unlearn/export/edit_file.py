@@ -2,12 +2,13 @@
 
 CCUP's file holds the factors ``left`` and ``right`` (embed_dim, rank) of ``P = I − strength · left @ rightᵀ``,
 CLIPErase's the weights that differ, that of both stacked both, with a record of each part. Opening one trusts nothing
-in it: safetensors runs no code, the header is read before any tensor, and names, shapes, types and numbers have to be
-those of the model at hand.
+in it: it comes in through :mod:`unlearn.border`, and names, shapes, types and numbers have to be those of the model at
+hand.
 """
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
+from unlearn.border import RefusedError, TensorFile
 from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers import baselines, ccup, cliperase, stacked
 from unlearn.erasers.erasure import Erasure
@@ -75,26 +77,20 @@ def load_edit(path: Path, encoder: OpenClipEncoder) -> tuple[Erasure, Record]:
     """
     name = f"“{path.name}”"
     try:
-        with safe_open(path, framework="pt") as file:
-            record = Record.loads((file.metadata() or {}).get(METADATA, ""), source=name)
-            require_base(record, encoder)
-            kind: Any = stacked.Erasure if record.parts else KINDS.get(record.method)
-            if kind is None:
-                known = ", ".join((*KINDS, stacked.Erasure.method))
-                raise ErasureFileError(f"The method “{record.method}” is not known; known: {known}.")
-            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118  not a mapping
-            if any(part.get_dtype() != "F32" for part in slices.values()):
-                raise ErasureFileError(f"{name} holds numbers of another type than float32.")
-            kind.check_shapes({key: tuple(part.get_shape()) for key, part in slices.items()}, encoder)
-            tensors = {key: file.get_tensor(key) for key in slices}
-    except (OSError, SafetensorError) as error:
-        raise ErasureFileError(f"{name} is not a safetensors file that can be read ({error}).") from error
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-        raise ErasureFileError(f"{name} holds numbers that are not finite.")
-    try:
-        return _restored(record, tensors), record
-    except TypeError as error:
-        raise ErasureFileError(f"{name} has settings that {record.method} does not know.") from error
+        file = TensorFile.open(path)
+        record = Record.loads(file.metadata.get(METADATA, ""), source=name)
+        require_base(record, encoder)
+        kind: Any = stacked.Erasure if record.parts else KINDS.get(record.method)
+        if kind is None:
+            known = ", ".join((*KINDS, stacked.Erasure.method))
+            raise ErasureFileError(f"The method “{record.method[:40]}” is not known; known: {known}.")
+        kind.check_shapes(file.shapes, encoder)
+        erasure = _restored(record, file.load())
+    except RefusedError as error:
+        raise ErasureFileError(f"{name} cannot be used: {error}.") from error
+    if erasure.tuned:  # the factors of a projection are bounded
+        _require_embeddings(erasure.tuned.apply(encoder), name)
+    return erasure, record
 
 
 def _restored(record: Record, tensors: Mapping[str, Tensor]) -> Erasure:
@@ -103,6 +99,19 @@ def _restored(record: Record, tensors: Mapping[str, Tensor]) -> Erasure:
         both: Any = (_restored(part, own) for part, own in zip(record.parts, stacked.split(tensors), strict=True))
         return stacked.Erasure(*both)
     return KINDS[record.method].of_tensors(tensors, record.selection, record.parameters)
+
+
+def _require_embeddings(tuned: OpenClipEncoder, name: str) -> None:
+    """Nothing, if ``tuned`` gives a picture and a text embeddings of unit length.
+
+    What overflows ends as NaN, or as zeros where it is a norm that does.
+
+    Raises:
+        ErasureFileError: it does not.
+    """
+    rows = torch.cat([tuned.encode_image([Image.new("RGB", (64, 64), "teal")]), tuned.encode_text(["a photo"])])
+    if not ((rows.norm(dim=1) - 1).abs() < 0.01).all() or not math.isfinite(tuned.logit_scale):
+        raise ErasureFileError(f"{name} holds weights so large that the model's embeddings are no numbers any more.")
 
 
 def require_base(record: Record, encoder: OpenClipEncoder) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from unlearn.concepts import MAX_CAPTION_LENGTH, MAX_CONCEPTS, Concept, Selection, clean_name, parse_names
-from unlearn.errors import ErasureFileError, InvalidInputError
+from pydantic import Field, JsonValue
+
+from unlearn.border import LARGEST, InnerPath, RefusedError, Schema, Sha256, Text, check, parse_json
+from unlearn.concepts import MAX_CAPTION_LENGTH, MAX_CONCEPTS, Concept, Selection, clean_name, parse_names, unite
+from unlearn.errors import ErasureFileError
 from unlearn.finetuning.sources import BUNDLED
 
 #: Words that one erasure may retain, and that one concept may go by; a stranger's file is read up to here.
 MAX_RETAINED, MAX_SYNONYMS = 50_000, 256
+#: Letters of a vocabulary: a list of one's own, or the classes of a folder.
+MAX_VOCABULARY = 1_000_000
 #: Methods of a stacked erasure's parts.
 STACKED = ("cliperase", "ccup")
 
@@ -69,14 +74,19 @@ class Record:
         } | ({"parts": [part.to_json() for part in self.parts]} if self.parts else {})
 
     def dumps(self) -> str:
-        return json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+        """The record as JSON.
+
+        Raises:
+            ValueError: a number among the metrics is not finite.
+        """
+        return json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def with_hashes(self, sha256: Mapping[str, str]) -> Record:
         """The same record, with the hashes of files written since, by their names in its folder."""
         return replace(self, sha256={**self.sha256, **sha256})
 
     @classmethod
-    def loads(cls, text: str, *, source: str) -> Record:
+    def loads(cls, text: str | bytes, *, source: str) -> Record:
         """Read what :meth:`dumps` wrote; the words in it are a stranger's and are cleaned like typed ones.
 
         Raises:
@@ -84,56 +94,79 @@ class Record:
             ConceptError: a name in it cannot be used.
         """
         try:
-            given = json.loads(text)
-            record = replace(_read(given), parts=tuple(map(_read, given.get("parts", ())[: len(STACKED)])))
-        except InvalidInputError:
-            raise  # a name that cannot be used says so itself
-        # RecursionError: JSON nested thousands deep.
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ErasureFileError(f"{source} holds no readable erasure.json ({type(error).__name__}).") from error
-        chosen = [part.selection for part in record.parts or (record,)]
-        if any(not 1 <= len(s.forget) <= MAX_CONCEPTS or len(s.retain) > MAX_RETAINED for s in chosen):
-            raise ErasureFileError(f"{source} names no concept, or more than {MAX_CONCEPTS}, to erase.")
-        if tuple(part.method for part in record.parts) != (STACKED if record.method == "stacked" else ()):
+            given = check(_Whole, parse_json(text))
+            record = _read(given, [_read(part) for part in given.parts])
+        except RefusedError as error:
+            raise ErasureFileError(f"{source} holds no readable erasure.json: {error}.") from error
+        parts = record.parts
+        if tuple(part.method for part in parts) != (STACKED if record.method == "stacked" else ()):
             raise ErasureFileError(f"{source} tells of other parts than {' and '.join(STACKED)}.")
+        if parts and (
+            record.selection != unite(part.selection for part in reversed(parts))
+            or record.parameters != {part.method: part.parameters for part in parts}
+        ):
+            raise ErasureFileError(f"{source} tells of other concepts or settings than its parts do.")
+        if any(not 1 <= len(s.forget) <= MAX_CONCEPTS or len(s.retain) > MAX_RETAINED for s in record.edits):
+            raise ErasureFileError(f"{source} names no concept, or more than {MAX_CONCEPTS}, to erase.")
         return record
 
+    @property
+    def edits(self) -> tuple[Selection, ...]:
+        """What each part erases and retains, or the one edit that this is."""
+        return tuple(part.selection for part in self.parts or (self,))
 
-def _read(given: Mapping[str, Any]) -> Record:
-    """A record from its JSON, less its parts."""
-    concepts = given["concepts"]
+
+# As it stands in the file. Of a stacked erasure the words of both parts stand together.
+
+
+_Retained = Annotated[str, Field(min_length=1, max_length=MAX_CAPTION_LENGTH)]
+
+
+class _Concept(Schema):
+    name: Text
+    synonyms: Annotated[list[Text], Field(max_length=MAX_SYNONYMS)]
+    group: Text
+    subgroup: Text
+
+
+class _Concepts(Schema):
+    forget: Annotated[list[_Concept], Field(max_length=len(STACKED) * MAX_CONCEPTS)]
+    #: Not cleaned: a folder's classes may be called anything, and of captions each is a class.
+    retain: Annotated[list[_Retained], Field(max_length=len(STACKED) * MAX_RETAINED)]
+    surroundings: Annotated[list[_Retained], Field(max_length=MAX_RETAINED)] = []  # noqa: RUF012  pydantic copies it
+
+
+class _Part(Schema):
+    format: Literal[1]
+    method: Text
+    model: Text
+    parameters: Annotated[dict[Text, JsonValue], Field(max_length=64)]
+    concepts: _Concepts
+    vocabulary: Annotated[str, Field(max_length=MAX_VOCABULARY)] = BUNDLED
+    pictures: Annotated[str, Field(max_length=4096)] = BUNDLED
+    metrics: dict[Text, JsonValue]
+    seed: Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+    #: Of files by their names in the folder, of the base model's weights as ``input``.
+    sha256: Annotated[dict[InnerPath, Sha256], Field(max_length=1000)]
+    versions: Annotated[dict[Text, Text], Field(max_length=64)]
+
+
+class _Whole(_Part):
+    parts: Annotated[list[_Part], Field(max_length=len(STACKED))] = []  # noqa: RUF012  pydantic copies it
+
+
+def _read(given: _Part, parts: Sequence[Record] = ()) -> Record:
+    """A record of what was checked against the schema, its words cleaned."""
+    concepts = given.concepts
     selection = Selection(
-        tuple(_concept(entry) for entry in concepts["forget"][: len(STACKED) * MAX_CONCEPTS + 1]),
-        tuple(_retained(name) for name in concepts["retain"][: len(STACKED) * MAX_RETAINED + 1]),
-        surroundings=tuple(_retained(name) for name in concepts.get("surroundings", ())[:MAX_RETAINED]),
+        tuple(map(_concept, concepts.forget)), tuple(concepts.retain), surroundings=tuple(concepts.surroundings)
     )
-    return Record(
-        method=str(given["method"]),
-        model=str(given["model"])[:200],
-        parameters=dict(given["parameters"]),
-        selection=selection,
-        metrics=dict(given["metrics"]),
-        seed=int(given["seed"]),
-        sha256={str(key): str(value) for key, value in given["sha256"].items()},
-        versions={str(key): str(value) for key, value in given["versions"].items()},
-        vocabulary=str(given.get("vocabulary", BUNDLED)),
-        pictures=str(given.get("pictures", BUNDLED)),
-    )
+    told = {name: getattr(given, name) for name in type(given).model_fields if name in Record.__dataclass_fields__}
+    return Record(**told | {"selection": selection, "parts": tuple(parts)})
 
 
-def _concept(entry: Mapping[str, Any]) -> Concept:
-    return Concept(
-        clean_name(entry["name"]) or _refuse(),
-        parse_names(entry["synonyms"], what="synonym", most=MAX_SYNONYMS),
-        clean_name(entry["group"]),
-        clean_name(entry["subgroup"]),
-    )
-
-
-def _retained(name: str) -> str:
-    """Not cleaned: a folder's classes may be called anything, and of captions each is a class."""
-    return name if isinstance(name, str) and 0 < len(name) <= MAX_CAPTION_LENGTH else _refuse()
-
-
-def _refuse() -> str:
-    raise ValueError("not a name")
+def _concept(given: _Concept) -> Concept:
+    if not (name := clean_name(given.name)):
+        raise RefusedError("a concept has a blank name")
+    synonyms = parse_names(given.synonyms, what="synonym", most=MAX_SYNONYMS)
+    return Concept(name, synonyms, clean_name(given.group), clean_name(given.subgroup))

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from unlearn.border import RefusedError, read_bytes
 from unlearn.concepts import TEMPLATES
 from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers.erasure import Erasure
@@ -110,15 +112,18 @@ def load_recorded(source: str | Path, encoder: OpenClipEncoder) -> tuple[Erasure
     if path.is_file():
         return load_edit(path, encoder)
     try:
-        record = Record.loads((path / RECORD).read_text(encoding="utf-8"), source=f"“{path}”")
-    except (OSError, UnicodeError) as error:
-        raise ErasureFileError(f"“{path}” holds no readable {RECORD} ({type(error).__name__}: {error}).") from error
+        record = Record.loads(read_bytes(path / RECORD), source=f"“{path}”")
+    except RefusedError as error:
+        raise ErasureFileError(f"“{path}” holds no readable {RECORD}: {error}.") from error
     require_base(record, encoder)
     for key, digest in record.sha256.items():
         name = EARLIER.get(key, key)
         if key != "input" and not (is_inside(name) and (path / name).is_file() and _sha256(path / name) == digest):
             raise ErasureFileError(f"“{path / name}” is missing or was changed after {RECORD} was written.")
-    return load_edit(path / EDIT, encoder)[0], record
+    erasure, inside = load_edit(path / EDIT, encoder)
+    if replace(inside, sha256={}) != replace(record, sha256={}):
+        raise ErasureFileError(f"“{path / RECORD}” tells of another erasure than the record inside {EDIT}.")
+    return erasure, record
 
 
 def _sha256(path: Path) -> str:

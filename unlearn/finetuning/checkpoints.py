@@ -7,17 +7,30 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from pydantic import Field
 from safetensors.torch import save_file
 from torch import Tensor
 
+from unlearn.border import RefusedError, Schema, Sha256, TensorFile, check
 from unlearn.errors import ErasureFileError
 from unlearn.writing import whole_file
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
+WEIGHT, MOMENTS = "weight", ("exp_avg", "exp_avg_sq")
+KINDS = (WEIGHT, *MOMENTS)
+
+
+class _Metadata(Schema):
+    """What a checkpoint says beside its tensors."""
+
+    run: Sha256
+    step: Annotated[str, Field(pattern=r"^[0-9]{1,6}\z")]
+
+
+def _key(kind: str, name: str) -> str:
+    return f"{kind}/{name}"
 
 
 @dataclass(frozen=True)
@@ -44,29 +57,36 @@ class Checkpoint:
         if not self.path.exists():
             return 0
         try:
-            with safe_open(self.path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-        except (OSError, SafetensorError) as error:
-            raise ErasureFileError(f"The checkpoint “{self.path}” cannot be read ({error}).") from error
-        if metadata.get("run") != self.run:
+            file = TensorFile.open(self.path)
+            about = check(_Metadata, file.metadata)
+            if about.run != self.run:
+                raise ErasureFileError(
+                    f"The checkpoint “{self.path}” is of a run with other concepts, settings or weights; "
+                    "name another file, or remove it to start from the first step."
+                )
+            expected = {_key(kind, name): tuple(p.shape) for name, p in parameters.items() for kind in KINDS}
+            if file.shapes != expected:
+                raise RefusedError("it holds other weights than those that train")
+            state = file.load()
+            if any((state[_key("exp_avg_sq", name)] < 0).any() for name in parameters):
+                raise RefusedError("it holds a square below zero")
+        except RefusedError as error:
             raise ErasureFileError(
-                f"The checkpoint “{self.path}” is of a run with other concepts, settings or weights; "
-                "name another file, or remove it to start anew."
-            )
-        step = int(metadata["step"])
+                f"The checkpoint “{self.path}” cannot be read: {error}. Remove it to start from the first step."
+            ) from error
+        step = int(about.step)
         with torch.no_grad():
             for name, parameter in parameters.items():
-                parameter.copy_(state[f"weight/{name}"])
-                moments = {moment: state[f"{moment}/{name}"].to(parameter.device) for moment in MOMENTS}
+                parameter.copy_(state[_key(WEIGHT, name)])
+                moments = {moment: state[_key(moment, name)].to(parameter.device) for moment in MOMENTS}
                 optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}
         return step
 
     def write(self, step: int, parameters: Mapping[str, Tensor], optimizer: torch.optim.Adam) -> None:
         """Save the state after ``step``; a crash while writing leaves the file of before."""
-        tensors = {f"weight/{name}": parameter.detach() for name, parameter in parameters.items()}
+        tensors = {_key(WEIGHT, name): parameter.detach() for name, parameter in parameters.items()}
         for name, parameter in parameters.items():
-            tensors |= {f"{moment}/{name}": optimizer.state[parameter][moment] for moment in MOMENTS}
+            tensors |= {_key(moment, name): optimizer.state[parameter][moment] for moment in MOMENTS}
         metadata = {"run": self.run, "step": str(step)}
         with whole_file(self.path) as unfinished:
             save_file({key: t.cpu().contiguous() for key, t in tensors.items()}, unfinished, metadata)

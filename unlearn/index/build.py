@@ -14,7 +14,7 @@ from unlearn.encoders import OpenClipEncoder
 from unlearn.errors import ModelError, PictureError
 from unlearn.gallery import SUFFIXES
 from unlearn.index.codes import write_codes
-from unlearn.index.store import HEADER, Appender, Header, Store
+from unlearn.index.store import HEADER, Appender, Header, Store, inside
 from unlearn.pictures import open_picture
 
 BATCH = 64
@@ -46,7 +46,8 @@ def build_index(
     files = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not files:
         raise PictureError(f"No pictures under “{pictures}” ({', '.join(sorted(SUFFIXES))}).")
-    store = _open_or_create(Path(out), Header(encoder.name, encoder.sha256, encoder.embed_dim, str(root)))
+    header = Header(model=encoder.name, sha256=encoder.sha256, embed_dim=encoder.embed_dim, pictures=str(root))
+    store = _open_or_create(Path(out), header)
     known = {*store.paths, *store.skipped}
     missing = [path for path in files if path not in known]
     done = len(files) - len(missing)
@@ -79,7 +80,7 @@ def _decoded(root: Path, paths: list[str], batch: int) -> Iterator[tuple[list[st
 
     def decode(path: str) -> Image.Image | str:
         try:
-            return open_picture(root / path)
+            return open_picture(inside(root, path))
         except (PictureError, OSError) as error:
             return str(error)
 

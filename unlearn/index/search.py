@@ -27,7 +27,7 @@ from unlearn.encoders import (
     TextImageEncoder,
     class_embeddings,
 )
-from unlearn.errors import ModelError
+from unlearn.errors import ModelError, PictureError
 from unlearn.evaluation.retrieval import Hit, best
 from unlearn.index.codes import read_codes
 from unlearn.index.store import Store
@@ -36,6 +36,8 @@ from unlearn.projection import Projection
 #: Rows that the codes put first and that are then scored exactly: enough for recall, see docs/measured.md.
 CANDIDATES = 4_000
 CHUNK = 16_384
+#: What rounding may make of 1.
+LARGEST_COSINE = 1.001
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,16 @@ class Query:
         return self.projection.on_texts(self.text[None])[0] if self.projection else self.text
 
     def scores(self, rows: Tensor) -> Tensor:
-        """Cosine of the edited ``rows`` (n, d) with the text: (n,); ``NO_SIMILARITY`` where nothing is left."""
+        """Cosine of the edited ``rows`` (n, d) with the text: (n,); ``NO_SIMILARITY`` where nothing is left.
+
+        A row that is damaged, no embedding of unit length or no number at all, comes last too.
+        """
         if not self.text.any():
             return torch.full((len(rows),), NO_SIMILARITY)
+        scores = self._cosines(rows)
+        return torch.where(scores.abs() <= LARGEST_COSINE, scores, NO_SIMILARITY)  # of NaN, nothing is true
+
+    def _cosines(self, rows: Tensor) -> Tensor:
         if self.projection is None:
             return rows @ self.direction
         left, right, rank = self.projection.left, self.projection.right, self.projection.rank
@@ -109,13 +118,28 @@ class PictureIndex:
 
         Raises:
             ModelError: the embeddings are another model's.
+            PictureError: the index is damaged.
         """
         if not self.answers(encoder):
             raise ModelError(
                 f"The index holds what “{self.store.header.model}” saw in the pictures. Another model, or one whose "
                 "weights CLIPErase has changed, would have to see them again; CCUP's edits need not."
             )
+        self.require_fit(encoder)
         return self.search(Query.of(encoder, text, templates), k)
+
+    def require_fit(self, encoder: TextImageEncoder) -> None:
+        """Nothing, if rows are as wide as the embeddings of ``encoder``, whose weights made them.
+
+        Raises:
+            PictureError: they are not.
+        """
+        width = self.store.header.embed_dim
+        if width != encoder.embed_dim:
+            raise PictureError(
+                f"The index in “{self.store.folder}” is damaged: it says that a row has {width:,} numbers, and "
+                f"“{encoder.name}” makes {encoder.embed_dim:,}. Make it again with python -m unlearn index."
+            )
 
     def search(self, query: Query, k: int = 10) -> list[Hit]:
         """As :meth:`find`. Exact where there are no codes; with them, exact among ``CANDIDATES``."""
@@ -123,6 +147,7 @@ class PictureIndex:
             return self.search_all(query, k)
         _, found = self.codes.search(query.direction[None].numpy(), min(max(CANDIDATES, k), len(self.store)))
         rows = torch.from_numpy(found[0]).sort().values  # in the order of the disk
+        rows = rows[(rows >= 0) & (rows < len(self.store))]  # −1 stands for none
         return best(query.scores(self.store.embeddings[rows]), rows, k)
 
     def search_all(self, query: Query, k: int = 10) -> list[Hit]:

@@ -3,7 +3,7 @@
 ``DIR/index.json``        model, hash of its weights, embed_dim, the folder of the pictures
 ``DIR/embeddings.f32``    rows of embed_dim little-endian float32 at unit length, memory-mapped
 ``DIR/pictures.jsonl``    a line for each file met: ``{"path": …}`` has a row, ``{"path": …, "error": …}`` has none
-``DIR/codes.faiss``       where rows are many, their quantised codes: see :mod:`unlearn.index.codes`
+``DIR/codes.safetensors`` where rows are many, their quantised codes: see :mod:`unlearn.index.codes`
 
 Rows and lines are only ever appended, rows first, so that what a killed process leaves is an index of fewer pictures.
 """
@@ -13,28 +13,38 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from unlearn.border import InnerPath, RefusedError, Schema, Sha256, Text, check, parse_json, read_bytes, size_of
 from unlearn.errors import PictureError
 
 HEADER, EMBEDDINGS, PICTURES = "index.json", "embeddings.f32", "pictures.jsonl"
 FLOAT_BYTES = 4
+MOST_HEADER, MOST_LINE = 100_000, 100_000
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(Schema):
     """What the embeddings depend on, and where the pictures are."""
 
-    model: str
-    sha256: str
-    embed_dim: int
+    model: Text
+    sha256: Sha256
+    embed_dim: Annotated[int, Field(ge=1, le=65_536)]
     pictures: str
-    format: int = 1
+    format: Literal[1] = 1
+
+
+class _Line(Schema):
+    """A file that was met; with an ``error``, no row is of it."""
+
+    path: InnerPath
+    error: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +72,12 @@ class Store:
         """
         path = Path(folder)
         try:
-            header = Header(**json.loads((path / HEADER).read_text(encoding="utf-8")))
-            rows = (path / EMBEDDINGS).stat().st_size // (FLOAT_BYTES * header.embed_dim)
+            header = check(Header, parse_json(read_bytes(path / HEADER, most=MOST_HEADER), file_names=True))
+            rows = size_of(path / EMBEDDINGS) // (FLOAT_BYTES * header.embed_dim)
             return cls(path, header, *_read_log(path / PICTURES, rows))
-        except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        except (OSError, RefusedError) as error:
             raise PictureError(
-                f"“{folder}” is not an index that can be read ({type(error).__name__}: {error}). "
-                "Make one with python -m unlearn index."
+                f"“{folder}” is not an index that can be read: {error}. Make one with python -m unlearn index."
             ) from error
 
     @classmethod
@@ -77,7 +86,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         for name in (EMBEDDINGS, PICTURES):
             (folder / name).touch()
-        (folder / HEADER).write_text(json.dumps(asdict(header), indent=2) + "\n", encoding="utf-8")
+        (folder / HEADER).write_text(json.dumps(header.model_dump(), indent=2) + "\n", encoding="utf-8")
         return cls.open(folder)
 
     def __len__(self) -> int:
@@ -88,9 +97,17 @@ class Store:
         """What the folder of the pictures is called, without the way there."""
         return Path(self.header.pictures).name
 
-    def picture(self, row: int) -> Path:
-        """Where the picture of ``row`` is."""
+    def location(self, row: int) -> Path:
+        """Where the picture of ``row`` was when it was indexed."""
         return Path(self.header.pictures) / self.paths[row]
+
+    def picture(self, row: int) -> Path:
+        """The file to read the picture of ``row`` from.
+
+        Raises:
+            PictureError: by now the way there leads out of the folder that was indexed.
+        """
+        return inside(Path(self.header.pictures), self.paths[row])
 
     @cached_property
     def embeddings(self) -> Tensor:
@@ -128,20 +145,38 @@ class Appender:
         self._log.flush()
 
 
+def inside(root: Path, path: str) -> Path:
+    """The file at ``path`` under ``root``, every link on the way followed.
+
+    Raises:
+        PictureError: it lies elsewhere.
+    """
+    try:
+        found = (root / path).resolve()
+        if found.is_relative_to(root.resolve()):
+            return found
+    except (OSError, RuntimeError):  # links in a circle
+        pass
+    raise PictureError(f"“{Path(path).name}” is a link that leads out of the folder of the index.")
+
+
 def _read_log(path: Path, rows: int) -> tuple[list[str], dict[str, str], int]:
     paths: list[str] = []
     skipped: dict[str, str] = {}
     length = 0
+    size_of(path)
     with path.open("rb") as file:
-        for line in file:
+        while line := file.readline(MOST_LINE):
             if not line.endswith(b"\n"):
+                if len(line) == MOST_LINE:
+                    raise RefusedError(f"line {len(paths) + len(skipped) + 1:,} of {PICTURES} has no end")
                 break
-            entry = json.loads(line)
-            if "error" in entry:
-                skipped[entry["path"]] = entry["error"]
+            entry = check(_Line, parse_json(line, file_names=True))
+            if entry.error is not None:
+                skipped[entry.path] = entry.error
             elif len(paths) == rows:
                 break
             else:
-                paths.append(entry["path"])
+                paths.append(entry.path)
             length += len(line)
     return paths, skipped, length

@@ -160,4 +160,5 @@ def _shortened(words: str, most: int = 120) -> str:
 def _again(report: Report) -> str:
     commands = "\n".join(command_of(record) for record in report.records)
     link = f"<p>In the app: the address ending in</p><pre>{escape(report.link)}</pre>" if report.link else ""
-    return f"<pre>{escape(commands)}</pre>{link}"
+    why = f"<p>{escape(report.no_link)}</p>" if report.no_link else ""
+    return f"<pre>{escape(commands)}</pre>{link}{why}"

@@ -66,7 +66,11 @@ class DrawnPair:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Everything on the page. ``link`` is the query of an address that opens the app like this, where there is one."""
+    """Everything on the page.
+
+    ``link`` is the query of an address that opens the app like this; where there could be one and is none, ``no_link``
+    says why.
+    """
 
     records: Sequence[Record]
     erased: Sequence[str]
@@ -78,6 +82,7 @@ class Report:
     curves: Sequence[TradeOffPoint] = ()
     drawn: DrawnPair | None = None
     link: str = ""
+    no_link: str = ""
 
 
 def measure_report(
@@ -90,6 +95,7 @@ def measure_report(
     curves: Sequence[TradeOffPoint] = (),
     drawn: DrawnPair | None = None,
     link: str = "",
+    no_link: str = "",
 ) -> Report:
     """Measure ``variants`` on ``collection`` with the whole ``vocabulary`` offered.
 
@@ -99,7 +105,7 @@ def measure_report(
         collection: labelled pictures that none of them was trained on.
         vocabulary: the labels.
         picture: one to look at before the collection's own.
-        curves, drawn, link: what else there is to show, see :class:`Report`.
+        curves, drawn, link, no_link: what else there is to show, see :class:`Report`.
     """
     erased = tuple(dict.fromkeys(name for record in records for name in record.selection.forget_names))
     at_risk = nearest_neighbours(variants[ORIGINAL], erased, vocabulary, AT_RISK)
@@ -117,6 +123,7 @@ def measure_report(
         curves=curves,
         drawn=drawn,
         link=link,
+        no_link=no_link,
     )
 
 

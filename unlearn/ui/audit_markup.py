@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from unlearn.attacks.groups import Group
 from unlearn.pictures import count_in_words, data_uri
 from unlearn.ui.background import Moving, told
 from unlearn.ui.markup import percent
@@ -16,23 +17,6 @@ if TYPE_CHECKING:
     from unlearn.attacks.finding import Finding
     from unlearn.ui.audits import Audited, AuditStatus
 
-GROUPS = {
-    "words": (
-        "Other words",
-        "Search the gallery with them: do its pictures still stand out, first or last? Chance is what as many "
-        "names of other things tell.",
-    ),
-    "examples": ("Search by example", "Pictures of the concept are the query: no word is asked for."),
-    "probes": (
-        "Linear probes",
-        "A classifier learns from pictures of the concept, those that CLIPErase learns from; beside it the same on "
-        "bare pixels. It finds a concept in a model that was never taught it, too.",
-    ),
-    "relearning": ("Learning it again", "A few pictures and fifty steps, beside a word that the model never knew."),
-    "inversion": ("Soft prompt", "Tokens found by descent, which nobody could type."),
-    "casts": ("Fewer bits", "The edited weights rounded, as they are when a model is made smaller."),
-    "undoing": ("Undoing it", "The edit's own factors, which its file consists of, inverted."),
-}
 STALE = (
     "<p class='u-notice'>The edit, the model or the pictures have changed since. Attack again to see what that did.</p>"
 )
@@ -70,10 +54,11 @@ def audited(result: Audited, *, current: bool) -> str:
 def findings(found: Sequence[Finding]) -> str:
     """Findings, grouped, as far as there are any."""
     sections = ""
-    for group, (title, what) in GROUPS.items():
+    for group in Group:
         lines = "".join(_line(finding) for finding in found if finding.group == group)
         if lines:
-            sections += f"<section class='u-group'><h3>{title}</h3><p class='u-small'>{what}</p>{lines}</section>"
+            head = f"<h3>{group.heading}</h3><p class='u-small'>{group.about}</p>"
+            sections += f"<section class='u-group'>{head}{lines}</section>"
     return sections
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio as gr
 
-from unlearn.errors import InvalidInputError
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Session, Visitor
@@ -98,16 +97,13 @@ class ExportTab:
     def render(self, session: Session) -> list[Any]:
         """The link to what is erased now, and whose edit there is to take."""
         from unlearn.ui.exports import edits_of
-        from unlearn.ui.links import link_of, write_link
+        from unlearn.ui.links import link_or_why
 
         edits = list(edits_of(self.services(), session)) if session.erased else []
-        try:
-            query = write_link(link_of(self.services(), session))
-            text = f"<a href='{escape(query, quote=True)}' target='_blank'>{escape(query)}</a>"
-        except InvalidInputError as error:
-            text = _small(str(error))
+        query, why = link_or_why(self.services(), session)
+        text = f"<a href='{escape(query, quote=True)}' target='_blank'>{escape(query)}</a>" if query else _small(why)
         chosen = gr.update(choices=edits, value=edits[0] if edits else None, visible=len(edits) > 1)
-        return [text, COPY_LABEL, chosen]
+        return [text, gr.Button(COPY_LABEL, interactive=bool(query)), chosen]
 
     def show_made(self, visitor: Visitor, kind: str, variant: str | None) -> list[Any]:
         """The button as it was, the file asked for, and the code that uses it."""

@@ -19,7 +19,7 @@ from unlearn.finetuning.sources import BUNDLED
 from unlearn.ui import trade_offs
 from unlearn.ui.caller import PAYER
 from unlearn.ui.downloads import zipped
-from unlearn.ui.links import link_of, write_link
+from unlearn.ui.links import link_or_why
 from unlearn.ui.services import Services
 from unlearn.ui.session import NOTHING_ERASED, Session, Visitor
 from unlearn.variants import BOTH, CCUP, CLIPERASE, MADE_BY, ORIGINAL
@@ -165,7 +165,7 @@ def _write_report(wanted: Wanted, folder: Path) -> Path:
     from unlearn.report.measured import measure_report
 
     services, visitor, session = wanted.services, wanted.visitor, wanted.visitor.session
-    measured = session.trade_off
+    measured, (link, no_link) = session.trade_off, link_or_why(services, session)
     report = measure_report(
         services.variants(session),
         [record_of(wanted.encoder, wanted.erasure, **_facts(services, session, wanted.erasure))],
@@ -174,7 +174,8 @@ def _write_report(wanted: Wanted, folder: Path) -> Path:
         picture=session.picture.pictures[0] if session.picture else None,
         curves=measured.by_strength if measured and trade_offs.holds(services, session) else (),
         drawn=last_drawn(services, visitor),
-        link=write_link(link_of(services, session)),
+        link=link,
+        no_link=no_link,
     )
     path = folder / "report.html"
     path.write_text(render(report), encoding="utf-8")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
-from unlearn.errors import ParameterError, UnlearnError
+from unlearn.errors import InvalidInputError, ParameterError, UnlearnError
 from unlearn.ui.session import RETAIN_OWN, RETAIN_VOCABULARY, ErasureRequest, FineTuneRequest
 
 if TYPE_CHECKING:
@@ -133,6 +133,14 @@ def link_of(services: Services, session: Session) -> Link:
         tuned = FineTuneRequest(**chosen | {"trainable": settings.trainable})
         erasure = erasure if erasure.forget else ErasureRequest(session.erased)
     return Link(session.model, words, erasure, tuned)
+
+
+def link_or_why(services: Services, session: Session) -> tuple[str, str]:
+    """The query of :func:`link_of`; "" and the reason where there is none."""
+    try:
+        return write_link(link_of(services, session)), ""
+    except InvalidInputError as error:
+        return "", str(error)
 
 
 def _changed(request: Any, default: Any, names: Sequence[str]) -> list[tuple[str, str]]:

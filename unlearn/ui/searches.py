@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from PIL import Image
 
 from unlearn.encoders import TextImageEncoder
 from unlearn.errors import ConceptError, ModelError, require_choice
@@ -43,6 +45,7 @@ def open_index(folder: str, encoder: TextImageEncoder) -> PictureIndex | None:
             f"The index “{folder}” was made by “{index.store.header.model}”; the app runs “{encoder.name}”, which has "
             f"other weights. Make one for it with python -m unlearn index --model {encoder.name}, or set UNLEARN_MODEL."
         )
+    index.require_fit(encoder)
     return index
 
 
@@ -103,7 +106,10 @@ def _picture(store: Store, row: int) -> Picture:
 
     Remembered, as a thumbnail is made once for each of these.
     """
-    load = partial(open_picture, store.picture(row), enough=DECODED_SIDE)
+
+    def load() -> Image.Image:
+        return open_picture(store.picture(row), enough=DECODED_SIDE)
+
     return Picture("", "", load, source=_legible(store.paths[row]))
 
 
