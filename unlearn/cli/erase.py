@@ -12,7 +12,7 @@ from unlearn.cli import finetuning
 from unlearn.cli.arguments import add_model, names_of
 from unlearn.erasers.methods import FORMS, METHODS, Method, Task
 from unlearn.erasers.settings import SIDES
-from unlearn.errors import ConceptError, ErasureFileError, ParameterError, require_choice
+from unlearn.errors import ConceptError, ErasureFileError, ParameterError, require_choice, require_whole
 
 if TYPE_CHECKING:
     from unlearn.encoders import OpenClipEncoder
@@ -81,6 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.vocabularies import vocabulary_argument, vocabulary_text
 
     method = _method(arguments)
+    require_whole("seed", arguments.seed, lowest=0, largest=2**31 - 1)
     retain = _retained(arguments)
     forget = names_of(arguments.forget)
     data = training_data(arguments.pictures, forget)
