@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import gc
+import json
 import weakref
+import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +16,15 @@ from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import PictureError
 from unlearn.evaluation.retrieval import evaluate_retrieval
-from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
+from unlearn.gallery import (
+    SHIPPED_FEATURES,
+    Gallery,
+    Picture,
+    bundled_gallery,
+    folder_gallery,
+    image_features,
+    restore_features,
+)
 from unlearn.loading import load_clip
 
 
@@ -105,3 +116,33 @@ def test_unusable_folders_are_refused(tmp_path):
         folder_gallery(tmp_path / "none")
     with pytest.raises(PictureError, match="No pictures"):
         folder_gallery(tmp_path)
+
+
+def test_damaged_features_are_told_and_nothing_of_them_is_used(pocket, tmp_path: Path):
+    content = bytearray(SHIPPED_FEATURES.read_bytes())
+    content[-4:] = b"\xff\xff\xff\xff"
+    for spoilt in (bytes(content), bytes(content[:-100]), b"\0" * 100):
+        (tmp_path / "features").write_bytes(spoilt)
+        with pytest.raises(PictureError, match=r"is damaged.*Get it again, or delete it"):
+            restore_features(pocket, tmp_path / "features")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"[]",
+        b"{}",
+        b'{"file_name": "../../etc/passwd"}',
+        b"\xff",
+        json.dumps(
+            dict.fromkeys(("concept", "caption", "style", "licence", "source", "author"), "x")
+            | {"file_name": "gone.webp", "split": "test"}
+        ).encode(),
+    ],
+)
+def test_a_damaged_list_of_pictures_is_told(lines: bytes, tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "gallery.zip", "w") as archive:
+        archive.writestr("metadata.jsonl", lines)
+    for path in (tmp_path / "gallery.zip", tmp_path / "none.zip", Path(__file__)):
+        with pytest.raises(PictureError, match="damaged or was not fetched"):
+            bundled_gallery(path)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import stat
 import struct
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -108,21 +107,25 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_int=_whole, parse_flo
 
 def _walk(value: Any, surrogates: str) -> None:
     """Nothing, if no string in ``value`` lacks an encoding and nothing lies too deep."""
-    left = [(value, 0)]
+    level = [value]
     try:
-        while left:
-            item, depth = left.pop()
-            if isinstance(item, str):
-                item.encode(errors=surrogates)
-            elif isinstance(item, dict | list):
-                if depth == MOST_DEPTH:
-                    raise RefusedError(f"it is nested more than {MOST_DEPTH} levels deep")
-                if isinstance(item, dict):
-                    left += [(key, depth) for key in item]
-                    item = list(item.values())
-                left += [(part, depth + 1) for part in item]
+        for _ in range(MOST_DEPTH + 1):
+            below: list[Any] = []
+            for item in level:
+                if isinstance(item, str):
+                    if not item.isascii():
+                        item.encode(errors=surrogates)
+                elif isinstance(item, list):
+                    below += item
+                elif isinstance(item, dict):
+                    below += item.keys()
+                    below += item.values()
+            if not below:
+                return
+            level = below
     except UnicodeEncodeError:
         raise RefusedError("it holds text that is not Unicode (half of a surrogate pair)") from None
+    raise RefusedError(f"it is nested more than {MOST_DEPTH} levels deep")
 
 
 def read_bytes(path: Path, *, most: int = MOST_JSON_BYTES) -> bytes:
@@ -190,8 +193,8 @@ def inner_path(path: str) -> str:
     Raises:
         ValueError: it does not, or no file can be called so.
     """
-    parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or "\0" in path or len(os.fsencode(path)) > MOST_PATH:
+    parts = path.split("/")
+    if path.strip("./") == "" or not parts[0] or ".." in parts or "\0" in path or len(path) > MOST_PATH:
         raise ValueError("it names a file outside of its folder")
     return path
 

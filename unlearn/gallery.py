@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -29,6 +29,7 @@ from unlearn.encoders import (
     remember_classes,
 )
 from unlearn.errors import PictureError
+from unlearn.jobs import drive
 from unlearn.pictures import FORMATS, open_picture
 
 BUNDLED = ASSETS / "gallery" / "gallery.zip"
@@ -189,16 +190,31 @@ def image_features(
         return encoder.edit_image(image_features(encoder.base, gallery, progress=progress, watch=watch))
 
     def compute() -> Tensor:
-        rows = []
         with tqdm(total=len(gallery), desc="encoding pictures", unit="picture", disable=not progress) as bar:
-            for start in range(0, len(gallery), 32):
-                batch = gallery.pictures[start : start + 32]
-                rows.append(encoder.encode_image([picture.load() for picture in batch]))
-                bar.update(len(batch))
-                watch(start + len(batch), len(gallery))
-        return torch.cat(rows)
+
+            def show(done: int) -> None:
+                bar.update(done - bar.n)
+                watch(done, len(gallery))
+
+            return drive(_encoded(encoder, gallery), show)
 
     return gallery.features.get(encoder, WHOLE, compute)
+
+
+def prepare_features(encoder: TextImageEncoder, gallery: Gallery) -> Generator[int, None, Tensor]:
+    """Compute what :func:`image_features` looks up, and return it; reports how many pictures are done."""
+    features = yield from _encoded(encoder, gallery)
+    remember_features(encoder, gallery, features)
+    return features
+
+
+def _encoded(encoder: TextImageEncoder, gallery: Gallery) -> Generator[int, None, Tensor]:
+    rows = []
+    for start in range(0, len(gallery), 32):
+        batch = gallery.pictures[start : start + 32]
+        rows.append(encoder.encode_image([picture.load() for picture in batch]))
+        yield start + len(batch)
+    return torch.cat(rows)
 
 
 def remember_features(encoder: TextImageEncoder, gallery: Gallery, features: Tensor) -> None:

@@ -181,6 +181,41 @@ def test_a_changed_checkpoint_is_refused(erased, pocket, tmp_path):
         load_erasure(tmp_path, pocket)
 
 
+def test_a_record_changed_by_hand_is_refused(erased, pocket, tmp_path):
+    for name in ("model.safetensors", "edit.safetensors", "erasure.json"):
+        (tmp_path / name).write_bytes((erased / name).read_bytes())
+    told = json.loads((erased / "erasure.json").read_text())
+    told["concepts"]["forget"][0]["name"] = "harmless"
+    (tmp_path / "erasure.json").write_text(json.dumps(told))
+    with pytest.raises(ErasureFileError, match="tells of another erasure than the record inside"):
+        load_erasure(tmp_path, pocket)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: (folder / "erasure.json").write_bytes(b"\xff"),
+        lambda folder: (folder / "erasure.json").write_text("[" * 10_000),
+        lambda folder: (folder / "erasure.json").unlink(),
+        lambda folder: (folder / "edit.safetensors").write_bytes(b""),
+    ],
+)
+def test_a_damaged_folder_ends_every_command_in_a_sentence(spoil, erased, tmp_path, capsys):
+    for name in ("model.safetensors", "edit.safetensors", "erasure.json"):
+        (tmp_path / name).write_bytes((erased / name).read_bytes())
+    spoil(tmp_path)
+    for command in (
+        ["evaluate", "--erasure", str(tmp_path)],
+        ["erase", "--forget", "dog", "--on", str(tmp_path), "--out", str(tmp_path / "out")],
+        ["report", "--erasure", str(tmp_path), "--out", str(tmp_path / "report.html")],
+    ):
+        assert main(command) == 2
+        printed = capsys.readouterr().err
+        assert "Traceback" not in printed
+        assert "erasure.json" in printed or "edit.safetensors" in printed
+    assert not (tmp_path / "out").exists()
+
+
 def test_stock_open_clip_loads_the_folder_and_its_tokenizer(erased, pocket):
     model = open_clip.create_model(f"local-dir:{erased}").eval()
     tokens = open_clip.get_tokenizer(f"local-dir:{erased}")(["a cat", "crème brûlée & more", ""])

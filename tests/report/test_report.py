@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -36,7 +36,7 @@ FORGET = ["cat", "<script>alert('x')</script> thing"]
 
 
 def record(selection, settings, method="ccup") -> Record:
-    parameters = {name: getattr(settings, name) for name in settings.__dataclass_fields__}
+    parameters = {name: getattr(settings, name) for name in asdict(settings)}
     return Record(method, "fake & co", parameters, selection, {}, 0, {"input": "0" * 64}, {"torch": "2"})
 
 
@@ -139,7 +139,7 @@ def test_the_command_asks_the_command_line_for_the_same(selection, settings, met
         given = {name: value for name in SETTINGS_OF_CCUP if (value := getattr(asked, name)) is not None}
         assert CCUPSettings(**METHODS[asked.method].fixed, **given) == settings
     else:
-        given = {name: getattr(asked, name) for name in settings.__dataclass_fields__}
+        given = {name: getattr(asked, name) for name in asdict(settings)}
         assert asked.method == method
         assert CLIPEraseSettings(**given) == settings
 

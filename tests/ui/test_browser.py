@@ -6,11 +6,13 @@ With ``UNLEARN_SCREENSHOTS=DIR`` the README's pictures are written on the way.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from browsing import DESK, PHONE, SCREENSHOTS, Visit, needs_browser
+from calling import visiting
 from playwright.sync_api import Browser, expect
 from strange_files import UNUSABLE
 
@@ -106,6 +108,27 @@ def test_a_run_is_watched_joins_every_view_and_is_taken_off(folder_visit: Visit,
     expect(page.locator("#run-losses")).to_be_hidden()
     visit.tab("Zero-shot")
     expect(page.locator("#accuracy")).not_to_contain_text("CLIPErase")
+    assert visit.complaints == []
+
+
+def test_a_file_of_both_edits_is_opened_in_the_background_and_joins_every_view(folder_visit: Visit, tmp_path: Path):
+    visit, page = folder_visit, folder_visit.page
+    with visiting(visit.address) as client:
+        *_, last = client.submit(["pizza"], steps=2, api_name="/cliperase")
+        assert last["state"] == "done"
+        client.predict(["guitar"], 0.6, api_name="/erase")
+        path, _ = client.predict("edit", "", api_name="/export")
+        shutil.copy(path, tmp_path / "edit.safetensors")
+    visit.open()
+    visit.tab("Export")
+    page.locator("#open-edit input[type=file]").set_input_files(tmp_path / "edit.safetensors")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("guitar, pizza, erased by CLIPErase + CCUP")
+    expect(page.locator("#forget")).to_contain_text("guitar", timeout=120_000)
+    expect(page.get_by_role("spinbutton", name="Strength")).to_have_value("0.6")
+    visit.tab("CLIPErase")
+    expect(page.locator("#run-status")).to_contain_text("now stands in every view")
+    visit.tab("Zero-shot")
+    expect(page.locator("#accuracy")).to_contain_text("CLIPErase + CCUP")
     assert visit.complaints == []
 
 

@@ -6,13 +6,16 @@ import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
 
-import gradio as gr
 import pytest
 import torch
 from fakes import fake_services, few
+from waiting import ended
 
 from unlearn.concepts import Vocabulary, select
+from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers import baselines, cliperase
 from unlearn.erasers.settings import BaselineSettings, CLIPEraseSettings
 from unlearn.errors import ConceptError, ErasureFileError, JobError, ModelError, ParameterError
@@ -24,7 +27,7 @@ from unlearn.ui.downloads import MARGIN, Downloads
 from unlearn.ui.exports import KINDS, edits_of, make_export
 from unlearn.ui.imports import open_edit
 from unlearn.ui.links import request_in_force
-from unlearn.ui.runs import FineTuned
+from unlearn.ui.runs import FineTuned, RunStatus, run_of
 from unlearn.ui.services import Services
 from unlearn.ui.session import ErasureRequest, Visitor
 
@@ -54,6 +57,12 @@ def test_an_edit_made_here_opens_here(real: Services, visitor: Visitor):
     assert torch.equal(other.session.erasure.projection.matrix, visitor.session.erasure.projection.matrix)
 
 
+def opened(services: Services, visitor: Visitor) -> RunStatus:
+    """The run that opened a file, once it has ended and its result is active."""
+    ended(services.jobs, visitor.lines["cliperase"])
+    return run_of(services, visitor)
+
+
 def test_a_fine_tuned_edit_opens_too(real: Services, visitor: Visitor, pocket, vocabulary):
     name = "text_projection"
     delta = {name: pocket.model.state_dict()[name] + 0.01}
@@ -63,7 +72,10 @@ def test_a_fine_tuned_edit_opens_too(real: Services, visitor: Visitor, pocket, v
     made = make_export(real, visitor, "edit", "CLIPErase")
     small = replace(real, gallery=type(real.gallery)("few", real.gallery.pictures[:4]))
     other = Visitor()
+    before = other.session
     assert open_edit(small, other, str(made.path)).seed == 5
+    assert other.session is before, "pictures are encoded outside of the request"
+    opened(small, other)
     texts = ["a cat", "a dog"]
     assert torch.equal(other.session.fine_tuned.encoder.encode_text(texts), erasure.apply(pocket).encode_text(texts))
 
@@ -88,6 +100,7 @@ def test_two_edits_in_force_are_one_file_that_opens_as_the_two(real: Services, s
     compile(made.code, "the code shown", "exec")
     other = Visitor()
     record = open_edit(real, other, str(made.path))
+    opened(real, other)
     assert [part.selection for part in record.parts] == [
         stacked_on.session.fine_tuned.erasure.selection,
         replace(stacked_on.session.erasure.selection, notices=()),
@@ -110,9 +123,54 @@ def test_a_stacked_edit_of_other_words_is_not_opened_as_something_else(real: Ser
     other = Visitor()
     other.change(vocabulary=Vocabulary.of(("cat", "dog"), ("a sketch of a {}",)))
     before = other.session
-    with pytest.raises(ErasureFileError, match="choose its vocabulary first"):
-        open_edit(real, other, str(made.path))
+    open_edit(real, other, str(made.path))
+    status = opened(real, other)
+    assert status.state == "failed"
+    assert "choose its vocabulary first" in status.message
     assert other.session is before
+
+
+def test_a_file_is_not_opened_over_a_run_that_is_not_done(real: Services, stacked_on: Visitor):
+    made, other, go_on = make_export(real, stacked_on, "edit", "CLIPErase"), Visitor(), Event()
+
+    def busy():
+        while not go_on.is_set():
+            yield
+
+    real.jobs.start(other.lines["cliperase"], busy)
+    with pytest.raises(JobError, match="last run is still"):
+        open_edit(real, other, str(made.path))
+    go_on.set()
+    assert ended(real.jobs, other.lines["cliperase"]).state == "done"
+
+
+def test_weights_that_a_picture_overflows_with_are_not_opened(
+    real: Services, stacked_on: Visitor, monkeypatch: pytest.MonkeyPatch
+):
+    made, other = make_export(real, stacked_on, "edit", "CLIPErase"), Visitor()
+    encode, before = OpenClipEncoder.encode_image, other.session
+
+    def overflowing(self: OpenClipEncoder, images: list) -> torch.Tensor:
+        return encode(self, images) * (torch.nan if len(images) > 1 else 1)  # the probe alone is well
+
+    monkeypatch.setattr(OpenClipEncoder, "encode_image", overflowing)
+    open_edit(real, other, str(made.path))
+    assert "no embedding any more" in opened(real, other).message
+    assert other.session is before
+
+
+def test_a_file_of_ccup_opens_whatever_became_of_the_last_run(real: Services, visitor: Visitor):
+    made, other = make_export(real, visitor, "edit"), Visitor()
+
+    def fail():
+        yield
+        raise ModelError("it failed")
+
+    real.jobs.start(other.lines["cliperase"], fail)
+    ended(real.jobs, other.lines["cliperase"])
+    open_edit(real, other, str(made.path))
+    assert other.session.erasure is not None
+    assert run_of(real, other) is None
 
 
 def test_a_baseline_is_not_opened_and_the_visitor_is_told_what_to_do(real: Services, visitor: Visitor, tmp_path: Path):
@@ -172,10 +230,9 @@ def test_a_report_of_too_much_for_a_link_is_made_without_and_says_so(real: Servi
     page = make_export(real, visitor, "report").path.read_text()
     assert "too much for a link" in page
     assert "In the app: the address" not in page
-    with gr.Blocks():
-        shown, copy, _ = ExportTab.build(lambda: real).render(visitor.session)
+    shown, copy, _ = ExportTab.render(SimpleNamespace(services=lambda: real), visitor.session)  # type: ignore[arg-type]
     assert "too much for a link" in shown
-    assert not copy.interactive
+    assert not copy["interactive"]
 
 
 def test_what_cannot_be_made_is_said(real: Services, visitor: Visitor):

@@ -105,6 +105,8 @@ def test_an_edit_out_of_a_file_may_have_learned_from_them(services: Services, mu
     made = make_export(services, visitor, "edit")
     remove_run(services, visitor)
     open_edit(services, visitor, str(made.path))
+    ended(services.jobs, visitor.lines["cliperase"])
+    run_of(services, visitor)
     assert services.collection(visitor.session) is visitor.session.uploads.test
 
 

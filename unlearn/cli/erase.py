@@ -12,7 +12,7 @@ from unlearn.cli import finetuning
 from unlearn.cli.arguments import add_model, names_of
 from unlearn.erasers.methods import FORMS, METHODS, Method, Task
 from unlearn.erasers.settings import SIDES
-from unlearn.errors import ConceptError, ErasureFileError, ParameterError, require_choice
+from unlearn.errors import ConceptError, ErasureFileError, ParameterError, require_choice, require_whole
 from unlearn.writing import require_file
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.checkpoint is not None:
         require_file(arguments.checkpoint)
     method = _method(arguments)
+    require_whole("seed", arguments.seed, lowest=0, largest=2**31 - 1)
     retain = _retained(arguments)
     forget = names_of(arguments.forget)
     data = training_data(arguments.pictures, forget)

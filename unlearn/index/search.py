@@ -67,7 +67,7 @@ class Query:
     def scores(self, rows: Tensor) -> Tensor:
         """Cosine of the edited ``rows`` (n, d) with the text: (n,); ``NO_SIMILARITY`` where nothing is left.
 
-        A row that is damaged, no embedding of unit length or no number at all, comes last too.
+        A damaged row, whose product with the text is no number or no cosine, comes last too.
         """
         if not self.text.any():
             return torch.full((len(rows),), NO_SIMILARITY)

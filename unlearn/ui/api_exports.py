@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 from gradio.components.api_component import Api
 
+from unlearn.errors import JobError
 from unlearn.ui.api import OBJECT, TEXT, endpoint, erase_first, erased_first
+from unlearn.ui.background import followed
 from unlearn.ui.guard import for_programs
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Visitor
+from unlearn.variants import CCUP, MADE_BY
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class ExportEndpoints:
         made = make_export(self.services(), visitor, kind, edit)
         return str(made.path), {"title": made.title, "code": made.code}
 
-    def open_file(self, visitor: Visitor, file: str | None) -> dict[str, Any]:
+    async def open_file(self, visitor: Visitor, file: str | None) -> AsyncIterator[dict[str, Any]]:
         """Open an edit.safetensors that was made here or by `erase`; this session's later calls compare it.
 
         Args:
@@ -46,8 +50,14 @@ class ExportEndpoints:
             Its record: method, parameters, concepts, metrics and hashes.
         """
         from unlearn.ui.imports import open_edit
+        from unlearn.ui.runs import run_of
 
-        return open_edit(self.services(), visitor, file).to_json()
+        record = await asyncio.to_thread(lambda: open_edit(self.services(), visitor, file))
+        if MADE_BY[record.method] != CCUP:
+            async for status in followed(lambda: run_of(self.services(), visitor)):
+                if status is None or status.state in ("failed", "cancelled"):
+                    raise JobError(status.message if status and status.message else "The file's run was stopped.")
+        yield record.to_json()
 
     def link(self, visitor: Visitor, forget: Sequence[str] = ()) -> dict[str, Any]:
         """The link that opens the page with the model, words, erasure and settings of this session.
@@ -71,5 +81,7 @@ class ExportEndpoints:
         asked = [Api("edit", TEXT, "What to make"), Api("", TEXT, "Whose edit")]
         told = Api(None, OBJECT, "Result")
         gr.on([], for_programs(self.export), [visitor, *asked], [made, told], api_name="export", **options)
-        gr.on([], for_programs(self.open_file), [visitor, given], [told], api_name="import", **options)
+        # It waits for a run without holding a thread, so any number may.
+        opening = for_programs(self.open_file)
+        gr.on([], opening, [visitor, given], [told], api_name="import", concurrency_limit=None, **options)
         endpoint(self.link, visitor, erased_first())

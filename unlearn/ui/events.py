@@ -96,8 +96,8 @@ class Events:
             show_progress_on=upload,
             **PRIVATE,
         )
-        for event in (used, opened):
-            self._watched(event)  # either may end what CLIPErase had begun
+        self._watched(used)  # it may end what CLIPErase had begun
+        self._anew(self._watched(opened).then, self.handlers.after_opening, outputs=panel.inputs, **QUIET)
 
     def _closing_leaks(self) -> None:
         """The buttons under an audit, which change the edit."""

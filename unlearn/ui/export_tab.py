@@ -103,7 +103,7 @@ class ExportTab:
         query, why = link_or_why(self.services(), session)
         text = f"<a href='{escape(query, quote=True)}' target='_blank'>{escape(query)}</a>" if query else _small(why)
         chosen = gr.update(choices=edits, value=edits[0] if edits else None, visible=len(edits) > 1)
-        return [text, gr.Button(COPY_LABEL, interactive=bool(query)), chosen]
+        return [text, gr.update(value=COPY_LABEL, interactive=bool(query)), chosen]
 
     def show_made(self, visitor: Visitor, kind: str, variant: str | None) -> list[Any]:
         """The button as it was, the file asked for, and the code that uses it."""

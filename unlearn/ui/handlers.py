@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from unlearn.errors import JobError
 from unlearn.ui.links import Link, request_in_force
 from unlearn.ui.opening import follow_address, open_file
 from unlearn.ui.screen import EXAMPLE, Screen
@@ -92,7 +93,7 @@ class Handlers:
         return [*screen.model.chosen(session), *words, *screen.show(session, front, values)]
 
     def open_file(self, visitor: Visitor, file: str | None) -> list[Any]:
-        """An erasure from a file; the panel asks for it."""
+        """An erasure from a file; the panel asks for it, or once it is encoded :meth:`after_opening` does."""
         return [None, *self.in_force(open_file(self.screen.services(), visitor, file))]
 
     def tune_on_top(self, visitor: Visitor, forget: list[str], *values: Any) -> list[Any]:
@@ -108,6 +109,19 @@ class Handlers:
     def after_run(self, visitor: Visitor) -> list[Any] | None:
         """Nothing, unless CLIPErase has made an edit."""
         return [] if visitor.session.fine_tuned else None
+
+    def after_opening(self, visitor: Visitor) -> list[Any] | None:
+        """The panel asks for the CCUP that the file held beside CLIPErase.
+
+        Raises:
+            JobError: the file could not be used.
+        """
+        from unlearn.ui.runs import run_of
+
+        status = run_of(self.screen.services(), visitor)
+        if status and status.state == "failed":
+            raise JobError(status.message)
+        return self.in_force(visitor.session) if visitor.session.fine_tuned else None
 
     def take_off(self, visitor: Visitor) -> list[Any]:
         """Without the fine-tuned model again."""

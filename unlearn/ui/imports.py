@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -13,7 +14,9 @@ from unlearn.erasers import ccup, cliperase
 from unlearn.errors import ErasureFileError
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
-from unlearn.gallery import image_features
+from unlearn.finetuning.prepared import Preparation
+from unlearn.gallery import prepare_features
+from unlearn.jobs import relayed
 from unlearn.ui.exports import exportable
 from unlearn.ui.links import request_in_force
 from unlearn.ui.runs import FineTuned
@@ -22,13 +25,19 @@ from unlearn.ui.session import Session, Visitor
 
 #: How far, as a share of the edit, two solutions of the same problem may lie apart on two machines.
 SAME = 0.01
+#: Words read between two reports.
+AT_ONCE = 50
 
 
 def open_edit(services: Services, visitor: Visitor, path: str | None, name: str = "") -> Record:
-    """Put the erasure in the file at ``path`` into force, as if it had been made here.
+    """Open the erasure in the file at ``path``, as if it had been made here; its record.
+
+    CCUP's is active at once. With CLIPErase's the pictures have to be encoded again: that is a background run, which
+    :func:`unlearn.ui.runs.run_of` finds.
 
     Raises:
-        ErasureFileError, ParameterError, ConceptError: it cannot be used; what was in force stays.
+        ErasureFileError, ParameterError, ConceptError: it cannot be used; what was active stays.
+        JobError: it needs a run, and the visitor has one already, or too many are waiting.
     """
     if not path:
         raise ErasureFileError("No file was given; choose an edit.safetensors that was made here or by `erase`.")
@@ -42,25 +51,41 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
             "This is the edit of a baseline; the page opens those of CCUP and CLIPErase. What this one does, "
             "`python -m unlearn report --erasure FILE` tells."
         )
-    parts: dict[str, Any] = {}
+    line = visitor.lines["cliperase"]
     if erasure.tuned:
-        parts["fine_tuned"] = _fine_tuned(services, session, erasure.tuned, record)
-    if closed_form is not None:
-        parts["erasure"] = _beside(services, replace(session, **parts), closed_form) if parts else closed_form
-    if erasure.tuned:
-        services.jobs.forget(visitor.lines["cliperase"])  # its result would come back
-    visitor.change(since=session, **parts)
+        services.jobs.start(line, partial(_opened, services, session, erasure.tuned, closed_form, record))
+    else:
+        if (last := services.jobs.find(line)) and last.state == "failed":
+            services.jobs.forget(line)  # it says nothing of this file
+        visitor.change(since=session, erasure=closed_form)
     return record
 
 
-def _fine_tuned(services: Services, session: Session, erasure: cliperase.Erasure, record: Record) -> FineTuned:
-    """The model that ``erasure`` makes, with what every view asks for first."""
+def _opened(
+    services: Services,
+    session: Session,
+    erasure: cliperase.Erasure,
+    closed_form: ccup.Erasure | None,
+    record: Record,
+) -> Generator[Preparation, None, FineTuned]:
+    """The model that ``erasure`` makes, with what every view asks for first, and the CCUP of the same file.
+
+    Raises:
+        ErasureFileError: a picture has no embedding any more, or CCUP comes out otherwise here.
+    """
     encoder, words = erasure.apply(exportable(services, session)), services.vocabulary_of(session)
     # Pictures that only their owner has may be those that this visitor brought along.
     tuned = FineTuned(erasure, encoder, record.pictures, learned_own=not record.pictures)
-    image_features(encoder, services.collection(replace(session, fine_tuned=tuned)))
-    class_embeddings(encoder, words.names, words.templates)
-    return tuned
+    opened = replace(session, fine_tuned=tuned)
+    collection = services.collection(opened)
+    progress = partial(Preparation, total=len(collection))
+    features = yield from relayed(prepare_features(encoder, collection), progress)
+    for start in range(0, len(words.names), AT_ONCE):
+        class_embeddings(encoder, words.names[start : start + AT_ONCE], words.templates)
+        yield progress(len(collection))
+    if not torch.isfinite(features).all():
+        raise ErasureFileError("With the weights of this file, some pictures have no embedding any more.")
+    return replace(tuned, beside=_beside(services, opened, closed_form)) if closed_form else tuned
 
 
 def _beside(services: Services, session: Session, closed_form: ccup.Erasure) -> ccup.Erasure:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from unlearn.errors import UnlearnError
 from unlearn.ui.links import Link, follow, read_link
-from unlearn.variants import MADE_BY
+from unlearn.variants import CCUP, MADE_BY
 
 if TYPE_CHECKING:
     from unlearn.ui.services import Services
@@ -34,14 +34,18 @@ def follow_address(services: Services, visitor: Visitor, query: str, otherwise: 
 
 
 def open_file(services: Services, visitor: Visitor, path: str | None) -> Session:
-    """The session with the erasure in the file at ``path``, which the visitor is told of.
+    """The session once the file at ``path`` was read; the visitor learns what is in it, and when it will be active.
 
     Raises:
         InvalidInputError: it cannot be used.
+        JobError: it needs a background run, and there is no room for one.
     """
     from unlearn.ui.imports import open_edit
 
     record = open_edit(services, visitor, path)
-    names = ", ".join(record.selection.forget_names)
-    gr.Info(html.escape(f"{names}, erased by {MADE_BY[record.method]}. Every view shows it."), title="Opened")
+    erased = f"{', '.join(record.selection.forget_names)}, erased by {MADE_BY[record.method]}"
+    when = "Every view shows it."
+    if MADE_BY[record.method] != CCUP:
+        when = "Its pictures are being encoded, as the CLIPErase tab shows; after that it stands in every view."
+    gr.Info(html.escape(f"{erased}. {when}"), title="Opened")
     return visitor.session

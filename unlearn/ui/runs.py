@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 from unlearn.concepts import select
 from unlearn.encoders import OpenClipEncoder, class_embeddings
-from unlearn.erasers import cliperase
+from unlearn.erasers import ccup, cliperase
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ModelError, require_whole
 from unlearn.finetuning.sources import BUNDLED
@@ -24,12 +24,14 @@ class FineTuned:
     Attributes:
         pictures: what it learned from, as :class:`unlearn.export.record.Record` has it.
         learned_own: whether pictures of the visitor's may have been among those.
+        beside: CCUP as the panel asks for it, of a file that held both.
     """
 
     erasure: cliperase.Erasure
     encoder: OpenClipEncoder
     pictures: str = ""
     learned_own: bool = False
+    beside: ccup.Erasure | None = None
 
     @property
     def base(self) -> str:
@@ -94,12 +96,13 @@ def start_run(services: Services, visitor: Visitor, request: FineTuneRequest) ->
 
 
 def run_of(services: Services, visitor: Visitor) -> RunStatus | None:
-    """The visitor's run as it is now; once it is done, its result is in force with the model it is of."""
+    """The visitor's run as it is now; once it is done, its result is active with the model it is of."""
     session = visitor.session
     status: RunStatus | None = services.jobs.find(visitor.lines["cliperase"])
     result = status.result if status else None
     if result and result is not session.fine_tuned and result.base == services.encoder_of(session).name:
-        visitor.change(since=session, fine_tuned=result)
+        closed_form = {"erasure": result.beside} if result.beside else {}
+        visitor.change(since=session, fine_tuned=result, **closed_form)
     return status
 
 
