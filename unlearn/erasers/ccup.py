@@ -41,7 +41,9 @@ SAME = 0.9
 #: Where fewer labels than this are offered, about as many neutral words join them. Half or twice as many do as well;
 #: all of the bundled vocabulary leaves a little more of the concept, and costs a large model minutes to read.
 FEW = 64
-#: Pairs of such names that a notice gives.
+#: Who retains fewer names than this hears what they were filled up with: without, some such sets kept the concept.
+SHORT = 10
+#: Pairs of nearly equal names that a notice gives.
 PAIRS_SHOWN = 3
 
 
@@ -157,7 +159,7 @@ def _with_surroundings(
     if settings.mode != "paired":
         return replace(selection, notices=tuple(dict.fromkeys(notices)))
     around = tuple(name for i, name in enumerate(names) if i >= kept and not same[i] and name.casefold() not in aliases)
-    if len(around) > kept:
+    if around and kept < SHORT:
         notices.append(
             f"Besides {kept:,} retained word{'' if kept == 1 else 's'} the edit was fitted among {len(around):,} "
             "others of less weight (the labels offered and, where those are few, words of the bundled vocabulary): a "
