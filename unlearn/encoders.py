@@ -154,11 +154,20 @@ def unit_or_zero(features: Tensor) -> Tensor:
 def similarity(rows: Tensor, columns: Tensor) -> Tensor:
     """Cosine of each of ``rows`` (n, d) with each of ``columns`` (m, d): (n, m).
 
-    An embedding of zeros, an edit that left nothing, gets ``NO_SIMILARITY`` with everything.
+    An embedding of zeros, an edit that left nothing, gets ``NO_SIMILARITY`` with everything, and so does one whose
+    numbers are not finite.
     """
     scores = rows @ columns.T
     gone = ~rows.any(dim=-1, keepdim=True) | ~columns.any(dim=-1)
-    return scores.masked_fill(gone, NO_SIMILARITY)
+    return finite_or_last(scores.masked_fill(gone, NO_SIMILARITY))
+
+
+def finite_or_last(scores: Tensor) -> Tensor:
+    """``scores`` with ``NO_SIMILARITY`` in place of NaN and infinities.
+
+    NaN is neither more nor less than any score: left alone it would come first in one ranking and last in another.
+    """
+    return scores.masked_fill(~scores.isfinite(), NO_SIMILARITY)
 
 
 def says_nothing(scores: Tensor) -> bool:

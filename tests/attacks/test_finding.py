@@ -99,3 +99,10 @@ def test_verdicts():
     assert "nothing about the edit" in finding(0.6, 0.6).worded(leaked="leaked.", held="held.").meaning
     assert mean([0.0, 1.0]) == 0.5
     assert math.isnan(mean([]))
+
+
+def test_what_is_no_number_tells_nothing_apart():
+    positive = torch.tensor([True, True, False, False])
+    assert area(torch.full((4,), torch.nan), positive) == 0.5
+    assert area(torch.tensor([torch.nan, torch.nan, 0.1, 0.2]), positive) == 0.0
+    assert told_apart(torch.full((4,), torch.nan), positive, torch.full((4,), torch.nan), positive)[0] == 0.5

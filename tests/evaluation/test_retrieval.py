@@ -90,3 +90,20 @@ def test_neighbours_of_a_dog_are_animals(pocket, vocabulary):
     assert [n.similarity for n in found] == sorted((n.similarity for n in found), reverse=True)
     assert {n.of for n in found} == {"Dog"}
     assert "dog" not in {n.name for n in found}, "however it is written, it is no neighbour of its own"
+
+
+NAN = float("nan")
+
+
+def test_what_is_no_number_is_found_last_if_at_all():
+    collection = torch.eye(4)
+    collection[2] = NAN
+    assert [hit.index for hit in rank(torch.tensor([0.6, 0.0, 0.0, 0.8]), collection, 4)] == [3, 0, 1, 2]
+    assert rank(torch.full((4,), NAN), collection, 4) == []
+
+
+def test_no_number_is_no_hit():
+    relevant = torch.tensor([[True, False, False]])
+    assert recall_at(torch.tensor([[NAN, 0.1, 0.2]]), relevant).at[1] == 0.0
+    assert recall_at(torch.tensor([[0.3, NAN, 0.2]]), relevant).at[1] == 1.0
+    assert recall_at(torch.full((1, 3), NAN), relevant).at[1] == 0.0

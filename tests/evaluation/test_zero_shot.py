@@ -112,3 +112,27 @@ def test_the_most_telling_labels_are_the_leaders_of_all_and_what_is_asked_for():
     after = {"cat": 0.0, "dog": 0.1, "car": 0.2, "pizza": 0.3, "rose": 0.4}
     assert most_telling({"Original": before, "CCUP": after}, ["car", "unicorn"], 4) == ["cat", "dog", "car", "rose"]
     assert most_telling({"Original": before}, [], 9) == list(before), "no more than there are"
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_no_number_ranks_last(bad):
+    image, classes = F.normalize(torch.eye(3), dim=-1), F.normalize(torch.eye(3), dim=-1)
+    assert true_label_ranks(torch.full((3, 3), bad), classes, torch.arange(3)).tolist() == [2, 2, 2]
+    assert true_label_ranks(image, torch.full((3, 3), bad), torch.arange(3)).tolist() == [2, 2, 2]
+    classes[1] = bad
+    assert true_label_ranks(image, classes, torch.arange(3)).tolist() == [0, 2, 0]
+
+
+def test_a_model_that_gives_no_numbers_knows_nothing(words):
+    class Broken(type(words)):
+        def encode_image(self, images):
+            return torch.full((len(images), self.embed_dim), torch.nan)
+
+    broken = Broken()
+    pictures = tuple(
+        Picture(name, name, lambda: Image.new("RGB", (4, 4)), "test") for name in ("cat", "dog", "car", "tree")
+    )
+    report = evaluate_zero_shot(broken, Gallery("four", pictures), forget=["cat"])
+    assert (report.forget.top1, report.retain.top1) == (0.0, 0.0)
+    seen = classify(broken, pictures[0].load(), ["cat", "dog"])
+    assert list(seen.values()) == [0.5, 0.5]

@@ -12,6 +12,7 @@ from unlearn.attacks.finding import Finding, Row
 from unlearn.attacks.relearning import TEMPLATE
 from unlearn.attacks.suspect import Suspect
 from unlearn.concepts import prompts
+from unlearn.evaluation.zero_shot import true_label_ranks
 
 GROUP, NAME = "casts", "Weights with fewer bits"
 
@@ -68,5 +69,6 @@ def _named(exposed: Exposed, suspect: Suspect, cast: Callable[[Tensor], Tensor])
     labels = (suspect.concept.name, *suspect.rivals)
     with torch.no_grad():
         texts = model.text_features(model.text_hidden([prompts(label, (TEMPLATE,))[0] for label in labels]))
-        scores = model.image_features(model.hidden(suspect.unseen)[suspect.unseen.positive]) @ texts.T
-    return float((scores.argmax(dim=1) == 0).float().mean())
+        pictures = model.image_features(model.hidden(suspect.unseen)[suspect.unseen.positive])
+    ranks = true_label_ranks(pictures, texts, torch.zeros(len(pictures), dtype=torch.long))
+    return float((ranks < 1).float().mean())

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unlearn.encoders import RESOLUTION
+from unlearn.encoders import RESOLUTION, finite_or_last
 from unlearn.evaluation.intervals import wilson
 from unlearn.missing import or_none
 
@@ -180,6 +180,7 @@ def area(scores: Tensor, positive: Tensor) -> float:
         scores: (n,).
         positive: (n,), bool.
     """
+    scores = finite_or_last(scores)
     own, others = scores[positive], scores[~positive]
     if not len(own) or not len(others):
         return NAN

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from unlearn.concepts import Vocabulary
-from unlearn.encoders import TextImageEncoder, class_embeddings
+from unlearn.encoders import TextImageEncoder, class_embeddings, finite_or_last
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,6 @@ def nearest_neighbours(
     mean = texts.mean(dim=0)
     centred = F.normalize(texts - mean, dim=-1)
     erased = F.normalize(class_embeddings(encoder, tuple(forget), templates) - mean, dim=-1)
-    score, closest = (centred @ erased.T).max(dim=1)
+    score, closest = finite_or_last(centred @ erased.T).max(dim=1)
     order = torch.argsort(score, descending=True)[:k].tolist()
     return [Neighbour(candidates[i], forget[int(closest[i])], float(score[i])) for i in order]

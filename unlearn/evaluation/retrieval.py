@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from unlearn.concepts import VERBATIM
-from unlearn.encoders import TextImageEncoder, class_embeddings, says_nothing, similarity
+from unlearn.encoders import TextImageEncoder, class_embeddings, finite_or_last, says_nothing, similarity
 from unlearn.gallery import Gallery, image_features
 
 KS = (1, 5, 10)
@@ -30,6 +30,7 @@ def rank(query: Tensor, collection: Tensor, k: int) -> list[Hit]:
 
 def best(scores: Tensor, rows: Tensor, k: int) -> list[Hit]:
     """The ``k`` of ``rows`` (n,) with the highest ``scores`` (n,), best first; none where the scores say nothing."""
+    scores = finite_or_last(scores)
     if says_nothing(scores):
         return []
     top = scores.topk(min(k, len(scores)))
@@ -72,6 +73,7 @@ def recall_at(scores: Tensor, relevant: Tensor) -> Recall:
 
 def relevant_ranks(scores: Tensor, relevant: Tensor) -> Tensor:
     """Rank, from 0, of each query's best relevant item, (queries,); without a relevant item, behind all items."""
+    scores = finite_or_last(scores)
     best = scores.masked_fill(~relevant, -torch.inf).amax(dim=1, keepdim=True)
     # Items that are not relevant and score at least as high stand before it: ties count against the model.
     before = ((scores >= best) & ~relevant).sum(dim=1)
