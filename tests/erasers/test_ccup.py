@@ -200,3 +200,17 @@ def test_by_name_on_the_embedded_model(pocket):
         ccup_by_name(pocket, [])
     with pytest.raises(ParameterError, match="strength"):
         ccup_by_name(pocket, "cat", strength=float("nan"))
+
+
+def test_names_that_are_close_are_both_erased():
+    """A hundredth of the largest singular value is a direction, a hundred-millionth is rounding."""
+    first = torch.zeros(24, 1, dtype=torch.float64)
+    first[0] = 1.0
+    second, third = first.clone(), first.clone()
+    second[1], third[1] = 0.02, 1e-8
+    close = torch.cat([first, second / second.norm()], dim=1)
+    for retain in (None, RetainFactor.fit(problem(0)[1], 1.0)):
+        projection = fit(close, retain, lam=1e6)
+        assert projection.rank == 2
+        assert (projection.matrix.double() @ (close[:, 1] - close[:, 0])).norm() < 0.1 * 0.02
+        assert fit(torch.cat([close, third], dim=1), retain).rank == 2

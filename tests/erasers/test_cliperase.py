@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch.nn import functional as F
 from two_processes import train_toy
 
 from unlearn.concepts import TEMPLATES, select
@@ -28,6 +29,7 @@ from unlearn.errors import (
     PictureError,
 )
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
+from unlearn.finetuning.batches import Embedded
 from unlearn.finetuning.pairs import forget_and_retain, hold_out
 from unlearn.finetuning.prepared import Preparation
 from unlearn.gallery import Gallery, Picture, image_features
@@ -297,3 +299,22 @@ def test_an_edit_of_another_architecture_does_not_apply(toy, start):
     stranger = replace(erasure, delta={"visual.proj": torch.zeros(3, 3)})
     with pytest.raises(ModelError, match=r"visual\.proj"):
         stranger.apply(toy)
+
+
+def test_consistency_is_how_far_the_edited_embeddings_are_from_the_original_ones():
+    """KL(original ‖ edited) of both modalities, worked out by torch; exchanged it is another number."""
+
+    def rows(seed):
+        return F.normalize(torch.randn(5, 8, generator=torch.Generator().manual_seed(seed)), dim=-1)
+
+    def kl(p, q):
+        p, q = (torch.distributions.Categorical(logits=8**0.5 * each) for each in (p, q))
+        return torch.distributions.kl_divergence(p, q).mean().item()
+
+    forget = Embedded(rows(0), rows(1), rows(2), rows(3))
+    images, texts, original_images, original_texts = (rows(seed) for seed in (4, 5, 6, 7))
+    retain = Embedded(images, texts, original_images, original_texts)
+    found = cliperase._losses(forget, retain, SETTINGS, 10.0)["consistency"].item()
+    assert found == pytest.approx(kl(original_images, images) + kl(original_texts, texts), rel=1e-5)
+    assert kl(texts, original_texts) != pytest.approx(kl(original_texts, texts), rel=1e-2)
+    assert kl(images, original_images) != pytest.approx(kl(original_images, images), rel=1e-2)

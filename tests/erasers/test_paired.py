@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -118,3 +120,76 @@ def test_the_edit_acts_where_pictures_and_words_of_the_concept_meet(pocket, gall
     assert change[dogs].square().mean().sqrt() < 0.3 * pair.abs(), "the concept's pictures, any text"
     assert others[:, word].square().mean().sqrt() < 0.5 * pair.abs(), "any picture, the concept's text"
     assert others.square().mean().sqrt() < 0.05 * pair.abs(), "neither"
+
+
+@given(seeds, st.integers(2, 6))
+@fast
+def test_between_its_bounds_the_overshoot_spends_the_budget(seed, concepts):
+    """The slow reference: every retained text, taken for a picture, with every other."""
+    forget, retain = problem(seed, (1,) * concepts)
+    constants = paired.Constants(least=1e-3, most=1e3)
+    p = paired.fit(forget, paired.Surroundings.fit(retain, MU, constants), lam=LAM)
+    centred = retain - retain.mean(dim=1, keepdim=True)
+    change = centred.T @ (p.left @ p.right.T).double() @ retain
+    budget = constants.budget * (centred.T @ retain).square().sum()
+    torch.testing.assert_close(change.square().sum(), budget, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize(("budget", "reached"), [(1e-9, "least"), (1e9, "most")])
+def test_outside_of_its_bounds_the_overshoot_stays_at_them(budget, reached):
+    forget, retain = problem(3)
+    at, free = (
+        paired.fit(forget, paired.Surroundings.fit(retain, MU, constants), lam=LAM).left
+        for constants in (paired.Constants(budget=budget), paired.Constants(budget=budget, least=1.0, most=1.0))
+    )
+    torch.testing.assert_close(at, getattr(paired.CHOSEN, reached) * free)
+
+
+def test_many_concepts_at_once_get_less_overshoot_than_one(pocket, vocabulary):
+    """What the budget is for, on the embedded model and its vocabulary."""
+    around = paired.Surroundings.fit(class_embeddings(pocket, vocabulary.names, vocabulary.templates).T, MU)
+    scales = []
+    for count in (1, 100):
+        removed = range(0, 4 * count, 4)
+        texts = [around.texts[:, [i]] for i in removed]
+        constants = paired.Constants(least=1.0, most=1.0)
+        free = paired.fit(texts, replace(around, constants=constants).without(removed)).left
+        scales.append(float(paired.fit(texts, around.without(removed)).left.norm() / free.norm()))
+    assert scales[0] == pytest.approx(paired.CHOSEN.most)
+    assert paired.CHOSEN.least <= scales[1] < 0.95 * paired.CHOSEN.most
+
+
+@given(seeds)
+@fast
+def test_a_text_of_weight_three_counts_as_three(seed):
+    forget, retain = problem(seed)
+    weights = torch.ones(retain.shape[1])
+    weights[:4] = 3.0
+    repeated = torch.cat([retain, retain[:, :4], retain[:, :4]], dim=1)
+    weighted = paired.fit(forget, paired.Surroundings.fit(retain, MU, weights=weights), lam=LAM)
+    spelt_out = paired.fit(forget, paired.Surroundings.fit(repeated, MU), lam=LAM)
+    torch.testing.assert_close(weighted.matrix, spelt_out.matrix, atol=1e-5, rtol=0)
+
+
+@given(seeds, st.integers(1, 6))
+@fast
+def test_weighted_texts_are_taken_out_like_others(seed, k):
+    _, retain = problem(seed)
+    weights = torch.rand(retain.shape[1], generator=torch.Generator().manual_seed(seed)) + 0.1
+    less = paired.Surroundings.fit(retain, MU, weights=weights).without(range(k))
+    roots, columns = weights.double().sqrt(), torch.randn(D, 3, dtype=torch.float64)
+    kept = retain[:, k:] * roots[k:]
+    dense = torch.eye(D, dtype=torch.float64) + less.words.mu * kept @ kept.T
+    torch.testing.assert_close(less.words.solve(columns), torch.linalg.solve(dense, columns), atol=1e-8, rtol=1e-6)
+    centred = kept - less.mean[:, None] * roots[k:]
+    dense = torch.eye(D, dtype=torch.float64) + less.pictures.mu * centred @ centred.T
+    torch.testing.assert_close(less.pictures.solve(columns), torch.linalg.solve(dense, columns), atol=1e-8, rtol=1e-6)
+
+
+@given(seeds)
+@fast
+def test_what_a_change_is_measured_against_is_the_sum_over_all_pairs_of_texts(seed):
+    _, retain = problem(seed)
+    around = paired.Surroundings.fit(retain, MU)
+    centred = retain - retain.mean(dim=1, keepdim=True)
+    assert around.scores == pytest.approx(float((centred.T @ retain).square().sum()), rel=1e-9)

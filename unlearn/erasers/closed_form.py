@@ -40,8 +40,12 @@ class RetainFactor:
     def fit(cls, retain: Tensor, mu: float) -> RetainFactor:
         """Factor A for ``retain`` (d, m_r), the retain texts as columns."""
         wide = retain.double()
-        a = torch.eye(wide.shape[0], dtype=torch.float64) + mu * wide @ wide.T
-        return cls(torch.linalg.cholesky(a), mu)
+        return cls.of_gram(wide @ wide.T, mu)
+
+    @classmethod
+    def of_gram(cls, gram: Tensor, mu: float) -> RetainFactor:
+        """Factor A for retain texts whose T_r T_rᵀ is ``gram`` (d, d), float64."""
+        return cls(torch.linalg.cholesky(torch.eye(len(gram), dtype=torch.float64) + mu * gram), mu)
 
     def without(self, columns: Tensor) -> RetainFactor:
         """The factor of the retain set less ``columns`` (d, k), which must be among its texts."""

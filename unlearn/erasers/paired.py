@@ -16,6 +16,10 @@ their product is smaller. No picture is needed: where a concept's pictures lie i
 
 over the m_k ways t_kj of writing concept k, its name t_k among them, and the n retained texts T_r of d numbers.
 
+A handful of texts says neither where the mean is nor in which directions texts vary, so what is retained is more than
+what a visitor wants kept: it is filled up with other words, each of less weight. A text of weight w counts as w texts,
+in S, in the mean, in n and in T_r.
+
 The change is one of the score, so it is made on one side, pictures or texts: made on both, the overshoot would be taken
 back.
 
@@ -47,6 +51,7 @@ class Constants:
         overlap: η, the ridge that keeps the functionals of near concepts apart.
         least, most: bounds of s.
         budget: squared change of the retained scores, relative to the scores, that decides between the bounds.
+        others: weight of a word that fills up, where one that is retained has 1.
     """
 
     noise: float = 1.0
@@ -54,6 +59,7 @@ class Constants:
     least: float = 0.9
     most: float = 1.3
     budget: float = 0.013
+    others: float = 0.1
 
 
 CHOSEN = Constants()
@@ -65,7 +71,8 @@ class Surroundings:
 
     Attributes:
         mean: of the texts that were factored, (d,).
-        texts: the retained texts, (d, n).
+        texts: the retained texts, (d, n), each times its root.
+        roots: square roots of their weights, (n,).
         pictures: A / ρ.
         words: I + μ (d/n) T_r T_rᵀ.
         scores: summed squares of the scores of centred texts with texts; what a change is measured against.
@@ -74,22 +81,33 @@ class Surroundings:
 
     mean: Tensor
     texts: Tensor
+    roots: Tensor
     pictures: RetainFactor
     words: RetainFactor
     scores: float
     constants: Constants = CHOSEN
 
     @classmethod
-    def fit(cls, texts: Tensor, mu: float, constants: Constants = CHOSEN) -> Surroundings:
-        """Factor both problems for ``texts`` (d, n)."""
-        wide = texts.double()
-        d, n = wide.shape
-        mean = wide.mean(dim=1)
-        centred = wide - mean[:, None]
-        spread = float(centred.square().sum() / d)
-        pictures = RetainFactor.fit(centred, 1 / (constants.noise * spread) if spread else 0.0)
-        scores = float((centred.T @ wide).square().sum())
-        return cls(mean, wide, pictures, RetainFactor.fit(wide, mu * d / n), scores, constants)
+    def fit(
+        cls, texts: Tensor, mu: float, constants: Constants = CHOSEN, *, weights: Tensor | None = None
+    ) -> Surroundings:
+        """Factor both problems for ``texts`` (d, n), each of weight 1 or of its own among ``weights`` (n,)."""
+        d, n = texts.shape
+        roots = (torch.ones(n) if weights is None else weights).double().sqrt()
+        wide, total = texts.double() * roots, float(roots.square().sum())
+        mean = wide @ roots / total
+        centred = wide - mean[:, None] * roots
+        scatter, gram = centred @ centred.T, wide @ wide.T
+        spread = float(scatter.trace() / d)
+        pictures = RetainFactor.of_gram(scatter, 1 / (constants.noise * spread) if spread else 0.0)
+        words = RetainFactor.of_gram(gram, mu * d / total)
+        # ‖CᵀT‖² = ⟨C Cᵀ, T Tᵀ⟩: two (d, d) that are there anyway, in place of one (n, n).
+        return cls(mean, wide, roots, pictures, words, float((scatter * gram).sum()), constants)
+
+    @property
+    def centred(self) -> Tensor:
+        """The retained texts about the mean, (d, n), each times its root."""
+        return self.texts - self.mean[:, None] * self.roots
 
     def without(self, removed: Sequence[int]) -> Surroundings:
         """The same less the texts at the positions ``removed``; nothing is factored again, mean and scale stay."""
@@ -97,12 +115,12 @@ class Surroundings:
             return self
         kept = torch.ones(self.texts.shape[1], dtype=torch.bool)
         kept[list(removed)] = False
-        columns = self.texts[:, ~kept]
         return replace(
             self,
             texts=self.texts[:, kept],
-            pictures=self.pictures.without(columns - self.mean[:, None]),
-            words=self.words.without(columns),
+            roots=self.roots[kept],
+            pictures=self.pictures.without(self.centred[:, ~kept]),
+            words=self.words.without(self.texts[:, ~kept]),
         )
 
 
@@ -152,8 +170,9 @@ def _directions(centres: Tensor, texts: Sequence[Tensor], words: RetainFactor, l
 
 def _overshoot(left: Tensor, right: Tensor, retain: Surroundings) -> float:
     """s: as far as the scores of the retained texts, taken for pictures, allow."""
-    pictures = retain.texts - retain.mean[:, None]
-    change = float(((pictures.T @ left) @ (retain.texts.T @ right).T).square().sum())
+    read, carried = retain.centred.T @ left, retain.texts.T @ right
+    # ‖Cᵀ L Rᵀ T‖² = ⟨Lᵀ C Cᵀ L, Rᵀ T Tᵀ R⟩: two (k, k) in place of one (n, n).
+    change = float(((read.T @ read) * (carried.T @ carried)).sum())
     constants = retain.constants
     allowed = (constants.budget * retain.scores / change) ** 0.5 if change else constants.most
     return min(constants.most, max(constants.least, allowed))
