@@ -28,7 +28,7 @@ class WordEncoder:
     """A fake encoder: words hash to fixed directions, a picture's directions come from its mean colour."""
 
     name = "words"
-    embed_dim = 32
+    embed_dim = 128
     logit_scale = 20.0
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:

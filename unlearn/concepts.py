@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -94,12 +94,19 @@ def concept_of(name: str) -> Concept:
 class Selection:
     """The forget and the retain set of one erasure, and what the visitor should know about them.
 
-    ``forget`` holds one :class:`Concept` a thing to erase, ``retain`` plain names.
+    Two selections are equal where both sets are; the other fields follow from these.
+
+    Attributes:
+        forget: one :class:`Concept` a thing to erase.
+        retain: plain names.
+        notices: sentences for the visitor.
+        surroundings: other names that the edit was fitted among, see :mod:`unlearn.erasers.ccup`.
     """
 
     forget: tuple[Concept, ...]
     retain: tuple[str, ...]
-    notices: tuple[str, ...] = ()
+    notices: tuple[str, ...] = field(default=(), compare=False)
+    surroundings: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def forget_names(self) -> tuple[str, ...]:
@@ -123,7 +130,10 @@ def unite(selections: Iterable[Selection]) -> Selection:
     for concept in (concept for part in parts for concept in part.forget):
         forget.setdefault(concept.name.casefold(), concept)
     retain = dict.fromkeys(name for part in parts for name in part.retain if name.casefold() not in forget)
-    return Selection(tuple(forget.values()), tuple(retain))
+    around = dict.fromkeys(name for part in parts for name in part.surroundings if name.casefold() not in forget)
+    notices = dict.fromkeys(notice for part in parts for notice in part.notices)
+    others = tuple(name for name in around if name not in retain)
+    return Selection(tuple(forget.values()), tuple(retain), tuple(notices), others)
 
 
 def parse_names(names: str | Iterable[str], *, what: str = "concept", most: int = MAX_CONCEPTS) -> tuple[str, ...]:

@@ -167,6 +167,8 @@ def made(folder, *asked: str) -> Record:
             "--mu",
             "2",
         ),
+        ("--forget", "cat", "--vocabulary", "cat,dog"),
+        ("--forget", "cat", "--retain", "dog", "pizza"),
         ("--forget", "cat", "--pictures", "{folder}", "--vocabulary", "cifar100", "--method", "leace"),
         ("--forget", "car", "--vocabulary", "cifar100", "--strength", "0.6", "--on", "{beneath}"),
     ],
@@ -200,6 +202,7 @@ def test_the_printed_command_makes_the_same_erasure(asked, tmp_path, gallery, po
     again, record = load_recorded(tmp_path / "erased", pocket)
     told = ("method", "model", "parameters", "selection", "seed", "vocabulary", "pictures")
     assert all(getattr(record, name) == getattr(first, name) for name in told)
+    assert record.selection.surroundings == first.selection.surroundings
     for name, tensor in load_recorded(tmp_path / "first", pocket)[0].tensors.items():
         torch.testing.assert_close(again.tensors[name], tensor, atol=1e-5, rtol=0)
 

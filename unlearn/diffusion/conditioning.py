@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from unlearn.caching import PerOwner
 from unlearn.concepts import Selection, Vocabulary, load_vocabulary, prompts, surface_forms
+from unlearn.erasers.paired import CHOSEN
 from unlearn.erasers.token_states import TokenMap, ridge
 from unlearn.weights import sharing_copy
 
@@ -126,7 +127,7 @@ def solve(
 
     Args:
         listener: the text encoder.
-        selection: forget and retain set.
+        selection: forget and retain set; the words that surround the latter are kept too, at their weight in CCUP.
         vocabulary: where the retain set is most of it, its states are remembered.
         strength: α.
         synonyms: whether plural and synonyms of a concept are erased with it.
@@ -155,9 +156,15 @@ def _forget_rows(listener: Listener, forms: Sequence[str], anchor: str) -> tuple
 def _retain_moment(listener: Listener, selection: Selection, vocabulary: Vocabulary) -> Tensor:
     """Mean outer product of the retained states, (width, width)."""
     names, removed = selection.retained_of(vocabulary)
-    total, count = _moments.get(listener.text_encoder, (names, listener.layer), lambda: _moment(listener, names))
+    total, count = _remembered(listener, names)
     less, fewer = _moment(listener, [names[i] for i in removed])
-    return (total - less) / (count - fewer)
+    more, others = _remembered(listener, selection.surroundings)
+    return (total - less + CHOSEN.others * more) / (count - fewer + CHOSEN.others * others)
+
+
+def _remembered(listener: Listener, names: Sequence[str]) -> tuple[Tensor, int]:
+    """:func:`_moment`, computed once for each text encoder and layer."""
+    return _moments.get(listener.text_encoder, (tuple(names), listener.layer), lambda: _moment(listener, names))
 
 
 def _moment(listener: Listener, names: Sequence[str]) -> tuple[Tensor, int]:

@@ -25,7 +25,7 @@ class Record:
         method: ``ccup``, ``cliperase``, ``stacked`` or ``baseline``.
         model: name of the base model, as ``load_clip`` takes it.
         parameters: fields of the method's settings.
-        selection: forget and retain set.
+        selection: forget and retain set, and the other names that CCUP was fitted among.
         metrics: what was measured when it was made, any JSON.
         seed: of the run.
         sha256: of the base model's weights (``input``) and of the files written.
@@ -52,6 +52,7 @@ class Record:
         concepts = {
             "forget": [asdict(concept) for concept in self.selection.forget],
             "retain": list(self.selection.retain),
+            "surroundings": list(self.selection.surroundings),
         }
         return {
             "format": 1,
@@ -104,6 +105,7 @@ def _read(given: Mapping[str, Any]) -> Record:
     selection = Selection(
         tuple(_concept(entry) for entry in concepts["forget"][: len(STACKED) * MAX_CONCEPTS + 1]),
         tuple(_retained(name) for name in concepts["retain"][: len(STACKED) * MAX_RETAINED + 1]),
+        surroundings=tuple(_retained(name) for name in concepts.get("surroundings", ())[:MAX_RETAINED]),
     )
     return Record(
         method=str(given["method"]),

@@ -137,11 +137,12 @@ def _record(record: Record) -> str:
     if record.parts:
         return "".join(map(_record, record.parts))
     forget = ", ".join(concept.name for concept in record.selection.forget)
+    more = f", among {len(around):,} other words" if (around := record.selection.surroundings) else ""
     facts: Sequence[tuple[str, object]] = [
         ("method", record.method),
         ("model", record.model),
         ("erased", forget),
-        ("retained", f"{len(record.selection.retain):,} concepts"),
+        ("retained", f"{len(record.selection.retain):,} concepts{more}"),
         ("vocabulary", _shortened(record.vocabulary or "the classes of the pictures")),
         *record.parameters.items(),
         ("seed", record.seed),

@@ -47,9 +47,10 @@ def choose(
         watch("Loading the model", 0, 0)
     encoder = services.encoder_of(after)
     read, collection = services.vocabulary_of(after), services.collection(after)
-    for start in range(0, len(read.names), AT_ONCE):
-        watch("Reading the words", start, len(read.names))
-        class_embeddings(encoder, read.names[start : start + AT_ONCE], read.templates)
+    names = ccup.words_read(read)
+    for start in range(0, len(names), AT_ONCE):
+        watch("Reading the words", start, len(names))
+        class_embeddings(encoder, names[start : start + AT_ONCE], read.templates)
     image_features(encoder, collection, watch=lambda done, total: watch("Looking at the pictures", done, total))
     now = visitor.session  # the slider may have moved meanwhile
     erasure = _again(encoder, now.erasure, services.vocabulary_of(now), read) if now.erasure else None
