@@ -234,3 +234,18 @@ def test_a_vocabulary_is_offered_instead_of_the_classes(folder, tmp_path, capsys
     assert main(["erase", "--forget", "cat", "--vocabulary", str(tmp_path / "words.txt"), "--out", str(out)]) == 0
     retained = json.loads((out / "erasure.json").read_text())["concepts"]["retain"]
     assert retained == ["dog", "pizza", "car", "hot dog", "spaceship"]
+
+
+@pytest.mark.parametrize(("lam", "said"), [("0.1", True), ("1000", False)])
+def test_an_edit_that_leaves_more_than_chance_says_so(lam, said, tmp_path, capsys):
+    arguments = ["erase", "--forget", "cat", "--vocabulary", "cat,dog", "--lambda", lam, "--formats"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "Besides 1 retained word the edit was fitted among" in printed
+    assert ("Not erased as far as chance" in printed) is said
+
+
+def test_names_that_are_nearly_one_are_told_on_the_command_line(tmp_path, capsys):
+    retained = ["--retain", "apple fruit", "pear", "--method", "consistent", "--formats"]
+    assert main(["erase", "--forget", "apple", *retained, "--out", str(tmp_path / "out")]) == 0
+    assert "“apple fruit” is retained and “apple” erased" in capsys.readouterr().out

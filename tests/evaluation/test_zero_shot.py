@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from unlearn.concepts import Vocabulary
 from unlearn.encoders import class_embeddings, similarity, unit_or_zero
 from unlearn.evaluation.zero_shot import (
+    above_chance,
     accuracy_of,
     classify,
     evaluate_zero_shot,
@@ -136,3 +137,18 @@ def test_a_model_that_gives_no_numbers_knows_nothing(words):
     assert (report.forget.top1, report.retain.top1) == (0.0, 0.0)
     seen = classify(broken, pictures[0].load(), ["cat", "dog"])
     assert list(seen.values()) == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("top1", "n", "labels", "said"),
+    [(0.5, 4, 2, False), (0.75, 4, 2, True), (1 / 7, 7, 467, False), (2 / 7, 7, 467, True)],
+)
+def test_what_is_left_above_chance_is_said(top1, n, labels, said):
+    sentence = above_chance(top1, n, labels)
+    assert bool(sentence) == said
+    if said:
+        assert f"{round(top1 * n)} of {n} pictures" in sentence
+
+
+def test_of_no_pictures_nothing_is_said_of_chance():
+    assert above_chance(math.nan, 0, 2) == ""

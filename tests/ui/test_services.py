@@ -249,3 +249,17 @@ def test_on_the_embedded_model_a_cat_is_a_cat_until_it_is_erased(real: Services)
     found = {variant: answer.pictures for variant, answer in find_pictures(real, session, "a cat").items()}
     assert found[ORIGINAL][0].picture.concept == "cat"
     assert found[CCUP][0].score < found[ORIGINAL][0].score / 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [({"lam": 0.01}, True), ({}, False), ({"lam": 0.01, "strength": 0.5}, False)]
+)
+def test_what_stays_above_chance_at_full_strength_is_said(services: Services, options, said):
+    notices = services.summary(erased(services, "cat", **options)).notices
+    assert any("Not erased as far as chance: 2 of 2 pictures" in notice for notice in notices) is said
+
+
+def test_the_words_that_a_short_list_was_filled_up_with_are_told_of(services: Services):
+    session = erased(services, "cat", retain="list", own_retain=["dog"])
+    assert any("Besides 1 retained word the edit" in notice for notice in services.summary(session).notices)
+    assert "wolf" in session.erasure.selection.surroundings

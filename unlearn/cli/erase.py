@@ -103,7 +103,12 @@ def run(arguments: argparse.Namespace) -> None:
         return
     edited, erased = erasure.apply(encoder), erasure.selection
     metrics = before_and_after(encoder, edited, data.test, erased.forget_names, words, progress=True)
+    for notice in erased.notices:
+        if notice not in selection.notices:  # those were told at once
+            print(notice)
     _print(metrics)
+    if given.get("strength", 1) == 1 and (left := _left(metrics, len(words.names))):
+        print(left)
     own_classes = arguments.vocabulary is None and beneath is None and arguments.pictures != BUNDLED
     formats = arguments.formats
     if formats is None:
@@ -160,6 +165,14 @@ def _beneath(arguments: argparse.Namespace, encoder: OpenClipEncoder) -> tuple[c
     if not isinstance(tuned, cliperase.Erasure):
         raise ErasureFileError(f"“{arguments.on}” is no erasure by CLIPErase; CCUP goes on top of such a one.")
     return tuned, record.pictures
+
+
+def _left(metrics: Mapping[str, Any], labels: int) -> str:
+    """A sentence where the edit leaves more than chance of what was to be erased."""
+    from unlearn.evaluation.zero_shot import above_chance
+
+    after = metrics["after"]["forget"]
+    return above_chance(after["top1"], after["n"], labels) if after["n"] else ""
 
 
 def _print(metrics: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -59,6 +60,23 @@ class Accuracy:
     top1: float
     top5: float
     n: int
+
+
+def above_chance(top1: float, n: int, labels: int) -> str:
+    """A sentence where more of the erased concepts' pictures get their own label first than by chance; else "".
+
+    Args:
+        top1: the share of them that do.
+        n: how many there are.
+        labels: offered, the own one among them.
+    """
+    named, by_chance = round(top1 * n) if n else 0, math.ceil(n / labels)
+    if named <= by_chance:
+        return ""
+    return (
+        f"Not erased as far as chance: {named} of {n} pictures of what is erased still get their own label first; "
+        f"among {labels:,} labels {by_chance} would by guessing."
+    )
 
 
 def first_among_few(ranks: Tensor, labels: int, others: int = 4) -> Tensor:

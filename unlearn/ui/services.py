@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ConceptError, require_choice
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, find_captions
-from unlearn.evaluation.zero_shot import evaluate_zero_shot, label_probabilities, most_telling
+from unlearn.evaluation.zero_shot import above_chance, evaluate_zero_shot, label_probabilities, most_telling
 from unlearn.export.vanished import live_only
 from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
@@ -64,7 +64,7 @@ def load_services(settings: Settings) -> Services:
         restore_features(encoder)
     # Nothing to do where embeddings are shipped; otherwise better now than under the first visitor's hand.
     image_features(encoder, gallery, progress=True)
-    class_embeddings(encoder, vocabulary.names, vocabulary.templates)
+    class_embeddings(encoder, ccup.words_read(vocabulary), vocabulary.templates)
     models = Models(encoder, settings.precision, settings.visitors_models)
     jobs, downloads = Jobs[Any, Any](minutes=settings.max_run_minutes), Downloads(settings.max_downloads_mb * 1_000_000)
     return Services(models, gallery, vocabulary, settings, training, index, jobs, downloads=downloads)
@@ -178,12 +178,20 @@ class Services:
 
     def summary(self, session: Session) -> Summary:
         """What stands beside the strength slider."""
-        notices = self._left_out(session)
+        notices, accuracy = self._left_out(session), self.accuracy(session)
+        notices += tuple(filter(None, [self._left(session, accuracy)]))
         if erasure := session.erasure:
             edited = erasure.apply(self.encoder_of(session))
             why = live_only(edited, erasure.selection, self.vocabulary_of(session).templates)
             notices = (*notices, *erasure.selection.notices, *([why] if why else []))
-        return Summary(notices, tuple(self.at_risk(session)), self.accuracy(session))
+        return Summary(notices, tuple(self.at_risk(session)), accuracy)
+
+    def _left(self, session: Session, accuracy: Mapping[str, SplitAccuracy]) -> str:
+        """A sentence where all edits together, none of them at less than full strength, leave more than chance."""
+        if not session.erased or (session.erasure and session.erasure.settings.strength < 1):
+            return ""
+        last = list(accuracy.values())[-1].forget
+        return above_chance(last.top1, last.n, len(self.vocabulary_of(session).names))
 
     def _left_out(self, session: Session) -> tuple[str, ...]:
         """A sentence where fewer pictures are measured on than the visitor brought along."""
