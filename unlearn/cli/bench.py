@@ -11,7 +11,19 @@ from pathlib import Path
 from unlearn.cli.arguments import add_model
 
 HELP = "Measure speed and quality; optionally write the tables into a page."
-BENCHES = ("methods", "defaults", "attacks", "generation", "speed", "drawing", "index", "app", "load", "sessions")
+BENCHES = (
+    "methods",
+    "defaults",
+    "labels",
+    "attacks",
+    "generation",
+    "speed",
+    "drawing",
+    "index",
+    "app",
+    "load",
+    "sessions",
+)
 #: Those that take a model and a data set and go on where they were, and what each is asked.
 OF_ANY_MODEL = {
     "methods": ("model", "dataset", "resume"),

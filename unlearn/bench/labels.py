@@ -1,0 +1,122 @@
+"""CCUP's forms where few labels are offered, or few words retained: the sets that people bring along."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from unlearn.bench.methods import Bench
+from unlearn.bench.sets import forget_sets, known_concepts
+from unlearn.bench.table import Table, machine, threads
+from unlearn.concepts import Vocabulary, select
+from unlearn.encoders import TextImageEncoder, class_embeddings
+from unlearn.erasers import ccup
+from unlearn.erasers.methods import FORMS, METHODS
+from unlearn.erasers.settings import CCUPSettings
+from unlearn.evaluation.neighbours import nearest_neighbours
+from unlearn.evaluation.zero_shot import true_label_ranks
+from unlearn.finetuning.sources import BUNDLED
+from unlearn.gallery import image_features
+
+#: Labels offered; names retained, the whole vocabulary being offered; draws of each.
+LABELS, RETAINED, DRAWS = (2, 3, 4, 5, 6, 7, 8), (1, 3, 10), 20
+SEED = 2000
+#: A list that people write: another name of what is erased, and relatives of it.
+WRITTEN = ("apple", "apple fruit", "pear", "banana")
+
+
+def run(quick: bool = False) -> Table:
+    """Erase the first of every set with every form."""
+    bench = Bench.load("pocket", BUNDLED)
+    sets = _sets(bench, 2 if quick else DRAWS)
+    rows = []
+    with tqdm(total=len(FORMS) * sum(map(len, sets.values())), desc="labels", unit="erasure") as bar:
+        for name, chosen in sets.items():
+            labels = len(chosen[0]) if name.endswith("offered") else len(bench.data.vocabulary.names)
+            cells = [name, f"{100 / labels:.0f}"]
+            for mode in FORMS:
+                cells += _cells(bench, mode, chosen, labels)
+                bar.update(len(chosen))
+            rows.append(tuple(cells))
+    forms = [METHODS[method].label for method in FORMS.values()]
+    return Table(
+        name="labels",
+        columns=(
+            "of one concept",
+            "chance, %",
+            *(f"{form}: {what}" for form in forms for what in ("left, %", "others, points", "sets above chance")),
+        ),
+        rows=tuple(rows),
+        note=(
+            "Left: top-1 on the pictures of the concept that is erased. Others: change of top-1 on those of all other "
+            "labels offered. Above chance: sets of which more pictures are left than guessing would name. "
+            f"{DRAWS} sets a row (the last: one), drawn with seeds {SEED}, {2 * SEED} and {3 * SEED} from the concepts "
+            "that the model knows. In the first rows the labels are all that is offered, and all but the erased is "
+            "retained; in the others the bundled vocabulary is offered, and a list retained, drawn or nearest to the "
+            f"erased. {bench.encoder.name}, {len(bench.data.test) + len(bench.data.train)} pictures, which CCUP does "
+            f"not see. {machine()}, {threads()}."
+        ),
+    )
+
+
+def _sets(bench: Bench, draws: int) -> dict[str, Sequence[Sequence[str]]]:
+    """By name of the row: sets of the erased concept and what is offered or retained beside it."""
+    known, words = known_concepts(bench.encoder, bench.data), bench.data.vocabulary
+    sets: dict[str, Sequence[Sequence[str]]] = {
+        f"{size} labels offered": forget_sets(known, size, draws, SEED) for size in LABELS
+    }
+    for size in RETAINED:
+        names = "1 name" if size == 1 else f"{size} names"
+        sets[f"{names} retained, drawn"] = forget_sets(known, size + 1, draws, 2 * SEED)
+        sets[f"{names} retained, nearest"] = [
+            (name, *(near.name for near in nearest_neighbours(bench.encoder, [name], words, size)))
+            for (name,) in forget_sets(known, 1, draws, 3 * SEED)
+        ]
+    first, *others = WRITTEN
+    return sets | {f"{', '.join(others)} retained, {first} erased": [WRITTEN]}
+
+
+def _cells(bench: Bench, mode: str, sets: Sequence[Sequence[str]], labels: int) -> tuple[str, str, str]:
+    """What is left, how the others moved, and how many of ``sets`` stay above chance."""
+    whole = bench.data.vocabulary
+    measured = [
+        _erase(bench, mode, first, None, Vocabulary.of((first, *others)))
+        if labels < len(whole.names)
+        else _erase(bench, mode, first, others, whole)
+        for first, *others in sets
+    ]
+    left = torch.cat([own for own, _ in measured])
+    above = sum(float(own.sum()) > math.ceil(len(own) / labels) for own, _ in measured)
+    return (
+        f"{100 * float(left.mean()):.0f}",
+        f"{100 * fmean(change for _, change in measured):+.1f}",
+        f"{above} of {len(sets)}",
+    )
+
+
+def _erase(
+    bench: Bench, mode: str, forget: str, retain: Sequence[str] | None, vocabulary: Vocabulary
+) -> tuple[Tensor, float]:
+    """Which pictures of ``forget`` are still named, (n,), and by how much top-1 on the others of the labels changed."""
+    selection = select(forget, retain, vocabulary=vocabulary)
+    erasure = ccup.erase(bench.encoder, selection, CCUPSettings(mode=mode), vocabulary=vocabulary)
+    own = vocabulary.names.index(forget)
+    targets, before = _first(bench, bench.encoder, vocabulary)
+    _, after = _first(bench, erasure.apply(bench.encoder), vocabulary)
+    others = targets != own
+    return after[~others], float(after[others].mean() - before[others].mean())
+
+
+def _first(bench: Bench, model: TextImageEncoder, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
+    """Of all pictures of ``vocabulary``: which label is their own, and whether it comes first, (n,) each."""
+    galleries = (bench.data.test, bench.data.train)
+    targets = torch.cat([gallery.targets(vocabulary.names) for gallery in galleries])
+    shown = targets >= 0
+    pictures = torch.cat([image_features(model, gallery) for gallery in galleries])[shown]
+    classes = class_embeddings(model, vocabulary.names, vocabulary.templates)
+    return targets[shown], (true_label_ranks(pictures, classes, targets[shown]) < 1).float()
