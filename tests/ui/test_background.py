@@ -48,6 +48,8 @@ def test_a_run_is_a_sentence_and_a_bar_only_while_it_moves():
     assert "At 1." in shown(RUNNING)
     assert '<progress value="1" max="9"></progress><b>below</b>' in shown(RUNNING)
     assert "In line: 2 before you." in shown(Status(State.WAITING, place=2))
+    for wait, text in ((0, "less than a minute"), (60, "about a minute"), (170, "about 3 minutes")):
+        assert f"In line: 2 before you, {text}." in shown(Status(State.WAITING, place=2, wait=wait))
     assert "&lt;cat&gt;" in shown(Status(State.FAILED, message="<cat>"))
     assert "Stopped." in shown(Status(State.CANCELLED))
     assert shown(Status(State.DONE)) == ""

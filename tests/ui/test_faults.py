@@ -118,6 +118,34 @@ def test_the_run_of_a_program_that_is_gone_is_ended(tmp_path, listens):
         assert time.monotonic() - start < 60
 
 
+def test_no_word_of_a_visitors_is_in_the_log(tmp_path):
+    """Through whatever gradio, uvicorn and the app do with it: values that fit nowhere, and a path with a query."""
+    word, log = "secretword", tmp_path / "log"
+    with served("tests/ui/fake_app.py", log=log) as (address, _):
+        bodies = [
+            {"data": [[{"a": word}], word]},
+            {"data": {word: word}},
+            {"data": [word] * 40},
+            {"data": [[word], {"path": f"/{word}", "meta": {"_type": "gradio.FileData"}}]},
+        ]
+        for name in ("erase", "zero_shot", "export", "audit", "import", word):
+            for body in bodies:
+                for way in ("call/", "call/v2/", "run/", "api/"):
+                    request = urllib.request.Request(
+                        f"{address}/gradio_api/{way}{name}?{word}={word}",
+                        json.dumps(body).encode(),
+                        {"Content-Type": "application/json"},
+                    )
+                    try:
+                        with urllib.request.urlopen(request, timeout=30) as answer:
+                            answer.read()
+                    except urllib.error.HTTPError as error:
+                        error.close()
+        time.sleep(2)  # what was put in line is worked off
+    assert word not in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
 def test_a_full_queue_is_told(tmp_path):
     with served("tests/ui/fake_app.py", log=tmp_path / "log", UNLEARN_QUEUE_SIZE="1") as (address, _):
         visitors = [Client(address, verbose=False) for _ in range(12)]

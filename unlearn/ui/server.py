@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import warnings
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -25,6 +26,8 @@ from unlearn.ui.visits import ending_visits
 
 #: Events that may run at once; more would only share the same cores.
 CONCURRENCY = 4
+#: What keeps the page from losing a click.
+ANSWERS = Path(__file__).parent / "answers.js"
 
 
 def launch(demo: gr.Blocks, services: Provider, settings: Settings) -> None:
@@ -76,6 +79,7 @@ def _launch(demo: gr.Blocks, services: Provider, settings: Settings) -> tuple[An
         prevent_thread_lock=True,
         theme=build_theme(),
         css=CSS,
+        head=f"<script>{ANSWERS.read_text(encoding='utf-8')}</script>",
         footer_links=["api"],
         allowed_paths=[],
         app_kwargs={
