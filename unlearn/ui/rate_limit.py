@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+
+from unlearn.ui.addresses import payer
 
 #: Addresses remembered. One that is forgotten starts with a full bucket again, so the oldest, nearly full, go first.
 REMEMBERED = 10_000
@@ -36,23 +37,12 @@ class RateLimit:
     def charge(self, address: str, tokens: float) -> None:
         """Take ``tokens`` for what a request turned out to cost; where there are not so many, later requests wait."""
         left = max(self._left(address) - tokens, -float(self.per_minute))
-        self._buckets.pop(_payer(address), None)
-        self._buckets[_payer(address)] = (left, self._clock())
+        self._buckets.pop(payer(address), None)
+        self._buckets[payer(address)] = (left, self._clock())
         while len(self._buckets) > REMEMBERED:
             self._buckets.popitem(last=False)
 
     def _left(self, address: str) -> float:
         now = self._clock()
-        left, since = self._buckets.get(_payer(address), (float(self.per_minute), now))
+        left, since = self._buckets.get(payer(address), (float(self.per_minute), now))
         return min(float(self.per_minute), left + (now - since) * self.per_minute / 60)
-
-
-def _payer(address: str) -> str:
-    """Who pays for ``address``: an IPv6 subscriber has 2⁶⁴ addresses, and one bucket."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None:
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
