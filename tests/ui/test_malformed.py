@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import socket
@@ -18,10 +19,10 @@ from unlearn.bench.serving import served
 API = "/gradio_api"
 REQUESTS = 500
 STRANGE: tuple[Any, ...] = (
-    None, True, -1, 0, 5, 10**12, 2**70, 1e308, "", "cat", "\0", "\ud800", "../../etc/passwd", "é" * 300, "x" * 70_000,
-    [], [[]], ["cat"], [None] * 9, {}, {"path": "/etc/passwd"}, {"__type__": "update"}, {"value": float("nan")},
-    float("inf"), float("-inf"),
+    None, True, -1, 0, 5, 10**12, 1e308, "", "cat", "../../etc/passwd", "é" * 300, "x" * 70_000, [], [[]], ["cat"],
+    [None] * 9, {}, {"path": "/etc/passwd"}, {"__type__": "update"}, {"index": -5}, [5, "cat"],
 )  # fmt: skip
+UNWRITABLE: tuple[Any, ...] = (2**70, "\0", "\ud800", {"value": float("nan")}, float("inf"), float("-inf"))
 NAMES = ("erase", "zero_shot", "start", "nothing", "guarded", "%00", "v2", "__proto__", "x" * 300, "é", "..")
 PATHS = (
     "/", "/config", "/config?deep_link=%00", "/config?page=x&deep_link=../..", "/?deep_link=" + "a" * 5000,
@@ -177,7 +178,7 @@ def test_broken_http_breaks_nothing(app: App):
     assert raw(app, "GET / HTTP/1.1", "Content-Length: x") == 400
     assert raw(app, "GET / HTTP/1.1", "Content-Length: 1", "Content-Length: 2") == 400
     assert raw(app, "GET / HTTP/1.1", "Host: elsewhere") == 400
-    assert raw(app, "GET / HTTP/1.1", "X: " + "y" * 100_000) == 400
+    assert raw(app, "GET / HTTP/1.1", "X: " + "y" * 100_000) in {400, 431}
     assert raw(app, "BREW / HTTP/1.1") == 405
     assert raw(app, "GET / HTTP/9.9") in {400, 505}
     assert raw(app, "GET / HTTP/1.1", "Upgrade: websocket", "Connection: Upgrade") < 500
@@ -204,32 +205,32 @@ def mutated(random_: random.Random, depth: int = 0) -> Any:
         return [mutated(random_, depth + 1) for _ in range(random_.randrange(4))]
     if depth < 3 and kind < 0.3:
         return {random_.choice(("path", "meta", "x")): mutated(random_, depth + 1)}
-    return random_.choice(STRANGE)
+    return random_.choice(STRANGE if kind < 0.995 else UNWRITABLE)
 
 
-def requests(random_: random.Random) -> Iterator[tuple[str, bytes]]:
-    """Paths and bodies, of which about half are right in all but one place."""
+def requests(random_: random.Random, events: list[dict[str, Any]]) -> Iterator[tuple[str, bytes]]:
+    """Paths and bodies, of which about half are right in all but the values."""
     wheres: tuple[Callable[[], str], ...] = (
-        lambda: "queue/join",
-        lambda: "queue/join",
         lambda: f"call/{random_.choice(NAMES)}",
         lambda: f"call/v2/{random_.choice(NAMES)}",
         lambda: random_.choice(("cancel", "reset", "mcp/", "mcp/messages/", "upload")),
     )
+    right = [["cat"], 1.0, "preserve", "text", "vocabulary", [], 0.1, 0.1, True]
     while True:
-        path = random_.choice(wheres)()
+        event = random_.choice(events)
+        path = "queue/join" if random_.random() < 0.7 else random_.choice(wheres)()
         body: dict[str, Any] = {
-            "data": [["cat"], 1.0, "preserve", "text", "vocabulary", [], 0.1, 0.1, True][: random_.randrange(12)],
-            "session_hash": f"fuzz{random_.randrange(5)}",
-            "fn_index": random_.randrange(60),
+            "data": [mutated(random_) for _ in event["inputs"]],
+            "session_hash": f"fuzz{random_.randrange(50)}",
+            "fn_index": event["id"],
             "event_id": "abc",
         }
-        if random_.random() < 0.8:
+        if path == "call/erase":
+            body["data"] = [mutated(random_) if random_.random() < 0.2 else value for value in right]
+        if random_.random() < 0.3:
             body[random_.choice((*body, "trigger_id", "event_data", "forget", "batched"))] = mutated(random_)
-        if random_.random() < 0.5:
-            body["data"] = [mutated(random_) for _ in range(random_.randrange(40))]
-        text = written(body if random_.random() < 0.9 else mutated(random_))
-        if random_.random() < 0.15:
+        text = written(body if random_.random() < 0.95 else mutated(random_))
+        if random_.random() < 0.1:
             cut = random_.randrange(len(text) + 1)
             text = text[:cut] + bytes([random_.randrange(256)]) + text[cut + random_.randrange(3) :]
         yield path, text
@@ -237,10 +238,12 @@ def requests(random_: random.Random) -> Iterator[tuple[str, bytes]]:
 
 def test_hundreds_of_random_requests_are_answered_without_an_error_of_ours(app: App):
     seen: dict[int, int] = {}
-    for (path, text), _ in zip(requests(random.Random(12)), range(REQUESTS), strict=False):
+    events = app.get("/config").json()["dependencies"]
+    chosen = requests(random.Random(12), events)  # noqa: S311
+    for path, text in itertools.islice(chosen, REQUESTS):
         answer = app.post(f"{API}/{path}", content=text, headers={"Content-Type": "application/json"})
         assert answer.status_code < 500, (path, text[:300], answer.text[:300])
         seen[answer.status_code] = seen.get(answer.status_code, 0) + 1
-    assert seen[200] > REQUESTS / 50, f"hardly anything got as far as an event: {seen}"
+    assert seen[200] > REQUESTS / 10, f"hardly anything got as far as an event: {seen}"
     assert "Traceback" not in app.logged()
     assert app.get("/").status_code == 200

@@ -90,12 +90,20 @@ def _require_bounds(value: Any) -> None:
 
 def _require_plain(item: Any) -> None:
     if isinstance(item, str):
-        if "\0" in item or any("\ud800" <= letter <= "\udfff" for letter in item if letter > "\ud7ff"):
+        if "\0" in item or not _is_text(item):
             raise BadRequestError("A text holds what is no character: a zero byte, or half of a surrogate pair.")
     elif isinstance(item, float) and not math.isfinite(item):
         raise BadRequestError("A number is too large; numbers must be finite.")
     elif isinstance(item, int) and abs(item) > LARGEST:
         raise BadRequestError(f"A whole number is too large; at most {LARGEST:,} is allowed.")
+
+
+def _is_text(item: str) -> bool:
+    try:
+        item.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def mismatch(value: Any, schema: Mapping[str, Any]) -> str:

@@ -36,6 +36,8 @@ MEGABYTE = 1_000_000
 MCP = f"{API_PREFIX}/mcp"
 #: A body may take so many seconds, and a second more for every so many bytes that have come.
 BODY_SECONDS, SLOWEST = 20.0, 10_000
+#: Bytes of all headers together, and of a query.
+LONGEST_HEAD = 65_536
 #: What a host is called, with or without a port, as gradio writes it into the page.
 HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5})?")
 ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]{1,30}://" + HOST.pattern)
@@ -110,7 +112,13 @@ class Door:
             if not path.startswith(MCP) and self.bodies:
                 body = await self._checked(scope, path, varying, body, held)
             receive = _again(scope, json.dumps(body).encode(), receive)
-        await self.app(scope, receive, answer)
+        try:
+            await self.app(scope, receive, answer)
+        except (TypeError, ValueError) as error:
+            if route.takes is not Takes.FILES:
+                raise
+            # Gradio's reader of uploads stumbles over parts without a name or with an impossible one.
+            raise _RefusedError(400, "The upload cannot be read; send files as multipart/form-data.") from error
 
     def _admitted(self, scope: Scope, path: str) -> tuple[Route, Mapping[str, str]]:
         """The route of a request that comes in, and what varies in its path.
@@ -126,6 +134,10 @@ class Door:
             raise _RefusedError(
                 400, "The app does not answer to this host name; UNLEARN_ALLOWED_HOSTS lists those it does."
             )
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > LONGEST_HEAD:
+            raise _RefusedError(431, f"The request's headers are too long; at most {LONGEST_HEAD:,} bytes are allowed.")
+        if len(scope.get("query_string", b"")) > LONGEST_HEAD:
+            raise _RefusedError(414, f"The address is too long; at most {LONGEST_HEAD:,} bytes are allowed.")
         found = find_route(path)
         if found is None:
             raise _RefusedError(404, "There is nothing here.")

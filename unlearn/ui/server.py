@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import signal
 import socket
@@ -70,6 +71,8 @@ def start(demo: gr.Blocks, services: Provider, settings: Settings) -> str:
         connections=connections,
         middleware=(Door, {"settings": settings, "demo": demo, "visits": visits}),
     )
+    # It writes a line about every upload that is none.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     # Uvicorn takes it from nowhere else, and gradio starts uvicorn.
     os.environ["FORWARDED_ALLOW_IPS"] = settings.trusted_proxies
     demo.queue(max_size=settings.queue_size, default_concurrency_limit=CONCURRENCY, api_open=False)
