@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import socket
 import subprocess
 import sys
@@ -68,21 +67,16 @@ def test_addresses_are_those_of_subscribers():
 @pytest.fixture(scope="module")
 def narrow_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """The app where no more than 256 files may be open."""
-    log, before = tmp_path_factory.mktemp("narrow") / "log", resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
-    try:
-        # The hard limit is the child's own to lower; ours could not be raised again.
-        script = tmp_path_factory.mktemp("script") / "narrow.py"
-        script.write_text(
-            "import resource, runpy, sys\n"
-            "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
-            f"sys.path.insert(0, {str(ROOT / 'tests/ui')!r})\n"
-            f"runpy.run_path({str(ROOT / 'tests/ui/fake_app.py')!r}, run_name='__main__')\n"
-        )
-        with served(str(script), log=log) as (address, _):
-            yield address, log
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    folder = tmp_path_factory.mktemp("narrow")
+    log, script = folder / "log", folder / "app.py"
+    script.write_text(
+        "import resource, runpy, sys\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
+        f"sys.path.insert(0, {str(ROOT / 'tests/ui')!r})\n"
+        f"runpy.run_path({str(ROOT / 'tests/ui/fake_app.py')!r}, run_name='__main__')\n"
+    )
+    with served(str(script), log=log) as (address, _):
+        yield address, log
 
 
 def test_hundreds_of_idle_connections_leave_the_page_reachable(narrow_app: tuple[str, Path]):
@@ -121,8 +115,7 @@ def test_a_proxy_in_the_environment_is_not_asked_for_the_app_itself(tmp_path: Pa
         ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy") if "socks" not in proxy else ("ALL_PROXY", "all_proxy")
     )
     with served("tests/ui/fake_app.py", log=tmp_path / "log", **dict.fromkeys(names, proxy)) as (address, _):
-        with httpx.Client(trust_env=False) as web:
-            assert web.get(address, timeout=20).status_code == 200
+        assert httpx.get(address, timeout=20, trust_env=False).status_code == 200
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
