@@ -46,6 +46,10 @@ class Settings:
     max_downloads_mb: int = _setting(4096, "disk for the files made for all visitors together, in megabytes")
     queue_size: int = _setting(64, "requests that may wait before new ones are turned away")
     requests_per_minute: int = _setting(600, "requests, and megabytes sent, that one address may make in a minute")
+    connections_per_address: int = _setting(
+        128, "connections, and requests under way, that one address may have open at once"
+    )
+    sessions_per_address: int = _setting(100, "visits of one address that are kept at once; the least used ends first")
     trusted_proxies: str = _setting(
         "127.0.0.1",
         "addresses and networks whose `X-Forwarded-For` tells the visitor's address",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 from typing import Any
 
 import pytest
 
 from unlearn.config import Settings
-from unlearn.ui.door import Door, is_served
+from unlearn.ui.door import Door
+from unlearn.ui.routes import find_route
 
 
 async def yes(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -48,6 +50,8 @@ def ask(
         sent.append(message)
 
     raw = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+    if method == "POST" and b"content-type" not in dict(raw):
+        raw.append((b"content-type", b"multipart/form-data; boundary=x" if "upload" in path else b"application/json"))
     scope = {"type": "http", "method": method, "path": path, "headers": raw, "client": (address, 1)}
     asyncio.run(door(scope, receive, send))
     told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
@@ -60,7 +64,7 @@ def ask(
      "/gradio_api/file=/tmp/gradio/1/cat.png", "/gradio_api/upload"],
 )  # fmt: skip
 def test_what_the_page_needs_is_served(path: str):
-    assert is_served(path)
+    assert find_route(path)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,7 @@ def test_what_the_page_needs_is_served(path: str):
      "/.git/config", "/gradio_api/../app.py", "//assets/x", "/gradio_api/custom_component/a/client/b/c.py"],
 )  # fmt: skip
 def test_what_it_does_not_need_is_not_there(path: str):
-    assert not is_served(path)
+    assert not find_route(path)
     assert ask(Door(yes, Settings()), path)[0] == 404
 
 
@@ -104,12 +108,12 @@ def test_a_request_that_is_too_large_is_told_so_with_and_without_a_length():
 
 def test_who_asks_too_often_is_told_to_wait_and_nobody_else_is():
     door = Door(yes, Settings(requests_per_minute=10))
-    answers = [ask(door, "/gradio_api/queue/join", method="POST")[0] for _ in range(12)]
+    answers = [ask(door, "/gradio_api/queue/join", method="POST", body=b"{}")[0] for _ in range(12)]
     assert answers == [200] * 10 + [429] * 2
-    _, headers, body = ask(door, "/gradio_api/queue/join", method="POST")
+    _, headers, body = ask(door, "/gradio_api/queue/join", method="POST", body=b"{}")
     assert int(headers["retry-after"]) >= 1
     assert b"Too many requests from your address" in body
-    assert ask(door, "/gradio_api/queue/join", method="POST", address="192.0.2.2")[0] == 200
+    assert ask(door, "/gradio_api/queue/join", method="POST", body=b"{}", address="192.0.2.2")[0] == 200
     assert ask(door, "/assets/index.js")[0] == 200, "what is read from the disk is not counted"
 
 
@@ -121,7 +125,7 @@ def test_megabytes_are_paid_for():
 
 def test_a_forwarded_address_is_believed_of_nobody_by_the_door_itself():
     door = Door(yes, Settings(requests_per_minute=1))
-    answers = [ask(door, method="POST", headers={"X-Forwarded-For": f"10.0.0.{i}"})[0] for i in range(3)]
+    answers = [ask(door, headers={"X-Forwarded-For": f"10.0.0.{i}"})[0] for i in range(3)]
     assert answers == [200, 429, 429]
 
 
@@ -161,9 +165,34 @@ def test_what_runs_out_before_an_event_is_told_and_the_next_request_works(error,
     assert ask(door, "/gradio_api/upload", method="POST", body=b"picture")[0] == 200
 
 
-def test_a_mistake_is_not_taken_for_a_full_disk():
+def test_a_mistake_of_ours_is_a_sentence_and_one_line_in_the_log(caplog):
     async def wrong(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        raise KeyError("x")
+        raise KeyError("what the visitor sent")
 
-    with pytest.raises(KeyError):
-        ask(Door(wrong, Settings()), "/gradio_api/upload", method="POST")
+    status, _, body = ask(Door(wrong, Settings()), "/gradio_api/upload", method="POST")
+    assert status == 500
+    (line,) = [record.getMessage() for record in caplog.records]
+    number = re.search(r"error ([0-9a-f]{8})", line).group(1)
+    assert number in body.decode()
+    assert "KeyError in test_door, line" in line
+    assert "what the visitor sent" not in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "ended"), [(b"text/event-stream", True), (b"image/png", False)], ids=["stream", "file"]
+)
+def test_of_what_fails_half_way_only_a_stream_ends_as_if_whole(kind: bytes, ended: bool):
+    sent: list[dict[str, Any]] = []
+
+    async def half(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        raise KeyError
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "client": ("192.0.2.1", 1)}
+    asyncio.run(Door(half, Settings())(scope, None, send))
+    assert sent[-1].get("more_body", False) is not ended

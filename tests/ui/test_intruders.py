@@ -17,6 +17,7 @@ from gradio_client.exceptions import AppError
 
 from unlearn.bench.serving import ROOT, served
 
+JSON = {"Content-Type": "application/json"}
 FILE = {"meta": {"_type": "gradio.FileData"}}
 
 
@@ -111,7 +112,7 @@ def test_a_request_without_a_length_is_cut_off(fake_app: str):
         for _ in range(70):
             yield bytes(1_000_000)
 
-    answer = httpx.post(f"{fake_app}/gradio_api/call/erase", content=endless(), timeout=60)
+    answer = httpx.post(f"{fake_app}/gradio_api/call/erase", content=endless(), headers=JSON, timeout=60)
     assert answer.status_code in {400, 413}
 
 

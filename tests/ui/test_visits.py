@@ -16,9 +16,10 @@ from waiting import ended
 from unlearn.gallery import Gallery, Picture
 from unlearn.jobs import State
 from unlearn.ui import visits
+from unlearn.ui.loading import Lazily
 from unlearn.ui.page import build_demo
 from unlearn.ui.session import ErasureRequest, Visitor
-from unlearn.ui.visits import CLOSED, GONE, IDLE, end_visits
+from unlearn.ui.visits import CLOSED, GONE, IDLE, Visits
 
 NOW = datetime.now()
 
@@ -45,6 +46,7 @@ class House:
         self.holder.set_blocks(demo)
         self.key = next(key for key, block in demo.blocks.items() if isinstance(block, gr.State) and block.value)
         self.services = services
+        self.visits = Visits(demo, lambda: services, per_address=3)
 
     def visit(self, name: str, *, ago: timedelta = timedelta(0), closed: bool = False) -> Visitor:
         """A visitor who comes, erases something, and was last heard of some time ago."""
@@ -61,7 +63,7 @@ class House:
         return visitor
 
     def end(self, later: timedelta = timedelta(0)) -> set[str]:
-        end_visits(self.holder, self.services.is_busy, NOW + later)
+        self.visits.end(NOW + later)
         assert set(self.holder.session_data) == set(self.holder.time_last_used)
         return set(self.holder.session_data)
 
@@ -132,12 +134,53 @@ def test_a_job_outlives_the_page_that_was_reloaded(house, services):
     assert services.jobs.find(new.key).result == "weights"
 
 
-def test_a_crowd_ends_the_oldest_visits(house, monkeypatch):
-    monkeypatch.setattr(visits, "MOST", 3)
-    for number in range(5):
-        house.visit(str(number))
-    house.holder["0"]  # heard of again
-    assert house.end() == {"0", "3", "4"}
+def test_one_address_ends_only_visits_of_its_own_and_first_those_that_hold_nothing(house):
+    for name in ("mine", "theirs", "empty"):
+        assert house.visits.admit(name, "192.0.2.1" if name != "theirs" else "192.0.2.2")
+    house.visit("mine", ago=IDLE / 2)
+    house.visit("theirs", ago=IDLE / 2)
+    for number in range(20):
+        assert house.visits.admit(f"flood {number}", "192.0.2.1")
+    left = set(house.holder.session_data)
+    assert {"mine", "theirs", "flood 19"} < left
+    assert len(left) == 4, "three of the one address, and the other's"
+
+
+def test_a_busy_visit_is_never_ended_for_another(house, services):
+    for name in ("a", "b", "c"):
+        assert house.visits.admit(name, "192.0.2.1")
+        services.jobs.start(house.visit(name, ago=IDLE / 2).key, waits)
+    assert not house.visits.admit("d", "192.0.2.1")
+    assert house.visits.admit("d", "192.0.2.2"), "another address has room"
+    assert {"a", "b", "c", "d"} == set(house.holder.session_data)
+    for name in ("a", "b", "c"):
+        visitor = house.holder[name][house.key]
+        services.jobs.cancel(visitor.key)
+        ended(services.jobs, visitor.key)
+    assert house.visits.admit("e", "192.0.2.1")
+
+
+def test_a_crowd_costs_the_address_that_has_the_most(house, monkeypatch):
+    monkeypatch.setattr(visits, "MOST", 4)
+    assert house.visits.admit("other", "192.0.2.2")
+    for number in range(3):
+        assert house.visits.admit(str(number), "192.0.2.1")
+    assert house.visits.admit("third", "192.0.2.3")
+    left = set(house.holder.session_data)
+    assert {"other", "third"} < left
+    assert len(left) == 4
+
+
+def test_while_the_model_loads_nobody_waits_for_it_and_no_visitor_is_ended(demo):
+    visits_ = Visits(demo, Lazily(lambda: pytest.fail("the model was waited for")), per_address=1)
+    holder = StateHolder()
+    holder.set_blocks(demo)
+    assert visits_.admit("a", "192.0.2.1")
+    key = next(key for key, block in demo.blocks.items() if isinstance(block, gr.State) and block.value)
+    holder["a"][key]
+    assert not visits_.admit("b", "192.0.2.1")
+    visits_.end(NOW + IDLE)
+    assert set(holder.session_data) == {"a"}
 
 
 def test_a_visit_that_ended_starts_anew(house):

@@ -14,26 +14,29 @@ from pathlib import Path
 
 from unlearn.errors import JobError
 
+#: Loopback is asked without the proxies of the environment.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 120.0
 
 
 @contextmanager
 def served(
-    script: str = "app.py", *, log: Path = Path(os.devnull), **settings: str
+    script: str = "app.py", *, log: Path = Path(os.devnull), reach: str = "127.0.0.1", **settings: str
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The address at which a script of this checkout answers, once it does, and its process.
 
     Args:
         script: the app, or another that takes the app's settings.
         log: a file for what it prints.
+        reach: the host in its address.
         settings: what its environment says beside this process's.
 
     Raises:
         JobError: it ended, or did not answer in time.
     """
     port = free_port()
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://{reach}:{port}"
     own = {"UNLEARN_PORT": str(port), "UNLEARN_HOST": "127.0.0.1", "PYTHONPATH": str(ROOT)}
     with log.open("w") as errors:
         process = subprocess.Popen(  # noqa: S603  our own script
@@ -64,7 +67,7 @@ def free_port() -> int:
 
 def _answers(address: str) -> bool:
     try:
-        with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310  loopback
+        with _DIRECT.open(address, timeout=5) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

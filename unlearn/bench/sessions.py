@@ -17,7 +17,7 @@ from unlearn.ui.loading import Provider, lazy_services
 from unlearn.ui.page import build_demo
 from unlearn.ui.server import start
 from unlearn.ui.session import ErasureRequest, Visitor
-from unlearn.ui.visits import IDLE, MOST, end_visits
+from unlearn.ui.visits import IDLE, MOST, Visits
 
 VISITS, AT_ONCE = 10_000, MOST
 QUICK_VISITS, QUICK_AT_ONCE = 200, 50
@@ -38,7 +38,7 @@ def run(quick: bool = False) -> Table:
             for number in range(first, first + at_once):
                 _visit(demo, services, str(number))
             open_now = _resident()
-            end_visits(demo.state_holder, lambda visitor: False, datetime.now() + 2 * IDLE)
+            Visits(demo, services, MOST).end(datetime.now() + 2 * IDLE)
             after = _resident()
     finally:
         demo.close(verbose=False)

@@ -23,11 +23,21 @@ class Lazily(Generic[Value]):
         self._lock = threading.Lock()
         self._made: list[Value] = []
 
+    @property
+    def ready(self) -> bool:
+        """Whether a call would return at once."""
+        return bool(self._made)
+
     def __call__(self) -> Value:
         with self._lock:
             if not self._made:
                 self._made.append(self._make())
             return self._made[0]
+
+
+def is_ready(services: Provider) -> bool:
+    """Whether ``services`` can be called without waiting for a model to load."""
+    return not isinstance(services, Lazily) or services.ready
 
 
 def lazy_services(settings: Settings) -> Lazily[Services]:

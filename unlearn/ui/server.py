@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import signal
 import socket
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio import http_server
 from starlette.middleware import Middleware
 
 from unlearn import zero_gpu  # noqa: F401  it decorates a function, which ZeroGPU looks for when the server starts
 from unlearn.config import Settings
 from unlearn.errors import ParameterError
 from unlearn.logs import keep_words_out
+from unlearn.ui.addresses import Proxies
+from unlearn.ui.connections import BoundedServer, Connections, bound_socket, raise_file_limit
 from unlearn.ui.door import Door
 from unlearn.ui.listeners import Listeners
 from unlearn.ui.loading import Provider
 from unlearn.ui.own_folder import remove_own_folder
 from unlearn.ui.theme import CSS, build_theme
-from unlearn.ui.visits import ending_visits
+from unlearn.ui.visits import Visits
 
 #: Events that may run at once; more would only share the same cores.
 CONCURRENCY = 4
+#: Events that may be under way at once, those that only wait for a run among them.
+THREADS = 200
 #: What keeps the page from losing a click.
 ANSWERS = Path(__file__).parent / "answers.js"
 
@@ -59,22 +68,31 @@ def start(demo: gr.Blocks, services: Provider, settings: Settings) -> str:
     """Serve ``demo`` from a thread of its own; returns its local address.
 
     Raises:
-        ParameterError: the port is taken, or the address is not this machine's.
+        ParameterError: the port is taken, or the address is not this machine's; a proxy is named wrongly.
     """
-    _require_free(settings.host, settings.port)
+    connections = Connections(raise_file_limit(), settings.connections_per_address, Proxies(settings.trusted_proxies))
+    visits = Visits(demo, services, settings.sessions_per_address)
+    server = partial(
+        BoundedServer,
+        listener=_listener(settings.host, settings.port),
+        connections=connections,
+        middleware=(Door, {"settings": settings, "demo": demo, "visits": visits}),
+    )
+    # It writes a line about every upload that is none.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     # Uvicorn takes it from nowhere else, and gradio starts uvicorn.
     os.environ["FORWARDED_ALLOW_IPS"] = settings.trusted_proxies
-    demo.queue(max_size=settings.queue_size, default_concurrency_limit=CONCURRENCY)
-    with warnings.catch_warnings():
+    demo.queue(max_size=settings.queue_size, default_concurrency_limit=CONCURRENCY, api_open=False)
+    with warnings.catch_warnings(), _started_as(server), _without_proxies(settings.host):
         # Gradio's tools keep no state between calls; ours need none, see unlearn/ui/assistants.py.
         warnings.filterwarnings("ignore", message="This MCP server includes a tool that has a gr.State input")
-        _, address, _ = _launch(demo, services, settings)
+        _, address, _ = _launch(demo, visits, settings)
     return str(address)
 
 
-def _launch(demo: gr.Blocks, services: Provider, settings: Settings) -> tuple[Any, str, str]:
+def _launch(demo: gr.Blocks, visits: Visits, settings: Settings) -> tuple[Any, str, str]:
     return demo.launch(
-        server_name=settings.host,
+        server_name=f"[{settings.host.strip('[]')}]" if ":" in settings.host else settings.host,
         server_port=settings.port,
         prevent_thread_lock=True,
         theme=build_theme(),
@@ -82,25 +100,50 @@ def _launch(demo: gr.Blocks, services: Provider, settings: Settings) -> tuple[An
         head=f"<script>{ANSWERS.read_text(encoding='utf-8')}</script>",
         footer_links=["api"],
         allowed_paths=[],
-        app_kwargs={
-            "lifespan": lambda app: ending_visits(app, services),
-            "middleware": [Middleware(Door, settings=settings), Middleware(Listeners)],
-        },
+        app_kwargs={"lifespan": visits.ending, "middleware": [Middleware(Listeners)]},
         max_file_size=f"{settings.max_upload_mb}mb",
+        max_threads=THREADS,
         mcp_server=importlib.util.find_spec("mcp") is not None,
         ssr_mode=False,
         share=False,
         show_error=False,
+        run_history=False,
     )
 
 
-def _require_free(host: str, port: int) -> None:
-    """Fail with a sentence before gradio fails with a traceback."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, OverflowError) as error:
-            raise ParameterError(
-                f"Cannot listen on {host}:{port} ({error}). Choose another with UNLEARN_PORT or UNLEARN_HOST."
-            ) from error
+def _listener(host: str, port: int) -> socket.socket:
+    """A bound socket, or a sentence before gradio fails with a traceback."""
+    try:
+        return bound_socket(host, port)
+    except (OSError, OverflowError) as error:
+        raise ParameterError(
+            f"Cannot listen on {host}:{port} ({error}). Choose another with UNLEARN_PORT or UNLEARN_HOST."
+        ) from error
+
+
+@contextmanager
+def _started_as(server: Callable[..., http_server.Server]) -> Iterator[None]:
+    """Meanwhile gradio, which takes no server, starts this one."""
+    theirs = http_server.Server
+    http_server.Server = server  # type: ignore[assignment,misc]
+    try:
+        yield
+    finally:
+        http_server.Server = theirs  # type: ignore[misc]
+
+
+@contextmanager
+def _without_proxies(host: str) -> Iterator[None]:
+    """Keep what gradio asks of itself, now and for assistants' calls, from the proxies in the environment.
+
+    Meanwhile there are none, as one of an unknown kind ends every request with an error; afterwards none for the app's
+    own addresses.
+    """
+    names = ("no_proxy", "NO_PROXY")
+    listed = next((os.environ[name] for name in names if os.environ.get(name)), "")
+    own = ",".join(dict.fromkeys(["localhost", "127.0.0.1", "::1", host.strip("[]")]))
+    os.environ.update(dict.fromkeys(names, "*"))
+    try:
+        yield
+    finally:
+        os.environ.update(dict.fromkeys(names, f"{listed},{own}" if listed else own))

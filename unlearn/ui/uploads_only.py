@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
+from gradio.components.api_component import Api
 from gradio.utils import get_upload_folder, is_in_or_equal
+
+from unlearn.errors import exhausted
+from unlearn.ui.bodies import mismatch
+
+UNUSABLE = "A value of this request is not what its field on the page takes."
 
 
 class UploadsOnly(gr.Blocks):
@@ -15,14 +21,22 @@ class UploadsOnly(gr.Blocks):
     """
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> list[Any]:
-        """Gradio's own, after a look at every file among ``inputs``.
+        """Gradio's own, after a look at every file among ``inputs`` and at the types that endpoints ask for.
 
         Raises:
-            gradio.Error: one of them was not uploaded.
+            gradio.Error: one of them was not uploaded, or cannot be used; nothing is logged of it.
         """
         if not _all_uploaded(inputs):
             raise gr.Error("Send the file itself; addresses and other paths are not read.", print_exception=False)
-        return list(await super().preprocess_data(block_fn, inputs, *args, **kwargs))
+        for value, block in zip(inputs, block_fn.inputs, strict=False):
+            if isinstance(block, Api) and (wanted := mismatch(value, block.api_info())):
+                raise gr.Error(f"“{block.label}” must be {wanted}.", print_exception=False)
+        try:
+            return list(await super().preprocess_data(block_fn, inputs, *args, **kwargs))
+        except gr.Error as error:
+            raise gr.Error(error.message, print_exception=False) from None
+        except Exception as error:
+            raise gr.Error(exhausted(error) or UNUSABLE, print_exception=False) from None
 
 
 def _all_uploaded(value: Any) -> bool:

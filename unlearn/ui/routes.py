@@ -1,0 +1,91 @@
+"""What of the web server is open: a list of paths and methods. What is not on it is not there.
+
+Gradio serves much more than this app uses: calls past the queue (``run``, ``api``), a proxy for addresses of the web,
+components' own functions, stored copies of pages, recordings, monitoring, a history of calls, code editing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from gradio.route_utils import API_PREFIX
+
+#: Longest path, and longest name in one, that a file system takes.
+LONGEST_PATH, LONGEST_NAME = 2048, 255
+
+SESSION = r"[A-Za-z0-9_-]{1,64}"
+NAME = r"[A-Za-z0-9_]{1,64}"
+
+
+class Takes(Enum):
+    """What a request to a route brings along."""
+
+    NOTHING = "nothing"
+    JSON = "JSON"
+    FILES = "files"
+
+
+@dataclass(frozen=True)
+class Route:
+    """A path that is open.
+
+    Attributes:
+        pattern: the path, without the prefix of a proxy; its named groups are what varies.
+        methods: how it may be asked for, ``OPTIONS`` aside.
+        takes: the kind of body.
+        counted: whether it is paid for of the requests per minute; a stream that is refused looks like a broken
+            connection, and what is read from the disk costs next to nothing.
+    """
+
+    pattern: re.Pattern[str]
+    methods: frozenset[str]
+    takes: Takes = Takes.NOTHING
+    counted: bool = True
+
+
+def _route(pattern: str, methods: str = "GET", takes: Takes = Takes.NOTHING, *, counted: bool = True) -> Route:
+    return Route(re.compile(pattern), frozenset(methods.split()), takes, counted)
+
+
+def _api(pattern: str, methods: str = "GET", takes: Takes = Takes.NOTHING, *, counted: bool = True) -> Route:
+    return _route(re.escape(API_PREFIX) + pattern, methods, takes, counted=counted)
+
+
+ROUTES = (
+    _route(r"/", "GET HEAD"),
+    _route(r"/(?:config|manifest\.json|favicon\.ico|robots\.txt|theme\.css)"),
+    _route(r"/(?:assets|static)/(?P<file>.+)", counted=False),
+    _api(r"/(?:app_id|info|openapi\.json|startup-events)"),
+    _api(r"/heartbeat/(?P<session_hash>" + SESSION + ")", counted=False),
+    _api(r"/queue/join", "POST", Takes.JSON),
+    _api(r"/queue/data", counted=False),
+    _api(r"/call/(?P<name>" + NAME + ")", "POST", Takes.JSON),
+    _api(r"/call/v2/(?P<name_v2>" + NAME + ")", "POST", Takes.JSON),
+    _api(r"/call/(?:v2/)?" + NAME + r"/(?P<event_id>" + SESSION + ")", counted=False),
+    _api(r"/(?:cancel|reset)", "POST", Takes.JSON),
+    _api(r"/upload", "POST", Takes.FILES),
+    _api(r"/upload_progress"),
+    _api(r"/file=(?P<file>.+)", "GET HEAD", counted=False),
+    _api(r"/mcp/?", "GET POST DELETE", Takes.JSON),
+    _api(r"/mcp/(?:schema|sse)"),
+    _api(r"/mcp/messages/", "POST", Takes.JSON),
+)
+
+
+def find_route(path: str) -> tuple[Route, dict[str, str]] | None:
+    """The open route that ``path`` names, and what varies in it; None if nothing is there."""
+    if not path.isprintable() or "\\" in path or len(path) > LONGEST_PATH:
+        return None
+    for route in ROUTES:
+        if match := route.pattern.fullmatch(path):
+            found = {name: value for name, value in match.groupdict().items() if value is not None}
+            return (route, found) if _may_be_a_file(found.get("file", "")) else None
+    return None
+
+
+def _may_be_a_file(path: str) -> bool:
+    """Whether ``path`` can be one of gradio's cache; given an address of the web, gradio would fetch that."""
+    parts = path.split("/")
+    return "://" not in path and ".." not in parts and all(len(part.encode()) <= LONGEST_NAME for part in parts)
