@@ -19,7 +19,7 @@ from safetensors.torch import save
 from stand_in_hub import COMMIT, stand_in_hub
 from tiny_blip import save_tiny_blip
 from torch.nn import functional as F
-from transformers import BertTokenizer
+from transformers import BertTokenizer, RobertaConfig
 
 from unlearn.architectures import TokenizerOptions
 from unlearn.errors import ModelError
@@ -142,6 +142,21 @@ def repositories(place: Path, model: open_clip.CLIP) -> dict[str, dict[str, byte
     )
 
 
+def towers(place: Path) -> dict[str, dict[str, bytes]]:
+    """A model with a text tower of transformers', whose configuration lies in another repository."""
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    RobertaConfig(vocab_size=200, max_position_embeddings=40, **sizes).save_pretrained(place / "roberta")
+    text = {"hf_model_name": str(place / "roberta"), "hf_model_pretrained": False, "hf_proj_type": "linear"}
+    model = open_clip.CustomTextCLIP(24, VISION, text)
+    named = text | {"hf_model_name": "good/roberta", "hf_tokenizer_name": "evil/tokenizer", "context_length": 16}
+    config = CONFIG | {"model_cfg": {"embed_dim": 24, "vision_cfg": VISION, "text_cfg": named}}
+    asked = json.loads((place / "roberta" / "config.json").read_text())
+    return {
+        "good/tower": with_weights(json.dumps(config).encode(), save(model.state_dict())),
+        "good/roberta": {"config.json": json.dumps(asked | AUTO).encode()},
+    }
+
+
 def blips(place: Path, code: bytes, payload: bytes) -> dict[str, dict[str, bytes]]:
     save_tiny_blip(place / "blip")
     blip = {path.name: path.read_bytes() for path in (place / "blip").iterdir()} | {"tok.py": code}
@@ -193,7 +208,7 @@ SENTENCES = {
     "blip:evil/blip-pickle": "Only safetensors are loaded, no pickles",
     "ViT-B-32/laion2b_s34b_b79k": "holds no open_clip_model.safetensors",
 }
-LOADED = ("hf-hub:good/plain", "hf-hub:good/named", "blip:good/blip")
+LOADED = ("hf-hub:good/plain", "hf-hub:good/named", "hf-hub:good/tower", "blip:good/blip")
 
 
 @pytest.fixture(scope="module")

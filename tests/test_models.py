@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import errno
 import os
 import re
 from dataclasses import replace
 from pathlib import Path
 
+import huggingface_hub
 import open_clip
 import pytest
 import torch
@@ -120,6 +122,25 @@ def test_without_a_hub_a_model_is_refused_in_a_sentence():
         load_clip("ViT-B-32/laion2b_s34b_b79k")
     with pytest.raises(ModelError, match="“pocket” needs no download and stays usable"):
         load_clip("hf-hub:nobody/nothing")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_cache_that_cannot_be_written_is_named_as_what_is_wrong(number, monkeypatch):
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), "models--ab")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", refused)
+    with pytest.raises(ModelError, match=f"could not be kept on this machine .{os.strerror(number)}.. Set HF_HOME"):
+        load_clip("hf-hub:a/b")
+
+
+def test_a_full_disk_is_named_as_what_is_wrong(monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", full)
+    with pytest.raises(ModelError, match="no room on the disk"):
+        load_clip("hf-hub:a/b")
 
 
 def test_the_curated_models_are_open_clips_and_as_large_as_said():
