@@ -51,6 +51,7 @@ PATHS = [
     "../pocket",
     "pocket/../../x",
     "ViT-B-32\0/etc/passwd",
+    pytest.param("hf-hub:" + "a" * 10**6, id="long"),
 ]
 
 

@@ -26,6 +26,7 @@ POCKET = ASSETS / "models" / "pocket-clip"
 #: What open_clip calls the configuration of a model, in a repository and in a folder.
 CONFIG = "open_clip_config.json"
 LOCAL = "local-dir:"
+LONGEST_NAME = 1000
 #: Names of weights in a repository, where safetensors alone are read, and in one's own folder.
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 LOCAL_WEIGHTS = (*WEIGHTS, "model.safetensors", "open_clip_pytorch_model.bin", "pytorch_model.bin")
@@ -49,6 +50,8 @@ def find(name: str, *, from_files: bool) -> Callable[[], Found]:
     """
     import open_clip
 
+    if len(name) > LONGEST_NAME:
+        raise ModelError(f"There is no model with a name of {len(name):,} characters; {LONGEST_NAME:,} are the most.")
     if name == "pocket":
         return _pocket
     if on_hub := _HUB.fullmatch(name):
