@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from unlearn.repositories import PINNED
+
 ROOT = Path(__file__).parents[1]
 REQUIREMENTS = [
     line
@@ -61,7 +63,7 @@ def test_what_is_preloaded_is_pinned_and_named(space: dict[str, Any]):
         repository, files, commit = line.split()
         assert repository in space["models"]
         assert all(name.endswith((".safetensors", ".json", ".txt")) for name in files.split(","))
-        assert re.fullmatch(r"[0-9a-f]{40}", commit)
+        assert commit == PINNED[repository]
 
 
 def test_what_is_preloaded_is_what_open_clip_would_fetch(space: dict[str, Any]):

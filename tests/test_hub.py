@@ -128,3 +128,10 @@ def test_a_folder_keeps_every_fifth_picture_for_measuring(tmp_path):
     data = training_data(str(tmp_path), ["cat"])
     assert data.vocabulary.names == ("cat", "hot dog")
     assert (len(data.train), len(data.test)) == (16, 4)
+
+
+def test_a_release_of_datasets_that_runs_scripts_is_refused(monkeypatch):
+    old = types.SimpleNamespace(load_dataset=lambda *a, **k: pytest.fail("it was asked"), __version__="3.6.0")
+    monkeypatch.setitem(sys.modules, "datasets", old)
+    with pytest.raises(PictureError, match=r"datasets 3.6.0 runs scripts of data sets.*datasets>=4"):
+        training_data("cifar100", ["apple"])

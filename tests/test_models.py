@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import errno
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import huggingface_hub
 import open_clip
 import pytest
 import torch
@@ -15,7 +18,12 @@ from toy import toy_model
 from unlearn import models
 from unlearn.errors import ModelError, ParameterError
 from unlearn.loading import device_in_words, load_clip
+from unlearn.model_sources import find, repository_of
 from unlearn.models import CURATED, KEPT, Models
+from unlearn.repositories import PINNED, Repository
+
+#: Curated models whose commit could not be known where this was built.
+NOT_PINNED = {"convnext_base_w/laion2b_s13b_b82k", "ViT-B-16-SigLIP/webli", "blip:Salesforce/blip-itm-base-coco"}
 
 
 class Named:
@@ -43,6 +51,7 @@ PATHS = [
     "../pocket",
     "pocket/../../x",
     "ViT-B-32\0/etc/passwd",
+    pytest.param("hf-hub:" + "a" * 10**6, id="long"),
 ]
 
 
@@ -55,7 +64,7 @@ def test_a_visitors_name_of_a_model_never_reaches_the_file_system(attack, tmp_pa
     def touched(path: object, *rest: object, **more: object) -> None:
         raise AssertionError(f"{path} was looked at")
 
-    models = Models(Named())
+    models = Models(Named(), offered="any")
     with monkeypatch.context() as patch:  # undone before pytest, which opens files of its own, goes on
         for place, function in ((builtins, "open"), (os, "stat"), (Path, "is_file"), (Path, "open")):
             patch.setattr(place, function, touched)
@@ -92,14 +101,14 @@ def loader(monkeypatch) -> Loader:
 
 def test_a_model_is_loaded_once_and_the_own_one_never(loader):
     own = Named()
-    kept = Models(own)
+    kept = Models(own, offered="any")
     assert kept.get("") is kept.get(own.name) is own
     assert kept.get("a") is kept.get("a")
     assert loader.loaded == ["a"]
 
 
 def test_the_least_recently_used_makes_room(loader):
-    kept = Models(Named())
+    kept = Models(Named(), offered="any")
     names = [f"model {i}" for i in range(KEPT)]
     for name in (*names, names[0], "another"):
         kept.get(name)
@@ -114,6 +123,25 @@ def test_without_a_hub_a_model_is_refused_in_a_sentence():
         load_clip("ViT-B-32/laion2b_s34b_b79k")
     with pytest.raises(ModelError, match="“pocket” needs no download and stays usable"):
         load_clip("hf-hub:nobody/nothing")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_cache_that_cannot_be_written_is_named_as_what_is_wrong(number, monkeypatch):
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), "models--ab")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", refused)
+    with pytest.raises(ModelError, match=f"could not be kept on this machine .{os.strerror(number)}.. Set HF_HOME"):
+        load_clip("hf-hub:a/b")
+
+
+def test_a_full_disk_is_named_as_what_is_wrong(monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", full)
+    with pytest.raises(ModelError, match="no room on the disk"):
+        load_clip("hf-hub:a/b")
 
 
 def test_the_curated_models_are_open_clips_and_as_large_as_said():
@@ -163,22 +191,23 @@ def test_weights_stay_float32_whatever_the_arithmetic():
         load_clip("pocket", precision="int4")
 
 
-def test_a_tag_trained_with_another_activation_gets_it(monkeypatch):
-    built: list[dict[str, object]] = []
+@pytest.mark.parametrize(("tag", "quick"), [("openai", True), ("laion2b_s32b_b82k", False)])
+def test_a_tag_trained_with_another_activation_gets_it(tag, quick, monkeypatch):
+    monkeypatch.setattr(Repository, "fetch", lambda self, *names: Path(names[0]))
+    found = find(f"ViT-L-14/{tag}", from_files=False)()
+    assert found.weights == Path("open_clip_model.safetensors")
+    assert found.architecture["quick_gelu"] is quick
 
-    def build(spec: str, **options: object) -> tuple[torch.nn.Module, None]:
-        built.append(options)
-        return torch.nn.Linear(1, 1), None
 
-    monkeypatch.setattr(open_clip, "download_pretrained", lambda facts: "weights.safetensors")
-    monkeypatch.setattr(open_clip, "create_model_from_pretrained", build)
-    for name in ("ViT-L-14/openai", "ViT-L-14/laion2b_s32b_b82k"):
-        assert load_clip(name, device="cpu").weights_file == Path("weights.safetensors")
-    assert [options["force_quick_gelu"] for options in built] == [True, False]
+def test_curated_models_are_loaded_at_the_commit_that_was_looked_at():
+    repositories = {name: repository_of(name) for name in CURATED if name != "pocket"}
+    pinned = {name for name, repository in repositories.items() if repository in PINNED}
+    assert all(re.fullmatch("[0-9a-f]{40}", commit) for commit in PINNED.values())
+    assert set(repositories) - pinned == NOT_PINNED, "the README says which are"
 
 
 def test_a_visitor_is_offered_what_the_owner_pays_for(loader):
-    curated = Models(Named(), offered="curated")
+    curated = Models(Named())
     assert curated.get("ViT-L-14/openai").name == "ViT-L-14/openai"
     with pytest.raises(ModelError, match="“hf-hub:a/b” is not offered here. Choose one of .*ViT-L-14/openai"):
         curated.get("hf-hub:a/b")

@@ -6,18 +6,25 @@ Importing this file loads transformers.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import open_clip
 import torch
-from huggingface_hub import snapshot_download
 from torch import Tensor
-from transformers import BlipForImageTextRetrieval
+from transformers import BlipConfig, BlipForImageTextRetrieval
+
+from unlearn.architectures import BlipOptions
+from unlearn.assembly import Built, count_affordable, require_as_many
+from unlearn.errors import ModelError
+from unlearn.repositories import Files
+from unlearn.tokenizer_files import find_tokenizer, load_tokenizer, read_checked, write_tokenizer
 
 CONTEXT_LENGTH = 35  # of BLIP's training on captions
-FILES = ["*.json", "*.txt", "model.safetensors"]
-WEIGHTS = "model.safetensors"
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 class BlipContrastive(BlipForImageTextRetrieval):  # type: ignore[no-untyped-call]
@@ -33,6 +40,7 @@ class BlipContrastive(BlipForImageTextRetrieval):  # type: ignore[no-untyped-cal
             if hasattr(layer, "crossattention"):
                 del layer.crossattention
         self.padding = config.text_config.pad_token_id
+        self.vocab_size: int = config.text_config.vocab_size
 
     @property
     def logit_scale(self) -> Tensor:
@@ -53,22 +61,44 @@ class BlipContrastive(BlipForImageTextRetrieval):  # type: ignore[no-untyped-cal
         return features
 
 
-def fetch_blip(repository: str) -> Path:
-    """The weights file of a hub's repository, and beside it what else is read; only safetensors are fetched."""
-    return Path(snapshot_download(repository, allow_patterns=FILES)) / WEIGHTS
+@dataclass(frozen=True)
+class BlipParts:
+    """What a BLIP is made of: its checked configuration, the file of its weights, its tokenizer's files by name."""
+
+    config: BlipOptions
+    weights: Path
+    tokenizer: Mapping[str, Path]
 
 
-def build_blip(folder: Path) -> tuple[BlipContrastive, Any, Any]:
-    """The model in ``folder``, its preprocessing and its tokenizer.
+def find_blip(files: Files) -> BlipParts:
+    """The parts of the BLIP among ``files``.
 
     Raises:
-        ValueError: weights are missing, as in a BLIP that was trained for something else.
-        Others: whatever the files and transformers raise.
+        ModelError: a file is missing, or the configuration says what is not allowed.
     """
-    loaded: Any = BlipContrastive.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
+    config = read_checked(BlipOptions, files.fetch(CONFIG))
+    tokenizer = find_tokenizer(files)
+    return BlipParts(config, files.fetch(WEIGHTS), tokenizer)
+
+
+def build_blip(parts: BlipParts) -> Built:
+    """The model of ``parts``, its preprocessing and its tokenizer.
+
+    Raises:
+        ModelError: weights are missing, as in a BLIP that was trained for something else, or it would be too large.
+        Others: whatever transformers raises.
+    """
+    options = BlipConfig(**parts.config.options())
+    require_as_many(parts.weights, count_affordable(lambda: BlipContrastive(options)))
+    with TemporaryDirectory(prefix="unlearn-model-") as name:
+        folder = Path(name)
+        (folder / WEIGHTS).symlink_to(parts.weights.resolve())
+        options.save_pretrained(folder)
+        loaded: Any = BlipContrastive.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
+        write_tokenizer(parts.tokenizer, folder)
+        tokenizer = load_tokenizer(folder, CONTEXT_LENGTH)
     model, report = loaded
     if missing := sorted(report["missing_keys"]):
-        raise ValueError(f"its weights lack {missing[0]}")  # transformers would go on with random ones
+        raise ModelError(f"Its weights lack {missing[0]}.")  # transformers would go on with random ones
     side = model.config.vision_config.image_size
-    preprocess = open_clip.image_transform(side, is_train=False, resize_mode="squash")
-    return model, preprocess, open_clip.tokenizer.HFTokenizer(str(folder), context_length=CONTEXT_LENGTH)
+    return model, open_clip.image_transform(side, is_train=False, resize_mode="squash"), tokenizer

@@ -29,9 +29,7 @@ class Settings:
     model: str = _setting("pocket", "model the app starts with, as `load_clip` takes it")
     precision: str = _setting("auto", "arithmetic of the towers: `auto`, `float32`, `bfloat16` or `float16`")
     visitors_models: str = _setting(
-        "any",
-        "models that visitors may choose: `any` that a hub has, the `curated` ones, or only the app's `own`",
-        on_space="curated",
+        "curated", "models that visitors may choose: `any` that a hub has, the `curated` ones, or only the app's `own`"
     )
     gallery: str = _setting("", "folder of pictures, one subfolder a class, in place of the bundled gallery")
     index: str = _setting("", "folder that `index` wrote with the app's model, to be searched beside the gallery")

@@ -7,7 +7,7 @@ Everything above this file sees a :class:`TextImageEncoder`. :class:`OpenClipEnc
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from unlearn.caching import PerOwner
 from unlearn.concepts import prompts
+from unlearn.errors import ModelError
 from unlearn.projection import Projection
 
 #: An edited embedding shorter than this (it was unit length) has no direction left worth naming.
@@ -30,6 +31,11 @@ NO_SIMILARITY = -1.0
 #: Similarities of float32 embeddings are known to about this much; scores that differ by less tie. A projection that
 #: leaves exactly nothing of a name scores every picture 0, and the order of what rounding made of it is no order.
 RESOLUTION = 1e-6
+#: What to do where embeddings are not finite, by the towers' arithmetic.
+_REMEDIES = {
+    torch.float16: " in float16, whose largest number is 65,504; choose the precision bfloat16 or float32",
+    torch.bfloat16: " in bfloat16; choose the precision float32",
+}
 
 
 @runtime_checkable
@@ -54,7 +60,8 @@ class TextImageEncoder(Protocol):
 class OpenClipEncoder:
     """A model with open_clip's interface, its tokenizer and preprocessing. The weights are shared and never change.
 
-    The towers compute in ``precision``; weights and embeddings are float32.
+    The towers compute in ``precision``; weights and embeddings are float32. ``architecture`` is what open_clip built
+    the model from, its ``model_cfg``, where the name alone does not say it.
     """
 
     name: str
@@ -65,6 +72,7 @@ class OpenClipEncoder:
     weights_file: Path | None = None
     precision: torch.dtype = torch.float32
     batch_size: int = 32
+    architecture: Mapping[str, Any] | None = None
 
     @cached_property
     def embed_dim(self) -> int:
@@ -87,9 +95,10 @@ class OpenClipEncoder:
         rows = []
         for start in range(0, len(texts), 8 * self.batch_size):
             tokens = self.tokenizer(list(texts[start : start + 8 * self.batch_size]))  # type: ignore[operator]
+            self._require_known(tokens)
             with self._arithmetic():
                 features = self.model.encode_text(tokens.to(self.device))  # type: ignore[operator]
-            rows.append(F.normalize(features.float(), dim=-1).cpu())
+            rows.append(self._unit(features.float()))
         return torch.cat(rows)
 
     @torch.inference_mode()
@@ -99,8 +108,28 @@ class OpenClipEncoder:
             batch = torch.stack([self.preprocess(image) for image in images[start : start + self.batch_size]])  # type: ignore[operator]
             with self._arithmetic():
                 features = self.model.encode_image(batch.to(self.device))  # type: ignore[operator]
-            rows.append(F.normalize(features.float(), dim=-1).cpu())
+            rows.append(self._unit(features.float()))
         return torch.cat(rows)
+
+    def _require_known(self, tokens: Tensor) -> None:
+        """Nothing, if the model has embeddings of all ``tokens``: a GPU asked for others fails for everybody."""
+        known = getattr(self.model, "vocab_size", 0)
+        if known and tokens.numel() and (largest := int(tokens.max())) >= known:
+            raise ModelError(
+                f"The tokenizer of “{self.name}” gives a word the number {largest:,}, and the model knows {known:,} "
+                "words, so they do not belong together."
+            )
+
+    def _unit(self, features: Tensor) -> Tensor:
+        """Rows of ``features`` (n, embed_dim) at unit length, on the CPU.
+
+        Raises:
+            ModelError: some are no finite numbers, so that every comparison with them would say nothing.
+        """
+        if not bool(features.norm(dim=-1).isfinite().all()):
+            remedy = _REMEDIES.get(self.precision, ": its weights are damaged, or were edited too far")
+            raise ModelError(f"“{self.name}” gives embeddings that are not finite numbers{remedy}.")
+        return F.normalize(features, dim=-1).cpu()
 
     def _arithmetic(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
@@ -146,8 +175,14 @@ class EditedEncoder:
 
 
 def unit_or_zero(features: Tensor) -> Tensor:
-    """Rows of (n, d) at unit length; rows shorter than ``NOTHING_LEFT`` become zero."""
+    """Rows of (n, d) at unit length; rows shorter than ``NOTHING_LEFT`` become zero.
+
+    Raises:
+        ModelError: some are no finite numbers.
+    """
     norms = features.norm(dim=-1, keepdim=True)
+    if not bool(norms.isfinite().all()):
+        raise ModelError("The edit makes embeddings that are not finite numbers; its values are too large to be used.")
     return torch.where(norms < NOTHING_LEFT, torch.zeros_like(features), features / norms.clamp_min(1e-12))
 
 

@@ -19,6 +19,8 @@ from unlearn.pictures import open_picture
 PER_CLASS, CAPTIONED = 50, 2000
 #: Longest side of a picture that was streamed and so must be kept: more than any CLIP looks at.
 KEPT_SIDE = 512
+#: The first release of ``datasets`` that runs no data set's script.
+WITHOUT_SCRIPTS = 4
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def hub_gallery(name: str, split: str, concepts: Sequence[str] = ()) -> Gallery:
     except Exception as error:
         raise PictureError(
             f"The data set “{source.repository}” could not be loaded ({type(error).__name__}: {str(error)[:200]}). It "
-            "needs `pip install datasets` and a hub; the bundled gallery needs neither."
+            'needs `pip install "datasets>=4"` and a hub; the bundled gallery needs neither.'
         ) from error
 
 
@@ -103,9 +105,13 @@ def _captioned(source: Captioned, split: str, concepts: Sequence[str]) -> Iterab
 
 
 def _load(path: str, split: str, *, streaming: bool = False) -> Any:
-    from datasets import load_dataset
+    import datasets
 
-    return load_dataset(path, split=split, streaming=streaming)
+    # Earlier ones ran the Python that a data set brings along.
+    version = getattr(datasets, "__version__", f"{WITHOUT_SCRIPTS}")
+    if int(version.split(".")[0]) < WITHOUT_SCRIPTS:
+        raise ImportError(f"datasets {version} runs scripts of data sets, {WITHOUT_SCRIPTS} does not")
+    return datasets.load_dataset(path, split=split, streaming=streaming)
 
 
 def _loader(rows: Any, i: int, column: str) -> Callable[[], Image.Image]:

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import torch
+from PIL import Image
 
 from unlearn import zero_gpu
-from unlearn.config import ASSETS
 from unlearn.encoders import OpenClipEncoder
-from unlearn.errors import ModelError, require_choice
+from unlearn.errors import ModelError, exhausted, require_choice
+from unlearn.model_sources import Found, find
 
-POCKET = ASSETS / "models" / "pocket-clip"
-#: ORG/REPO as a hub allows it, so that no name of a visitor's can leave the hub for the file system.
-HUB_NAME = re.compile(r"(hf-hub|blip):([A-Za-z0-9](?:[\w.-]*\w)?/[A-Za-z0-9](?:[\w.-]*\w)?)", re.ASCII)
+Result = TypeVar("Result")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 AUTOMATIC = "auto"
-
-Built = tuple[torch.nn.Module, Any, Any]
-
-
-@dataclass(frozen=True)
-class _Source:
-    """How a model is had: ``fetch`` gives its weights file, ``build`` makes model, preprocessing and tokenizer."""
-
-    fetch: Callable[[], Path]
-    build: Callable[[Path], Built]
 
 
 def load_clip(
@@ -42,42 +28,90 @@ def load_clip(
     precision: str = AUTOMATIC,
     from_files: bool = True,
 ) -> OpenClipEncoder:
-    """Load a CLIP model, frozen and in evaluation mode.
+    """Load a CLIP model, frozen and in evaluation mode. Nothing that comes with one is ever run.
 
     Args:
         name: ``"pocket"`` for the embedded model; ``"ARCHITECTURE/PRETRAINED"`` as open_clip names them, such as
             ``"ViT-B-32/laion2b_s34b_b79k"``, where what stands behind the first slash is a tag or a weights file;
-            ``"hf-hub:ORG/REPO"`` for open_clip models on a hub; ``"blip:ORG/REPO"`` or ``"blip:FOLDER"`` for the
-            contrastive head of a BLIP, as transformers saves its ``BlipForImageTextRetrieval``.
+            ``"hf-hub:ORG/REPO"`` for open_clip models on a hub; ``"local-dir:FOLDER"`` for a folder that ``erase``,
+            open_clip or transformers' ``CLIPModel`` wrote; ``"blip:ORG/REPO"`` or ``"blip:FOLDER"`` for the contrastive
+            head of a BLIP, as transformers saves its ``BlipForImageTextRetrieval``.
         device: where to run; the best there is by default.
         precision: of the towers' arithmetic: ``float32``, ``bfloat16``, ``float16``, or ``auto``, which is half
             precision on CUDA and float32 elsewhere. Weights and embeddings are float32.
         from_files: whether the name may lead to files of this machine. Never where it is a visitor's.
 
     Raises:
-        ModelError: no such model, or its weights cannot be had.
+        ModelError: no such model, or it cannot be fetched, or may not be built, or gives no finite embeddings.
         ParameterError: no such precision.
     """
-    source = _find(name, from_files=from_files)
+    fetch = find(name, from_files=from_files)
     device = torch.device(device) if device is not None else pick_device()
     dtype = _arithmetic(precision, device)
-    # open_clip, huggingface_hub and safetensors each raise their own kinds for a hub out of reach or a damaged file.
-    try:
-        weights_file = source.fetch()
-    except Exception as error:
-        raise ModelError(
-            f"The model “{name}” could not be fetched ({type(error).__name__}): no hub can be reached from here, or it "
-            "has no such model. “pocket” needs no download and stays usable."
-        ) from error
-    try:
-        model, preprocess, tokenizer = source.build(weights_file)
-    except Exception as error:
-        raise ModelError(
-            f"The model “{name}” could not be loaded ({type(error).__name__}: {str(error)[:200]}). "
-            "“pocket” needs no download and stays usable."
-        ) from error
+    found = _reported(fetch, name, _not_fetched)
+    encoder = _reported(partial(_build, found, name, device, dtype), name, _not_loaded)
+    _reported(partial(_require_usable, encoder), name, _not_loaded)
+    return encoder
+
+
+def _build(found: Found, name: str, device: torch.device, dtype: torch.dtype) -> OpenClipEncoder:
+    model, preprocess, tokenizer = found.build()
     model = model.to(device).eval().requires_grad_(False)
-    return OpenClipEncoder(name, model, preprocess, tokenizer, device, weights_file, dtype)
+    return OpenClipEncoder(
+        name, model, preprocess, tokenizer, device, found.weights, dtype, architecture=found.architecture
+    )
+
+
+def _require_usable(encoder: OpenClipEncoder) -> None:
+    """Nothing, if the weights are finite, and embeddings of a text and a picture too and of one space.
+
+    Raises:
+        ModelError: they are not; NaN in every score would be measured as a perfect edit.
+    """
+    for name, tensor in encoder.model.state_dict().items():
+        if tensor.is_floating_point() and tensor.numel() and not torch.stack(tensor.aminmax()).isfinite().all():
+            raise ModelError(f"Its weights {name} are not all finite numbers.")
+    if not math.isfinite(encoder.logit_scale):
+        raise ModelError("Its temperature is not a finite number.")
+    texts, images = (
+        encoder.encode_text(["a photo of a cat"]),
+        encoder.encode_image([Image.new("RGB", (64, 48), "grey")]),
+    )
+    if texts.shape != images.shape:
+        raise ModelError(f"It puts texts into {texts.shape[1]} dimensions and pictures into {images.shape[1]}.")
+
+
+def _reported(act: Callable[[], Result], name: str, in_words: Callable[[str, BaseException], str]) -> Result:
+    """What ``act`` returns; whatever it raises becomes a sentence on the model ``name``."""
+    try:
+        return act()
+    except ModelError as error:
+        raise ModelError(f"The model “{name}” could not be loaded. {error}") from error
+    # open_clip, huggingface_hub and safetensors each raise their own kinds; tokenizers' panics are no Exception.
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
+            raise
+        raise ModelError(exhausted(error) or in_words(name, error)) from error
+
+
+def _not_fetched(name: str, error: BaseException) -> str:
+    # Errors of the network are OSErrors too, without a number.
+    if isinstance(error, OSError) and error.errno is not None and error.filename:
+        return (
+            f"The model “{name}” could not be kept on this machine ({error.strerror}). Set HF_HOME to a folder that "
+            "can be written; “pocket” needs no download and stays usable."
+        )
+    return (
+        f"The model “{name}” could not be fetched ({type(error).__name__}): no hub can be reached from here, or it "
+        "has no such model. “pocket” needs no download and stays usable."
+    )
+
+
+def _not_loaded(name: str, error: BaseException) -> str:
+    return (
+        f"The model “{name}” could not be loaded ({type(error).__name__}: {str(error)[:200]}). "
+        "“pocket” needs no download and stays usable."
+    )
 
 
 def pick_device() -> torch.device:
@@ -108,72 +142,3 @@ def _arithmetic(precision: str, device: torch.device) -> torch.dtype:
     if device.type != "cuda":
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-
-
-def _find(name: str, *, from_files: bool) -> _Source:
-    """What ``name`` means; nothing is opened, and without ``from_files`` no path is even looked at."""
-    import open_clip  # takes seconds: only when a model is wanted
-
-    if name == "pocket":
-        tokenizer = {"bpe_path": str(POCKET / "bpe_simple_vocab_8k.txt.gz")}
-        build = partial(_build_open_clip, f"local-dir:{POCKET}", tokenizer_options=tokenizer)
-        return _Source(lambda: POCKET / "open_clip_model.safetensors", build)
-    if on_hub := HUB_NAME.fullmatch(name):
-        family, repository = on_hub.groups()
-        return _blip(repository) if family == "blip" else _hub_open_clip(repository)
-    if from_files and name.startswith("blip:") and (folder := Path(name.removeprefix("blip:"))).is_dir():
-        return _blip(folder)
-    architecture, _, pretrained = name.partition("/")
-    if architecture not in open_clip.list_models() or not pretrained:
-        raise ModelError(
-            f"There is no model “{name}”. Use “pocket”, ARCHITECTURE/PRETRAINED such as "
-            "“ViT-B-32/laion2b_s34b_b79k”, hf-hub:ORG/REPO or blip:ORG/REPO."
-        )
-    tags = open_clip.list_pretrained_tags_by_model(architecture)
-    if pretrained in tags:
-        facts = open_clip.get_pretrained_cfg(architecture, pretrained)
-        # Some weights were trained with another activation than their architecture's; open_clip would only warn.
-        build = partial(_build_open_clip, architecture, tag=pretrained, quick_gelu=facts.get("quick_gelu", False))
-        return _Source(lambda: Path(open_clip.download_pretrained(facts)), build)
-    if from_files and Path(pretrained).is_file():
-        return _Source(lambda: Path(pretrained), partial(_build_open_clip, architecture, tag=pretrained))
-    neither = "is neither a file nor" if from_files else "is not among the"
-    known = ", ".join(get_close_matches(pretrained, tags, 3) or tags[:6]) or "none"
-    raise ModelError(f"“{pretrained}” {neither} pretrained weights of {architecture}, such as: {known}.")
-
-
-def _hub_open_clip(repository: str) -> _Source:
-    from open_clip.pretrained import download_pretrained_from_hf
-
-    return _Source(
-        lambda: Path(download_pretrained_from_hf(repository)), partial(_build_open_clip, f"hf-hub:{repository}")
-    )
-
-
-def _blip(source: str | Path) -> _Source:
-    def fetch() -> Path:
-        from unlearn.blip import WEIGHTS, fetch_blip  # imports transformers
-
-        return source / WEIGHTS if isinstance(source, Path) else fetch_blip(source)
-
-    def build(weights_file: Path) -> Built:
-        from unlearn.blip import build_blip
-
-        return build_blip(weights_file.parent)
-
-    return _Source(fetch, build)
-
-
-def _build_open_clip(
-    spec: str,
-    weights_file: Path,  # open_clip finds it again by itself
-    *,
-    tag: str | None = None,
-    quick_gelu: bool = False,
-    tokenizer_options: dict[str, str] | None = None,
-) -> Built:
-    import open_clip
-
-    # Unlike open_clip's other ways in, this one fails where weights are missing, instead of making random ones.
-    model, preprocess = open_clip.create_model_from_pretrained(spec, pretrained=tag, force_quick_gelu=quick_gelu)
-    return model, preprocess, open_clip.get_tokenizer(spec, **(tokenizer_options or {}))

@@ -38,7 +38,7 @@ KEPT = 2
 class Models:
     """The models in memory, shared by all visitors: the one the app started with, and those last asked for."""
 
-    def __init__(self, own: TextImageEncoder, precision: str = AUTOMATIC, offered: str = "any") -> None:
+    def __init__(self, own: TextImageEncoder, precision: str = AUTOMATIC, offered: str = "curated") -> None:
         self.own = own
         self.offered = require_choice("UNLEARN_VISITORS_MODELS", offered, OFFERED)
         self._others: Loaded[TextImageEncoder] = Loaded(

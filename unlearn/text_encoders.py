@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from transformers import CLIPTextConfig, CLIPTextModel
 
 #: open_clip's names inside a residual block to transformers' inside an encoder layer; attention is packed in one.
-_BLOCK = {
+BLOCK = {
     "ln_1": "layer_norm1",
     "ln_2": "layer_norm2",
     "attn.out_proj": "self_attn.out_proj",
@@ -84,7 +84,7 @@ def encoder_layers(blocks: Iterable[nn.Module]) -> dict[str, Tensor]:
         for kind in ("weight", "bias"):
             parts = own[f"attn.in_proj_{kind}"].chunk(3)
             state |= {f"{name}.self_attn.{p}_proj.{kind}": part for p, part in zip("qkv", parts, strict=True)}
-            state |= {f"{name}.{new}.{kind}": own[f"{old}.{kind}"] for old, new in _BLOCK.items()}
+            state |= {f"{name}.{new}.{kind}": own[f"{old}.{kind}"] for old, new in BLOCK.items()}
     return state
 
 

@@ -16,7 +16,7 @@ from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ErasureFileError
 from unlearn.export.saved import load_erasure
 from unlearn.gallery import image_features
-from unlearn.loading import POCKET
+from unlearn.model_sources import POCKET
 
 
 @pytest.fixture(scope="module")

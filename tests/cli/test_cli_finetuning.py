@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from unlearn.cli import main
 from unlearn.export.saved import load_erasure
 from unlearn.gallery import bundled_gallery
-from unlearn.loading import POCKET
+from unlearn.model_sources import POCKET
 
 CONCEPTS = ("cat", "pizza", "car", "banana", "guitar")
 

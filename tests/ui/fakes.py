@@ -57,7 +57,7 @@ def fake_services() -> Services:
         for style in ("a drawing of a", "a small")
     )
     vocabulary = Vocabulary(tuple(Concept(name, ("kitten",) if name == "cat" else ()) for name in NAMES))
-    return Services(Models(FakeEncoder()), Gallery("fake", pictures), vocabulary)
+    return Services(Models(FakeEncoder(), offered="any"), Gallery("fake", pictures), vocabulary)
 
 
 def few(gallery: Gallery) -> Gallery:

@@ -279,7 +279,7 @@ def test_words_of_ones_own_are_offered_and_a_model_out_of_reach_changes_nothing(
     page.get_by_label("CLIP", exact=True).fill("ViT-B-32//etc/passwd")
     page.get_by_label("CLIP", exact=True).press("Enter")
     page.locator("#use-model").click()
-    expect(page.get_by_test_id("toast-body")).to_contain_text("is not among the pretrained weights")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("is not offered here")
     expect(page.locator("#model-note")).to_contain_text("466 words")
     page.get_by_label("CLIP", exact=True).fill("pocket")
     page.get_by_label("CLIP", exact=True).press("Enter")

@@ -15,10 +15,34 @@ from unlearn.config import ASSETS
 from unlearn.diffusion.conditioning import Listener
 from unlearn.errors import ModelError
 from unlearn.loading import pick_device
+from unlearn.repositories import Files, Folder, Repository
 
 POCKET_DIFFUSION = ASSETS / "models" / "pocket-diffusion"
 #: Below this much free GPU memory a pipeline is moved there piece by piece.
 ROOMY = 12 * 2**30
+INDEX = "model_index.json"
+#: What a pipeline may be made of. diffusers imports whatever module its index names, so only these names pass.
+_PARTS = {
+    "diffusers": {
+        "AutoencoderKL",
+        "DDIMScheduler",
+        "DPMSolverMultistepScheduler",
+        "EulerAncestralDiscreteScheduler",
+        "EulerDiscreteScheduler",
+        "PNDMScheduler",
+        "UNet2DConditionModel",
+    },
+    "transformers": {
+        "CLIPFeatureExtractor",
+        "CLIPImageProcessor",
+        "CLIPTextModel",
+        "CLIPTextModelWithProjection",
+        "CLIPTokenizer",
+        "CLIPVisionModelWithProjection",
+    },
+    "stable_diffusion": {"StableDiffusionSafetyChecker"},
+}
+_PIPELINES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 
 
 @dataclass(frozen=True)
@@ -144,15 +168,19 @@ def load_painter(name: str = "pocket", *, device: str | torch.device | None = No
     known = PIPELINES[name]
     where = torch.device(device) if device is not None else pick_device()
     half = where.type == "cuda"
-    options: dict[str, Any] = {"local_files_only": True}
+    files: Files = Repository(known.source, known.revision) if known.revision else Folder(Path(known.source))
+    options: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": True}
     if known.revision:
-        options = {"revision": known.revision, "use_safetensors": True, "variant": "fp16" if half else None}
+        options |= {"local_files_only": False, "revision": known.revision, "variant": "fp16" if half else None}
     if known.checked:
         options |= {"safety_checker": None, "requires_safety_checker": False}
     try:
+        require_known_parts(files)
         pipeline: Any = DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
             known.source, dtype=torch.float16 if half else torch.float32, **options
         )
+    except ModelError:
+        raise
     # diffusers, huggingface_hub and safetensors each raise their own kinds for a hub out of reach or a damaged file.
     except Exception as error:
         raise ModelError(
@@ -162,6 +190,31 @@ def load_painter(name: str = "pocket", *, device: str | torch.device | None = No
     pipeline.set_progress_bar_config(disable=True)
     _place(pipeline, where)
     return Painter(name, known, pipeline)
+
+
+def require_known_parts(files: Files) -> None:
+    """Nothing, if the index of a pipeline among ``files`` names none but known classes.
+
+    Raises:
+        ModelError: it names something else.
+    """
+    try:
+        index = json.loads(files.fetch(INDEX).read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{INDEX} of “{files.name}” is no JSON.") from error
+    kind = index.get("_class_name") if isinstance(index, dict) else None
+    if kind not in _PIPELINES:
+        raise ModelError(f"{INDEX} of “{files.name}” asks for a {str(kind)[:60]}; allowed are {', '.join(_PIPELINES)}.")
+    parts = {part: named for part, named in index.items() if not part.startswith("_")}
+    for part, named in parts.items():
+        library, of_class = named if isinstance(named, list) and len(named) == 2 else (None, named)
+        if (library, of_class) == (None, None) or isinstance(named, bool):
+            continue  # a part that is left out, a flag
+        if of_class not in _PARTS.get(str(library), ()):
+            allowed = ", ".join(sorted(set().union(*_PARTS.values())))
+            raise ModelError(
+                f"{INDEX} of “{files.name}” asks for {part[:60]} {str(named)[:60]}; allowed are {allowed}."
+            )
 
 
 def _place(pipeline: Any, device: torch.device) -> None:

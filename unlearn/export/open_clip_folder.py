@@ -11,7 +11,6 @@ from torch import Tensor
 
 from unlearn.encoders import OpenClipEncoder
 from unlearn.export.transformers_clip import as_clip_tokenizer
-from unlearn.loading import POCKET
 
 CONFIG, MODEL = "open_clip_config.json", "model.safetensors"
 HUB = "hf-hub:"
@@ -37,7 +36,7 @@ def save_open_clip(folder: Path, encoder: OpenClipEncoder, changed: dict[str, Te
     if isinstance(config := getattr(encoder.model, "config", None), PretrainedConfig):
         config.save_pretrained(folder)  # a BLIP: transformers loads it from the same folder
         return
-    if model_config := _model_config(encoder.name):  # a model without a name of open_clip's leaves its weights only
+    if model_config := _model_config(encoder):  # a model without a name of open_clip's leaves its weights only
         config = {"model_cfg": _as_built(model_config, encoder), "preprocess_cfg": _preprocessing(encoder)}
         (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
@@ -59,15 +58,11 @@ def _preprocessing(encoder: OpenClipEncoder) -> dict[str, Any]:
     return {name: asked[name] for name in ("mean", "std", "interpolation", "resize_mode") if name in asked}
 
 
-def _model_config(name: str) -> dict[str, Any] | None:
-    """What open_clip builds the model called ``name`` from, if it knows it."""
-    from open_clip.factory import _get_hf_config, get_model_config
+def _model_config(encoder: OpenClipEncoder) -> dict[str, Any] | None:
+    """What open_clip builds the model of ``encoder`` from, if that is known."""
+    from open_clip import get_model_config, list_models
 
-    config: dict[str, Any] | None
-    if name == "pocket":
-        config = json.loads((POCKET / CONFIG).read_text(encoding="utf-8"))["model_cfg"]
-    elif name.startswith(HUB):
-        config = _get_hf_config(name.removeprefix(HUB))["model_cfg"]
-    else:
-        config = get_model_config(name.partition("/")[0])
-    return config
+    if encoder.architecture is not None:
+        return dict(encoder.architecture)
+    architecture = encoder.name.partition("/")[0]
+    return dict(get_model_config(architecture)) if architecture in list_models() else None

@@ -11,6 +11,7 @@ from typing import Any
 from unlearn.config import ASSETS
 from unlearn.erasers.erasure import Erasure
 from unlearn.export.open_clip_folder import HUB
+from unlearn.model_sources import LOCAL
 
 EXAMPLES = ASSETS.parent / "examples"
 #: What ``save_erasure`` writes, in words.
@@ -57,7 +58,8 @@ def _of_edit(method: str, model: str, edit: str, labels: Sequence[str]) -> str:
         return snippet("edit_of_embeddings", EDIT=edit)
     constants: dict[str, Any] = {"EDIT": edit}
     if model != "pocket":
-        architecture, _, pretrained = (model, "", "") if model.startswith(HUB) else model.partition("/")
+        whole = model.startswith((HUB, LOCAL))
+        architecture, _, pretrained = (model, "", "") if whole else model.partition("/")
         constants |= {"MODEL": architecture, "PRETRAINED": pretrained or None}
     if method == "stacked":
         constants |= {} if model == "pocket" else {"TOKENIZER": {}}

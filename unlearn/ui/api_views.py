@@ -72,7 +72,8 @@ class ViewEndpoints:
         """Edit another CLIP, or choose among other words; in the later calls of the same client all is measured there.
 
         Args:
-            model: "pocket", ARCHITECTURE/TAG as open_clip knows them, or hf-hub:ORG/REPO; "" is the app's own.
+            model: one of the curated models, such as "pocket", or where this app offers any, ARCHITECTURE/TAG as
+                open_clip knows them, hf-hub:ORG/REPO or blip:ORG/REPO; "" is the app's own.
             vocabulary: "bundled", "imagenet", "cifar100" or your own words, separated by commas; "" is the app's own.
 
         Returns:

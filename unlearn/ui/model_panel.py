@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from unlearn.ui.results import ModelFacts
 
 APP, OWN = "", "own"
+TYPED = "Or type any that open_clip knows: ARCHITECTURE/TAG, hf-hub:ORG/REPO; or blip:ORG/REPO."
 VOCABULARY_CHOICES = [
     ("The app's", APP),
     ("ImageNet-1k", "imagenet"),
@@ -43,7 +44,6 @@ class ModelPanel:
                 [],
                 allow_custom_value=True,
                 label="CLIP",
-                info="Or type any that open_clip knows: ARCHITECTURE/TAG, hf-hub:ORG/REPO; or blip:ORG/REPO.",
                 elem_id="model",
             )
             vocabulary = gr.Dropdown(VOCABULARY_CHOICES, value=APP, label="Words it chooses among", elem_id="words")
@@ -68,7 +68,8 @@ class ModelPanel:
 
         services = self.services()
         facts = facts_of(services, session)
-        choices = gr.update(choices=curated_choices(services.models.own.name), value=facts.name)
+        info = TYPED if services.models.offered == "any" else None
+        choices = gr.update(choices=curated_choices(services.models.own.name), value=facts.name, info=info)
         return [gr.update(label=f"Model: {facts.name}"), choices, note_of(facts)]
 
     def showing(self, vocabulary: str) -> list[Any]:

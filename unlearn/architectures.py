@@ -1,0 +1,396 @@
+"""What a model's configuration may say: the keys that are known, in their ranges. Anything else is refused.
+
+A configuration comes from a repository or a folder, so it may be anybody's. What is checked here is written again from
+the checked values before open_clip or transformers read it: nothing else of it reaches them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from unlearn.errors import ModelError
+
+#: Parameters of the largest model that is built: 12 GB in float32.
+MAX_PARAMETERS = 3_000_000_000
+#: Patches of a picture: attention grows with their square.
+MAX_PATCHES = 1600
+
+Layers = Annotated[int, Field(ge=1, le=64)]
+Heads = Annotated[int, Field(ge=1, le=64)]
+Width = Annotated[int, Field(ge=8, le=8192)]
+Pixels = Annotated[int, Field(ge=8, le=1024)]
+Context = Annotated[int, Field(ge=1, le=1024)]
+Words = Annotated[int, Field(ge=1, le=1_000_000)]
+Token = Annotated[int, Field(ge=0, lt=1_000_000)]
+Ratio = Annotated[float, Field(gt=0, le=16)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Scale = Annotated[float, Field(gt=0, le=10)]
+Small = Annotated[float, Field(gt=0, le=0.1)]
+Channel = Annotated[float, Field(ge=-10, le=10)]
+Activation = Literal["gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu"]
+
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+class _Known(BaseModel):
+    """A part of a configuration whose every key must be known."""
+
+    model_config = ConfigDict(allow_inf_nan=False, protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_keys(cls, given: Any) -> Any:
+        if isinstance(given, dict) and (unknown := sorted(set(map(str, given)) - set(cls.model_fields))):
+            raise ValueError(
+                f"“{unknown[0][:60]}” is not among the keys that are allowed: {', '.join(cls.model_fields)}"
+            )
+        return given
+
+
+class Chosen(BaseModel):
+    """A part of a configuration of which only the known keys are read."""
+
+    model_config = ConfigDict(allow_inf_nan=False, protected_namespaces=(), extra="ignore")
+
+
+class ActivationOptions(_Known):
+    approximate: Literal["none", "tanh"] = "none"
+
+
+class NormOptions(_Known):
+    eps: Small = 1e-5
+
+
+class TokenizerOptions(_Known):
+    """What open_clip's own wrapper does to texts; nothing of it reaches the tokenizer's class."""
+
+    clean: Literal["canonicalize", "lower", "whitespace"] = "whitespace"
+    strip_sep_token: bool = False
+
+
+class _Blocks(_Known):
+    """What towers of transformer blocks have in common."""
+
+    mlp_ratio: Ratio = 4.0
+    ls_init_value: Small | None = None
+    final_ln_after_pool: bool = False
+    output_tokens: bool = False
+    act_kwargs: ActivationOptions | None = None
+    norm_kwargs: NormOptions | None = None
+    block_type: Literal["default", "custom"] | None = None
+    qk_norm: bool = False
+    scaled_cosine_attn: bool = False
+    scale_heads: bool = False
+    scale_attn_inner: bool = False
+    scale_attn: bool = False
+    scale_fc: bool = False
+
+
+class Vision(_Blocks):
+    """``vision_cfg`` as open_clip names it."""
+
+    layers: Layers | tuple[Layers, Layers, Layers, Layers] = 12
+    width: Width = 768
+    head_width: Annotated[int, Field(ge=8, le=512)] = 64
+    patch_size: Annotated[int, Field(ge=4, le=64)] | None = 16
+    image_size: Pixels | tuple[Pixels, Pixels] = 224
+    patch_dropout: Share = 0.0
+    attentional_pool: bool | Literal["parallel", "cascade"] = False
+    attn_pooler_queries: Annotated[int, Field(ge=1, le=1024)] = 256
+    attn_pooler_heads: Heads = 8
+    no_ln_pre: bool = False
+    pos_embed_type: Literal["learnable", "sin_cos_2d"] = "learnable"
+    pool_type: Literal["tok", "avg"] = "tok"
+    timm_model_name: str | None = None
+    timm_model_pretrained: bool = False
+    timm_pool: Literal["", "avg", "avgmax", "max", "token", "map", "abs_attn", "rot_attn"] = "avg"
+    timm_proj: Literal["", "linear", "mlp", "none"] | None = "linear"
+    timm_proj_bias: bool = False
+    timm_drop: Share = 0.0
+    timm_drop_path: Share | None = None
+
+    @field_validator("timm_model_name")
+    @classmethod
+    def _one_of_timms(cls, name: str | None) -> str | None:
+        """A plain name: with ``hf-hub:`` or ``local-dir:`` before it, timm would read a configuration elsewhere."""
+        import timm
+
+        if name is not None and not (re.fullmatch(r"[a-z0-9_]{1,80}", name) and timm.is_model(name)):
+            raise ValueError("it must be one of timm's architectures, such as convnext_base")
+        return name
+
+    @model_validator(mode="after")
+    def _few_patches(self) -> Vision:
+        sides = (self.image_size,) * 2 if isinstance(self.image_size, int) else self.image_size
+        patch = self.patch_size if self.patch_size and isinstance(self.layers, int) else 32
+        if self.timm_model_name is None and sides[0] * sides[1] > MAX_PATCHES * patch**2:
+            raise ValueError(f"image_size and patch_size make more than {MAX_PATCHES:,} patches")
+        return self
+
+
+class Text(_Blocks):
+    """``text_cfg`` as open_clip names it."""
+
+    context_length: Context = 77
+    vocab_size: Words = 49408
+    hf_tokenizer_name: str | None = None
+    tokenizer_mode: Literal["", "clips"] | None = None
+    tokenizer_kwargs: TokenizerOptions | None = None
+    width: Width = 512
+    heads: Heads = 8
+    layers: Layers = 12
+    embed_cls: bool = False
+    pad_id: Token = 0
+    eos_id: Token = 2
+    no_causal_mask: bool = False
+    pool_type: Literal["first", "last", "argmax", "eos"] = "argmax"
+    proj_bias: bool = False
+    proj_type: Literal["linear", "none"] | None = "linear"
+    hf_model_name: str | None = None
+    hf_model_pretrained: bool = False
+    hf_proj_type: Literal["linear", "mlp"] | None = "mlp"
+    hf_pooler_type: Literal["mean_pooler", "max_pooler", "cls_pooler", "cls_last_hidden_state_pooler"] | None = (
+        "mean_pooler"
+    )
+
+
+class Multimodal(Text):
+    """``multimodal_cfg``: the decoder of a CoCa."""
+
+    dim_head: Annotated[int, Field(ge=8, le=512)] = 64
+    n_queries: Annotated[int, Field(ge=1, le=1024)] = 256
+    attn_pooler_heads: Heads = 8
+
+
+class Architecture(_Known):
+    """``model_cfg``: what open_clip builds a model from."""
+
+    embed_dim: Width
+    vision_cfg: Vision
+    text_cfg: Text
+    multimodal_cfg: Multimodal | None = None
+    custom_text: bool = False
+    quick_gelu: bool = False
+    init_logit_scale: Annotated[float, Field(ge=-20, le=20)] | None = None
+    init_logit_bias: Annotated[float, Field(ge=-100, le=100)] | None = None
+    nonscalar_logit_scale: bool = False
+
+    def options(self) -> dict[str, Any]:
+        """The checked values alone, as open_clip takes them; what was not said is left to open_clip."""
+        chosen = self.model_dump(mode="json", exclude_unset=True)
+        if chosen.get("init_logit_scale", 0.0) is None:
+            del chosen["init_logit_scale"]
+        return chosen
+
+
+class Preprocessing(Chosen):
+    """``preprocess_cfg``: how a picture becomes what the model sees; its size is the image tower's."""
+
+    mode: Literal["RGB"] = "RGB"
+    mean: tuple[Channel, Channel, Channel] | None = None
+    std: tuple[Scale, Scale, Scale] | None = None
+    interpolation: Literal["bicubic", "bilinear", "nearest"] | None = None
+    resize_mode: Literal["shortest", "longest", "squash"] | None = None
+    fill_color: Annotated[int, Field(ge=0, le=255)] = 0
+
+    def options(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+
+
+class OpenClipConfig(Chosen):
+    """``open_clip_config.json``."""
+
+    model_cfg: Architecture
+    preprocess_cfg: Preprocessing = Preprocessing()
+
+
+class HuggingFaceText(Chosen):
+    """``config.json`` of a text tower of transformers': the kinds that open_clip knows, and their sizes."""
+
+    model_type: Literal["roberta", "xlm-roberta", "mt5", "bert", "m2m_100"]
+    vocab_size: Words | None = None
+    hidden_size: Width | None = None
+    intermediate_size: Width | None = None
+    num_hidden_layers: Layers | None = None
+    num_attention_heads: Heads | None = None
+    max_position_embeddings: Context | None = None
+    type_vocab_size: Annotated[int, Field(ge=1, le=16)] | None = None
+    layer_norm_eps: Small | None = None
+    layer_norm_epsilon: Small | None = None
+    hidden_act: Activation | None = None
+    activation_function: Activation | None = None
+    pad_token_id: Token | None = None
+    bos_token_id: Token | None = None
+    eos_token_id: Token | None = None
+    decoder_start_token_id: Token | None = None
+    d_model: Width | None = None
+    d_ff: Width | None = None
+    d_kv: Annotated[int, Field(ge=8, le=512)] | None = None
+    num_layers: Layers | None = None
+    num_decoder_layers: Layers | None = None
+    num_heads: Heads | None = None
+    relative_attention_num_buckets: Annotated[int, Field(ge=1, le=256)] | None = None
+    relative_attention_max_distance: Annotated[int, Field(ge=1, le=1024)] | None = None
+    feed_forward_proj: Literal["gated-gelu", "relu"] | None = None
+    is_encoder_decoder: bool | None = None
+    encoder_layers: Layers | None = None
+    encoder_attention_heads: Heads | None = None
+    encoder_ffn_dim: Width | None = None
+    decoder_layers: Layers | None = None
+    decoder_attention_heads: Heads | None = None
+    decoder_ffn_dim: Width | None = None
+    scale_embedding: bool | None = None
+
+    def options(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class _TransformersTower(Chosen):
+    hidden_size: Width | None = None
+    intermediate_size: Width | None = None
+    num_hidden_layers: Layers | None = None
+    num_attention_heads: Heads | None = None
+    hidden_act: Activation | None = None
+    layer_norm_eps: Small | None = None
+    projection_dim: Width | None = None
+
+
+class _TransformersVision(_TransformersTower):
+    image_size: Pixels | None = None
+    patch_size: Annotated[int, Field(ge=4, le=64)] | None = None
+
+    @model_validator(mode="after")
+    def _few_patches(self) -> _TransformersVision:
+        if self.image_size and self.patch_size and self.image_size**2 > MAX_PATCHES * self.patch_size**2:
+            raise ValueError(f"image_size and patch_size make more than {MAX_PATCHES:,} patches")
+        return self
+
+
+class _TransformersText(_TransformersTower):
+    vocab_size: Words | None = None
+    max_position_embeddings: Context | None = None
+    pad_token_id: Token | None = None
+    bos_token_id: Token | None = None
+    eos_token_id: Token | None = None
+
+
+class _BlipText(_TransformersText):
+    encoder_hidden_size: Width | None = None
+    sep_token_id: Token | None = None
+
+
+class BlipOptions(Chosen):
+    """``config.json`` of a BLIP."""
+
+    text_config: _BlipText = _BlipText()
+    vision_config: _TransformersVision = _TransformersVision()
+    image_text_hidden_size: Width = 256
+    projection_dim: Width = 512
+
+    def options(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class KindOfModel(Chosen):
+    """What ``config.json`` says first."""
+
+    model_type: str = ""
+
+
+class TransformersClip(Chosen):
+    """``config.json`` of a transformers ``CLIPModel``."""
+
+    model_type: Literal["clip"]
+    text_config: _TransformersText = _TransformersText()
+    vision_config: _TransformersVision = _TransformersVision()
+    projection_dim: Width = 512
+
+    def as_open_clip(self) -> Architecture:
+        """The same architecture as open_clip names it; sizes that are not said are transformers' own defaults."""
+        text, vision = self.text_config, self.vision_config
+        width, wide = vision.hidden_size or 768, text.hidden_size or 512
+        activations = {text.hidden_act or "quick_gelu", vision.hidden_act or "quick_gelu"}
+        if len(activations) > 1 or not activations <= {"gelu", "quick_gelu"}:
+            raise ModelError("hidden_act must be gelu or quick_gelu, the same in both towers.")
+        eps = {"text": text.layer_norm_eps, "vision": vision.layer_norm_eps}
+        norms = {tower: {"norm_kwargs": {"eps": value}} if value else {} for tower, value in eps.items()}
+        return checked(
+            Architecture,
+            {
+                "embed_dim": self.projection_dim,
+                "quick_gelu": activations == {"quick_gelu"},
+                "vision_cfg": {
+                    "layers": vision.num_hidden_layers or 12,
+                    "width": width,
+                    "head_width": width // (vision.num_attention_heads or 12),
+                    "mlp_ratio": (vision.intermediate_size or 3072) / width,
+                    "patch_size": vision.patch_size or 32,
+                    "image_size": vision.image_size or 224,
+                    **norms["vision"],
+                },
+                "text_cfg": {
+                    "layers": text.num_hidden_layers or 12,
+                    "width": wide,
+                    "heads": text.num_attention_heads or 8,
+                    "mlp_ratio": (text.intermediate_size or 2048) / wide,
+                    "vocab_size": text.vocab_size or 49408,
+                    "context_length": text.max_position_embeddings or 77,
+                    # What was configured before transformers knew the end mark's number says 2 and means the largest.
+                    **({"pool_type": "eos", "eos_id": text.eos_token_id} if _own_end(text) else {}),
+                    "hf_tokenizer_name": "transformers",
+                    **norms["text"],
+                },
+            },
+            "config.json",
+        )
+
+
+def _own_end(text: _TransformersText) -> bool:
+    """Whether the end mark is another token than the last of the vocabulary, which open_clip looks for."""
+    return text.eos_token_id not in (None, 2, (text.vocab_size or 49408) - 1)
+
+
+class TransformersPreprocessing(Chosen):
+    """``preprocessor_config.json`` of a CLIP."""
+
+    image_mean: tuple[Channel, Channel, Channel] | None = None
+    image_std: tuple[Scale, Scale, Scale] | None = None
+    resample: Annotated[int, Field(ge=0, le=5)] | None = None
+    size: dict[str, Any] | int | None = None
+
+    def as_open_clip(self) -> Preprocessing:
+        """The same as open_clip names it."""
+        kinds = {None: None, 0: "nearest", 2: "bilinear"}
+        squash = isinstance(self.size, dict) and "shortest_edge" not in self.size
+        return Preprocessing.model_validate(
+            {
+                "mean": self.image_mean,
+                "std": self.image_std,
+                "interpolation": kinds.get(self.resample, "bicubic"),
+                "resize_mode": "squash" if squash else "shortest",
+            }
+        )
+
+
+def checked(schema: type[Schema], given: str | bytes | dict[str, Any], source: str) -> Schema:
+    """``given``, JSON or what was read from it, as ``schema``; ``source`` is what the sentence calls it.
+
+    Raises:
+        ModelError: a key is not allowed, or its value is out of its range.
+    """
+    try:
+        return schema.model_validate(given) if isinstance(given, dict) else schema.model_validate_json(given)
+    except ValidationError as error:
+        raise ModelError(f"{source} cannot be used: {_in_words(error)}.") from error
+
+
+def _in_words(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part)[:60] for part in first["loc"]) or "it"
+    what = first["msg"].removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
+    if first["type"] in ("value_error", "missing", "json_invalid"):
+        return f"{where}: {what}"
+    return f"{where} is {str(first['input'])[:60]!r} and {what}"

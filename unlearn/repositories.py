@@ -1,0 +1,118 @@
+"""Files of a hub's repositories: of which commit, under which names, how large at most. Nothing in them is run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Protocol
+
+from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
+
+from unlearn.errors import ModelError
+
+#: ORG/REPO as a hub allows it, so that no name can leave the hub for the file system.
+NAME = r"[A-Za-z0-9](?:[\w.-]*\w)?/[A-Za-z0-9](?:[\w.-]*\w)?"
+#: Repositories from before organisations were part of a name; open_clip's own architectures ask for them.
+WITHOUT_ORGANISATION = ("bert-base-uncased", "roberta-base", "xlm-roberta-base", "xlm-roberta-large")
+#: Commits that were looked at; a repository that stands here is loaded by it alone.
+PINNED = {
+    "laion/CLIP-ViT-B-32-laion2B-s34B-b79K": "1a25a446712ba5ee05982a381eed697ef9b435cf",
+    "timm/vit_large_patch14_clip_224.openai": "18d0535469bb561bf468d76c1d73aa35156c922b",
+    "laion/CLIP-ViT-H-14-laion2B-s32B-b79K": "1c2b8495b28150b8a4922ee1c8edee224c284c0c",
+    "apple/MobileCLIP-S1-OpenCLIP": "59d35241939f6942255489b83c9068e48ebf57f8",
+}
+#: Largest file of each kind that is fetched, in bytes: configurations are read whole, weights come to 12 GB at most.
+LARGEST = {".json": 2**20, ".safetensors": 16 * 2**30}
+TOKENIZER_LARGEST = 64 * 2**20
+
+
+class Files(Protocol):
+    """Files found by name: a repository's or a folder's."""
+
+    name: str
+
+    def fetch(self, *names: str) -> Path:
+        """The first of ``names`` that is there; a ModelError where none is."""
+
+    def find(self, *names: str) -> Path | None:
+        """The same; None where none is there."""
+
+
+class Folder:
+    """A folder of this machine."""
+
+    def __init__(self, path: Path) -> None:
+        self.name, self._path = str(path), path
+
+    def fetch(self, *names: str) -> Path:
+        found = self.find(*names)
+        if found is None:
+            raise ModelError(f"The folder “{self.name}” holds no {' or '.join(names)}.")
+        return found
+
+    def find(self, *names: str) -> Path | None:
+        return next((path for name in names if (path := self._path / name).is_file()), None)
+
+
+class Repository:
+    """A repository at one commit: the pinned one, or the one that is newest when its first file is fetched."""
+
+    def __init__(self, name: str, commit: str | None = None) -> None:
+        """Names a repository, at ``commit`` where that is known; nothing is fetched.
+
+        Raises:
+            ModelError: ``name`` is not ORG/REPO.
+        """
+        if not re.fullmatch(NAME, name, re.ASCII) and name not in WITHOUT_ORGANISATION:
+            raise ModelError(f"“{name[:100]}” is no repository of a hub; it must be ORG/REPO.")
+        self.name = name
+        self._commit = commit or PINNED.get(name)
+
+    def fetch(self, *names: str) -> Path:
+        """The local copy of the first of ``names`` that the repository has.
+
+        Raises:
+            ModelError: it has none of them, or that file is larger than files of its kind may be.
+            Others: whatever huggingface_hub raises where no hub can be reached.
+        """
+        found, unreachable = self._first(names)
+        if found is None:
+            if unreachable is not None:
+                raise unreachable
+            only = " Only safetensors are loaded, no pickles." if names[0].endswith(".safetensors") else ""
+            raise ModelError(f"The repository “{self.name}” holds no {' or '.join(names)}.{only}")
+        return found
+
+    def find(self, *names: str) -> Path | None:
+        """The same; None where the repository has none of ``names``, or where that cannot be known offline."""
+        return self._first(names)[0]
+
+    def _first(self, names: tuple[str, ...]) -> tuple[Path | None, LocalEntryNotFoundError | None]:
+        from huggingface_hub import hf_hub_download
+
+        unreachable = None
+        for name in names:
+            try:
+                there = hf_hub_download(self.name, name, revision=self._commit, dry_run=True)
+                require_size(name, there.file_size or 0)
+                path = Path(hf_hub_download(self.name, name, revision=there.commit_hash))
+            except RemoteEntryNotFoundError:
+                continue
+            except LocalEntryNotFoundError as error:  # another of them may have been fetched earlier
+                unreachable = error
+                continue
+            require_size(name, path.stat().st_size)
+            self._commit = there.commit_hash
+            return path, None
+        return None, unreachable
+
+
+def require_size(name: str, size: int) -> None:
+    """Nothing, if a file called ``name`` may have ``size`` bytes.
+
+    Raises:
+        ModelError: it is too large.
+    """
+    largest = TOKENIZER_LARGEST if name == "tokenizer.json" else LARGEST[Path(name).suffix]
+    if size > largest:
+        raise ModelError(f"{name} has {size:,} bytes; at most {largest:,} are read.")
