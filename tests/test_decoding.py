@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +18,6 @@ import pytest
 from PIL import Image
 
 from unlearn import decoding
-from unlearn.decoding import decode
 from unlearn.errors import BusyError, PictureError
 from unlearn.pictures import open_picture
 
@@ -27,6 +26,12 @@ ROOT = Path(__file__).parents[1]
 SERVING = (
     "from unlearn import decoding\ndef read(path, longest):\n    {}\ndecoding.open_picture = read\ndecoding.serve()"
 )
+
+
+def decode(paths: Sequence[str], longest: int) -> list[Image.Image]:
+    return [decoding.decode(path, longest) for path in paths]
+
+
 linux = pytest.mark.skipif(not decoding.FORKS, reason="a process for every picture has nothing that is kept")
 
 
@@ -66,10 +71,6 @@ def test_pixels_are_those_of_decoding_in_place(paths, monkeypatch, forks):
 def test_a_path_is_read_from_where_the_app_is(paths, monkeypatch):
     monkeypatch.chdir(Path(paths[0]).parent)
     assert decode(["a.png"], 512)[0].size == (60, 40)
-
-
-def test_no_pictures_are_none():
-    assert decode([], 512) == []
 
 
 @pytest.mark.parametrize("forks", [pytest.param(True, marks=linux), False])
@@ -152,7 +153,7 @@ def test_nothing_is_left_when_the_app_is_ended(number):
     app = (
         "import sys, threading, time\nfrom unlearn import decoding\n"
         f"decoding.CHILD = (sys.executable, '-c', {hanging!r})\n"
-        "threading.Thread(target=decoding.decode, args=(['a.png'], 512), daemon=True).start()\n"
+        "threading.Thread(target=decoding.decode, args=('a.png', 512), daemon=True).start()\n"
         "time.sleep(1)\nprint(flush=True)\ntime.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", app], cwd=ROOT, stdout=subprocess.PIPE) as process:

@@ -43,21 +43,12 @@ LONGEST_HEAD = 4_096
 _places = threading.BoundedSemaphore(AT_ONCE)
 
 
-def decode(paths: Sequence[str], longest: int) -> list[Image.Image]:
-    """The pictures at ``paths`` as upright RGB, none of their sides longer than ``longest`` pixels.
+def decode(path: str, longest: int) -> Image.Image:
+    """The picture at ``path`` as upright RGB, none of its sides longer than ``longest`` pixels.
 
     Raises:
-        PictureError: one of them is no picture, is damaged, or takes too much to decode.
+        PictureError: it is no picture, is damaged, or takes too much to decode.
         BusyError: too many are being decoded already.
-    """
-    return [decode_one(path, longest) for path in paths]
-
-
-def decode_one(path: str, longest: int) -> Image.Image:
-    """The picture at ``path``, as :func:`decode` gives it.
-
-    Raises:
-        PictureError, BusyError: as there.
     """
     if not _places.acquire(timeout=PATIENCE):
         raise BusyError(BUSY)

@@ -18,6 +18,7 @@ from typing import Any
 import gradio as gr
 from gradio.state_holder import SessionState, StateHolder
 
+from unlearn.memory import give_back
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Visitor
 
@@ -46,6 +47,7 @@ async def _end_regularly(holder: StateHolder, is_busy: Callable[[Visitor], bool]
         await asyncio.sleep(EVERY.total_seconds())
         try:
             end_visits(holder, is_busy, datetime.now())
+            await asyncio.to_thread(give_back)
         except Exception:
             logger.exception("visits could not be ended")
 
