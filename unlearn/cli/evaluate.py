@@ -52,13 +52,15 @@ def run(arguments: argparse.Namespace) -> None:
     classes = labels_of(gallery)
     offered = vocabulary_argument(arguments.vocabulary) if arguments.vocabulary else classes
     forget, unknown = match_names(forget, classes)
-    print_notices((*gallery.notices, *unknown))
+    notices = [*gallery.notices, *unknown]
+    print_notices(notices)
     report = evaluate_zero_shot(encoder, gallery, forget=forget, vocabulary=offered, progress=True)
     result = zero_shot_metrics(report) | {
-        "notices": [*gallery.notices, *unknown],
         "per_class": {name: accuracy.top1 for name, accuracy in report.per_class.items()},
         "recall": retrieval_metrics(evaluate_retrieval(encoder, gallery, forget=forget)),
     }
+    if notices:
+        result["notices"] = notices
     quality = None
     if arguments.erasure is not None:
         quality = evaluate_edit(base, encoder, gallery, forget=forget, vocabulary=offered)
