@@ -102,5 +102,5 @@ def test_a_list_that_is_no_utf8_is_refused_with_what_is_wanted(tmp_path, data):
 
 
 def test_a_folder_as_a_list_is_refused(tmp_path):
-    with pytest.raises(ConceptError, match="cannot be read"):
+    with pytest.raises(ConceptError, match="is not a file"):
         vocabulary_argument(str(tmp_path))

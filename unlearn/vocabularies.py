@@ -68,6 +68,8 @@ def read_list(path: Path) -> str:
     Raises:
         ConceptError: it is no file, too long for a list of words, or not text in one of these encodings.
     """
+    if not path.is_file():
+        raise ConceptError(f"The list “{path}” is not a file.")
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ConceptError(

@@ -269,10 +269,10 @@ def test_every_command_that_reads_a_folder_skips_what_it_cannot_read(untidy, tmp
     out = tmp_path / "out"
     erasing = ["erase", "--forget", "ice_cream", "--pictures", str(untidy), "--out", str(out), "--formats"]
     assert main(erasing) == 0
-    assert "skipped ice_cream/3.png" in capsys.readouterr().err
+    assert "skipped ice_cream/3.png" in capsys.readouterr().out
     page = str(tmp_path / "report.html")
     assert main(["report", "--erasure", str(erased), "--images", str(untidy), "--out", page]) == 0
-    assert "skipped ice_cream/3.png" in capsys.readouterr().err
+    assert "skipped ice_cream/3.png" in capsys.readouterr().out
 
 
 def test_a_retain_file_of_another_program_is_read_or_refused_in_a_sentence(tmp_path, capsys):

@@ -30,10 +30,10 @@ def add_json(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, as fractions, and nothing else")
 
 
-def print_notices(notices: Iterable[str]) -> None:
-    """Say what was noticed beside the result: on stderr, so that printed JSON stays JSON."""
+def print_notices(notices: Iterable[str], *, json: bool = False) -> None:
+    """Say what was noticed beside the result; on stderr where that is JSON."""
     for notice in notices:
-        print(notice, file=sys.stderr)
+        print(notice, file=sys.stderr if json else sys.stdout)
 
 
 def names_of(given: Iterable[str]) -> list[str]:

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
             encoder, select(forget, vocabulary=vocabulary), vocabulary, data.train, data.test, arguments.seed
         )
         erasure = drive(methods.fit(arguments.method or "ccup", task))
-    print_notices(data.notices)
+    print_notices(data.notices, json=arguments.json)
     erased = {concept.name: concept for concept in erasure.selection.forget}
     name = require_choice("concept", _asked(arguments.concept, erasure.selection), tuple(erased))
     edited = erasure.apply(encoder)

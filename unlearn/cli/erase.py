@@ -91,9 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
     selection = select(forget, retain, vocabulary=data.vocabulary)
     processes = Processes.current(pick_device())  # before the model is loaded: each process has its own GPU
     if processes.first:
-        print_notices(data.notices)
-        for notice in selection.notices:
-            print(notice)
+        print_notices((*data.notices, *selection.notices))
 
     encoder = load_clip(arguments.model)
     restore_features(encoder)

@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     offered = vocabulary_argument(arguments.vocabulary) if arguments.vocabulary else classes
     forget, unknown = match_names(forget, classes)
     notices = [*gallery.notices, *unknown]
-    print_notices(notices)
+    print_notices(notices, json=arguments.json)
     report = evaluate_zero_shot(encoder, gallery, forget=forget, vocabulary=offered, progress=True)
     result = zero_shot_metrics(report) | {
         "per_class": {name: accuracy.top1 for name, accuracy in report.per_class.items()},
