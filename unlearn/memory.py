@@ -10,15 +10,6 @@ import ctypes
 import sys
 from functools import lru_cache
 
-#: Of ``mallopt``: how many areas threads may allocate from, each of which keeps gaps of its own.
-ARENAS_OPTION, ARENAS = -8, 4
-
-
-def keep_less() -> None:
-    """Let the threads that start from now on share a few areas of memory."""
-    if libc := _glibc():
-        libc.mallopt(ARENAS_OPTION, ARENAS)
-
 
 def give_back() -> None:
     """Return what is freed and still held to the system."""
@@ -31,4 +22,4 @@ def _glibc() -> ctypes.CDLL | None:
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None)
-    return libc if hasattr(libc, "malloc_trim") and hasattr(libc, "mallopt") else None
+    return libc if hasattr(libc, "malloc_trim") else None
