@@ -12,6 +12,7 @@ from unlearn.concepts import (
     Vocabulary,
     clean_name,
     load_vocabulary,
+    match_names,
     parse_names,
     plural,
     prompts,
@@ -118,3 +119,27 @@ def test_vocabulary_file_is_read(tmp_path):
     entry = {"name": "cat", "synonyms": ["kitty"], "group": "animals", "subgroup": "mammals"}
     (tmp_path / "v.json").write_text(json.dumps([entry]))
     assert load_vocabulary(tmp_path / "v.json").concepts == (Concept("cat", ("kitty",), "animals", "mammals"),)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("ice_cream", "ice cream"), ('"dog"', "dog"), ("'dog'", "dog"), ("“hot dog”", "hot dog"), ("„Hund“", "Hund"),
+     ("«chat»", "chat"), ("it's", "it's"), ("rock 'n' roll", "rock 'n' roll"), ("__cat__", "cat"), ('"', None)],
+)  # fmt: skip
+def test_underscores_and_quotes_are_read_as_people_mean_them(written, meant):
+    if meant is None:
+        with pytest.raises(ConceptError, match="no letters"):
+            clean_name(written)
+    else:
+        assert clean_name(written) == meant
+
+
+def test_names_are_found_in_every_spelling_and_others_are_said():
+    classes = Vocabulary.of(["T shirt", "ice cream", "cat"])
+    assert match_names(["t-shirt", "Ice Cream", "kitten"], classes) == (("T shirt", "ice cream", "cat"), [])
+    names, (notice,) = match_names(["catt"], classes)
+    assert names == ("catt",)
+    assert notice.startswith("“catt” is none of the classes")
+    assert notice.endswith("Did you mean “cat”?")
+    assert "Did you mean" in select("catt", vocabulary=classes).notices[0]
+    assert select("T-shirt", vocabulary=classes).notices == ()

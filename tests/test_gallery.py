@@ -4,6 +4,7 @@ import gc
 import json
 import weakref
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import PictureError
 from unlearn.evaluation.retrieval import evaluate_retrieval
+from unlearn.finetuning.pairs import hold_out
 from unlearn.gallery import (
     SHIPPED_FEATURES,
     Gallery,
@@ -146,3 +148,23 @@ def test_a_damaged_list_of_pictures_is_told(lines: bytes, tmp_path: Path):
     for path in (tmp_path / "gallery.zip", tmp_path / "none.zip", Path(__file__)):
         with pytest.raises(PictureError, match="damaged or was not fetched"):
             bundled_gallery(path)
+
+
+def test_a_thin_line_is_cut_before_it_is_scaled_up(pocket):
+    seen = []
+    watched = replace(pocket, preprocess=lambda image: seen.append(image.size) or pocket.preprocess(image))
+    line = Image.new("RGB", (1, 4000), "red")
+    rows = watched.encode_image([line, line.transpose(Image.Transpose.ROTATE_90), Image.new("RGB", (160, 10), "blue")])
+    assert seen == [(1, 16), (16, 1), (160, 10)]
+    assert rows.isfinite().all()
+
+
+def test_a_folders_notices_stay_with_it(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / name / "1.png")
+    (tmp_path / "cat" / "2.png").touch()
+    read = folder_gallery(tmp_path)
+    assert len(read) == 2
+    assert read.notices[-1] == "1 skipped."
+    assert hold_out(read).notices == read.notices

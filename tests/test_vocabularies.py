@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import open_clip
 import pytest
 
@@ -9,7 +11,7 @@ from unlearn.concepts import TEMPLATES, Vocabulary, select
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError
 from unlearn.evaluation.neighbours import nearest_neighbours
-from unlearn.vocabularies import VOCABULARIES, named_vocabulary, vocabulary_argument
+from unlearn.vocabularies import VOCABULARIES, named_vocabulary, vocabulary_argument, vocabulary_text
 
 
 @pytest.mark.parametrize(("name", "words"), [("bundled", 466), ("imagenet", 998), ("cifar100", 100)])
@@ -68,3 +70,37 @@ def test_imagenets_templates_are_open_clips():
     imagenet, plain = named_vocabulary("imagenet"), named_vocabulary("cifar100")
     assert imagenet.templates == tuple(write("{}") for write in open_clip.SIMPLE_IMAGENET_TEMPLATES)
     assert plain.templates == TEMPLATES
+
+
+def written(path: Path, data: bytes) -> str:
+    path.write_bytes(data)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["cat\ndog\nhorse".encode("utf-16"), b"\xef\xbb\xbfcat\r\ndog\r\nhorse", b'"cat"\n"dog"\n"horse"\n',
+     b"# my classes\ncat\n  # dogs\ndog\nhorse\n", b"'cat'; dog, horse"],
+    ids=["utf-16", "bom", "quoted", "comments", "separators"],
+)  # fmt: skip
+def test_lists_of_other_programs_are_read(tmp_path, data):
+    assert vocabulary_argument(written(tmp_path / "list.txt", data)).names == ("cat", "dog", "horse")
+
+
+def test_a_comma_in_quotes_is_part_of_the_name_also_after_it_was_written(tmp_path):
+    vocabulary = vocabulary_argument(written(tmp_path / "list.csv", b'"horse, brown"\n12" vinyl, 7" vinyl'))
+    assert vocabulary.names == ("horse, brown", '12" vinyl', '7" vinyl')
+    assert named_vocabulary(vocabulary_text(vocabulary)) == vocabulary
+
+
+@pytest.mark.parametrize(
+    "data", ["café\nthé".encode("latin-1"), "cat\ndog".encode("utf-16-le"), b"\x89PNG\r\n\x1a\n\0\0"]
+)
+def test_a_list_that_is_no_utf8_is_refused_with_what_is_wanted(tmp_path, data):
+    with pytest.raises(ConceptError, match="not text in UTF-8; save it as UTF-8"):
+        vocabulary_argument(written(tmp_path / "list.txt", data))
+
+
+def test_a_folder_as_a_list_is_refused(tmp_path):
+    with pytest.raises(ConceptError, match="is not a file"):
+        vocabulary_argument(str(tmp_path))

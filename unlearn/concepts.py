@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -21,6 +22,10 @@ MAX_CONCEPT_LENGTH = 80
 #: A caption may be as long as this: no CLIP reads on so far, and no file of an erasure is read further.
 MAX_CAPTION_LENGTH = 2000
 MAX_CONCEPTS = 128
+#: A name in a list: in double quotes, or up to the next comma, semicolon or line.
+SEPARATED = re.compile(r'[^\S\n]*"[^"\n]*"[^\S\n]*(?=[,;\n]|$)|[^,;\n]+')
+#: Quotes that open, and what closes each of them.
+QUOTES = {'"': '"', "'": "'", "“": "”", "”": "”", "„": "“”", "‘": "’", "‚": "‘’", "«": "»", "»": "«", "`": "`'"}
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,11 @@ class Vocabulary:
         return tuple(concept.name for concept in self.concepts)
 
     @cached_property
+    def by_key(self) -> dict[str, Concept]:
+        """As :attr:`by_name`, of names as people write them: see :func:`key_of`."""
+        return {key_of(name): concept for name, concept in reversed(self.by_name.items())}
+
+    @cached_property
     def by_name(self) -> dict[str, Concept]:
         """Every name and synonym, casefolded, to its concept; a name wins over another concept's synonym."""
         synonyms = {s.casefold(): concept for concept in reversed(self.concepts) for s in concept.synonyms}
@@ -70,8 +80,13 @@ class Vocabulary:
         return tuple(name for name in self.names if name.casefold() not in gone)
 
     def find(self, name: str) -> Concept | None:
-        """The concept that goes by ``name``, or None."""
-        return self.by_name.get(name.casefold())
+        """The concept that goes by ``name``, also where one of them has a hyphen and the other none; or None."""
+        return self.by_name.get(name.casefold()) or self.by_key.get(key_of(name))
+
+    def closest(self, name: str) -> str:
+        """The name that ``name`` may be a misspelling of, or ""."""
+        alike = get_close_matches(name.casefold(), self.by_name, n=1, cutoff=0.6)
+        return self.by_name[alike[0]].name if alike else ""
 
 
 @lru_cache(maxsize=8)
@@ -79,6 +94,28 @@ def load_vocabulary(path: Path = ASSETS / "vocabulary.json") -> Vocabulary:
     """Read a vocabulary: a JSON list of ``{"name", "synonyms", "group", "subgroup"}``."""
     entries = json.loads(path.read_text(encoding="utf-8"))
     return Vocabulary(tuple(Concept(e["name"], tuple(e["synonyms"]), e["group"], e["subgroup"]) for e in entries))
+
+
+def key_of(name: str) -> str:
+    """What names that differ in case, hyphens or ``_`` alone have in common."""
+    return " ".join(re.sub(r"[-_]+", " ", name.casefold()).split())
+
+
+def match_names(names: Iterable[str], classes: Vocabulary) -> tuple[tuple[str, ...], list[str]]:
+    """``names`` as ``classes`` spell them, and a sentence for each that is none of them."""
+    matched: dict[str, None] = {}
+    notices = []
+    for name in names:
+        known = classes.find(name)
+        matched[known.name if known else name] = None
+        if known is None:
+            notices.append(f"“{name}” is none of the classes, so no picture counts as it.{_meant(name, classes)}")
+    return tuple(matched), notices
+
+
+def _meant(name: str, vocabulary: Vocabulary) -> str:
+    closest = vocabulary.closest(name)
+    return f" Did you mean “{closest}”?" if closest else ""
 
 
 def concept_of(name: str) -> Concept:
@@ -142,7 +179,7 @@ def parse_names(names: str | Iterable[str], *, what: str = "concept", most: int 
     Raises:
         ConceptError: nothing is named, too much is named, or a name is too long or has no letters in it.
     """
-    parts = re.split(r"[,;\n]", names) if isinstance(names, str) else list(names)
+    parts = SEPARATED.findall(names) if isinstance(names, str) else list(names)
     cleaned: dict[str, str] = {}
     for part in parts:
         if not isinstance(part, str):
@@ -156,7 +193,7 @@ def parse_names(names: str | Iterable[str], *, what: str = "concept", most: int 
 
 
 def clean_name(text: str, *, what: str = "concept") -> str:
-    """One name with white space folded and invisible characters dropped; empty if nothing is left.
+    """One name with white space and ``_`` folded, invisible characters and the quotes around it dropped; or "".
 
     Raises:
         ConceptError: longer than ``MAX_CONCEPT_LENGTH`` characters, or no letter in it (an emoji, say).
@@ -168,8 +205,12 @@ def clean_name(text: str, *, what: str = "concept") -> str:
         )
     folded = unicodedata.normalize("NFKC", text)
     # Format characters (bidi overrides, zero-width joiners) and controls would make two equal-looking names differ.
-    visible = "".join(" " if c.isspace() else c for c in folded if c.isspace() or unicodedata.category(c)[0] != "C")
+    visible = "".join(
+        " " if c.isspace() or c == "_" else c for c in folded if c.isspace() or unicodedata.category(c)[0] != "C"
+    )
     name = " ".join(visible.split())
+    while len(name) > 1 and name[-1] in QUOTES.get(name[0], ""):
+        name = name[1:-1].strip()
     if not name:
         return ""
     if len(name) > MAX_CONCEPT_LENGTH:
@@ -210,8 +251,9 @@ def select(
             known = concept_of(name)
             notices.append(
                 f"“{name}” is not in the vocabulary: it is erased by its words alone, and no picture measures it."
+                + _meant(name, vocabulary)
             )
-        elif known.name.casefold() != name.casefold():
+        elif key_of(known.name) != key_of(name):
             notices.append(f"“{name}” is another word for “{known.name}”; that concept is erased.")
         concepts.setdefault(known.name.casefold(), known)
     forgotten = tuple(concepts.values())

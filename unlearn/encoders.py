@@ -36,6 +36,8 @@ _REMEDIES = {
     torch.float16: " in float16, whose largest number is 65,504; choose the precision bfloat16 or float32",
     torch.bfloat16: " in bfloat16; choose the precision float32",
 }
+#: Long side over short side, beyond which an image is cut to its middle.
+LONGEST_SHAPE = 16
 
 
 @runtime_checkable
@@ -105,7 +107,7 @@ class OpenClipEncoder:
     def encode_image(self, images: Sequence[Image.Image]) -> Tensor:
         rows = []
         for start in range(0, len(images), self.batch_size):
-            batch = torch.stack([self.preprocess(image) for image in images[start : start + self.batch_size]])  # type: ignore[operator]
+            batch = self.pixels(images[start : start + self.batch_size])
             with self._arithmetic():
                 features = self.model.encode_image(batch.to(self.device))  # type: ignore[operator]
             rows.append(self._unit(features.float()))
@@ -130,6 +132,10 @@ class OpenClipEncoder:
             remedy = _REMEDIES.get(self.precision, ": its weights are damaged, or were edited too far")
             raise ModelError(f"“{self.name}” gives embeddings that are not finite numbers{remedy}.")
         return F.normalize(features, dim=-1).cpu()
+
+    def pixels(self, images: Sequence[Image.Image]) -> Tensor:
+        """``images`` as the image tower takes them, (n, 3, height, width) on the CPU."""
+        return torch.stack([self.preprocess(_middle(image)) for image in images])  # type: ignore[operator]
 
     def _arithmetic(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
@@ -172,6 +178,20 @@ class EditedEncoder:
     def edit_text(self, features: Tensor) -> Tensor:
         """Carry the edit to text embeddings (n, embed_dim) of ``base``."""
         return unit_or_zero(self.projection.on_texts(features)) if self.side in ("text", "both") else features
+
+
+def _middle(image: Image.Image) -> Image.Image:
+    """The middle of an image that is longer than ``LONGEST_SHAPE``; any other as it is.
+
+    Preprocessing scales the shortest side up to the tower's and cuts out a square: on the way to it, a line of 1 × 4000
+    pixels would become a picture of 600 MB.
+    """
+    width, height = image.size
+    longest = LONGEST_SHAPE * min(width, height)
+    if max(width, height) <= longest:
+        return image
+    left, top = max(0, width - longest) // 2, max(0, height - longest) // 2
+    return image.crop((left, top, left + min(width, longest), top + min(height, longest)))
 
 
 def unit_or_zero(features: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ UnlearnError
 │   ├── PictureError            an upload, a folder of pictures or an index of them
 │   └── ErasureFileError        a saved erasure that does not fit
 ├── ModelError                  a model cannot be loaded, or cannot carry the edit asked for
+├── BusyError                   too much is asked of the app at once; what was given is as good as ever
 └── JobError                    a background run ended early
     └── OutOfTimeError          it took longer than a run may
 
@@ -46,6 +47,10 @@ class ErasureFileError(InvalidInputError):
 
 class ModelError(UnlearnError):
     """A model that cannot be loaded, or that cannot carry an edit."""
+
+
+class BusyError(UnlearnError):
+    """Something that cannot be had now, but later."""
 
 
 class JobError(UnlearnError):

@@ -7,7 +7,7 @@ import json
 import zipfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -29,14 +29,16 @@ from unlearn.encoders import (
     remember_classes,
 )
 from unlearn.errors import PictureError
+from unlearn.folders import read_classes, skipped_in_words
 from unlearn.jobs import drive
-from unlearn.pictures import FORMATS, open_picture
+from unlearn.pictures import open_picture
 
 BUNDLED = ASSETS / "gallery" / "gallery.zip"
 SHIPPED_FEATURES = ASSETS / "gallery" / "features.safetensors"
 #: A collection's embeddings are remembered as a whole.
 WHOLE = "whole"
-SUFFIXES = frozenset(f".{suffix.lower()}" for suffix in (*FORMATS, "jpg", "tif"))
+#: Shortest side that a folder's pictures are decoded to: more than any CLIP looks at, and of a photograph a small part.
+ENOUGH = 768
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,11 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """An ordered collection of pictures."""
+    """An ordered collection of pictures, and what was noticed when it was read, as sentences."""
 
     name: str
     pictures: tuple[Picture, ...]
+    notices: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -154,24 +157,20 @@ def _archive(path: Path) -> zipfile.ZipFile:
 def folder_gallery(folder: str | Path) -> Gallery:
     """Pictures of an ImageFolder: one subfolder a class, ``_`` and ``-`` in its name read as spaces.
 
+    What cannot be read is left out and said in :attr:`Gallery.notices`.
+
     Raises:
-        PictureError: there is no such folder, or no picture in any subfolder.
+        PictureError: there is no such folder, its subfolders are no classes, or no picture in them can be read.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        raise PictureError(f"“{folder}” is not a folder; give one with a subfolder of pictures for every class.")
-    pictures = []
-    for sub in sorted(path for path in root.iterdir() if path.is_dir()):
-        concept = " ".join(sub.name.replace("_", " ").replace("-", " ").split())
-        for path in sorted(sub.rglob("*")):
-            if path.suffix.lower() in SUFFIXES:
-                pictures.append(Picture(concept, f"a picture of a {concept}", lambda path=path: open_picture(path)))  # type: ignore[misc]
-    if not pictures:
-        raise PictureError(
-            f"No pictures in “{folder}”: it needs one subfolder a class, with pictures "
-            f"({', '.join(sorted(SUFFIXES))}) in it."
-        )
-    return Gallery(root.name, tuple(pictures))
+    read = read_classes(folder)
+    return Gallery(
+        Path(folder).resolve().name,
+        tuple(
+            Picture(concept, f"a picture of a {concept}", partial(open_picture, path, enough=ENOUGH))
+            for concept, path in read.files
+        ),
+        (*read.notices, *skipped_in_words(read.skipped)),
+    )
 
 
 def image_features(

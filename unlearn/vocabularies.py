@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +26,7 @@ CIFAR100 = (
 )  # fmt: skip
 #: A list of one's own: a word of it costs a few texts to encode.
 MOST_WORDS = 2000
+MOST_BYTES = 4_000_000
 
 
 def named_vocabulary(text: str) -> Vocabulary:
@@ -51,18 +54,44 @@ def vocabulary_argument(text: str) -> Vocabulary:
     """
     if text in VOCABULARIES or "," in text:
         return named_vocabulary(text)
-    if not Path(text).is_file():
+    if not Path(text).exists():
         raise ConceptError(
             f"The vocabulary “{text}” is neither a file nor one of {', '.join(VOCABULARIES)}; words of your own are "
             "written with commas between."
         )
-    return named_vocabulary(Path(text).read_text(encoding="utf-8"))
+    return named_vocabulary(read_list(Path(text)))
+
+
+def read_list(path: Path) -> str:
+    """The words of a file, in UTF-8 or with a byte-order mark in UTF-16; lines that begin with # are comments.
+
+    Raises:
+        ConceptError: it is no file, too long for a list of words, or not text in one of these encodings.
+    """
+    if not path.is_file():
+        raise ConceptError(f"The list “{path}” is not a file.")
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ConceptError(
+                f"The list “{path}” is larger than {MOST_BYTES // 1_000_000} MB; that is no list of words."
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConceptError(f"The list “{path}” cannot be read ({error.strerror or type(error).__name__}).") from error
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise ConceptError(f"The list “{path}” is not text in UTF-8; save it as UTF-8, a word or phrase a line.")
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
 
 
 def vocabulary_text(vocabulary: Vocabulary) -> str:
     """What :func:`named_vocabulary` reads as ``vocabulary``: its name, or its words with commas between."""
     known = (name for name, make in VOCABULARIES.items() if make() == vocabulary)
-    return next(known, ",".join(vocabulary.names))
+    return next(known, ",".join(f'"{name}"' if re.search("[,;]", name) else name for name in vocabulary.names))
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ import math
 import open_clip
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from unlearn.cli import main
@@ -312,3 +313,51 @@ def test_names_that_are_nearly_one_are_told_on_the_command_line(tmp_path, capsys
     retained = ["--retain", "apple fruit", "pear", "--method", "consistent", "--formats"]
     assert main(["erase", "--forget", "apple", *retained, "--out", str(tmp_path / "out")]) == 0
     assert "“apple fruit” is retained and “apple” erased" in capsys.readouterr().out
+
+
+@pytest.fixture
+def untidy(tmp_path):
+    """Two classes as a Mac and a notebook leave them, one picture empty and one thin."""
+    for name, colour in (("ice_cream", "pink"), ("dog", "brown")):
+        (tmp_path / name).mkdir()
+        for number in range(6):
+            Image.new("RGB", (40, 30), colour).save(tmp_path / name / f"{number}.png")
+    (tmp_path / "ice_cream" / "3.png").write_bytes(b"")
+    (tmp_path / "dog" / "._0.png").write_bytes(b"\0\5\x16\7")
+    Image.new("RGB", (1, 4000)).save(tmp_path / "dog" / "line.png")
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / ".ipynb_checkpoints" / "0-checkpoint.png")
+    return tmp_path
+
+
+def test_an_untidy_folder_is_measured_and_what_is_skipped_is_listed(untidy, capsys):
+    assert main(["evaluate", "--images", str(untidy), "--forget", "ice_cream", '"dogg"', "--json"]) == 0
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert set(result["per_class"]) == {"ice cream", "dog"}
+    assert (result["n"], result["forget"]["n"]) == (12, 5)
+    assert "skipped ice_cream/3.png: “3.png” is empty" in err
+    assert "skipped dog/._0.png" in err
+    assert "skipped .ipynb_checkpoints" in err
+    assert "“dogg” is none of the classes, so no picture counts as it. Did you mean “dog”?" in err
+    assert set(result["notices"]) == {line for line in err.splitlines() if line in result["notices"]}
+
+
+def test_every_command_that_reads_a_folder_skips_what_it_cannot_read(untidy, tmp_path, capsys, erased):
+    out = tmp_path / "out"
+    erasing = ["erase", "--forget", "ice_cream", "--pictures", str(untidy), "--out", str(out), "--formats"]
+    assert main(erasing) == 0
+    assert "skipped ice_cream/3.png" in capsys.readouterr().out
+    page = str(tmp_path / "report.html")
+    assert main(["report", "--erasure", str(erased), "--images", str(untidy), "--out", page]) == 0
+    assert "skipped ice_cream/3.png" in capsys.readouterr().out
+
+
+def test_a_retain_file_of_another_program_is_read_or_refused_in_a_sentence(tmp_path, capsys):
+    (tmp_path / "wide.txt").write_bytes("dog\nfox".encode("utf-16-le"))
+    (tmp_path / "quoted.csv").write_text('# kept\n"dog"\n"fox"\n')
+    asked = ["erase", "--forget", "cat", "--out", str(tmp_path / "out"), "--formats", "--retain-file"]
+    assert main([*asked, str(tmp_path / "wide.txt")]) == 2
+    assert "save it as UTF-8" in capsys.readouterr().err
+    assert main([*asked, str(tmp_path / "quoted.csv")]) == 0
+    assert json.loads((tmp_path / "out" / "erasure.json").read_text())["concepts"]["retain"] == ["dog", "fox"]

@@ -9,6 +9,7 @@ from PIL import Image
 from waiting import ended
 
 from unlearn.erasers import cliperase
+from unlearn.errors import PictureError
 from unlearn.gallery import Gallery
 from unlearn.models import Models
 from unlearn.ui.exports import make_export
@@ -79,6 +80,17 @@ def test_a_picture_keeps_its_split_when_others_join(mugs):
     splits = {picture.source: picture.split for picture in joined}
     assert {picture.source: picture.split for picture in first}.items() <= splits.items()
     assert len(joined.test) == 1
+
+
+def test_what_cannot_be_read_is_left_out_and_said(mugs, tmp_path: Path):
+    empty = tmp_path / "empty.png"
+    empty.touch()
+    uploads = add_uploads(None, [*mugs[:2], str(empty)], "my mug")
+    assert len(uploads) == 2
+    assert uploads.notices[0] == "1 of 3 were left out."
+    assert "“empty.png” is empty" in uploads.notices[1]
+    with pytest.raises(PictureError, match="is empty"):
+        add_uploads(uploads, [str(empty)], "my mug")
 
 
 def test_without_a_picture_to_spare_the_apps_are_measured(services: Services, mugs):

@@ -20,6 +20,8 @@ from unlearn.gallery import bundled_gallery
 VISITORS, SECONDS = 50, 120.0
 QUICK_VISITORS, QUICK_SECONDS = 5, 5.0
 PATIENCE = 120.0
+#: Seconds in which the app gives back what it has freed.
+UNTIL_GIVEN_BACK = 65.0
 REQUESTS = ("erase", "zero_shot", "retrieve")
 
 
@@ -57,6 +59,35 @@ class Crowd:
                     self.mixed_up.append(f"{name}: {answer['forget']} instead of {concept}")
 
 
+class Resident:
+    """The resident memory of a process, watched while this context lasts; its decoders' is not among it."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self._ended = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self.seen: list[float] = []
+
+    def __enter__(self) -> Resident:
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._watcher.join()
+
+    def __str__(self) -> str:
+        return (
+            f"{self.seen[0]:.0f} MiB resident before, {max(self.seen):.0f} at most, {self.seen[-1]:.0f} a while after"
+        )
+
+    def _watch(self) -> None:
+        while True:
+            self.seen.append(self._process.memory_info().rss / 2**20)
+            if self._ended.wait(0.2):
+                break
+
+
 def run(quick: bool = False) -> Table:
     """Let visitors loose on ``app.py`` in a process of its own, on loopback."""
     visitors, seconds = (QUICK_VISITORS, QUICK_SECONDS) if quick else (VISITORS, SECONDS)
@@ -64,8 +95,9 @@ def run(quick: bool = False) -> Table:
     app = served(UNLEARN_REQUESTS_PER_MINUTE="1000000")
     with app as (address, process), tempfile.TemporaryDirectory() as folder:
         crowd = Crowd(threading.Barrier(visitors), seconds)
-        lasted = _let_in(crowd, address, _drawings(Path(folder), visitors))
-        resident = psutil.Process(process.pid).memory_info().rss / 2**20
+        with Resident(process.pid) as resident:
+            lasted = _let_in(crowd, address, _drawings(Path(folder), visitors))
+            time.sleep(0 if quick else UNTIL_GIVEN_BACK)
     answered = sum(map(len, crowd.times.values()))
     return Table(
         name="load",
@@ -73,7 +105,7 @@ def run(quick: bool = False) -> Table:
         rows=tuple((f"`/{name}`", str(len(times)), *_spread(times)) for name, times in crowd.times.items()),
         note=f"{visitors} visitors at once for {seconds:.0f} s, each with a concept of its own: "
         f"{answered / lasted:.1f} requests a second, {len(crowd.errors)} errors, {len(crowd.mixed_up)} answers with "
-        f"another visitor's concept, {resident:.0f} MiB resident at the end. `pocket`; "
+        f"another visitor's concept; {resident}. `pocket`; "
         f"app and visitors on one machine, {machine()}.",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from unlearn.erasers.erasure import Erasure
     from unlearn.finetuning.sources import TrainingData
 
+logger = logging.getLogger(__name__)
+
 #: Concepts erased at once, and how many such sets.
 PLAN = {1: 20, 5: 5, 20: 6, 100: 2}
 #: Neighbours looked at of each single concept, and the fall of top-1 that counts as hurt.
@@ -73,7 +76,10 @@ class Bench:
         """
         encoder = load_clip(model)
         restore_features(encoder)
-        return cls(encoder, training_data(dataset, ()), weights_checksum(encoder.model))
+        data = training_data(dataset, ())
+        for notice in data.notices:
+            logger.warning(notice)
+        return cls(encoder, data, weights_checksum(encoder.model))
 
     def measure(self, method: Method, forget: Sequence[str], seed: int) -> dict[str, Any]:
         """Erase ``forget`` with ``method`` and measure before and after; accuracies as fractions.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -27,6 +28,12 @@ def add_images(parser: argparse._ActionsContainer) -> None:
 
 def add_json(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, as fractions, and nothing else")
+
+
+def print_notices(notices: Iterable[str], *, json: bool = False) -> None:
+    """Say what was noticed beside the result; on stderr where that is JSON."""
+    for notice in notices:
+        print(notice, file=sys.stderr if json else sys.stdout)
 
 
 def names_of(given: Iterable[str]) -> list[str]:

@@ -7,7 +7,8 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from unlearn.cli.arguments import add_erasure, add_json, add_model, names_of
+from unlearn.cli.arguments import add_erasure, add_json, add_model, names_of, print_notices
+from unlearn.concepts import Selection, Vocabulary, clean_name
 
 if TYPE_CHECKING:
     from unlearn.attacks.finding import Finding
@@ -62,8 +63,9 @@ def run(arguments: argparse.Namespace) -> None:
             encoder, select(forget, vocabulary=vocabulary), vocabulary, data.train, data.test, arguments.seed
         )
         erasure = drive(methods.fit(arguments.method or "ccup", task))
+    print_notices(data.notices, json=arguments.json)
     erased = {concept.name: concept for concept in erasure.selection.forget}
-    name = require_choice("concept", arguments.concept or next(iter(erased)), tuple(erased))
+    name = require_choice("concept", _asked(arguments.concept, erasure.selection), tuple(erased))
     edited = erasure.apply(encoder)
     suspect = Suspect(erased[name], encoder, edited, data.train, data.test, vocabulary, arguments.seed)
 
@@ -86,6 +88,12 @@ def run(arguments: argparse.Namespace) -> None:
         print(_line(finding))
     leaked = f"{len(report.leaks)} of {len(report.findings)} attacks on “{name}” leaked"
     print(f"{leaked}, measured on {count_in_words(report.n)} of it; held is no proof.")
+
+
+def _asked(concept: str | None, erased: Selection) -> str:
+    """The erased concept that is to be attacked; ``concept`` is any spelling of it."""
+    known = erased.forget[0] if concept is None else Vocabulary(erased.forget).find(clean_name(concept))
+    return known.name if known else str(concept)
 
 
 def _line(finding: Finding) -> str:

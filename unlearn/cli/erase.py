@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unlearn.cli import finetuning
-from unlearn.cli.arguments import add_model, names_of
+from unlearn.cli.arguments import add_model, names_of, print_notices
 from unlearn.erasers.methods import FORMS, METHODS, Method, Task
 from unlearn.erasers.settings import SIDES
-from unlearn.errors import ConceptError, ErasureFileError, ParameterError, require_choice, require_whole
+from unlearn.errors import ErasureFileError, ParameterError, require_choice, require_whole
 from unlearn.writing import require_file
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--forget", nargs="+", required=True, metavar="CONCEPT", help="concepts to erase")
     retain = parser.add_mutually_exclusive_group()
     retain.add_argument("--retain", nargs="+", metavar="CONCEPT", help="concepts to protect (default: the vocabulary)")
-    retain.add_argument("--retain-file", type=Path, metavar="FILE", help="the same, one a line")
+    retain.add_argument(
+        "--retain-file", type=Path, metavar="FILE", help="the same, one a line; lines that begin with # are comments"
+    )
     parser.add_argument(
         "--vocabulary",
         metavar="NAME",
@@ -94,8 +96,7 @@ def run(arguments: argparse.Namespace) -> None:
     selection = select(forget, retain, vocabulary=data.vocabulary)
     processes = Processes.current(pick_device())  # before the model is loaded: each process has its own GPU
     if processes.first:
-        for notice in selection.notices:
-            print(notice)
+        print_notices((*data.notices, *selection.notices))
 
     encoder = load_clip(arguments.model)
     restore_features(encoder)
@@ -151,12 +152,12 @@ def _method(arguments: argparse.Namespace) -> Method:
 
 def _retained(arguments: argparse.Namespace) -> list[str] | str | None:
     """What is to be protected, where something is named."""
+    from unlearn.vocabularies import read_list
+
     path: Path | None = arguments.retain_file
     if path is None:
         return None if arguments.retain is None else names_of(arguments.retain)
-    if not path.is_file():
-        raise ConceptError(f"The retain file “{path}” is not a file.")
-    return path.read_text(encoding="utf-8")
+    return read_list(path)
 
 
 def _beneath(arguments: argparse.Namespace, encoder: OpenClipEncoder) -> tuple[cliperase.Erasure | None, str]:

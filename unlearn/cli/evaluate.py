@@ -6,7 +6,7 @@ import argparse
 import json
 import math
 
-from unlearn.cli.arguments import add_erasure, add_images, add_json, add_model, names_of
+from unlearn.cli.arguments import add_erasure, add_images, add_json, add_model, names_of, print_notices
 
 HELP = "Measure a model, or an erasure of it, on a folder with one subfolder a class, or on a public data set."
 
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
+    from unlearn.concepts import match_names
     from unlearn.encoders import TextImageEncoder
     from unlearn.evaluation.as_json import edit_metrics, retrieval_metrics, zero_shot_metrics
     from unlearn.evaluation.quality import evaluate_edit
@@ -48,12 +49,18 @@ def run(arguments: argparse.Namespace) -> None:
         forget = tuple(names_of(arguments.forget))
 
     gallery = measuring_pictures(arguments.images, forget)
-    offered = vocabulary_argument(arguments.vocabulary) if arguments.vocabulary else labels_of(gallery)
+    classes = labels_of(gallery)
+    offered = vocabulary_argument(arguments.vocabulary) if arguments.vocabulary else classes
+    forget, unknown = match_names(forget, classes)
+    notices = [*gallery.notices, *unknown]
+    print_notices(notices, json=arguments.json)
     report = evaluate_zero_shot(encoder, gallery, forget=forget, vocabulary=offered, progress=True)
     result = zero_shot_metrics(report) | {
         "per_class": {name: accuracy.top1 for name, accuracy in report.per_class.items()},
         "recall": retrieval_metrics(evaluate_retrieval(encoder, gallery, forget=forget)),
     }
+    if notices:
+        result["notices"] = notices
     quality = None
     if arguments.erasure is not None:
         quality = evaluate_edit(base, encoder, gallery, forget=forget, vocabulary=offered)

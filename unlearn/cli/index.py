@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from unlearn.cli.arguments import add_model
+from unlearn.cli.arguments import add_model, print_notices
 from unlearn.writing import require_folder
 
 HELP = "Encode the pictures of a folder tree into an index on disk; a build that was cut off goes on."
-LISTED = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +21,7 @@ def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from tqdm import tqdm
 
+    from unlearn.folders import skipped_in_words
     from unlearn.index.build import Progress, build_index
     from unlearn.jobs import drive
     from unlearn.loading import load_clip
@@ -37,8 +37,5 @@ def run(arguments: argparse.Namespace) -> None:
             bar.update(progress.done - bar.n)
 
         store = drive(build_index(arguments.pictures, arguments.out, encoder), show)
-    for path, why in list(store.skipped.items())[:LISTED]:
-        print(f"skipped {path}: {why}")
-    if len(store.skipped) > LISTED:
-        print(f"… and {len(store.skipped) - LISTED} more")
+    print_notices(skipped_in_words(store.skipped))
     print(f"Wrote {arguments.out}: {len(store):,} pictures, {len(store.skipped):,} skipped.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from unlearn.cli.arguments import add_erasure, add_images, add_model
+from unlearn.cli.arguments import add_erasure, add_images, add_model, print_notices
 from unlearn.writing import require_file, whole_file
 
 HELP = "Write what an erasure does, with pictures and charts, as one HTML file that needs no network."
@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     erasure, record = load_recorded(arguments.erasure, base)
     restore_features(base)
     gallery = measuring_pictures(arguments.images, erasure.selection.forget_names)
+    print_notices(gallery.notices)
     if arguments.vocabulary is not None:
         vocabulary = vocabulary_argument(arguments.vocabulary)
     elif arguments.images == BUNDLED:

@@ -79,7 +79,7 @@ def hold_out(gallery: Gallery) -> Gallery:
     for picture in gallery:
         count = seen[picture.concept] = seen.get(picture.concept, 0) + 1
         pictures.append(replace(picture, split="train" if count % 5 else "test"))
-    return Gallery(gallery.name, tuple(pictures))
+    return Gallery(gallery.name, tuple(pictures), gallery.notices)
 
 
 def _pair(

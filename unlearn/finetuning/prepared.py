@@ -119,9 +119,9 @@ class Frozen:
 
     def pixels(self, pictures: Sequence[Picture]) -> Tensor:
         """Decode and preprocess: (n, 3, height, width) on the encoder's device."""
-        pixels = [self.encoder.preprocess(picture.load()) for picture in pictures]  # type: ignore[operator]
+        pixels = self.encoder.pixels([picture.load() for picture in pictures])
         # Channels last: convolutions on a CPU are a third faster so, in bfloat16 thirty times.
-        return torch.stack(pixels).to(self.encoder.device, memory_format=torch.channels_last)
+        return pixels.to(self.encoder.device, memory_format=torch.channels_last)
 
 
 #: Without their gallery, which they would keep alive.

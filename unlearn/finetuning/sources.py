@@ -15,11 +15,12 @@ BUNDLED = "bundled"
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Pictures to train on, others to measure on, and the labels that are offered there."""
+    """Pictures to train on, others to measure on, the labels that are offered there, and what was noticed."""
 
     train: Gallery
     test: Gallery
     vocabulary: Vocabulary
+    notices: tuple[str, ...] = ()
 
 
 def training_data(source: str, forget: Sequence[str]) -> TrainingData:
@@ -38,7 +39,7 @@ def training_data(source: str, forget: Sequence[str]) -> TrainingData:
         train, test = hub_gallery(source, "train", forget), hub_gallery(source, "test", forget)
         return TrainingData(train, test, labels_of(test, train))
     gallery = hold_out(hub_gallery(source, "train") if source in DATASETS else folder_gallery(source))
-    return TrainingData(gallery.train, gallery.test, labels_of(gallery))
+    return TrainingData(gallery.train, gallery.test, labels_of(gallery), gallery.notices)
 
 
 def labels_of(*galleries: Gallery) -> Vocabulary:

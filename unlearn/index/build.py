@@ -12,10 +12,11 @@ from PIL import Image
 
 from unlearn.encoders import OpenClipEncoder
 from unlearn.errors import ModelError, PictureError
-from unlearn.gallery import SUFFIXES
+from unlearn.folders import pictures_under
+from unlearn.gallery import ENOUGH
 from unlearn.index.codes import write_codes
 from unlearn.index.store import HEADER, Appender, Header, Store, inside
-from unlearn.pictures import open_picture
+from unlearn.pictures import SUFFIXES, open_picture
 
 BATCH = 64
 
@@ -43,7 +44,7 @@ def build_index(
     root = Path(pictures).resolve()
     if not root.is_dir():
         raise PictureError(f"“{pictures}” is not a folder; give one with pictures in it or in its subfolders.")
-    files = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+    files = sorted(str(path.relative_to(root)) for path in pictures_under(root))
     if not files:
         raise PictureError(f"No pictures under “{pictures}” ({', '.join(sorted(SUFFIXES))}).")
     header = Header(model=encoder.name, sha256=encoder.sha256, embed_dim=encoder.embed_dim, pictures=str(root))
@@ -80,7 +81,7 @@ def _decoded(root: Path, paths: list[str], batch: int) -> Iterator[tuple[list[st
 
     def decode(path: str) -> Image.Image | str:
         try:
-            return open_picture(inside(root, path))
+            return open_picture(inside(root, path), enough=ENOUGH)
         except (PictureError, OSError) as error:
             return str(error)
 

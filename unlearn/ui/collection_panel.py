@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import gradio as gr
 
-from unlearn.pictures import FORMATS
+from unlearn.pictures import SUFFIXES
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Visitor
 
@@ -37,7 +38,7 @@ class CollectionPanel:
             )
             files = gr.File(
                 file_count="multiple",
-                file_types=[f".{suffix.lower()}" for suffix in (*FORMATS, "jpg")],
+                file_types=sorted(SUFFIXES),
                 label="Pictures of one thing",
                 height=140,
                 elem_id="own-files",
@@ -56,7 +57,8 @@ class CollectionPanel:
         from unlearn.ui.sources import add_uploads
 
         uploads = add_uploads(visitor.session.uploads, files or [], concept)
-        note = f"<p class='u-small'>{len(uploads)} of your pictures, {len(uploads.concepts)} concepts.</p>"
+        counts = f"{len(uploads)} of your pictures, {len(uploads.concepts)} concepts."
+        note = "".join(f"<p class='u-small'>{escape(sentence)}</p>" for sentence in (counts, *uploads.notices))
         visitor.change(uploads=uploads, measures_uploads=True)
         return [OWN, None, "", note]
 

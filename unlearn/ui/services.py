@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from unlearn import decoding
 from unlearn.caching import PerOwner
 from unlearn.concepts import Vocabulary, concept_of, load_vocabulary, parse_names, select
 from unlearn.config import Settings
@@ -38,6 +40,8 @@ from unlearn.ui.session import (
 )
 from unlearn.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
 
+logger = logging.getLogger(__name__)
+
 #: "Nearest neighbours" as a retain set: as many as stand close to a concept, and a margin.
 NEIGHBOURS_RETAINED = 50
 AT_RISK = 6
@@ -56,6 +60,8 @@ def load_services(settings: Settings) -> Services:
     index = open_index(settings.index, encoder)
     if settings.gallery:
         folder = hold_out(folder_gallery(settings.gallery))
+        for notice in folder.notices:
+            logger.warning("%s: %s", settings.gallery, notice)
         vocabulary = Vocabulary.of(folder.concepts)
         # With fewer than five pictures of some concept there is nothing to spare for training.
         enough = set(folder.test.concepts) == set(folder.concepts)
@@ -281,7 +287,8 @@ class Services:
         return any(map(self.jobs.is_busy, visitor.lines.values()))
 
     def warm_up(self) -> None:
-        """Encode what the views will ask for first, so that no visitor waits for it."""
+        """Make ready what the views will ask for first, so that no visitor waits for it."""
+        decoding.start()
         self.recall(Session())
 
 

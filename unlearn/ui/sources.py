@@ -51,27 +51,24 @@ def uploaded_picture(path: str | None) -> Picture:
     """
     if not path:
         raise PictureError("No picture came through; send one as a file.")
-    return _uploaded([path], "")[0]
+    return _uploaded(path, "")
 
 
-def _uploaded(paths: Sequence[str], concept: str) -> list[Picture]:
-    return [
-        Picture(
-            concept,
-            f"a picture of a {concept}",
-            partial(open_picture, compressed(image, KEPT_BYTES)),
-            source=Path(path).name,
-        )
-        for path, image in zip(paths, decode(paths, KEPT_SIDE), strict=True)
-    ]
+def _uploaded(path: str, concept: str) -> Picture:
+    image = decode(path, KEPT_SIDE)
+    load = partial(open_picture, compressed(image, KEPT_BYTES))
+    return Picture(concept, f"a picture of a {concept}", load, source=Path(path).name)
 
 
 def add_uploads(uploads: Gallery | None, paths: Sequence[str], concept: str) -> Gallery:
     """``uploads`` and the pictures at ``paths``, which all show ``concept``; every fifth of a concept is held out.
 
+    What cannot be read is left out and said in :attr:`unlearn.gallery.Gallery.notices`.
+
     Raises:
         ConceptError: ``concept`` cannot be used.
-        PictureError: no picture, too many, or one that cannot be read; then none is added.
+        PictureError: no picture, too many, or none that can be read; then none is added.
+        BusyError: too many pictures are being opened; then none is added.
     """
     name = clean_name(concept)
     if not name:
@@ -84,4 +81,13 @@ def add_uploads(uploads: Gallery | None, paths: Sequence[str], concept: str) -> 
             f"{len(before) + len(paths)} pictures are too many; a collection of your own holds at most {MAX_UPLOADS}."
         )
     # A picture stays in its split when others join, so what was trained on is never measured on later.
-    return hold_out(Gallery("your pictures", (*before, *_uploaded(paths, name))))
+    added, refused = [], []
+    for path in paths:
+        try:
+            added.append(_uploaded(path, name))
+        except PictureError as error:
+            refused.append(str(error))
+    if not added:
+        raise PictureError(refused[0])
+    notices = (f"{len(refused)} of {len(paths)} were left out.", *refused) if refused else ()
+    return hold_out(Gallery("your pictures", (*before, *added), notices))

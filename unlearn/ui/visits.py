@@ -22,6 +22,7 @@ import gradio as gr
 from gradio.state_holder import SessionState
 
 from unlearn.logs import log_error
+from unlearn.memory import give_back
 from unlearn.ui.addresses import payer
 from unlearn.ui.loading import Provider, is_ready
 from unlearn.ui.session import Visitor
@@ -63,6 +64,7 @@ class Visits:
             await asyncio.sleep(EVERY.total_seconds())
             try:
                 self.end(datetime.now())
+                await asyncio.to_thread(give_back)
             except Exception as error:
                 log_error(error)
 
