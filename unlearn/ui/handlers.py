@@ -8,8 +8,9 @@ from typing import Any
 import gradio as gr
 
 from unlearn.ui.components import Given, Shown
-from unlearn.ui.links import Link, request_in_force
+from unlearn.ui.links import Link
 from unlearn.ui.opening import follow_address, open_file
+from unlearn.ui.requests import cleaned, erase, request_of
 from unlearn.ui.screen import EXAMPLE, Screen
 from unlearn.ui.session import RETAIN_OWN, ErasureRequest, Session, Visitor
 from unlearn.ui.zero_shot_tab import MOST_TELLING
@@ -58,7 +59,7 @@ class Handlers:
         """The values of the panel's inputs that ask for the erasure in force."""
         services = self.screen.services()
         names = services.vocabulary_of(session).names
-        return self.screen.panel.showing(request_in_force(services, session), names)
+        return self.screen.panel.showing(request_of(services, session), names)
 
     def change_erasure(self, given: Given) -> Any:
         """Another erasure; with no concept named, none."""
@@ -67,11 +68,9 @@ class Handlers:
         asked = screen.panel.asked(given)
         if asked.retain == RETAIN_OWN and not asked.own_retain:
             return gr.skip()  # the list has just been opened, to be filled
-        session = visitor.session
-        if asked == request_in_force(services, session):
+        if cleaned(asked) == request_of(services, visitor.session):
             return gr.skip()  # the panel was told what is in force
-        erasure = services.erase(session, asked) if asked.forget else None
-        session = visitor.change(since=session, erasure=erasure)
+        session = erase(services, visitor, asked) if asked.forget else visitor.change(erasure=None)
         return {screen.visitor: visitor, **screen.overview(session), **screen.render(given)}
 
     def use_model(
