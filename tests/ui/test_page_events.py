@@ -183,6 +183,20 @@ def test_labels_that_cannot_be_used_leave_the_bars(demo, told, labels: list[str]
     assert sentence in told[0]
 
 
+def test_a_label_that_cannot_be_used_hides_nothing_else(demo, told):
+    event, state = named(demo, "change_erasure"), state_with(demo, opened(demo, "forget=cat"))
+    entered = {"Erase": [], "Candidate labels": ["42"]}
+    inputs = [entered.get(getattr(block, "label", ""), getattr(block, "value", None)) for block in event.inputs]
+    shown = dict(
+        zip([block.elem_id for block in event.outputs], asyncio.run(happen(demo, event, state, inputs)), strict=True)
+    )
+    assert "Most at risk" not in shown["summary"]
+    assert "CCUP" not in shown["accuracy"]
+    assert shown["label-chart"] == gr.skip()
+    assert len(told) == 1
+    assert "has no letters" in told[0]
+
+
 def refuse(value: Any) -> Any:
     raise ValueError(f"secret detail of {value}")
 

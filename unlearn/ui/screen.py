@@ -16,6 +16,7 @@ from unlearn.ui.components import Given, Shown
 from unlearn.ui.erase_panel import ErasePanel
 from unlearn.ui.export_tab import ExportTab
 from unlearn.ui.generation_tab import GenerationTab
+from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.model_panel import ModelPanel
 from unlearn.ui.retrieval_tab import RetrievalTab
@@ -102,8 +103,13 @@ class Screen:
         return {self.visitor, self.front, *self.view_inputs}
 
     def render(self, given: Given) -> Shown:
-        """Values of ``view_outputs`` from those of ``inputs``; views at the back are rendered when opened."""
-        return self.views[given[self.front]].render(given[self.visitor].session, given)
+        """Values of ``view_outputs`` from those of ``inputs``; views at the back are rendered when opened.
+
+        One that cannot be shown, for a label that cannot be used say, does not hide what else has changed.
+        """
+        view = self.views[given[self.front]]
+        shown: Shown = on_screen(view.render, otherwise=lambda *_: {})(given[self.visitor].session, given)
+        return shown
 
     @property
     def word_lists(self) -> list[gr.components.Component]:
