@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import os
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 #: No sandbox: tests run as root in containers. The rest keeps the browser itself off the network.
@@ -23,6 +26,15 @@ ARGUMENTS = [
     "--disable-dev-shm-usage",
 ]
 SCREENSHOTS = os.environ.get("UNLEARN_SCREENSHOTS")
+#: An error in place of a sentence is a red toast, which goes by itself.
+RED_TOASTS = """
+new MutationObserver((changes) => {
+  for (const toast of document.querySelectorAll('.toast-body.error:not([data-seen])')) {
+    toast.dataset.seen = 'yes';
+    console.error(`toast: ${toast.textContent}`);
+  }
+}).observe(document, {childList: true, subtree: true});
+"""
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
@@ -38,6 +50,7 @@ class Visit:
         self.page, self.address = page, address
         page.set_default_timeout(120_000)  # a busy machine is slow, not wrong
         self.complaints: list[str] = []
+        page.add_init_script(RED_TOASTS)
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
         page.on("request", self._request)
@@ -51,7 +64,21 @@ class Visit:
             self.complaints.append(f"leaves the machine: {request.url}")
 
     def open(self, query: str = "") -> None:
-        self.page.goto(f"{self.address}/{query}")
+        self._go(lambda: self.page.goto(f"{self.address}/{query}"))
+
+    def reload(self) -> None:
+        """Open the page again, as the browser's button does."""
+        self._go(self.page.reload)
+
+    def _go(self, navigate: Callable[[], object]) -> None:
+        assert not self.complaints, self.complaints
+        is_first = self.page.url == "about:blank"
+        navigate()
+        self._wait_until_open()
+        if not is_first:
+            self.complaints.clear()  # gradio's own streams report that they were cut
+
+    def _wait_until_open(self) -> None:
         expect(self.page.locator("#label-chart .js-plotly-plot")).to_be_visible(timeout=120_000)
         expect(self.page.locator("#summary")).to_contain_text("Most at risk")
 
@@ -65,10 +92,14 @@ class Visit:
             self.page.locator(".overflow-dropdown button", has_text=name).click()
 
     def erase(self, concept: str) -> None:
-        """Add ``concept`` to what is erased, as a visitor does: type it and press Enter."""
-        box = self.page.locator("#forget input")
+        """Add ``concept`` to what is erased."""
+        self.add("#forget", concept)
+
+    def add(self, where: str, word: str) -> None:
+        """Add ``word`` to a list, as a visitor does: type it and press Enter."""
+        box = self.page.locator(f"{where} input")
         box.click()
-        box.fill(concept)
+        box.fill(word)
         box.press("Enter")
         box.press("Escape")
 
@@ -84,3 +115,15 @@ class Visit:
     def fits(self) -> None:
         """Nothing makes the page wider than the window."""
         assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@contextmanager
+def visited(browser: Browser, address: str, **options: Any) -> Iterator[Visit]:
+    """A visit to ``address``; ``options`` are those of a browser's context. What the page complained about fails it."""
+    context = browser.new_context(**options)
+    visit = Visit(context.new_page(), address)
+    try:
+        yield visit
+    finally:
+        context.close()
+    assert not visit.complaints, visit.complaints  # said here: pytest explains the assertions of tests alone

@@ -10,10 +10,17 @@ from calling import visiting
 from fakes import fake_services
 from gradio_client import Client
 from playwright.sync_api import Browser, sync_playwright
+from watched import errors_since, served
 
-from unlearn.bench.serving import served
 from unlearn.gallery import bundled_gallery
 from unlearn.ui.services import Services
+
+
+@pytest.fixture(autouse=True)
+def no_errors_in_logs() -> Iterator[None]:
+    """No app that runs meanwhile writes of an error."""
+    yield
+    assert errors_since() == []
 
 
 @pytest.fixture(scope="module")

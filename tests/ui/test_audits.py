@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import gradio as gr
 import pytest
+from building import built
 from fakes import fake_services
 from waiting import ended
 
@@ -85,19 +88,31 @@ def test_an_audit_is_told_remembered_and_goes_stale_with_the_edit(services: Serv
     assert len(relearning_curves(curves).data) == len(curves)
 
 
-def test_a_page_offers_what_is_erased(visitor: Visitor):
-    tab = object.__new__(AuditTab)  # its components belong to a page; what it renders does not
-    offered = tab.render(visitor.session, "frog")[0]
-    assert (offered["choices"], offered["value"]) == (["apple", "frog"], "frog")
-    assert tab.render(visitor.session, "whale")[0]["value"] == "apple", "what is not erased cannot be attacked"
-    assert tab.render(Visitor().session, "frog")[0]["value"] is None
+@pytest.fixture(scope="module")
+def tab(services: Services) -> AuditTab:
+    def build() -> AuditTab:
+        with gr.Blocks():
+            return AuditTab.build(lambda: services, "apple")
+
+    return built(build)
 
 
-def test_of_two_edits_each_concept_is_attacked_and_compared(services: Services, visitor: Visitor, toy):
+def offered(tab: AuditTab, visitor: Visitor, chosen: str | None = None) -> dict[str, Any]:
+    """The list of what can be attacked, once ``chosen`` stands there."""
+    return tab.render(visitor.session, {tab.concept: chosen})[tab.concept]
+
+
+def test_a_page_offers_what_is_erased(tab: AuditTab, visitor: Visitor):
+    list_of_both = offered(tab, visitor, "frog")
+    assert (list_of_both["choices"], list_of_both["value"]) == (["apple", "frog"], "frog")
+    assert offered(tab, visitor, "whale")["value"] == "apple", "what is not erased cannot be attacked"
+    assert offered(tab, Visitor(), "frog")["value"] is None
+
+
+def test_of_two_edits_each_concept_is_attacked_and_compared(services: Services, tab: AuditTab, visitor: Visitor, toy):
     tuned = cliperase.Erasure(select("lemon", vocabulary=services.vocabulary), CLIPEraseSettings(), {})
     visitor.change(fine_tuned=FineTuned(tuned, tuned.apply(toy)))
-    tab = object.__new__(AuditTab)
-    for name in tab.render(visitor.session, None)[0]["choices"]:
+    for name in offered(tab, visitor)["choices"]:
         start_audit(services, visitor, name)
         stop_audit(services, visitor)
         finish(services, visitor)

@@ -26,7 +26,7 @@ from unlearn.models import Models
 from unlearn.ui.downloads import MARGIN, Downloads
 from unlearn.ui.exports import KINDS, edits_of, make_export
 from unlearn.ui.imports import open_edit
-from unlearn.ui.links import request_in_force
+from unlearn.ui.requests import request_of
 from unlearn.ui.runs import FineTuned, RunStatus, run_of
 from unlearn.ui.services import Services
 from unlearn.ui.session import ErasureRequest, Visitor
@@ -53,7 +53,7 @@ def test_an_edit_made_here_opens_here(real: Services, visitor: Visitor):
     other = Visitor()
     record = open_edit(real, other, str(made.path))
     assert record.metrics["after"]["forget"]["top1"] == 0.0 < record.metrics["before"]["forget"]["top1"]
-    assert request_in_force(real, other.session) == ErasureRequest(["cat"], 0.7, own_retain=[])
+    assert request_of(real, other.session) == ErasureRequest(["cat"], 0.7, own_retain=[])
     assert torch.equal(other.session.erasure.projection.matrix, visitor.session.erasure.projection.matrix)
 
 
@@ -105,7 +105,7 @@ def test_two_edits_in_force_are_one_file_that_opens_as_the_two(real: Services, s
         stacked_on.session.fine_tuned.erasure.selection,
         replace(stacked_on.session.erasure.selection, notices=()),
     ]
-    assert request_in_force(real, other.session) == request_in_force(real, stacked_on.session)
+    assert request_of(real, other.session) == request_of(real, stacked_on.session)
     assert other.session.erased == stacked_on.session.erased == ("cat", "my mug", "pizza")
     assert other.session.fine_tuned.pictures == "somewhere"
     texts, pictures = ["a cat", "a pizza"], [picture.load() for picture in real.gallery.pictures[:3]]

@@ -23,8 +23,9 @@ from fakes import drawing
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
+from watched import served
 
-from unlearn.bench.serving import ROOT, served
+from unlearn.bench.serving import ROOT
 
 
 @contextmanager

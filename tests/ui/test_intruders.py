@@ -14,8 +14,9 @@ import pytest
 from calling import visiting
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from watched import served
 
-from unlearn.bench.serving import ROOT, served
+from unlearn.bench.serving import ROOT
 
 JSON = {"Content-Type": "application/json"}
 FILE = {"meta": {"_type": "gradio.FileData"}}

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unlearn.errors import InvalidInputError, ModelError, UnlearnError
-from unlearn.ui.links import Link, follow, link_of, read_link, request_in_force, write_link
+from unlearn.ui.links import Link, follow, link_of, read_link, write_link
+from unlearn.ui.requests import request_of
 from unlearn.ui.services import Services
 from unlearn.ui.session import ErasureRequest, FineTuneRequest, Session, Visitor
 
@@ -87,7 +88,7 @@ def test_a_followed_link_gives_the_session_it_was_made_of(services: Services):
     follow(services, second, read_link(write_link(link_of(services, first.session)).removeprefix("?")))
     assert second.session.erasure.selection == first.session.erasure.selection
     assert second.session.erasure.settings == first.session.erasure.settings
-    assert request_in_force(services, second.session) == replace(asked, own_retain=["dog", "fox"])
+    assert request_of(services, second.session) == replace(asked, own_retain=["dog", "fox"])
 
 
 def test_nothing_erased_is_said_too(services: Services):
@@ -100,7 +101,7 @@ def test_nothing_erased_is_said_too(services: Services):
 
 def test_the_rest_of_the_words_is_not_a_list(services: Services):
     session = Session(erasure=services.erase(Session(), ErasureRequest(["kitten"])))
-    assert request_in_force(services, session) == ErasureRequest(["cat"], own_retain=[])
+    assert request_of(services, session) == ErasureRequest(["cat"], own_retain=[])
 
 
 def test_too_many_words_for_an_address_are_refused(services: Services):

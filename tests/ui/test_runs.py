@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 from dataclasses import asdict
 
+import gradio as gr
 import pytest
+from building import built
 from fakes import few
 from waiting import ended
 
@@ -102,15 +104,18 @@ def test_what_the_visitor_leaves_open_is_what_suits():
     assert settings_of(FineTuneRequest(), 50).steps == 50, "what is left open is never too much"
 
 
-def test_a_number_that_was_not_touched_is_left_open(monkeypatch):
+def test_a_number_that_was_not_touched_is_left_open(services, monkeypatch):
     asked: list[FineTuneRequest] = []
     monkeypatch.setattr(runs, "start_run", lambda services, visitor, request: asked.append(request))
-    tab = object.__new__(CLIPEraseTab)  # its components belong to a page; what it asks for does not
-    object.__setattr__(tab, "services", lambda: None)
-    object.__setattr__(tab, "of_status", lambda visitor, status: [])
-    for untouched in (0, None):
-        tab.begin(Visitor(), ["cat"], untouched, untouched, "all", "cosine")
-    tab.begin(Visitor(), ["cat"], *tab.showing(FineTuneRequest(trainable="all")))
+
+    def build() -> CLIPEraseTab:
+        with gr.Blocks():
+            return CLIPEraseTab.build(lambda: services)
+
+    tab = built(build)
+    given = tab.showing(FineTuneRequest(trainable="all"))
+    for untouched in (given, given | {tab.steps: 0, tab.learning_rate: 0}, given | {tab.steps: None}):
+        tab.begin(Visitor(), ["cat"], untouched)
     assert asked == [FineTuneRequest(["cat"], trainable="all")] * 3
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import DESK, Visit, needs_browser
+from browsing import DESK, needs_browser, visited
 from calling import visiting
 from fakes import drawing, fake_services
 from gradio_client import Client
@@ -17,9 +17,9 @@ from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, expect
 from test_assistants import call
 from toy import COLOURS, toy_model
+from watched import served
 
 from unlearn import models
-from unlearn.bench.serving import served
 from unlearn.concepts import Vocabulary, select
 from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers import cliperase
@@ -237,20 +237,17 @@ def test_only_a_program_that_names_it_gets_it(client: Client):
 
 @needs_browser
 def test_a_visitor_chooses_where_to_search(browser: Browser, index_app: str):
-    context = browser.new_context(viewport=DESK)
-    visit = Visit(context.new_page(), index_app)
-    page, found = visit.page, visit.page.locator("#found-pictures")
-    visit.open()
-    visit.tab("Retrieval")
-    expect(page.locator("#recall")).to_contain_text("@10")
-    expect(found).to_contain_text("✕ dog")
-    page.get_by_label("pictures (").check()
-    expect(found.locator("section").first.locator("figure").first).to_contain_text("dog 0.png")
-    page.get_by_label("Text → pictures").fill("a car")
-    expect(found.get_by_role("img", name="car/car 0.png, not readable").first).to_be_visible()
-    page.get_by_label("Strength").first.fill("0.5")  # an edit that moves leaves the place chosen
-    expect(page.get_by_label("pictures (")).to_be_checked()
-    expect(found).to_contain_text("car 1.png")
-    visit.fits()
-    assert visit.complaints == []
-    context.close()
+    with visited(browser, index_app, viewport=DESK) as visit:
+        page, found = visit.page, visit.page.locator("#found-pictures")
+        visit.open()
+        visit.tab("Retrieval")
+        expect(page.locator("#recall")).to_contain_text("@10")
+        expect(found).to_contain_text("✕ dog")
+        page.get_by_label("pictures (").check()
+        expect(found.locator("section").first.locator("figure").first).to_contain_text("dog 0.png")
+        page.get_by_label("Text → pictures").fill("a car")
+        expect(found.get_by_role("img", name="car/car 0.png, not readable").first).to_be_visible()
+        page.get_by_label("Strength").first.fill("0.5")  # an edit that moves leaves the place chosen
+        expect(page.get_by_label("pictures (")).to_be_checked()
+        expect(found).to_contain_text("car 1.png")
+        visit.fits()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 from datetime import datetime, timedelta
 
 import gradio as gr
 import psutil
 import pytest
+from building import built
 from fakes import drawing, fake_services
 from gradio.state_holder import StateHolder
 from waiting import ended
@@ -31,11 +31,7 @@ def services():
 
 @pytest.fixture(scope="module")
 def demo(services):
-    async def build():
-        return build_demo(lambda: services)
-
-    # Where no event loop runs, gradio makes one that nobody closes.
-    return asyncio.run(build())
+    return built(lambda: build_demo(lambda: services))
 
 
 class House:

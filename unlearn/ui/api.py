@@ -12,6 +12,7 @@ from unlearn.ui.assistants import as_tool
 from unlearn.ui.components import UNDECODED
 from unlearn.ui.guard import for_programs
 from unlearn.ui.loading import Provider
+from unlearn.ui.requests import erase
 from unlearn.ui.session import ErasureRequest, Visitor
 
 TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
@@ -39,8 +40,7 @@ def endpoint(handler: Any, visitor: gr.State, *parameters: Any, **options: Any) 
 def erase_first(services: Provider, visitor: Visitor, forget: Sequence[str]) -> None:
     """Another erasure for a call that names one: all that an assistant does is one call."""
     if forget:
-        session = visitor.session
-        visitor.change(since=session, erasure=services().erase(session, ErasureRequest(forget)))
+        erase(services(), visitor, ErasureRequest(forget))
 
 
 def erased_first() -> Api:

@@ -12,6 +12,7 @@ from gradio.components.api_component import Api
 from unlearn.ui.api import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, erase_first, erased_first
 from unlearn.ui.components import picture_input
 from unlearn.ui.loading import Provider
+from unlearn.ui.requests import erase
 from unlearn.ui.session import SEARCH_GALLERY, ErasureRequest, Session, Visitor
 
 if TYPE_CHECKING:
@@ -55,14 +56,13 @@ class ViewEndpoints:
             The concepts, the neighbours most at risk, and top-1 and top-5 accuracy before and after as fractions.
         """
         request = ErasureRequest(forget, strength, mode, side, retain, own_retain, lam, mu, synonyms)
-        session = visitor.session
-        erasure = self.services().erase(session, request)
-        session = visitor.change(since=session, erasure=erasure)
+        session = erase(self.services(), visitor, request)
         summary = self.services().summary(session)
+        erasure = session.erasure
         return {
             "forget": list(session.erased),
-            "retained": len(erasure.selection.retain),
-            "settings": asdict(erasure.settings),
+            "retained": len(erasure.selection.retain) if erasure else 0,
+            "settings": asdict(erasure.settings) if erasure else {},
             "notices": list(summary.notices),
             "at_risk": [asdict(neighbour) for neighbour in summary.at_risk],
             "accuracy": {variant: asdict(accuracy) for variant, accuracy in summary.accuracy.items()},

@@ -13,7 +13,7 @@ from unlearn.plots.relearning import relearning_curves
 from unlearn.ui import audit_markup
 from unlearn.ui.background import followed, switches
 from unlearn.ui.comparison_part import ComparisonPart
-from unlearn.ui.components import chart
+from unlearn.ui.components import Given, Shown, chart
 from unlearn.ui.erase_panel import ErasePanel
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
@@ -94,50 +94,52 @@ class AuditTab:
             self.words,
         ]  # fmt: skip
 
-    def render(self, session: Session, concept: str | None) -> list[Any]:
+    def render(self, session: Session, given: Given) -> Shown:
         """What can be attacked now, and the last findings, with a note where the edit has changed since."""
+        concept = given[self.concept]
         chosen = concept if concept in session.erased else next(iter(session.erased), None)
-        shown: Any = gr.skip()
+        shown: Shown = {self.concept: gr.update(choices=list(session.erased), value=chosen)}
         if session.audited is not None:
-            shown = audit_markup.audited(session.audited, current=session.audited.is_of(session))
-        kept = [gr.skip()] * 3
-        return [gr.update(choices=list(session.erased), value=chosen), *kept, shown, *kept, gr.skip()]
+            shown[self.findings] = audit_markup.audited(session.audited, current=session.audited.is_of(session))
+        return shown
 
-    def of_status(self, visitor: Visitor, status: AuditStatus | None) -> list[Any]:
-        """The values of ``outputs`` for an audit as it is now."""
-        buttons = [gr.skip(), *switches(status)]
+    def of_status(self, visitor: Visitor, status: AuditStatus | None) -> Shown:
+        """Values of ``outputs`` for an audit as it is now."""
+        attack, stop = switches(status)
+        shown: Shown = {self.attack: attack, self.stop: stop}
         if status is None:
-            return [*buttons, *[gr.skip()] * 6]
-        shown: list[Any] = [gr.skip()] * 5
+            return shown
+        shown[self.status] = audit_markup.audit_status(status)
         if status.result is not None:
             report = status.result.report
             lines = [curve for finding in report.findings for curve in finding.curves]
-            shown = [
-                audit_markup.audited(status.result, current=status.result.is_of(visitor.session)),
-                gr.update(visible=bool(lines)),
-                relearning_curves(lines) if lines else gr.skip(),
-                gr.update(visible=bool(report.leaks)),
-                gr.update(visible=bool(report.new_words)),
-            ]
+            shown |= {
+                self.findings: audit_markup.audited(status.result, current=status.result.is_of(visitor.session)),
+                self.learning: gr.update(visible=bool(lines)),
+                self.closing: gr.update(visible=bool(report.leaks)),
+                self.words: gr.update(visible=bool(report.new_words)),
+            }
+            if lines:
+                shown[self.curves] = relearning_curves(lines)
         elif not status.ended and status.progress and (found := status.progress[-1].findings):
             hidden = gr.update(visible=False)
-            shown = [audit_markup.findings(found), hidden, gr.skip(), hidden, gr.skip()]
-        return [*buttons, audit_markup.audit_status(status), *shown]
+            shown |= {self.findings: audit_markup.findings(found), self.learning: hidden, self.closing: hidden}
+        return shown
 
-    async def watch(self, visitor: Visitor) -> AsyncIterator[list[Any]]:
+    async def watch(self, visitor: Visitor) -> AsyncIterator[Shown]:
         """Show the visitor's audit until it is complete, on whichever page it was started."""
         from unlearn.ui.audits import audit_of
 
         async for status in followed(lambda: audit_of(self.services(), visitor)):
             yield self.of_status(visitor, status)
 
-    def begin(self, visitor: Visitor, concept: str | None) -> list[Any]:
+    def begin(self, visitor: Visitor, concept: str | None) -> Shown:
         """Put the attacks in line."""
         from unlearn.ui.audits import start_audit
 
         return self.of_status(visitor, start_audit(self.services(), visitor, concept or ""))
 
-    def end(self, visitor: Visitor) -> list[Any]:
+    def end(self, visitor: Visitor) -> Shown:
         """Stop within a step; what was found before stays."""
         from unlearn.ui.audits import stop_audit
 

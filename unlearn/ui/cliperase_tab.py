@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
 from unlearn.plots.runs import accuracy_curves, loss_curves
 from unlearn.ui import markup
 from unlearn.ui.background import followed, switches
-from unlearn.ui.components import chart
+from unlearn.ui.components import Given, Shown, chart
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import FineTuneRequest, Session, Visitor
@@ -31,7 +31,7 @@ INTRO = (
 
 @dataclass(frozen=True)
 class CLIPEraseTab:
-    """The tab's components; ``render`` gives the values of ``outputs``."""
+    """The tab's components; ``render`` gives values of ``outputs``."""
 
     services: Provider
     tab: gr.Tab
@@ -92,21 +92,24 @@ class CLIPEraseTab:
     def outputs(self) -> list[gr.components.Component]:
         return [self.start, self.stop, self.remove, self.status, self.losses, self.accuracy]
 
-    def render(self, session: Session) -> list[Any]:
-        """The state that does not move: the run in force, if any. A moving run is shown by :meth:`watch`."""
-        return [gr.skip(), gr.skip(), gr.update(interactive=session.fine_tuned is not None), *[gr.skip()] * 3]
+    def render(self, session: Session, given: Given) -> Shown:
+        """The state that does not move: whether there is a run to undo. A moving run is shown by :meth:`watch`."""
+        return {self.remove: gr.update(interactive=session.fine_tuned is not None)}
 
-    def of_status(self, visitor: Visitor, status: RunStatus | None) -> list[Any]:
-        """The values of ``outputs`` for a run as it is now; its result comes into force here."""
-        undo = gr.update(interactive=visitor.session.fine_tuned is not None)
+    def of_status(self, visitor: Visitor, status: RunStatus | None) -> Shown:
+        """Values of ``outputs`` for a run as it is now."""
+        start, stop = switches(status)
+        shown: Shown = {self.start: start, self.stop: stop, **self.render(visitor.session, {})}
         if status is None:
-            return [*switches(None), undo, markup.no_run(), *[gr.update(value=None, visible=False)] * 2]
-        records, charts = steps_of(status), [gr.skip()] * 2
-        if records:
-            charts = [gr.update(value=draw(records), visible=True) for draw in (loss_curves, accuracy_curves)]
-        return [*switches(status), undo, markup.run_status(status), *charts]
+            cleared = gr.update(value=None, visible=False)
+            return shown | {self.status: markup.no_run(), self.losses: cleared, self.accuracy: cleared}
+        shown[self.status] = markup.run_status(status)
+        if records := steps_of(status):
+            shown[self.losses] = gr.update(value=loss_curves(records), visible=True)
+            shown[self.accuracy] = gr.update(value=accuracy_curves(records), visible=True)
+        return shown
 
-    async def watch(self, visitor: Visitor) -> AsyncIterator[list[Any]]:
+    async def watch(self, visitor: Visitor) -> AsyncIterator[Shown]:
         """Show the visitor's run until it has ended, on whichever page it was started."""
         from unlearn.ui.runs import run_of
 
@@ -115,22 +118,32 @@ class CLIPEraseTab:
 
     @property
     def settings(self) -> list[gr.components.Component]:
-        """What :class:`unlearn.ui.runs.FineTuneRequest` holds beside the concepts, in its order."""
+        """What :class:`unlearn.ui.runs.FineTuneRequest` holds beside the concepts."""
         return [self.steps, self.learning_rate, self.trainable, self.forgetting]
 
-    def showing(self, asked: FineTuneRequest) -> list[Any]:
+    def showing(self, asked: FineTuneRequest) -> Shown:
         """The values of ``settings`` that ask for ``asked``."""
-        return [asked.steps or 0, asked.learning_rate or 0, asked.trainable, asked.forgetting]
+        return {
+            self.steps: asked.steps or 0,
+            self.learning_rate: asked.learning_rate or 0,
+            self.trainable: asked.trainable,
+            self.forgetting: asked.forgetting,
+        }
 
-    def begin(self, visitor: Visitor, forget: list[str], *values: Any) -> list[Any]:
+    def begin(self, visitor: Visitor, forget: list[str], given: Given) -> Shown:
         """Put the visitor's run in line."""
         from unlearn.ui.runs import start_run
 
-        steps, learning_rate, *choices = values
-        request = FineTuneRequest(forget, steps or None, learning_rate or None, *choices)
+        request = FineTuneRequest(
+            forget,
+            steps=given[self.steps] or None,
+            learning_rate=given[self.learning_rate] or None,
+            trainable=given[self.trainable],
+            forgetting=given[self.forgetting],
+        )
         return self.of_status(visitor, start_run(self.services(), visitor, request))
 
-    def end(self, visitor: Visitor) -> list[Any]:
+    def end(self, visitor: Visitor) -> Shown:
         """Stop the visitor's run within a step; the edit that was in force stays."""
         from unlearn.ui.runs import stop_run
 

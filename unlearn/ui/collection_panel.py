@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 import gradio as gr
 
 from unlearn.pictures import SUFFIXES
+from unlearn.ui.components import Given, Shown
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Visitor
 
@@ -52,20 +52,21 @@ class CollectionPanel:
     def outputs(self) -> list[gr.components.Component]:
         return [self.source, self.files, self.concept, self.note]
 
-    def added(self, visitor: Visitor, files: list[str] | None, concept: str) -> list[Any]:
-        """Put ``files`` among the visitor's own pictures; the values of ``outputs``."""
+    def added(self, visitor: Visitor, given: Given) -> Shown:
+        """Put the files among the visitor's own pictures; the values of ``outputs``."""
         from unlearn.ui.sources import add_uploads
 
-        uploads = add_uploads(visitor.session.uploads, files or [], concept)
+        uploads = add_uploads(visitor.session.uploads, given[self.files] or [], given[self.concept])
         counts = f"{len(uploads)} of your pictures, {len(uploads.concepts)} concepts."
         note = "".join(f"<p class='u-small'>{escape(sentence)}</p>" for sentence in (counts, *uploads.notices))
         visitor.change(uploads=uploads, measures_uploads=True)
-        return [OWN, None, "", note]
+        return {self.source: OWN, self.files: None, self.concept: "", self.note: note}
 
-    def switched(self, visitor: Visitor, source: str) -> list[Any]:
-        """Measure on ``source``; the values of ``outputs``."""
+    def switched(self, visitor: Visitor, given: Given) -> Shown:
+        """Measure on the source that was chosen."""
+        source = given[self.source]
         if source == OWN and visitor.session.uploads is None:
             gr.Info("Add a few pictures of your own first; until then the app's gallery is used.")
             source = GALLERY
         visitor.change(measures_uploads=source == OWN)
-        return [source, *(gr.skip() for _ in self.outputs[1:])]
+        return {self.source: source}

@@ -11,7 +11,7 @@ import gradio as gr
 from unlearn.plots.methods import method_scatter
 from unlearn.ui import comparison_markup
 from unlearn.ui.background import followed, switches
-from unlearn.ui.components import chart
+from unlearn.ui.components import Shown, chart
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Visitor
@@ -55,32 +55,36 @@ class ComparisonPart:
     def outputs(self) -> list[gr.components.Component]:
         return [self.compare, self.stop, self.status, self.scatter, self.table]
 
-    def of_status(self, status: ComparisonStatus | None) -> list[Any]:
-        """The values of ``outputs`` for a comparison as it is now."""
+    def of_status(self, status: ComparisonStatus | None) -> Shown:
+        """Values of ``outputs`` for a comparison as it is now."""
+        compare, stop = switches(status)
+        shown: Shown = {self.compare: compare, self.stop: stop}
         if status is None:
-            return [*switches(None), *[gr.skip()] * 3]
-        shown: list[Any] = [gr.skip()] * 2
+            return shown
+        shown[self.status] = comparison_markup.comparison_status(status)
         if status.result is not None:
             outcomes = status.result.outcomes
             known = any(outcome.is_measured for outcome in outcomes)
-            scatter = gr.update(value=method_scatter(outcomes), visible=True) if known else gr.update(visible=False)
-            shown = [scatter, comparison_markup.compared(status.result)]
-        return [*switches(status), comparison_markup.comparison_status(status), *shown]
+            shown[self.scatter] = (
+                gr.update(value=method_scatter(outcomes), visible=True) if known else gr.update(visible=False)
+            )
+            shown[self.table] = comparison_markup.compared(status.result)
+        return shown
 
-    async def watch(self, visitor: Visitor) -> AsyncIterator[list[Any]]:
+    async def watch(self, visitor: Visitor) -> AsyncIterator[Shown]:
         """Show the visitor's comparison until it is complete, on whichever page it was started."""
         from unlearn.ui.comparisons import comparison_of
 
         async for status in followed(lambda: comparison_of(self.services(), visitor)):
             yield self.of_status(status)
 
-    def begin(self, visitor: Visitor, training_too: bool) -> list[Any]:
+    def begin(self, visitor: Visitor, training_too: bool) -> Shown:
         """Put the other methods in line."""
         from unlearn.ui.comparisons import start_comparison
 
         return self.of_status(start_comparison(self.services(), visitor, training_too))
 
-    def end(self, visitor: Visitor) -> list[Any]:
+    def end(self, visitor: Visitor) -> Shown:
         """Stop within a step; what was compared before stays."""
         from unlearn.ui.comparisons import stop_comparison
 

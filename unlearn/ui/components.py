@@ -1,10 +1,18 @@
-"""Charts, thumbnails that can be clicked, and a picture input whose file reaches us as it was sent."""
+"""Values by component, charts, thumbnails that can be clicked, and a picture input whose file reaches us as sent."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
+
+#: Values of an event's inputs. An event whose inputs are a set gives its handler one of these.
+Given = Mapping[Block, Any]
+#: Values of an event's outputs; those left out stay as they are. One that may be empty is returned as ``shown or
+#: gr.skip()``: gradio takes an empty one for a value.
+Shown = dict[Block, Any]
 
 #: Reports a click on a thumbnail of :func:`unlearn.ui.markup.strip` as ``{"index": …}``.
 CHOOSE = """

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from unlearn.ui import markup
+from unlearn.ui.components import Given, Shown
 from unlearn.ui.session import RETAIN_NEIGHBOURS, RETAIN_OWN, RETAIN_VOCABULARY, ErasureRequest
 
 SIDES = (("Pictures", "image"), ("Texts", "text"), ("Both", "both"))
@@ -16,7 +17,7 @@ SIDES = (("Pictures", "image"), ("Texts", "text"), ("Both", "both"))
 
 @dataclass(frozen=True)
 class ErasePanel:
-    """The components of the panel; ``inputs`` stand in the order of :class:`ErasureRequest`'s fields."""
+    """The components of the panel; those that are asked with go by the names of :class:`ErasureRequest`'s fields."""
 
     forget: gr.Dropdown
     strength: gr.Slider
@@ -81,27 +82,22 @@ class ErasePanel:
 
     @property
     def inputs(self) -> list[gr.components.Component]:
-        return [
-            self.forget,
-            self.strength,
-            self.mode,
-            self.side,
-            self.retain,
-            self.own_retain,
-            self.lam,
-            self.mu,
-            self.synonyms,
-        ]
+        return [getattr(self, field.name) for field in fields(ErasureRequest)]
 
-    def showing(self, asked: ErasureRequest, names: Sequence[str]) -> list[Any]:
+    def asked(self, given: Given) -> ErasureRequest:
+        """What the panel asks for."""
+        return ErasureRequest(**{field.name: given[getattr(self, field.name)] for field in fields(ErasureRequest)})
+
+    def showing(self, asked: ErasureRequest, names: Sequence[str]) -> Shown:
         """The values of ``inputs`` that ask for ``asked``, with the vocabulary's ``names`` on offer."""
-        values = {field.name: getattr(asked, field.name) for field in fields(ErasureRequest)}
-        values["forget"] = gr.update(choices=list(names), value=list(asked.forget))
-        values["side"] = self.offer_sides(asked.mode, asked.side)
-        values["own_retain"] = gr.update(
-            choices=list(names), value=list(asked.own_retain), visible=asked.retain == RETAIN_OWN
-        )
-        return list(values.values())
+        shown: Shown = {getattr(self, field.name): getattr(asked, field.name) for field in fields(ErasureRequest)}
+        return shown | {
+            self.forget: gr.update(choices=list(names), value=list(asked.forget)),
+            self.side: self.offer_sides(asked.mode, asked.side),
+            self.own_retain: gr.update(
+                choices=list(names), value=list(asked.own_retain), visible=asked.retain == RETAIN_OWN
+            ),
+        }
 
     @staticmethod
     def offer_sides(mode: str, side: str) -> dict[str, Any]:

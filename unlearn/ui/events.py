@@ -8,7 +8,9 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
+from unlearn.ui.components import Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.handlers import Handlers
 from unlearn.ui.screen import Screen, View
@@ -35,8 +37,8 @@ class Events:
             loaded.then(run.watch, screen.visitor, run.outputs, concurrency_limit=None, **QUIET)
         for position, view in enumerate(screen.views):
             view.tab.select(
-                on_screen(_opened(view, position)),
-                [screen.visitor, *view.inputs],
+                on_screen(_opened(screen, view, position)),
+                {screen.visitor, *view.inputs},
                 [screen.front, *view.outputs],
                 **QUIET,
             )
@@ -46,15 +48,13 @@ class Events:
         panel, model, zero_shot = screen.panel, screen.model, screen.zero_shot
         return demo.load(
             on_screen(self.handlers.start),
-            [screen.visitor, screen.key, screen.front, *screen.view_inputs],
+            {screen.key, *screen.inputs},
             [
                 screen.visitor,
                 screen.key,
                 screen.tabs,
                 *screen.cliperase.settings,
                 *model.outputs,
-                model.vocabulary,
-                model.own,
                 *panel.inputs,
                 zero_shot.labels,
                 zero_shot.shown,
@@ -74,7 +74,7 @@ class Events:
         self._erasing(panel.mode.input(panel.offer_sides, [panel.mode, panel.side], panel.side, **QUIET).then)
         used = model.use.click(
             on_screen(self.handlers.use_model),
-            [screen.visitor, screen.front, *model.inputs, *screen.view_inputs],
+            {*model.inputs, *screen.inputs},
             [*model.outputs, *screen.word_lists, *screen.outputs],
             show_progress_on=model.note,
             **PRIVATE,
@@ -109,8 +109,8 @@ class Events:
     def _running(self, loaded: Any) -> None:
         """CLIPErase, begun here or before the page was reloaded: watched, and then part of every view."""
         screen, run = self.screen, self.screen.cliperase
-        asked = [screen.visitor, screen.panel.forget, *run.settings]
-        begun = run.start.click(on_screen(run.begin), asked, run.outputs, **QUIET)
+        asked: set[Block] = {screen.visitor, screen.panel.forget, *run.settings}
+        begun = run.start.click(on_screen(self.handlers.tune), asked, run.outputs, **QUIET)
         on_top = screen.audit.tune.click(on_screen(self.handlers.tune_on_top), asked, run.outputs, **QUIET)
         for event in (loaded, begun, on_top):
             self._anew(self._watched(event).then, self.handlers.after_run, **QUIET)
@@ -126,7 +126,7 @@ class Events:
         screen = self.screen
         trigger(
             on_screen(self.handlers.change_erasure),
-            [screen.visitor, screen.front, *screen.panel.inputs, *screen.view_inputs],
+            {*screen.panel.inputs, *screen.inputs},
             [screen.visitor, *screen.overview_outputs, *screen.view_outputs],
             **QUIET,
             **options,
@@ -135,36 +135,28 @@ class Events:
     def _anew(
         self,
         trigger: Callable[..., Any],
-        handler: Callable[..., list[Any] | None],
+        handler: Callable[[Visitor, Given], Shown | None],
         inputs: Sequence[Any] = (),
         outputs: Sequence[Any] = (),
         **options: Any,
     ) -> Any:
-        """On ``trigger``, ``handler(visitor, *inputs)`` gives the values of ``outputs``, and everything is shown anew.
+        """On ``trigger``, ``handler`` gives values of ``outputs`` from ``inputs``, and everything is shown again.
 
         Where it gives None, all stays as it is.
         """
         screen = self.screen
 
-        def handled(visitor: Visitor, front: int, *values: Any) -> Any:
-            own = handler(visitor, *values[: len(inputs)])
-            if own is None:
-                return gr.skip()
-            return [*own, *screen.show(visitor.session, front, values[len(inputs) :])]
+        def handled(given: Given) -> Any:
+            own = handler(given[screen.visitor], given)
+            return gr.skip() if own is None else {**own, **screen.show(given)}
 
-        return trigger(
-            on_screen(handled),
-            [screen.visitor, screen.front, *inputs, *screen.view_inputs],
-            [*outputs, *screen.outputs],
-            **options,
-        )
+        return trigger(on_screen(handled), {*inputs, *screen.inputs}, [*outputs, *screen.outputs], **options)
 
 
-def _opened(view: View, position: int) -> Any:
-    def opened(visitor: Visitor, *values: Any) -> Any:
+def _opened(screen: Screen, view: View, position: int) -> Any:
+    def opened(given: Given) -> Any:
+        session = given[screen.visitor].session
         # The first tab is opened by the page itself, before :meth:`Handlers.start` gives it something to show.
-        if visitor.session.picture is None:
-            return gr.skip()
-        return [position, *view.render(visitor.session, *values)]
+        return {screen.front: position, **view.render(session, given)} if session.picture else gr.skip()
 
     return opened

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from unlearn.ui.components import Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Session, Visitor
@@ -38,7 +39,7 @@ COPY_LABEL, MAKE_LABEL, MAKING_LABEL = "Copy link", "Make the file", "Making it 
 
 @dataclass(frozen=True)
 class ExportTab:
-    """The tab's components; ``render`` gives the values of ``outputs``. A file stays until the next one is made."""
+    """The tab's components; ``render`` gives values of ``outputs``. A file stays until the next one is made."""
 
     services: Provider
     tab: gr.Tab
@@ -94,7 +95,7 @@ class ExportTab:
     def outputs(self) -> list[gr.components.Component]:
         return [self.link, self.copy, self.variant]
 
-    def render(self, session: Session) -> list[Any]:
+    def render(self, session: Session, given: Given) -> Shown:
         """The link to what is erased now, and whose edit there is to take."""
         from unlearn.ui.exports import edits_of
         from unlearn.ui.links import link_or_why
@@ -103,25 +104,26 @@ class ExportTab:
         query, why = link_or_why(self.services(), session)
         text = f"<a href='{escape(query, quote=True)}' target='_blank'>{escape(query)}</a>" if query else _small(why)
         chosen = gr.update(choices=edits, value=edits[0] if edits else None, visible=len(edits) > 1)
-        return [text, gr.update(value=COPY_LABEL, interactive=bool(query)), chosen]
+        copy = gr.update(value=COPY_LABEL, interactive=bool(query))
+        return {self.link: text, self.copy: copy, self.variant: chosen}
 
-    def show_made(self, visitor: Visitor, kind: str, variant: str | None) -> list[Any]:
+    def show_made(self, visitor: Visitor, kind: str, variant: str | None) -> Shown:
         """The button as it was, the file asked for, and the code that uses it."""
         from unlearn.ui.exports import make_export
 
         made = make_export(self.services(), visitor, kind, variant or "")
-        return [
-            _ready(),
-            gr.update(value=str(made.path), label=made.title, visible=True),
-            gr.update(value=made.code, visible=bool(made.code)),
-        ]
+        return {
+            self.make: _ready(),
+            self.file: gr.update(value=str(made.path), label=made.title, visible=True),
+            self.code: gr.update(value=made.code, visible=bool(made.code)),
+        }
 
     def register_callbacks(self, visitor: gr.State) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         self.kind.input(lambda kind: _small(CHOICES[kind][1]), self.kind, self.about, queue=False, **quiet)
         self.copy.click(None, None, self.copy, js=COPY, **quiet)
         self.make.click(lambda: gr.Button(MAKING_LABEL, interactive=False), None, self.make, queue=False, **quiet).then(
-            on_screen(self.show_made, otherwise=lambda *_: [_ready(), gr.skip(), gr.skip()]),
+            on_screen(self.show_made, otherwise=lambda *_: {self.make: _ready()}),
             [visitor, self.kind, self.variant],
             [self.make, self.file, self.code],
             **quiet,

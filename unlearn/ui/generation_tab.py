@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from unlearn.ui import drawing_markup
 from unlearn.ui.background import followed, switches
+from unlearn.ui.components import Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import DrawRequest, Session, Visitor
@@ -113,57 +115,58 @@ class GenerationTab:
     def outputs(self) -> list[gr.components.Component]:
         return [self.draw, self.judge, self.stop, self.status, self.pictures, *self.sliders, self.rates]
 
-    def render(self, session: Session) -> list[Any]:
+    def render(self, session: Session, given: Given) -> Shown:
         """Nothing moves when the erasure does: the pictures say of which erasure they are."""
-        return [gr.skip()] * len(self.outputs)
+        return {}
 
     @property
-    def settings(self) -> list[gr.components.Component]:
-        """What a :class:`DrawRequest` holds, in its order, up to ``judge``."""
-        return [
-            self.prompt, self.pipeline, self.seed, self.steps, self.guidance, self.count, self.edit, self.way,
-        ]  # fmt: skip
+    def settings(self) -> dict[str, gr.components.Component]:
+        """The components for the fields of :class:`DrawRequest`, by the field's name."""
+        return {
+            "prompt": self.prompt,
+            "pipeline": self.pipeline,
+            "seed": self.seed,
+            "steps": self.steps,
+            "guidance": self.guidance,
+            "count": self.count,
+            "edit": self.edit,
+            "way": self.way,
+        }
 
-    def of_status(self, status: DrawStatus | None) -> list[Any]:
-        """The values of ``outputs`` for a drawing as it is now."""
-        start, stop = switches(status)
-        buttons = [start, start, stop]
-        if status is None:
-            return [*buttons, *[gr.skip()] * (len(self.outputs) - 3)]
+    def of_status(self, status: DrawStatus | None) -> Shown:
+        """Values of ``outputs`` for a drawing as it is now."""
         from unlearn.ui.generation import Drawn, Rates
 
-        shown: list[Any] = [gr.skip()] * (2 + SLIDERS)
+        start, stop = switches(status)
+        shown: Shown = {self.draw: start, self.judge: start, self.stop: stop}
+        if status is None:
+            return shown
+        shown[self.status] = drawing_markup.drawing_status(status)
         if isinstance(status.result, Drawn):
-            before, after = status.result.pair.before, status.result.pair.after
-            pairs = [gr.update(value=pair, visible=True) for pair in zip(before, after, strict=True)]
-            hidden = [gr.update(value=None, visible=False)] * (SLIDERS - len(pairs))
-            shown = [drawing_markup.drawn(status.result), *pairs[:SLIDERS], *hidden, gr.skip()]
+            pair = status.result.pair
+            shown[self.pictures] = drawing_markup.drawn(status.result)
+            for slider, compared in zip_longest(self.sliders, zip(pair.before, pair.after, strict=True)):
+                shown[slider] = gr.update(value=compared, visible=compared is not None)
         elif isinstance(status.result, Rates):
-            shown = [*[gr.skip()] * (1 + SLIDERS), drawing_markup.judged_rates(status.result)]
-        return [*buttons, drawing_markup.drawing_status(status), *shown]
+            shown[self.rates] = drawing_markup.judged_rates(status.result)
+        return shown
 
-    async def watch(self, visitor: Visitor) -> AsyncIterator[list[Any]]:
+    async def watch(self, visitor: Visitor) -> AsyncIterator[Shown]:
         """Show the visitor's drawing until it is complete, on whichever page it was started."""
         from unlearn.ui.generation import drawing_of
 
         async for status in followed(lambda: drawing_of(self.services(), visitor)):
             yield self.of_status(status)
 
-    def begin(self, visitor: Visitor, *values: Any) -> list[Any]:
-        """Put the visitor's drawing in line."""
-        return self._begin(visitor, DrawRequest(*values))
-
-    def begin_batch(self, visitor: Visitor, *values: Any) -> list[Any]:
-        """Put a batch to be judged in line."""
-        return self._begin(visitor, replace(DrawRequest(*values), judge=True))
-
-    def _begin(self, visitor: Visitor, request: DrawRequest) -> list[Any]:
+    def begin(self, visitor: Visitor, given: Given, *, judge: bool = False) -> Shown:
+        """Put the visitor's drawing in line, or a batch to be judged."""
         from unlearn.ui.generation import start_drawing
 
-        request = replace(request, steps=request.steps or None, guidance=request.guidance or None)
-        return self.of_status(start_drawing(self.services(), visitor, request))
+        asked = {field: given[component] for field, component in self.settings.items()}
+        asked |= {"steps": asked["steps"] or None, "guidance": asked["guidance"] or None}
+        return self.of_status(start_drawing(self.services(), visitor, DrawRequest(**asked, judge=judge)))
 
-    def end(self, visitor: Visitor) -> list[Any]:
+    def end(self, visitor: Visitor) -> Shown:
         """Stop within a step; what was drawn before stays."""
         from unlearn.ui.generation import stop_drawing
 
@@ -171,11 +174,15 @@ class GenerationTab:
 
     def register_callbacks(self, visitor: gr.State) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        for trigger, handler in (
-            ([self.draw.click, self.prompt.submit], self.begin),
-            ([self.judge.click], self.begin_batch),
-        ):
-            gr.on(trigger, on_screen(handler), [visitor, *self.settings], self.outputs, **quiet).then(
+
+        def draw(given: Given) -> Shown:
+            return self.begin(given[visitor], given)
+
+        def judge(given: Given) -> Shown:
+            return self.begin(given[visitor], given, judge=True)
+
+        for triggers, handler in (([self.draw.click, self.prompt.submit], draw), ([self.judge.click], judge)):
+            gr.on(triggers, on_screen(handler), {visitor, *self.settings.values()}, self.outputs, **quiet).then(
                 self.watch, visitor, self.outputs, concurrency_limit=None, **quiet
             )
         self.stop.click(on_screen(self.end), visitor, self.outputs, queue=False, **quiet)

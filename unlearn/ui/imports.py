@@ -18,7 +18,7 @@ from unlearn.finetuning.prepared import Preparation
 from unlearn.gallery import prepare_features
 from unlearn.jobs import relayed
 from unlearn.ui.exports import exportable
-from unlearn.ui.links import request_in_force
+from unlearn.ui.requests import request_of
 from unlearn.ui.runs import FineTuned
 from unlearn.ui.services import Services
 from unlearn.ui.session import Session, Visitor
@@ -94,7 +94,7 @@ def _beside(services: Services, session: Session, closed_form: ccup.Erasure) -> 
     Raises:
         ErasureFileError: it comes out otherwise here.
     """
-    asked = request_in_force(services, replace(session, erasure=closed_form))
+    asked = request_of(services, replace(session, erasure=closed_form, request=None))
     own = services.erase(session, asked)
     again = services.both(replace(session, erasure=own))
     wanted = closed_form.projection.matrix

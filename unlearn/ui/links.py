@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from unlearn.errors import InvalidInputError, ParameterError, UnlearnError
-from unlearn.ui.session import RETAIN_OWN, RETAIN_VOCABULARY, ErasureRequest, FineTuneRequest
+from unlearn.ui.requests import erase, request_of
+from unlearn.ui.session import ErasureRequest, FineTuneRequest
 
 if TYPE_CHECKING:
     from unlearn.ui.services import Services
@@ -29,27 +30,6 @@ class Link:
     vocabulary: str = ""
     erasure: ErasureRequest | None = None
     fine_tune: FineTuneRequest | None = None
-
-
-def request_in_force(services: Services, session: Session) -> ErasureRequest:
-    """What the panel would have to say to get the session's CCUP erasure; without one, to get none."""
-    if session.erasure is None:
-        return ErasureRequest()
-    settings, selection = session.erasure.settings, session.erasure.selection
-    forget = selection.forget_names
-    rest = services.vocabulary_of(session).without(forget)
-    own = [] if selection.retain == rest else list(selection.retain)
-    return ErasureRequest(
-        list(forget),
-        settings.strength,
-        settings.mode,
-        settings.side,
-        RETAIN_OWN if own else RETAIN_VOCABULARY,
-        own,
-        settings.lam,
-        settings.mu,
-        settings.synonyms,
-    )
 
 
 def write_link(link: Link) -> str:
@@ -109,11 +89,11 @@ def follow(services: Services, visitor: Visitor, link: Link) -> None:
             settings_of(link.fine_tune, services.settings.max_steps)
         if link.model or link.vocabulary:
             choose(services, visitor, link.model, link.vocabulary)
-        asked = link.erasure
-        if asked is not None:
-            session = visitor.session
-            named = any(name.strip() for name in asked.forget)
-            visitor.change(since=session, erasure=services.erase(session, asked) if named else None)
+        if link.erasure is not None:
+            if any(name.strip() for name in link.erasure.forget):
+                erase(services, visitor, link.erasure)
+            else:
+                visitor.change(erasure=None)
     except UnlearnError:
         visitor.change(model="", vocabulary=None, erasure=None)
         raise
@@ -125,7 +105,7 @@ def link_of(services: Services, session: Session) -> Link:
     from unlearn.vocabularies import vocabulary_text
 
     words = vocabulary_text(session.vocabulary) if session.vocabulary else ""
-    erasure, tuned = request_in_force(services, session), None
+    erasure, tuned = request_of(services, session), None
     if session.fine_tuned:
         settings = session.fine_tuned.erasure.settings
         suits = settings_of(FineTuneRequest(trainable=settings.trainable), services.settings.max_steps)

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from unlearn.concepts import Vocabulary, select
 from unlearn.diffusion.pipelines import PIPELINES
-from unlearn.encoders import OpenClipEncoder, TextImageEncoder, class_embeddings
+from unlearn.encoders import OpenClipEncoder, class_embeddings
 from unlearn.erasers import ccup
 from unlearn.gallery import image_features
 from unlearn.loading import device_in_words, pick_device
 from unlearn.models import CURATED
+from unlearn.ui.requests import request_of
 from unlearn.ui.results import ModelFacts
 from unlearn.ui.services import Services
 from unlearn.ui.session import Session, Visitor
@@ -28,7 +28,7 @@ def choose(
 ) -> Session:
     """Give ``visitor`` another model and vocabulary; the new session.
 
-    The CCUP edit in force is fitted anew. What was fine-tuned of the old model goes.
+    What CCUP erased is asked for again, of the new model and words. What was fine-tuned of the old model goes.
     Until the end everything stays as it was.
 
     Args:
@@ -53,9 +53,10 @@ def choose(
         class_embeddings(encoder, names[start : start + AT_ONCE], read.templates)
     image_features(encoder, collection, watch=lambda done, total: watch("Looking at the pictures", done, total))
     now = visitor.session  # the slider may have moved meanwhile
-    erasure = _again(encoder, now.erasure, services.vocabulary_of(now), read) if now.erasure else None
+    request = request_of(services, now) if now.erasure else None
+    erasure = services.erase(after, request) if request else None
     services.jobs.forget(visitor.lines["cliperase"])
-    return visitor.change(erasure=erasure, **chosen)
+    return visitor.change(erasure=erasure, request=request, **chosen)
 
 
 def facts_of(services: Services, session: Session) -> ModelFacts:
@@ -83,11 +84,3 @@ def curated_choices(own: str) -> list[tuple[str, str]]:
 def drives(model: str) -> tuple[str, ...]:
     """The diffusion pipelines with a text encoder that is ``model``'s text tower."""
     return tuple(name for name, known in PIPELINES.items() if model in known.clips)
-
-
-def _again(encoder: TextImageEncoder, erasure: ccup.Erasure, old: Vocabulary, new: Vocabulary) -> ccup.Erasure:
-    """``erasure`` for another model or other words; who retained the rest of the old words retains that of the new."""
-    forget = erasure.selection.forget_names
-    rest = erasure.selection.retain == old.without(forget)
-    selection = select(forget, None if rest else erasure.selection.retain, vocabulary=new, most=len(forget))
-    return ccup.erase(encoder, selection, erasure.settings, vocabulary=new)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from unlearn.ui.components import Given, Shown
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Session, Visitor
 
@@ -60,36 +61,37 @@ class ModelPanel:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.frame, self.model, self.note]
+        return [self.frame, *self.inputs, self.note]
 
-    def opened(self, session: Session) -> list[Any]:
-        """The values of ``outputs`` when the page opens."""
-        from unlearn.ui.model_choice import curated_choices, facts_of
+    def opened(self, session: Session, vocabulary: str) -> Shown:
+        """The values of ``outputs`` when the page opens with ``vocabulary``."""
+        from unlearn.ui.model_choice import curated_choices
 
         services = self.services()
-        facts = facts_of(services, session)
+        model = services.encoder_of(session).name
         info = TYPED if services.models.offered == "any" else None
-        choices = gr.update(choices=curated_choices(services.models.own.name), value=facts.name, info=info)
-        return [gr.update(label=f"Model: {facts.name}"), choices, note_of(facts)]
-
-    def showing(self, vocabulary: str) -> list[Any]:
-        """The values of ``vocabulary`` and ``own`` that ask for ``vocabulary``."""
         known = vocabulary in [name for _, name in VOCABULARY_CHOICES]
-        return [vocabulary if known else OWN, gr.update(value="" if known else vocabulary, visible=not known)]
+        return {
+            self.model: gr.update(choices=curated_choices(services.models.own.name), value=model, info=info),
+            self.vocabulary: vocabulary if known else OWN,
+            self.own: gr.update(value="" if known else vocabulary, visible=not known),
+            **self.chosen(session),
+        }
 
-    def chosen(self, session: Session) -> list[Any]:
-        """The values of ``outputs`` once another model is in use."""
+    def chosen(self, session: Session) -> Shown:
+        """What tells of the model in use."""
         from unlearn.ui.model_choice import facts_of
 
         facts = facts_of(self.services(), session)
-        return [gr.update(label=f"Model: {facts.name}"), gr.skip(), note_of(facts)]
+        return {self.frame: gr.update(label=f"Model: {facts.name}"), self.note: note_of(facts)}
 
-    def switch(self, visitor: Visitor, model: str | None, vocabulary: str, own: str, watch: Watch) -> Session:
+    def switch(self, visitor: Visitor, given: Given, watch: Watch) -> Session:
         """Put the visitor's choice into force; ``watch`` hears what is waited for."""
         from unlearn.ui.model_choice import choose
 
+        own, vocabulary = given[self.own], given[self.vocabulary]
         words = own or " " if vocabulary == OWN else vocabulary  # an empty list is not the app's vocabulary
-        return choose(self.services(), visitor, (model or "").strip(), words, watch)
+        return choose(self.services(), visitor, (given[self.model] or "").strip(), words, watch)
 
     def register_callbacks(self) -> None:
         self.vocabulary.input(

@@ -8,14 +8,15 @@ from typing import Any
 import gradio as gr
 
 from unlearn.ui import markup
+from unlearn.ui.components import Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
-from unlearn.ui.session import SEARCH_GALLERY, Session, Visitor
+from unlearn.ui.session import SEARCH_GALLERY, Session
 
 
 @dataclass(frozen=True)
 class RetrievalTab:
-    """The tab's components; ``render`` gives the values of ``outputs``."""
+    """The tab's components; ``render`` gives values of ``outputs`` from those of ``inputs``."""
 
     services: Provider
     tab: gr.Tab
@@ -59,41 +60,42 @@ class RetrievalTab:
     def outputs(self) -> list[gr.components.Component]:
         return [self.source, self.pictures, self.shown, self.captions, self.recall]
 
-    def render(self, session: Session, query: str, source: str) -> list[Any]:
+    def render(self, session: Session, given: Given) -> Shown:
         from unlearn.ui.searches import places
 
         services = self.services()
         offered = [(called, place) for place, called in places(services, session).items()]
-        found = self.find(session, query, source)
         if session.picture is None:
             shown, captions = "", "<p>Choose a picture under Zero-shot.</p>"
         else:
             shown = markup.shown_picture(session.picture.pictures[0])
             captions = markup.found_captions(services.find_captions(session), session.erased)
-        return [
-            gr.update(choices=offered, visible=len(offered) > 1),
-            found,
-            shown,
-            captions,
-            markup.recall_table(services.recall(session)),
-        ]
+        return {
+            self.source: gr.update(choices=offered, visible=len(offered) > 1),
+            self.shown: shown,
+            self.captions: captions,
+            self.recall: markup.recall_table(services.recall(session)),
+            **self.find(session, given),
+        }
 
-    def find(self, session: Session, query: str, source: str) -> Any:
-        """The pictures for ``query``; an empty query, met while typing, leaves the last ones."""
+    def find(self, session: Session, given: Given) -> Shown:
+        """The pictures for the query; an empty query, met while typing, leaves the last ones."""
         from unlearn.ui.searches import find_pictures
 
+        query = given[self.query]
         if not query.strip():
-            return gr.skip()
-        return markup.found_pictures(find_pictures(self.services(), session, query, source), session.erased)
+            return {}
+        found = find_pictures(self.services(), session, query, given[self.source])
+        return {self.pictures: markup.found_pictures(found, session.erased)}
 
     def register_callbacks(self, visitor: gr.State) -> None:
-        def search(visitor: Visitor, query: str, source: str) -> Any:
-            return self.find(visitor.session, query, source)
+        def search(given: Given) -> Any:
+            return self.find(given[visitor].session, given) or gr.skip()
 
         gr.on(
             [self.query.change, self.source.input],
             on_screen(search),
-            [visitor, *self.inputs],
+            {visitor, *self.inputs},
             self.pictures,
             trigger_mode="always_last",
             show_progress="hidden",

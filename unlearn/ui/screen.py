@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 from unlearn.ui import markup
 from unlearn.ui.about_tab import build_about_tab
 from unlearn.ui.audit_tab import AuditTab
 from unlearn.ui.cliperase_tab import CLIPEraseTab
 from unlearn.ui.collection_panel import CollectionPanel
+from unlearn.ui.components import Given, Shown
 from unlearn.ui.erase_panel import ErasePanel
 from unlearn.ui.export_tab import ExportTab
 from unlearn.ui.generation_tab import GenerationTab
+from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.model_panel import ModelPanel
 from unlearn.ui.retrieval_tab import RetrievalTab
@@ -96,13 +97,19 @@ class Screen:
     def view_outputs(self) -> list[gr.components.Component]:
         return [component for view in self.views for component in view.outputs]
 
-    def render(self, session: Session, front: int, values: Sequence[Any]) -> list[Any]:
-        """The values of ``view_outputs`` from those of ``view_inputs``; views at the back are rendered when opened."""
-        rendered, rest = [], list(values)
-        for position, view in enumerate(self.views):
-            own, rest = rest[: len(view.inputs)], rest[len(view.inputs) :]
-            rendered += view.render(session, *own) if position == front else [gr.skip()] * len(view.outputs)
-        return rendered
+    @property
+    def inputs(self) -> set[Block]:
+        """What :meth:`render` and :meth:`show` look at."""
+        return {self.visitor, self.front, *self.view_inputs}
+
+    def render(self, given: Given) -> Shown:
+        """Values of ``view_outputs`` from those of ``inputs``; views at the back are rendered when opened.
+
+        One that cannot be shown, for a label that cannot be used say, does not hide what else has changed.
+        """
+        view = self.views[given[self.front]]
+        shown: Shown = on_screen(view.render, otherwise=lambda *_: {})(given[self.visitor].session, given)
+        return shown
 
     @property
     def word_lists(self) -> list[gr.components.Component]:
@@ -113,15 +120,23 @@ class Screen:
     def overview_outputs(self) -> list[gr.components.Component]:
         return [self.panel.summary, self.zero_shot.accuracy]
 
-    def overview(self, session: Session) -> list[Any]:
+    def overview(self, session: Session) -> Shown:
         """The values of ``overview_outputs``: what the erasure costs, measured once for both."""
         summary = self.services().summary(session)
-        return [markup.summary(summary, session.erased), markup.accuracy_table(summary.accuracy)]
+        return {
+            self.panel.summary: markup.summary(summary, session.erased),
+            self.zero_shot.accuracy: markup.accuracy_table(summary.accuracy),
+        }
 
     @property
     def outputs(self) -> list[gr.components.Component]:
         return [*self.overview_outputs, self.zero_shot.strip, *self.view_outputs]
 
-    def show(self, session: Session, front: int, values: Sequence[Any]) -> list[Any]:
-        """The values of ``outputs``: all that depends on the session."""
-        return [*self.overview(session), self.zero_shot.thumbnails(session), *self.render(session, front, values)]
+    def show(self, given: Given) -> Shown:
+        """Values of ``outputs`` from those of ``inputs``: all that depends on the session."""
+        session = given[self.visitor].session
+        return {
+            **self.overview(session),
+            self.zero_shot.strip: self.zero_shot.thumbnails(session, given),
+            **self.render(given),
+        }

@@ -157,12 +157,16 @@ class Services:
         vocabulary = self.vocabulary_of(session)
         selection = select(request.forget or (), own, vocabulary=vocabulary, most=self.settings.max_concepts)
         if request.retain == RETAIN_NEIGHBOURS:
-            near = nearest_neighbours(self.encoder_of(session), selection.forget_names, vocabulary, NEIGHBOURS_RETAINED)
-            selection = replace(selection, retain=tuple(neighbour.name for neighbour in near))
+            selection = replace(selection, retain=self.neighbours(session, selection.forget_names))
         now = session.erasure
         if now and (now.selection, now.settings) == (selection, replace(settings, strength=now.settings.strength)):
             return now.at(settings.strength)  # the slider has moved: nothing is to be solved
         return ccup.erase(self.encoder_of(session), selection, settings, vocabulary=vocabulary)
+
+    def neighbours(self, session: Session, forget: Sequence[str]) -> tuple[str, ...]:
+        """The words that "nearest neighbours" of ``forget`` retains, closest first."""
+        near = nearest_neighbours(self.encoder_of(session), forget, self.vocabulary_of(session), NEIGHBOURS_RETAINED)
+        return tuple(neighbour.name for neighbour in near)
 
     def at_risk(self, session: Session) -> list[Neighbour]:
         """The concepts closest to the erased ones."""

@@ -100,6 +100,7 @@ class Session:
         model: the model, as :class:`unlearn.models.Models` knows it; "" is the one the app started with.
         vocabulary: the words in use, or None for the app's.
         erasure: the CCUP edit in force, or None.
+        request: what was asked for to get ``erasure``; None where nothing was, or it came from a file.
         picture: the picture looked at, as a collection of one, so that its embedding is remembered like a gallery's.
         uploads: the visitor's own labelled pictures; CLIPErase may train on those of their training split only.
         measures_uploads: whether accuracy and retrieval use ``uploads`` instead of the server's gallery.
@@ -111,6 +112,7 @@ class Session:
     model: str = ""
     vocabulary: Vocabulary | None = None
     erasure: Erasure | None = None
+    request: ErasureRequest | None = None
     fine_tuned: FineTuned | None = None
     picture: Gallery | None = None
     uploads: Gallery | None = None
@@ -192,8 +194,10 @@ class Visitor:
         """Replace fields of the session, and return it.
 
         What was computed for the model and the words of ``since`` does not fit others: if they have been exchanged
-        meanwhile, nothing is replaced.
+        meanwhile, nothing is replaced. A request goes with the erasure it was for.
         """
+        if "erasure" in changes:
+            changes = {"request": None} | changes
         with _changing:
             now = self.session
             if since is None or (since.model, since.vocabulary) == (now.model, now.vocabulary):

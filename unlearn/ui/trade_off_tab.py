@@ -10,19 +10,19 @@ import gradio as gr
 from unlearn.plots.bars import own_similarity_bars
 from unlearn.plots.matrices import interference_matrix, similarity_matrix
 from unlearn.plots.trade_off import count_curves, strength_curves
-from unlearn.ui.components import chart
+from unlearn.ui.components import Given, Shown, chart
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
 from unlearn.ui.session import Session, Visitor
 
-NOTHING = "This measures what CCUP costs as it erases: name a concept under “Erase”, then press “Measure”."
+NOTHING = "This measures what CCUP costs as it erases: name a concept under “Erase” first."
 CURRENT = "Top-1 on the pictures, every label offered. The dashed line is where the slider stands."
 STALE = "What is erased, or from which model, has changed since these curves were measured."
 
 
 @dataclass(frozen=True)
 class TradeOffTab:
-    """The tab's components; ``render`` gives the values of ``outputs``. The curves outlast a move of the slider."""
+    """The tab's components; ``render`` gives values of ``outputs``. The curves outlast a move of the slider."""
 
     services: Provider
     tab: gr.Tab
@@ -83,37 +83,40 @@ class TradeOffTab:
         """What outlasts a move of the slider: the values of :meth:`curves`."""
         return [self.note, self.measure, self.by_strength, self.by_count, self.interference]
 
-    def render(self, session: Session) -> list[Any]:
+    def render(self, session: Session, given: Given) -> Shown:
         from unlearn.ui import trade_offs
 
         if session.erasure is None:
-            shown, hidden = gr.update(visible=True), gr.update(visible=False)
-            return [_note(NOTHING), shown, *[gr.skip()] * 3, hidden, *[gr.skip()] * 3]
+            hidden = gr.update(visible=False)
+            return {self.note: _note(NOTHING), self.measure: hidden, self.charts: hidden}
         geometry = trade_offs.geometry(self.services(), session)
         (first, before), *edited = geometry.similarity.items()
         last, after = edited[-1]
-        return [
-            *self.curves(session),
-            gr.update(visible=True),
-            similarity_matrix(before, geometry.names, session.erased, first, geometry.largest),
-            similarity_matrix(after, geometry.names, session.erased, last, geometry.largest),
-            own_similarity_bars(geometry.similarity, geometry.names, session.erased),
-        ]
+        return {
+            **self.curves(session),
+            self.charts: gr.update(visible=True),
+            self.before: similarity_matrix(before, geometry.names, session.erased, first, geometry.largest),
+            self.after: similarity_matrix(after, geometry.names, session.erased, last, geometry.largest),
+            self.own: own_similarity_bars(geometry.similarity, geometry.names, session.erased),
+        }
 
-    def curves(self, session: Session) -> list[Any]:
+    def curves(self, session: Session) -> Shown:
         """The note, the button and the charts, as last measured."""
         from unlearn.ui import trade_offs
 
-        if session.trade_off is None or session.erasure is None:
-            return [gr.skip()] * len(self.measured)
+        if session.erasure is None:
+            return {}
+        if session.trade_off is None:
+            return {self.note: _note(CURRENT), self.measure: gr.update(visible=True)}
         current = trade_offs.holds(self.services(), session)
-        return [
-            _note(" ".join([CURRENT, *trade_offs.remarks(self.services(), session)]) if current else STALE),
-            gr.update(visible=not current),
-            strength_curves(session.trade_off.by_strength, session.erasure.settings.strength),
-            count_curves(session.trade_off.by_count),
-            interference_matrix(session.trade_off.interference, session.erased),
-        ]
+        note = " ".join([CURRENT, *trade_offs.remarks(self.services(), session)]) if current else STALE
+        return {
+            self.note: _note(note),
+            self.measure: gr.update(visible=not current),
+            self.by_strength: strength_curves(session.trade_off.by_strength, session.erasure.settings.strength),
+            self.by_count: count_curves(session.trade_off.by_count),
+            self.interference: interference_matrix(session.trade_off.interference, session.erased),
+        }
 
     def register_callbacks(self, visitor: gr.State) -> None:
         def measure(
@@ -130,7 +133,7 @@ class TradeOffTab:
                 session,
                 lambda done, total: progress((done, total), desc="Measuring", unit="points"),
             )
-            return self.curves(visitor.change(since=session, trade_off=measured))
+            return self.curves(visitor.change(since=session, trade_off=measured)) or gr.skip()
 
         gr.on(
             [self.tab.select, self.measure.click],

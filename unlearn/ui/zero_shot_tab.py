@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 from unlearn.plots.bars import label_bars
 from unlearn.ui import markup
-from unlearn.ui.components import UNDECODED, chart, picture_input, thumbnail_strip
+from unlearn.ui.components import UNDECODED, Given, Shown, chart, picture_input, thumbnail_strip
 from unlearn.ui.guard import on_screen
 from unlearn.ui.loading import Provider
-from unlearn.ui.session import Session, Visitor
+from unlearn.ui.session import Session
+
+if TYPE_CHECKING:
+    from unlearn.gallery import Picture
 
 #: What the strip shows until a concept is chosen: pictures on which the edit is seen at work.
 MOST_TELLING = "Erased and most at risk"
@@ -20,7 +24,7 @@ MOST_TELLING = "Erased and most at risk"
 
 @dataclass(frozen=True)
 class ZeroShotTab:
-    """The tab's components; ``render`` gives the values of ``outputs``.
+    """The tab's components; ``render`` gives values of ``outputs`` from those of ``inputs``.
 
     ``accuracy`` depends on the erasure and not on the picture: the page fills it, with the summary.
     """
@@ -71,62 +75,62 @@ class ZeroShotTab:
 
     @property
     def inputs(self) -> list[gr.components.Component]:
-        return [self.labels]
+        return [self.labels, self.shown]
 
     @property
     def outputs(self) -> list[gr.components.Component]:
         return [self.bars]
 
-    def render(self, session: Session, labels: list[str] | None) -> list[Any]:
-        view = self.services().zero_shot(session, labels or ())
-        return [label_bars(view.probabilities, session.erased)]
+    def render(self, session: Session, given: Given) -> Shown:
+        """The bars of the picture looked at; nothing before there is one."""
+        if session.picture is None:
+            return {}
+        view = self.services().zero_shot(session, given[self.labels] or ())
+        return {self.bars: label_bars(view.probabilities, session.erased)}
 
-    def thumbnails(self, session: Session, concept: str = MOST_TELLING) -> str:
-        """The strip: pictures of ``concept``, or of what is erased and most at risk, then some others."""
+    def thumbnails(self, session: Session, given: Given) -> str:
+        """The strip: pictures of the chosen concept, or of what is erased and most at risk, then some others."""
         from unlearn.ui.sources import strip_of
 
-        services = self.services()
-        wanted = [concept]
-        if concept == MOST_TELLING:
+        services, wanted = self.services(), [given[self.shown]]
+        if wanted == [MOST_TELLING]:
             wanted = [*session.erased, *(neighbour.name for neighbour in services.at_risk(session))]
         return markup.strip(strip_of(services.collection(session), wanted), session.erased)
 
     def register_callbacks(self, visitor: gr.State) -> None:
-        def look_at(visitor: Visitor, picture: Any, labels: list[str]) -> list[Any]:
+        def look_at(given: Given, picture: Picture) -> Shown:
             from unlearn.ui.sources import alone
 
-            rendered = self.render(visitor.change(picture=alone(picture)), labels)
-            return [picture.load(), *rendered]
+            session = given[visitor].change(picture=alone(picture))
+            return {self.picture: picture.load(), **self.render(session, given)}
 
-        def choose(visitor: Visitor, labels: list[str], event: gr.EventData) -> list[Any]:
-            collection = self.services().collection(visitor.session)
-            return look_at(visitor, collection.pictures[int(event.index)], labels)
+        def choose(given: Given, event: gr.EventData) -> Shown:
+            collection = self.services().collection(given[visitor].session)
+            return look_at(given, collection.pictures[int(event.index)])
 
-        def upload(visitor: Visitor, labels: list[str], file: dict[str, Any] | None) -> Any:
+        def upload(given: Given) -> Any:
             from unlearn.ui.sources import uploaded_picture
 
+            file: dict[str, Any] | None = given[self.picture]
             # Cleared, to make room for another: the last picture's chart stays until then.
-            return look_at(visitor, uploaded_picture(file.get("path")), labels) if file else gr.skip()
+            return look_at(given, uploaded_picture(file.get("path"))) if file else gr.skip()
 
-        def as_before(visitor: Visitor, *_: Any) -> list[Any]:
+        def as_before(given: Given) -> Shown:
             """After an upload that cannot be read: the picture that the chart still speaks of."""
-            picture = visitor.session.picture
-            return [picture.pictures[0].load() if picture else None, *(gr.skip() for _ in self.outputs)]
+            picture = given[visitor].session.picture
+            return {self.picture: picture.pictures[0].load() if picture else None}
 
-        def relabel(visitor: Visitor, labels: list[str]) -> list[Any]:
-            return self.render(visitor.session, labels)
+        def relabel(given: Given) -> Any:
+            return self.render(given[visitor].session, given) or gr.skip()
 
-        def show(visitor: Visitor, concept: str) -> str:
-            return self.thumbnails(visitor.session, concept)
+        def show(given: Given) -> Shown:
+            return {self.strip: self.thumbnails(given[visitor].session, given)}
 
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        asked: set[Block] = {visitor, *self.inputs}
         shown = [self.picture, *self.outputs]
-        self.strip.click(on_screen(choose), [visitor, self.labels], shown, **quiet)
+        self.strip.click(on_screen(choose), asked, shown, **quiet)
         # Not .input, which on removal still carries the removed picture.
-        self.picture.upload(
-            on_screen(upload, as_before), [visitor, self.labels, self.picture], shown, **UNDECODED, **quiet
-        )
-        self.labels.change(
-            on_screen(relabel), [visitor, self.labels], self.outputs, trigger_mode="always_last", **quiet
-        )
-        self.shown.change(on_screen(show), [visitor, self.shown], self.strip, **quiet)
+        self.picture.upload(on_screen(upload, as_before), {*asked, self.picture}, shown, **UNDECODED, **quiet)
+        self.labels.change(on_screen(relabel), asked, self.outputs, trigger_mode="always_last", **quiet)
+        self.shown.change(on_screen(show), {visitor, self.shown}, self.strip, **quiet)
