@@ -11,7 +11,19 @@ from pathlib import Path
 from unlearn.cli.arguments import add_model
 
 HELP = "Measure speed and quality; optionally write the tables into a page."
-BENCHES = ("methods", "defaults", "attacks", "generation", "speed", "drawing", "index", "app", "load", "sessions")
+BENCHES = (
+    "methods",
+    "defaults",
+    "attacks",
+    "generation",
+    "speed",
+    "drawing",
+    "index",
+    "app",
+    "load",
+    "sessions",
+    "faults",
+)
 #: Those that take a model and a data set and go on where they were, and what each is asked.
 OF_ANY_MODEL = {
     "methods": ("model", "dataset", "resume"),
@@ -49,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from unlearn.bench.table import Table, write_into
-    from unlearn.errors import require_choice
+    from unlearn.errors import JobError, require_choice
 
     tables: list[Table] = []
     for name in [require_choice("NAME", name, BENCHES) for name in arguments.names] or BENCHES:
@@ -61,3 +73,5 @@ def run(arguments: argparse.Namespace) -> None:
         write_into(arguments.write, tables)
     if arguments.json is not None:
         arguments.json.write_text(json.dumps([asdict(table) for table in tables], indent=2, ensure_ascii=False) + "\n")
+    if failures := [failure for table in tables for failure in table.failures]:
+        raise JobError("\n".join((f"{len(failures)} failures:", *failures)))
