@@ -164,22 +164,19 @@ def _held(sizes: Sizes, report: Report) -> None:
             report.row(f"{holding.SOCKETS} idle sockets, `ulimit {limit}`", target) as tally,
         ):
             took = holding.sockets(target, tally, holding.SOCKETS)
-        report.said.append(
-            f"Beside the idle sockets (`ulimit {limit}`) the page answers another visitor in {took:.2f} s."
-        )
+        report.said.append(f"Beside the idle sockets (`ulimit {limit}`) the page answers another visitor {took}.")
     parts: tuple[tuple[str, Callable[[Target, Tally, int], Any], int], ...] = (
         ("sessions of one address", holding.sessions, sizes.sessions),
         ("exports of one address", holding.exports, sizes.exports),
         ("background runs of one address", holding.runs, sizes.runs),
     )
-    if not any(n for _, _, n in parts):
-        return
-    with attacked(limited=False) as target:
-        for name, attack, n in parts:
-            with report.row(name, target) as tally:
-                found = attack(target, tally, n)
-            if found is not None:
-                report.said.append(f"Of {n} runs that one address asks for, {found} are accepted.")
+    for name, attack, n in parts:
+        if not n:
+            continue
+        with attacked(limited=False) as target, report.row(name, target) as tally:
+            found = attack(target, tally, n)
+        if found is not None:
+            report.said.append(f"Of {n} runs that one address asks for, {found} are accepted.")
 
 
 def _left(sizes: Sizes, report: Report) -> None:

@@ -39,8 +39,8 @@ IDLE: tuple[Callable[[Wire], socket.socket], ...] = (
 )
 
 
-def sockets(target: Target, tally: Tally, held: int) -> float:
-    """Hold sockets open from the start on; returns after how many seconds the page answers another visitor."""
+def sockets(target: Target, tally: Tally, held: int) -> str:
+    """Hold sockets open from the start on; returns how soon the page answers another visitor, in words."""
     visitor = target.visitor(BYSTANDER)
     with ExitStack() as stack:
         for number in range(held):
@@ -57,10 +57,10 @@ def sockets(target: Target, tally: Tally, held: int) -> float:
             tally.fault(f"beside {held} idle sockets the page answered {page.status} after {took:.0f} s")
         if page.status == 200:
             tally.result("another visitor's /erase", visitor.call("erase", ["cat"]), owed=True)
-    if not target.process.is_running():
-        tally.fault("the app ended")
+    if not target.alive:
+        tally.fault("idle sockets → the app ended")
     target.look_at_log(tally, "idle sockets")
-    return took
+    return f"after {took:.2f} s" if page.status == 200 else "with no page"
 
 
 def sessions(target: Target, tally: Tally, opened: int) -> None:

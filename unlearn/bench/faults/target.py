@@ -64,7 +64,14 @@ class Target:
         if PRIVATE.encode() in text:
             tally.fault(f"{after} → a visitor's words in the log")
 
+    @property
+    def alive(self) -> bool:
+        return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
+
     def takes(self) -> Taken:
+        """What the process takes now; nothing once it has ended."""
+        if not self.alive:
+            return Taken(0.0, 0)
         resident = self.process.memory_info().rss
         for child in self.process.children(recursive=True):
             try:
