@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import random
 import threading
 import time
@@ -164,8 +165,9 @@ def _runs(visitor: Wire, tally: Tally) -> None:
 
 
 def _closed_doors(visitor: Wire, tally: Tally) -> None:
-    request = Request("POST", f"{API}/api/zero_shot", JSON, b'{"data": [["cat"], null, []]}')
-    tally.answer(request, visitor.send(request))
+    body = json.dumps({"data": [None, LABELS, visitor.uploaded("large.png", _large()), []]}).encode()
+    request = Request("POST", f"{API}/api/zero_shot", JSON, body, forbidden=True)
+    tally.answer("/api/zero_shot", visitor.send(request), forbidden=True)
 
 
 FLOODS = (_pages, _erasures, _uploads, _large_pictures, _exports, _runs, _closed_doors)

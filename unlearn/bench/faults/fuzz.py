@@ -176,7 +176,7 @@ class Fuzzer:
         """A door around the queue, or a private event under its name: nothing may come of it."""
         if self.random.random() < 0.5:
             name = self.random.choice(tuple(self.doors.public))
-            door, data = self.random.choice(("api", "run")), list(self.doors.public[name])
+            door, data = self.random.choice(("api", "run")), ["null", *self.doors.public[name]]
         else:
             name = self.random.choice(tuple(self.doors.private))
             door, data = self.random.choice(("call", "api", "run")), ["null"] * self.doors.private[name]

@@ -80,12 +80,12 @@ def open_and_search(folder: Path) -> dict[str, object]:
     return {"state": "complete", "value": f"{len(hits)} hits", "status": 200}
 
 
-def _sound(folder: Path) -> Path:
+def _sound(folder: Path, n: int = ROWS, dimension: int = DIMENSION) -> Path:
     generator = torch.Generator().manual_seed(0)
-    store = Store.create(folder, Header("synthetic", "0" * 64, DIMENSION, "pictures"))
+    store = Store.create(folder, Header("synthetic", "0" * 64, dimension, "pictures"))
     with Appender(store) as appender:
-        rows = F.normalize(torch.randn(ROWS, DIMENSION, generator=generator), dim=1)
-        appender.add(rows, [f"{n}.png" for n in range(ROWS)], {"torn.png": PRIVATE})
+        rows = F.normalize(torch.randn(n, dimension, generator=generator), dim=1)
+        appender.add(rows, [f"{number}.png" for number in range(n)], {"torn.png": PRIVATE})
     write_codes(Store.open(folder), exact_up_to=100)
     return folder
 
@@ -179,18 +179,19 @@ def codes_bytes(folder: Path, chance: random.Random) -> None:
 
 
 def codes_of_another(folder: Path, chance: random.Random) -> None:
-    """Codes of another dimension or kind, which a library reads without a word."""
+    """Codes of an index of another dimension, or of fewer rows."""
+    with tempfile.TemporaryDirectory() as work:
+        rows, dimension = chance.choice(((ROWS, 8), (ROWS, 32), (ROWS, 128), (ROWS - 1, DIMENSION), (1000, DIMENSION)))
+        shutil.copy(_sound(Path(work) / "other", rows, dimension) / CODES, folder / CODES)
+
+
+def codes_of_a_library(folder: Path, chance: random.Random) -> None:
+    """A file of FAISS's own, whose numbers of rows are none of this index."""
     import faiss
 
-    dimension = chance.choice((8, 32, 128))
-    rows = np.random.default_rng(chance.randrange(99)).normal(size=(ROWS, dimension)).astype(np.float32)
-    other = chance.choice((faiss.IndexFlatL2(dimension), faiss.IndexIDMap(faiss.IndexFlatIP(DIMENSION))))
-    if isinstance(other, faiss.IndexIDMap):
-        other.add_with_ids(
-            np.ones((ROWS, DIMENSION), np.float32), np.arange(ROWS, dtype=np.int64) + chance.choice((-5, 10**12))
-        )
-    else:
-        other.add(rows)
+    other = faiss.IndexIDMap(faiss.IndexFlatIP(DIMENSION))
+    numbers = np.arange(ROWS, dtype=np.int64) + chance.choice((-5, 10**12))
+    other.add_with_ids(np.ones((ROWS, DIMENSION), np.float32), numbers)
     faiss.write_index(other, str(folder / CODES))
 
 
@@ -205,7 +206,7 @@ def other_kinds(folder: Path, chance: random.Random) -> None:
 
 MUTATORS: tuple[Mutator, ...] = (
     header_value, header_text, log_lines, log_length, rows_length, rows_numbers, codes_bytes, codes_of_another,
-    header_value, log_lines, other_kinds,
+    codes_of_a_library, header_value, log_lines, other_kinds,
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 
 from unlearn.bench.faults.wire import Answer, Request, Result
@@ -34,7 +35,7 @@ class Tally:
     broken: int = 0
     wrong: int = 0
     tracebacks: int = 0
-    examples: list[str] = field(default_factory=list)
+    _found: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, what: object, answer: Answer, *, forbidden: bool = False) -> None:
@@ -87,6 +88,11 @@ class Tally:
     def failures(self) -> int:
         return self.broken + self.wrong + self.tracebacks
 
+    @property
+    def examples(self) -> list[str]:
+        """Of each failure an example, and how often it came."""
+        return [f"{text} (× {n})" if n > 1 else text for text, n in self._found.items()]
+
     def _count(self, kind: str, example: str) -> None:
         with self._lock:
             self.tried += 1
@@ -95,5 +101,5 @@ class Tally:
                 self._example(example)
 
     def _example(self, text: str) -> None:
-        if len(self.examples) < MOST_EXAMPLES:
-            self.examples.append(text)
+        if text in self._found or len(self._found) < MOST_EXAMPLES:
+            self._found[text] += 1

@@ -66,7 +66,7 @@ class Target:
 
     @property
     def alive(self) -> bool:
-        return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
+        return bool(self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE)
 
     def takes(self) -> Taken:
         """What the process takes now; nothing once it has ended."""
