@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from unlearn.bench.faults import edits, fuzz, indexes, pictures
 from unlearn.bench.faults.tally import Tally
-from unlearn.bench.faults.target import PRIVATE, Target
+from unlearn.bench.faults.target import PRIVATE, TRACEBACK, Target
 from unlearn.bench.faults.wire import Answer, Request, Result, Wire
 from unlearn.bench.table import Table
 from unlearn.cli import main
@@ -110,6 +110,19 @@ def test_a_log_is_read_once_and_has_no_words_of_visitors(tmp_path):
     log.write_text(log.read_text() + f"ValueError: {PRIVATE}\n")
     target.look_at_log(tally, "second")
     assert (tally.tracebacks, tally.wrong) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("log", "found"),
+    [
+        ("INFO x: Traceback\nWARNING y: error", 0),
+        ("Traceback (most recent call last):\n  File\nX\nTraceback (most recent call last):\n  File\nY\n", 2),
+        ("ERROR:    Exception in ASGI application\nTraceback (most recent call last):\n", 1),
+        ("WARNING a\nERROR unlearn.logs: error 1a2b: KeyError at ui/x.py:3\nCRITICAL b\n", 2),
+    ],
+)
+def test_an_error_in_the_log_counts_with_its_traceback_or_without(log: str, found: int):
+    assert len(TRACEBACK.findall(log.encode())) == found
 
 
 def test_a_request_goes_over_the_wire_as_it_is():

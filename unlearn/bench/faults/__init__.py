@@ -18,7 +18,7 @@ ERASED_BY_ANOTHER = "zugzwang"
 #: MiB above the start that an app may still take once all is over, and the seconds it has to give memory back.
 GIVEN_BACK, SECONDS_TO_REST = 150.0, 150.0
 COLUMNS = (
-    "attack", "tried", "served", "4xx or a sentence", "5xx or no sentence", "tracebacks in the log",
+    "attack", "tried", "served", "4xx or a sentence", "5xx or no sentence", "tracebacks and errors in the log",
     "wrong or foreign", "MiB before", "at most", "after", "open files before", "at most", "after",
 )  # fmt: skip
 

@@ -19,7 +19,10 @@ from unlearn.bench.faults.tally import Tally
 from unlearn.bench.faults.wire import Wire
 from unlearn.bench.serving import served
 
-TRACEBACK = re.compile(rb"Traceback \(most recent call last\)")
+#: A traceback, with the line of an error before it; or a line of an error alone, which may be a traceback put shortly.
+TRACEBACK = re.compile(
+    rb"(?:^(?:ERROR|CRITICAL)\b[^\n]*\n)?[^\n]*Traceback \(most recent call last\)|^(?:ERROR|CRITICAL)\b", re.MULTILINE
+)
 #: Seconds between two looks at what the process takes.
 EVERY = 0.25
 #: A word that the attacks send and that belongs in no log.
