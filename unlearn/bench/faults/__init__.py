@@ -131,6 +131,8 @@ def _fuzz(target: Target, tally: Tally, n: int) -> None:
                 sender.call("cancel")
         else:
             tally.answer(request, answer, forbidden=request.forbidden)
+        if answer.status == 429:
+            tally.fault("a request was only counted, not tried")
         target.look_at_log(tally, f"{number}: {request}")
         if number % 100 == 99:
             _still_there(witness, tally)
