@@ -22,7 +22,12 @@ DEADLINE = 120.0
 
 @contextmanager
 def served(
-    script: str = "app.py", *, log: Path = Path(os.devnull), reach: str = "127.0.0.1", **settings: str
+    script: str = "app.py",
+    *,
+    log: Path = Path(os.devnull),
+    reach: str = "127.0.0.1",
+    open_files: str = "",
+    **settings: str,
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The address at which a script of this checkout answers, once it does, and its process.
 
@@ -30,6 +35,7 @@ def served(
         script: the app, or another that takes the app's settings.
         log: a file for what it prints.
         reach: the host in its address.
+        open_files: options of the shell's ``ulimit`` that bound its open files, as "-n 256".
         settings: what its environment says beside this process's.
 
     Raises:
@@ -38,9 +44,12 @@ def served(
     port = free_port()
     address = f"http://{reach}:{port}"
     own = {"UNLEARN_PORT": str(port), "UNLEARN_HOST": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, script]
+    if open_files:
+        command = ["/bin/sh", "-c", f'ulimit {open_files} && exec "$@"', "sh", *command]
     with log.open("w") as errors:
         process = subprocess.Popen(  # noqa: S603  our own script
-            [sys.executable, script], cwd=ROOT, env=os.environ | own | settings, stdout=errors, stderr=errors
+            command, cwd=ROOT, env=os.environ | own | settings, stdout=errors, stderr=errors
         )
     try:
         deadline = time.monotonic() + DEADLINE

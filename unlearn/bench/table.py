@@ -17,12 +17,17 @@ from unlearn.errors import InvalidInputError
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of one measurement, with the machine, seed and n they hold for in ``note``."""
+    """Rows of one measurement, with the machine, seed and n they hold for in ``note``.
+
+    Attributes:
+        failures: what was found that must not be; the command fails then.
+    """
 
     name: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str
+    failures: tuple[str, ...] = ()
 
     def markdown(self) -> str:
         """A GitHub table followed by its note."""

@@ -24,6 +24,7 @@ BENCHES = (
     "app",
     "load",
     "sessions",
+    "faults",
 )
 #: Those that take a model and a data set and go on where they were, and what each is asked.
 OF_ANY_MODEL = {
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from unlearn.bench.table import Table, write_into
-    from unlearn.errors import require_choice
+    from unlearn.errors import JobError, require_choice
 
     for path in (*(arguments.write or ()), arguments.json, arguments.resume):
         if path is not None:
@@ -77,3 +78,5 @@ def run(arguments: argparse.Namespace) -> None:
         write_into(arguments.write, tables)
     if arguments.json is not None:
         arguments.json.write_text(json.dumps([asdict(table) for table in tables], indent=2, ensure_ascii=False) + "\n")
+    if failures := [failure for table in tables for failure in table.failures]:
+        raise JobError("\n".join((f"{len(failures)} failures:", *failures)))

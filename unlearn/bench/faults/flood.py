@@ -1,0 +1,173 @@
+"""Visitors from many addresses, served while one address asks for all that the app can be asked for."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+from PIL import Image
+
+from unlearn.bench.faults.holding import IDLE
+from unlearn.bench.faults.pictures import LABELS
+from unlearn.bench.faults.tally import Tally
+from unlearn.bench.faults.target import Target
+from unlearn.bench.faults.wire import API, JSON, Request, Result, Wire
+from unlearn.gallery import bundled_gallery
+
+FLOODER = "127.0.6.66"
+#: Seconds that a visitor looks at an answer before the next request, on average.
+LOOKING = 10.0
+#: Idle sockets that the flooding address opens, and the pause, in seconds, between two requests of each of its threads.
+SOCKETS, PAUSE = 200, 0.05
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Visitors, each with a concept of its own, and the counts of what they are answered."""
+
+    people: Sequence[tuple[Wire, str]]
+    tally: Tally
+    times: list[float] = field(default_factory=list)
+
+    def visit(self, seconds: float) -> float:
+        """Let all of them in for ``seconds``; returns the 95th percentile of the seconds that their answers took."""
+        until = time.monotonic() + seconds
+        with ThreadPoolExecutor(len(self.people)) as pool:
+            stays = [pool.submit(self._stay, number, until) for number in range(len(self.people))]
+        for stay in stays:
+            stay.result()
+        return float(np.percentile(self.times, 95)) if self.times else float("nan")
+
+    def _stay(self, number: int, until: float) -> None:
+        """Erase → classify → search, again and again."""
+        visitor, concept = self.people[number]
+        chance, picture = random.Random(number), _picture_of(concept)  # noqa: S311  not a secret
+        time.sleep(chance.uniform(0, min(LOOKING, until - time.monotonic()) / 2))
+        for name in itertools.cycle(("erase", "zero_shot", "retrieve")):
+            asked = time.monotonic()
+            if name == "erase":
+                self._judge(name, concept, visitor.call(name, [concept]))
+            elif name == "zero_shot":
+                self._judge(
+                    name, concept, visitor.call(name, [concept, *LABELS], visitor.uploaded("own.png", picture), [])
+                )
+            else:
+                self._judge(name, concept, visitor.call(name, f"a {concept}"))
+            self.times.append(time.monotonic() - asked)
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, chance.expovariate(1 / LOOKING)))
+
+    def _judge(self, name: str, concept: str, result: Result) -> None:
+        """Every answer must be a result, and of this visitor's concept."""
+        erased = result.value[0]["forget"] if result.state == "complete" else [concept]
+        wrong = "" if erased == [concept] else f"{erased} instead of {concept}"
+        self.tally.result(f"/{name} of {concept}", result, wrong=wrong, owed=True)
+
+
+def attack(
+    target: Target, crowds: tuple[Tally, Tally], floods: Tally, visitors: int, seconds: float
+) -> tuple[float, float]:
+    """The 95th percentile of the visitors' answers, in seconds: alone, and while one address floods.
+
+    Args:
+        target: an app with its own limits.
+        crowds: count the visitors' answers, alone and then.
+        floods: counts the answers to the flood.
+        visitors: how many there are, each at an address of its own.
+        seconds: that they stay, both times.
+    """
+    concepts = list(dict.fromkeys(picture.concept for picture in bundled_gallery().test))[:visitors]
+    people = [(target.visitor(f"127.0.1.{n + 1}"), concept) for n, concept in enumerate(concepts)]
+    alone = Crowd(people, crowds[0]).visit(seconds)
+    target.look_at_log(crowds[0], "visitors alone")
+    with _flooded(target, floods):
+        beside = Crowd(people, crowds[1]).visit(seconds)
+    target.look_at_log(floods, "the flood")
+    return alone, beside
+
+
+def _picture_of(concept: str) -> bytes:
+    file = io.BytesIO()
+    next(picture for picture in bundled_gallery().test if picture.concept == concept).load().save(file, "PNG")
+    return file.getvalue()
+
+
+@contextmanager
+def _flooded(target: Target, tally: Tally) -> Iterator[None]:
+    """One address asks for pages, sessions, uploads, exports and runs meanwhile, and holds sockets open."""
+    over = threading.Event()
+    with ExitStack() as stack, ThreadPoolExecutor(2 * len(FLOODS)) as pool:
+        for number in range(SOCKETS):
+            try:
+                stack.enter_context(IDLE[number % len(IDLE)](target.visitor(FLOODER)))
+            except OSError:
+                break  # the door is shut already
+        stack.callback(over.set)
+        for flood in FLOODS * 2:
+            pool.submit(_keep_on, flood, target, tally, over)
+        try:
+            yield
+        finally:
+            over.set()
+
+
+def _keep_on(flood: Callable[[Wire, Tally], None], target: Target, tally: Tally, over: threading.Event) -> None:
+    while not over.wait(PAUSE):
+        try:
+            flood(target.visitor(FLOODER), tally)
+        except Exception as error:
+            tally.fault(f"{flood.__name__} → {error!r}")
+
+
+def _pages(visitor: Wire, tally: Tally) -> None:
+    tally.answer("page", visitor.get("/"))
+
+
+def _erasures(visitor: Wire, tally: Tally) -> None:
+    tally.result("/erase", visitor.call("erase", ["cat", "dog", "pizza"]))
+
+
+def _uploads(visitor: Wire, tally: Tally) -> None:
+    tally.answer("upload", visitor.upload("large.png", bytes(9_000_000)))
+
+
+@cache
+def _large() -> bytes:
+    """A picture of 36 megapixels in few bytes."""
+    file = io.BytesIO()
+    Image.new("RGB", (6000, 6000), (10, 200, 30)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _large_pictures(visitor: Wire, tally: Tally) -> None:
+    tally.result("/zero_shot", visitor.call("zero_shot", LABELS, visitor.uploaded("large.png", _large()), []))
+
+
+def _exports(visitor: Wire, tally: Tally) -> None:
+    visitor.call("erase", ["cat"])
+    tally.result("/export", visitor.call("export", "open_clip", ""))
+
+
+def _runs(visitor: Wire, tally: Tally) -> None:
+    tally.result("/cliperase", visitor.call("cliperase", ["cat"], 500))
+
+
+def _closed_doors(visitor: Wire, tally: Tally) -> None:
+    body = json.dumps({"data": [None, LABELS, visitor.uploaded("large.png", _large()), []]}).encode()
+    request = Request("POST", f"{API}/api/zero_shot", JSON, body, forbidden=True)
+    tally.answer("/api/zero_shot", visitor.send(request), forbidden=True)
+
+
+FLOODS = (_pages, _erasures, _uploads, _large_pictures, _exports, _runs, _closed_doors)

@@ -1,0 +1,152 @@
+"""The app under attack: its process, its log, and what it takes of the machine meanwhile."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import psutil
+
+from unlearn.bench.faults.tally import Tally
+from unlearn.bench.faults.wire import Wire
+from unlearn.bench.serving import served
+
+#: A traceback, with the line of an error before it; or a line of an error alone, which may be a traceback put shortly.
+TRACEBACK = re.compile(
+    rb"(?:^(?:ERROR|CRITICAL)\b[^\n]*\n)?[^\n]*Traceback \(most recent call last\)|^(?:ERROR|CRITICAL)\b", re.MULTILINE
+)
+#: Seconds between two looks at what the process takes.
+EVERY = 0.25
+#: A word that the attacks send and that belongs in no log.
+PRIVATE = "quokka7341"
+#: An address that serves as a visitor whom nobody attacks.
+BYSTANDER = "127.0.9.9"
+
+
+class Taken(NamedTuple):
+    """What a process takes of the machine: MiB that are resident with those of its children, and open files."""
+
+    resident: float
+    files: int
+
+
+@dataclass
+class Target:
+    """A started app."""
+
+    address: str
+    process: psutil.Process
+    log: Path
+    folder: Path
+    _read: int = 0
+
+    def visitor(self, source: str = "127.0.0.1", session: str = "") -> Wire:
+        return Wire(self.address, source, session)
+
+    def new_log(self) -> bytes:
+        """The lines of the log since the last look."""
+        with self.log.open("rb") as file:
+            file.seek(self._read)
+            text = file.read()
+        self._read += len(text)
+        return text
+
+    def look_at_log(self, tally: Tally, after: object) -> None:
+        """Count the tracebacks and private words that the log has got since the last look."""
+        text = self.new_log()
+        if found := len(TRACEBACK.findall(text)):
+            tally.traceback(found, after)
+        if PRIVATE.encode() in text:
+            tally.fault(f"{after} → a visitor's words in the log")
+
+    @property
+    def alive(self) -> bool:
+        return bool(self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE)
+
+    def takes(self) -> Taken:
+        """What the process takes now; nothing once it has ended."""
+        if not self.alive:
+            return Taken(0.0, 0)
+        resident = self.process.memory_info().rss
+        for child in self.process.children(recursive=True):
+            try:
+                resident += child.memory_info().rss
+            except psutil.Error:
+                continue  # it has ended
+        return Taken(resident / 2**20, self.process.num_fds())
+
+    def settled(self, aim: float, seconds: float) -> Taken:
+        """What it takes once ``aim`` MiB are reached, or nothing else came for ``seconds``."""
+        until = time.monotonic() + seconds
+        while (taken := self.takes()).resident > aim and time.monotonic() < until:
+            time.sleep(1)
+        return taken
+
+
+@dataclass
+class Watch:
+    """The most that a target took while this was open."""
+
+    target: Target
+    before: Taken = field(init=False)
+    most: Taken = field(init=False)
+    _over: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Watch:
+        self.before = self.most = self.target.takes()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        if self._thread:
+            self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(EVERY):
+            try:
+                now = self.target.takes()
+            except psutil.Error:
+                return
+            self.most = Taken(max(self.most.resident, now.resident), max(self.most.files, now.files))
+
+
+@contextmanager
+def attacked(*, limited: bool = True, open_files: str = "", folder: Path | None = None) -> Iterator[Target]:
+    """An app of its own over the embedded model, whose temporary files lie in a folder of their own.
+
+    Args:
+        limited: False lets one address ask as often as the attacks do.
+        open_files: options of ``ulimit`` that it starts under.
+        folder: for its temporary files; left behind.
+    """
+    with tempfile.TemporaryDirectory(prefix="faults-") as own:
+        files = folder or Path(own) / "files"
+        files.mkdir(exist_ok=True)
+        settings = {"TMPDIR": str(files), "GRADIO_TEMP_DIR": str(files / "gradio"), "GRADIO_ANALYTICS_ENABLED": "False"}
+        if not limited:
+            settings["UNLEARN_REQUESTS_PER_MINUTE"] = "1000000"
+        log = Path(own) / "log"
+        with served(log=log, open_files=open_files, **settings) as (address, process):
+            yield Target(address, psutil.Process(process.pid), log, files)
+
+
+def finite(value: Any) -> bool:
+    """True if no number in ``value``, however deep, is NaN or infinite."""
+    if isinstance(value, float):
+        return abs(value) < float("inf")
+    if isinstance(value, dict):
+        return all(map(finite, value.values()))
+    return all(map(finite, value)) if isinstance(value, list) else True
