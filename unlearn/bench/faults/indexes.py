@@ -82,7 +82,7 @@ def open_and_search(folder: Path) -> dict[str, object]:
 
 def _sound(folder: Path, n: int = ROWS, dimension: int = DIMENSION) -> Path:
     generator = torch.Generator().manual_seed(0)
-    store = Store.create(folder, Header("synthetic", "0" * 64, dimension, "pictures"))
+    store = Store.create(folder, Header(model="synthetic", sha256="0" * 64, embed_dim=dimension, pictures="pictures"))
     with Appender(store) as appender:
         rows = F.normalize(torch.randn(n, dimension, generator=generator), dim=1)
         appender.add(rows, [f"{number}.png" for number in range(n)], {"torn.png": PRIVATE})
