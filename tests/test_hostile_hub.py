@@ -139,6 +139,7 @@ def repositories(place: Path, model: open_clip.CLIP) -> dict[str, dict[str, byte
             "evil/other-weights": with_weights(config, save({"a": torch.zeros(2, 10**6)})),
         }
         | blips(place, code, buffer.getvalue())
+        | towers(place)
     )
 
 

@@ -214,7 +214,7 @@ SMALL = {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 2, "la
 BLOCKS = {"image_size": 32, "patch_size": 16, "width": 64, "layers": 1, "head_width": 32}
 TIMM = {"timm_proj": None, "timm_model_pretrained": False}
 #: How much embeddings of the export may differ from the live edit's.
-AGREE = 2e-7
+AGREE = 5e-7
 #: Each kind of tower that people load, as small as its library has it.
 KINDS: dict[str, dict[str, Any]] = {
     "CoCa": {
