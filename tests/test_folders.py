@@ -88,13 +88,13 @@ def test_odd_names_are_classes_and_two_spellings_are_one(tmp_path):
     assert read_classes(tmp_path).notices == ()
     put(tmp_path / "case", "Cat/1.png", "cat/1.png", "DOG/1.png")
     assert classes(tmp_path / "case") == {"Cat": 2, "DOG": 1}
-    assert read_classes(tmp_path / "case").notices == ["“Cat” and “cat” are read as one class."]
+    assert read_classes(tmp_path / "case").notices == ("“Cat” and “cat” are read as one class.",)
 
 
 def test_an_empty_class_is_said(tmp_path):
     put(tmp_path, "cat/1.png")
     (tmp_path / "bird").mkdir()
-    assert read_classes(tmp_path).notices == ["No picture in “bird”: not offered as a label."]
+    assert read_classes(tmp_path).notices == ("No picture in “bird”: not offered as a label.",)
 
 
 def test_a_folder_without_a_class_is_refused_with_what_is_wrong(tmp_path):

@@ -101,7 +101,7 @@ def read_classes(folder: str | Path) -> Classes:
             f"The class names {_named(unspeaking)} are no words, and CLIP reads words: rename the folders to what "
             "their pictures show, or the accuracy says nothing."
         )
-    return Classes(kept, skipped, notices)
+    return Classes(kept, skipped, tuple(notices))
 
 
 def class_name(folder: str) -> str:
