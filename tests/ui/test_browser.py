@@ -291,7 +291,7 @@ def test_nearest_neighbours_outlast_a_link_a_reload_and_other_words(desk: Visit)
     page.get_by_role("option", name="CIFAR-100").click()
     page.locator("#use-model").click()
     expect(page.locator("#model-note")).to_contain_text("100 words")
-    expect(link).to_have_attribute("href", "?vocabulary=cifar100&forget=dog&retain=neighbours")
+    expect(link).to_have_attribute("href", "?model=pocket&vocabulary=cifar100&forget=dog&retain=neighbours")
     expect(neighbours).to_be_checked()
 
 
