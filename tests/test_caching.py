@@ -12,7 +12,7 @@ import torch
 
 from unlearn.attacks.split import Split
 from unlearn.caching import Loaded, PerOwner
-from unlearn.encoders import class_embeddings, remember_classes
+from unlearn.clip.encoders import class_embeddings, remember_classes
 
 
 class Encoder:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from unlearn.attacks.suspect import Suspect
-from unlearn.concepts import select
+from unlearn.concepts.selection import select
 from unlearn.erasers import methods
 from unlearn.jobs import drive
 

@@ -15,14 +15,14 @@ from unlearn.attacks.groups import Group
 from unlearn.attacks.split import Split
 from unlearn.attacks.suspect import Suspect
 from unlearn.attacks.views import with_views
-from unlearn.concepts import Concept, Vocabulary
-from unlearn.encoders import class_embeddings, weights_checksum
+from unlearn.clip.encoders import class_embeddings, weights_checksum
+from unlearn.clip.projection import Projection
+from unlearn.clip.weights import with_weights
+from unlearn.concepts.selection import Concept, Vocabulary
+from unlearn.data.gallery import Gallery, image_features
 from unlearn.erasers import baselines
 from unlearn.errors import ModelError, PictureError
-from unlearn.gallery import Gallery, image_features
 from unlearn.jobs import drive
-from unlearn.projection import Projection
-from unlearn.weights import with_weights
 
 AFTER, BEFORE = "Features after the projection", "Features before the projection"
 

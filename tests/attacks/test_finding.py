@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from unlearn.attacks.finding import LEFT, WORKED, Finding, Verdict, area, mean, told_apart, wilson
 from unlearn.attacks.groups import Group
-from unlearn.encoders import RESOLUTION
+from unlearn.clip.encoders import RESOLUTION
 
 fractions = st.floats(0, 1)
 

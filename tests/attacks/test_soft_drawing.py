@@ -14,12 +14,12 @@ from unlearn.attacks.finding import Verdict
 from unlearn.attacks.soft_drawing import FIRST, PICTURES, attack_drawing
 from unlearn.attacks.soft_prompt import SoftPrompt, letter_tokens
 from unlearn.attacks.suspect import Suspect
-from unlearn.concepts import Concept
+from unlearn.clip.weights import with_weights
+from unlearn.concepts.selection import Concept
+from unlearn.data.gallery import bundled_gallery
 from unlearn.diffusion.pipelines import Painter, load_painter
 from unlearn.errors import ModelError
-from unlearn.gallery import bundled_gallery
 from unlearn.jobs import drive
-from unlearn.weights import with_weights
 
 TABLE = "token_embedding.weight"
 

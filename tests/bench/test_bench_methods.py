@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 
 from unlearn.bench.methods import Bench
-from unlearn.concepts import TEMPLATES, select
-from unlearn.encoders import class_embeddings, weights_checksum
+from unlearn.clip.encoders import class_embeddings, weights_checksum
+from unlearn.concepts.selection import TEMPLATES, select
+from unlearn.data.gallery import Gallery, image_features
 from unlearn.erasers import cliperase
 from unlearn.erasers.methods import METHODS
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.finetuning.sources import TrainingData
-from unlearn.gallery import Gallery, image_features
 from unlearn.jobs import drive
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from unlearn.cli import main
+from unlearn.clip.sources import POCKET
+from unlearn.data.gallery import bundled_gallery
 from unlearn.export.saved import load_erasure
-from unlearn.gallery import bundled_gallery
-from unlearn.model_sources import POCKET
 
 CONCEPTS = ("cat", "pizza", "car", "banana", "guitar")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from diffusion_pipelines import random_painter
+from helpers.diffusion_pipelines import random_painter
 
 from unlearn.diffusion.pipelines import PIPELINES, Painter, load_painter
 

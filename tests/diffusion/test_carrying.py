@@ -6,24 +6,24 @@ from dataclasses import replace
 
 import pytest
 import torch
-from diffusion_pipelines import random_painter
+from helpers.diffusion_pipelines import random_painter
+from helpers.toy import toy_model
 from PIL import ImageChops
 from safetensors.torch import load_file
 from test_text_encoders import untrained
-from toy import toy_model
 
-from unlearn.concepts import Vocabulary, select
+from unlearn.clip.encoders import OpenClipEncoder, weights_checksum
+from unlearn.clip.loading import load_clip
+from unlearn.clip.weights import with_weights
+from unlearn.concepts.selection import Vocabulary, select
 from unlearn.diffusion.carrying import baked_attention, carry, drives
 from unlearn.diffusion.drawing import Drawing, draw
 from unlearn.diffusion.pipelines import Painter
 from unlearn.diffusion.records import save_attention
-from unlearn.encoders import OpenClipEncoder, weights_checksum
 from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ModelError, ParameterError
 from unlearn.jobs import drive
-from unlearn.loading import load_clip
-from unlearn.weights import with_weights
 
 FEW = Vocabulary.of(("cat", "dog", "pizza", "car", "tree"))
 DRAWING = Drawing("a cat and a pizza", seed=3, steps=2, guidance=3.0, count=1)
@@ -111,7 +111,7 @@ def test_cliperases_text_tower_drives_the_pipeline_that_its_clip_drives(stable_d
     before, after = painter.listeners[0].states(["a cat"]), carried.painter.listeners[0].states(["a cat"])
     assert not torch.equal(before, after)
     layers = painter.listeners[0].text_encoder.config.num_hidden_layers
-    from unlearn.text_encoders import as_clip_text_model
+    from unlearn.clip.text_tower import as_clip_text_model
 
     expected = replace(painter.listeners[0], text_encoder=as_clip_text_model(tuned.model, layers=layers))
     torch.testing.assert_close(after, expected.states(["a cat"]), atol=1e-5, rtol=1e-5)

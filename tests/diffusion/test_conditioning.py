@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from unlearn.concepts import Vocabulary, load_vocabulary, prompts, select
+from unlearn.concepts.selection import Vocabulary, load_vocabulary, prompts, select
 from unlearn.diffusion.conditioning import TEMPLATES, _forget_rows, solve
 
 

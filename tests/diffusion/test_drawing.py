@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import ImageChops
 
-from unlearn.concepts import select
+from unlearn.clip.encoders import weights_checksum
+from unlearn.concepts.selection import select
 from unlearn.diffusion.carrying import carry
 from unlearn.diffusion.drawing import MAX_SEED, Drawing, draw
 from unlearn.diffusion.pipelines import PIPELINES, Painter, Painters, _place, load_painter
-from unlearn.encoders import weights_checksum
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError, InvalidInputError, ModelError
 from unlearn.jobs import drive

@@ -10,14 +10,14 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from unlearn.cli import erase as erase_command
-from unlearn.concepts import select
-from unlearn.encoders import weights_checksum
+from unlearn.clip.encoders import weights_checksum
+from unlearn.concepts.selection import select
+from unlearn.data.gallery import Gallery, image_features
 from unlearn.erasers import baselines, cliperase, methods, stacked
 from unlearn.erasers.settings import BaselineSettings, CLIPEraseSettings
 from unlearn.errors import ParameterError, PictureError
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.export.saved import load_erasure, save_erasure
-from unlearn.gallery import Gallery, image_features
 from unlearn.jobs import drive
 
 TRAINS = CLIPEraseSettings(steps=3, batch_size=6, learning_rate=1e-3, probe_every=3)

@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers.random_texts import unit_columns
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_texts import unit_columns
 from torch.nn import functional as F
 
-from unlearn.concepts import select
-from unlearn.encoders import class_embeddings
+from unlearn.clip.encoders import class_embeddings
+from unlearn.concepts.selection import select
+from unlearn.data.gallery import image_features
 from unlearn.erasers import ccup, paired
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
-from unlearn.gallery import image_features
 
 seeds = st.integers(0, 2**31 - 1)
 fast = settings(max_examples=20, deadline=None)

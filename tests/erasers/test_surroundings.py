@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlearn.concepts import Selection, Vocabulary, select, unite
-from unlearn.encoders import class_embeddings
+from unlearn.clip.encoders import class_embeddings
+from unlearn.concepts.selection import Selection, Vocabulary, select, unite
+from unlearn.data.gallery import Gallery
 from unlearn.erasers import ccup, paired
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
-from unlearn.gallery import Gallery
 
 PAIRED, CONSISTENT, NULLSPACE = (CCUPSettings(mode=mode) for mode in ("paired", "consistent", "nullspace"))
 
@@ -27,7 +27,7 @@ def left(encoder, gallery: Gallery, erasure: ccup.Erasure, vocabulary: Vocabular
 @pytest.fixture(scope="module")
 def everything() -> Gallery:
     """All pictures: CCUP sees none."""
-    from unlearn.gallery import bundled_gallery
+    from unlearn.data.gallery import bundled_gallery
 
     return Gallery("all", (*bundled_gallery().test, *bundled_gallery().train))
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+from unlearn.data.gallery import bundled_gallery
 from unlearn.diffusion import rates
 from unlearn.diffusion.rates import Case, Rate, cases_of, look_for, two_thing_cases
 from unlearn.evaluation.generation import look, named_in
 from unlearn.evaluation.judge import Judge, load_judge
-from unlearn.gallery import bundled_gallery
 from unlearn.jobs import drive
 
 

@@ -8,10 +8,10 @@ import weakref
 import pytest
 import torch
 
+from unlearn.data.gallery import Gallery
 from unlearn.erasers.settings import TRAINABLE
 from unlearn.finetuning.prepared import Frozen
 from unlearn.finetuning.trainable import make_trainable
-from unlearn.gallery import Gallery
 from unlearn.jobs import drive
 
 

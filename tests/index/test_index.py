@@ -11,8 +11,10 @@ from PIL import Image
 from torch.nn import functional as F
 
 from unlearn.cli import main
-from unlearn.concepts import TEMPLATES, select
-from unlearn.encoders import NO_SIMILARITY, similarity, unit_or_zero
+from unlearn.clip.encoders import NO_SIMILARITY, similarity, unit_or_zero
+from unlearn.clip.projection import Projection
+from unlearn.concepts.selection import TEMPLATES, select
+from unlearn.data.images import open_picture
 from unlearn.erasers import ccup
 from unlearn.erasers.closed_form import fit
 from unlearn.erasers.settings import CCUPSettings
@@ -23,8 +25,6 @@ from unlearn.index.codes import CODES, write_codes
 from unlearn.index.search import PictureIndex, Query
 from unlearn.index.store import EMBEDDINGS, PICTURES, Appender, Header, Store
 from unlearn.jobs import drive
-from unlearn.pictures import open_picture
-from unlearn.projection import Projection
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import DESK, PHONE, SCREENSHOTS, Visit, needs_browser, visited
-from calling import visiting
+from helpers.browsing import DESK, PHONE, SCREENSHOTS, Visit, needs_browser, visited
+from helpers.calling import visiting
+from helpers.strange_files import UNUSABLE
 from playwright.sync_api import Browser, expect
-from strange_files import UNUSABLE
 
 from unlearn.erasers.methods import METHODS
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from unlearn.config import Settings
-from unlearn.ui.door import Door
-from unlearn.ui.routes import find_route
+from unlearn.ui.server.request_filter import Door
+from unlearn.ui.server.routes import find_route
 
 
 async def yes(scope: dict[str, Any], receive: Any, send: Any) -> None:

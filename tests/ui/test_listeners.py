@@ -8,14 +8,15 @@ from types import SimpleNamespace
 import pytest
 from gradio.context import LocalContext
 
+from unlearn.app.caller import PAYER
+from unlearn.app.session import Visitor
 from unlearn.jobs import State, Status
-from unlearn.ui import background, listeners
-from unlearn.ui.api_runs import RunEndpoints
+from unlearn.ui import background
+from unlearn.ui.api.runs import RunEndpoints
 from unlearn.ui.background import followed
-from unlearn.ui.caller import PAYER
 from unlearn.ui.guard import on_screen
-from unlearn.ui.listeners import Attention, Listeners, stream_of
-from unlearn.ui.session import Visitor
+from unlearn.ui.server import listeners
+from unlearn.ui.server.listeners import Attention, Listeners, stream_of
 
 
 def asked(path: str, query: str = "", method: str = "GET") -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from browsing import DESK, Visit, needs_browser
+from helpers.browsing import DESK, Visit, needs_browser
 from playwright.sync_api import Browser, Route, expect
 
 pytestmark = needs_browser

@@ -8,18 +8,18 @@ from datetime import datetime, timedelta
 import gradio as gr
 import psutil
 import pytest
-from building import built
-from fakes import drawing, fake_services
 from gradio.state_holder import StateHolder
-from waiting import ended
+from helpers.building import built
+from helpers.fakes import drawing, fake_services
+from helpers.waiting import ended
 
-from unlearn.gallery import Gallery, Picture
+from unlearn.app.session import ErasureRequest, Visitor
+from unlearn.app.startup import Lazily
+from unlearn.data.gallery import Gallery, Picture
 from unlearn.jobs import State
-from unlearn.ui import visits
-from unlearn.ui.loading import Lazily
 from unlearn.ui.page import build_demo
-from unlearn.ui.session import ErasureRequest, Visitor
-from unlearn.ui.visits import CLOSED, GONE, IDLE, Visits
+from unlearn.ui.server import sessions
+from unlearn.ui.server.sessions import CLOSED, GONE, IDLE, Visits
 
 NOW = datetime.now()
 
@@ -157,7 +157,7 @@ def test_a_busy_visit_is_never_ended_for_another(house, services):
 
 
 def test_a_crowd_costs_the_address_that_has_the_most(house, monkeypatch):
-    monkeypatch.setattr(visits, "MOST", 4)
+    monkeypatch.setattr(sessions, "MOST", 4)
     assert house.visits.admit("other", "192.0.2.2")
     for number in range(3):
         assert house.visits.admit(str(number), "192.0.2.1")

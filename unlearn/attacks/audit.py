@@ -12,7 +12,7 @@ from unlearn.attacks import casts, examples, probes, relearning, soft_drawing, s
 from unlearn.attacks.finding import Finding, Tick, Verdict
 from unlearn.attacks.groups import Group
 from unlearn.attacks.suspect import Suspect
-from unlearn.concepts import Concept, surface_forms
+from unlearn.concepts.selection import Concept, surface_forms
 from unlearn.diffusion.pipelines import Painter
 from unlearn.errors import ModelError
 from unlearn.finetuning.prepared import Preparation

@@ -12,7 +12,7 @@ from unlearn.attacks.finding import Finding, Row
 from unlearn.attacks.groups import Group
 from unlearn.attacks.relearning import TEMPLATE
 from unlearn.attacks.suspect import Suspect
-from unlearn.concepts import prompts
+from unlearn.concepts.selection import prompts
 from unlearn.evaluation.zero_shot import true_label_ranks
 
 GROUP, NAME = Group.CASTS, "Weights with fewer bits"

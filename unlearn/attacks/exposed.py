@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.attacks.split import Split
-from unlearn.encoders import OpenClipEncoder, TextImageEncoder
-from unlearn.final_projections import FinalProjection, final_projection
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
+from unlearn.clip.final_projections import FinalProjection, final_projection
+from unlearn.clip.weights import baked, with_weights
+from unlearn.data.gallery import Gallery
 from unlearn.finetuning.prepared import Frozen, Preparation, PreparedPictures
 from unlearn.finetuning.trainable import Projections
-from unlearn.gallery import Gallery
 from unlearn.jobs import drive
-from unlearn.weights import baked, with_weights
 
 
 @dataclass(frozen=True, eq=False)

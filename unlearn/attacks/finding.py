@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from unlearn.attacks.groups import Group
-from unlearn.encoders import RESOLUTION, finite_or_last
+from unlearn.clip.encoders import RESOLUTION, finite_or_last
 from unlearn.evaluation.intervals import wilson
-from unlearn.missing import or_none
+from unlearn.evaluation.missing import or_none
 
 Pictures = tuple[Image.Image, ...]
 
@@ -179,7 +179,7 @@ RANKS, TOLD_APART = "ranks above other pictures", "told from other pictures"
 def area(scores: Tensor, positive: Tensor) -> float:
     """Area under the ROC curve: how often a positive scores above a negative, ties half; NaN without one of the two.
 
-    Scores within :data:`unlearn.encoders.RESOLUTION` of each other tie.
+    Scores within :data:`unlearn.clip.encoders.RESOLUTION` of each other tie.
 
     Args:
         scores: (n,).

@@ -16,8 +16,8 @@ from unlearn.attacks.exposed import Exposed
 from unlearn.attacks.finding import TOLD_APART, Curve, Finding, Row, Tick, mean, told_apart
 from unlearn.attacks.groups import Group
 from unlearn.attacks.suspect import Suspect
-from unlearn.concepts import prompts
-from unlearn.pictures import count_in_words
+from unlearn.concepts.selection import prompts
+from unlearn.data.images import count_in_words
 
 GROUP, NAME = Group.RELEARNING, "A little fine-tuning"
 MEASURE = f"{TOLD_APART}, on average over the steps"

@@ -19,9 +19,9 @@ from unlearn.attacks.exposed import Exposed
 from unlearn.attacks.finding import RANKS, Finding, Tick, area
 from unlearn.attacks.groups import Group
 from unlearn.attacks.suspect import Suspect
+from unlearn.clip.text_tower import text_tower
+from unlearn.clip.weights import with_weights
 from unlearn.errors import ModelError
-from unlearn.text_encoders import text_tower
-from unlearn.weights import with_weights
 
 GROUP, NAME = Group.INVERSION, "A soft prompt"
 LETTERS = ("q", "x", "z", "j")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unlearn.attacks.views import with_views
 from unlearn.caching import PerOwner
-from unlearn.gallery import Gallery
+from unlearn.data.gallery import Gallery
 
 #: Pictures that the concept's are told apart from, in either split: evenly spaced, the same for all concepts.
 OTHERS = 128

@@ -8,12 +8,12 @@ from functools import cached_property
 
 from unlearn.attacks.exposed import Exposed
 from unlearn.attacks.split import Split
-from unlearn.concepts import Concept, Vocabulary, surface_forms
-from unlearn.encoders import EditedEncoder, TextImageEncoder
+from unlearn.clip.encoders import EditedEncoder, TextImageEncoder
+from unlearn.concepts.selection import Concept, Vocabulary, surface_forms
+from unlearn.data.gallery import Gallery
 from unlearn.erasers.baselines import random_directions
 from unlearn.errors import PictureError
 from unlearn.finetuning.prepared import Preparation
-from unlearn.gallery import Gallery
 
 #: Views of every training picture beside itself.
 COPIES = 4

@@ -11,8 +11,8 @@ from unlearn.attacks.finding import TOLD_APART, Finding, told_apart
 from unlearn.attacks.groups import Group
 from unlearn.attacks.suspect import Suspect
 from unlearn.attacks.words import names_by_chance
-from unlearn.concepts import prompts
-from unlearn.encoders import RESOLUTION, EditedEncoder
+from unlearn.clip.encoders import RESOLUTION, EditedEncoder
+from unlearn.concepts.selection import prompts
 from unlearn.errors import ModelError
 
 GROUP, NAME = Group.UNDOING, "The edit's inverse"

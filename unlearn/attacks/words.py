@@ -13,10 +13,10 @@ from unlearn.attacks.finding import TOLD_APART, Finding, Row, area, mean, told_a
 from unlearn.attacks.groups import Group
 from unlearn.attacks.split import Split
 from unlearn.attacks.suspect import Suspect
-from unlearn.concepts import VERBATIM, Concept, plural, prompts, surface_forms
-from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
+from unlearn.clip.encoders import TextImageEncoder, class_embeddings, similarity
+from unlearn.concepts.selection import VERBATIM, Concept, plural, prompts, surface_forms
+from unlearn.data.gallery import image_features
 from unlearn.evaluation.neighbours import nearest_neighbours
-from unlearn.gallery import image_features
 
 GROUP = Group.WORDS
 #: Sentences that no erasure is fitted on.

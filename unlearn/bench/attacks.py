@@ -21,16 +21,16 @@ from unlearn.bench.measurements import Measurements
 from unlearn.bench.methods import Bench
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine, threads
-from unlearn.border import RefusedError, TensorFile
-from unlearn.concepts import select
-from unlearn.encoders import OpenClipEncoder, TextImageEncoder, weights_checksum
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder, weights_checksum
+from unlearn.clip.weights import with_weights
+from unlearn.concepts.selection import select
+from unlearn.data.gallery import Gallery, Picture
 from unlearn.erasers.methods import METHODS, Task, fit
 from unlearn.errors import ModelError
 from unlearn.evaluation.intervals import bootstrap
+from unlearn.files.schemas import RefusedError, TensorFile
 from unlearn.finetuning.sources import BUNDLED, TrainingData
-from unlearn.gallery import Gallery, Picture
 from unlearn.jobs import drive
-from unlearn.weights import with_weights
 
 CONCEPTS = 20
 #: Pictures and views of them that relearning learns from.

@@ -9,13 +9,13 @@ from statistics import median
 from tqdm import trange
 
 from unlearn.bench.table import Table, machine, threads
-from unlearn.concepts import load_vocabulary, select
+from unlearn.clip.loading import load_clip
+from unlearn.concepts.selection import load_vocabulary, select
 from unlearn.diffusion.carrying import carry
 from unlearn.diffusion.drawing import Drawing, draw
 from unlearn.diffusion.pipelines import load_painter
 from unlearn.erasers import ccup
 from unlearn.jobs import drive
-from unlearn.loading import load_clip
 
 PAIRS = 4
 

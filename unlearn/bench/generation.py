@@ -5,15 +5,15 @@ from __future__ import annotations
 from tqdm import tqdm
 
 from unlearn.bench.table import Table, machine
-from unlearn.concepts import load_vocabulary, select
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.clip.loading import load_clip
+from unlearn.concepts.selection import load_vocabulary, select
 from unlearn.diffusion.carrying import WAYS, carry
 from unlearn.diffusion.pipelines import Painter, load_painter
 from unlearn.diffusion.rates import Rate, Seen, cases_of, look_for, two_thing_cases
-from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers import ccup
 from unlearn.evaluation.judge import load_judge
 from unlearn.jobs import drive
-from unlearn.loading import load_clip
 
 CONCEPTS, SEEDS = 20, 20
 

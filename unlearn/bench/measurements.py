@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from unlearn.border import RefusedError, Schema, check, parse_json
 from unlearn.errors import ParameterError
-from unlearn.missing import or_nan, or_none
+from unlearn.evaluation.missing import or_nan, or_none
+from unlearn.files.schemas import RefusedError, Schema, check, parse_json
 
 #: Of every line.
 BEGINNING = '{"name": "'

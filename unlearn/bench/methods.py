@@ -22,8 +22,7 @@ from unlearn.attacks.exposed import Exposed
 from unlearn.bench.measurements import Measurements
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine, threads
-from unlearn.concepts import VERBATIM, prompts, select
-from unlearn.encoders import (
+from unlearn.clip.encoders import (
     EditedEncoder,
     OpenClipEncoder,
     TextImageEncoder,
@@ -31,15 +30,16 @@ from unlearn.encoders import (
     remember_classes,
     weights_checksum,
 )
+from unlearn.clip.loading import load_clip
+from unlearn.concepts.selection import VERBATIM, prompts, select
+from unlearn.data.gallery import Gallery, image_features, remember_features, restore_features
 from unlearn.erasers.methods import METHODS, Method, Task
 from unlearn.errors import JobError
 from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.evaluation.quality import evaluate_edit
 from unlearn.evaluation.zero_shot import true_label_ranks
 from unlearn.finetuning.sources import BUNDLED, training_data
-from unlearn.gallery import Gallery, image_features, remember_features, restore_features
 from unlearn.jobs import drive
-from unlearn.loading import load_clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.bench.table import Table, machine
-from unlearn.encoders import unit_or_zero
+from unlearn.clip.encoders import unit_or_zero
+from unlearn.clip.projection import Projection
 from unlearn.erasers import paired
 from unlearn.erasers.closed_form import RetainFactor, fit
 from unlearn.evaluation.zero_shot import accuracy_of, true_label_ranks
-from unlearn.projection import Projection
 
 DIMENSION, RETAINED, FORGOTTEN, PICTURES = 768, 1_000, 6, 1_000
 LAM = MU = 100.0

@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 from unlearn.cli.arguments import add_erasure, add_json, add_model, names_of, print_notices
-from unlearn.concepts import Selection, Vocabulary, clean_name
+from unlearn.concepts.selection import Selection, Vocabulary, clean_name
 
 if TYPE_CHECKING:
     from unlearn.attacks.finding import Finding
@@ -34,18 +34,18 @@ def run(arguments: argparse.Namespace) -> None:
 
     from unlearn.attacks.audit import Progress, run_audit
     from unlearn.attacks.suspect import Suspect
-    from unlearn.concepts import select
+    from unlearn.clip.loading import load_clip
+    from unlearn.concepts.named_vocabularies import named_vocabulary
+    from unlearn.concepts.selection import select
+    from unlearn.data.gallery import restore_features
+    from unlearn.data.images import count_in_words
     from unlearn.diffusion.pipelines import Painter, load_painter
     from unlearn.diffusion.records import carry_erasure
     from unlearn.erasers import methods
     from unlearn.errors import ParameterError, require_choice
     from unlearn.export.saved import load_recorded
     from unlearn.finetuning.sources import training_data
-    from unlearn.gallery import restore_features
     from unlearn.jobs import drive
-    from unlearn.loading import load_clip
-    from unlearn.pictures import count_in_words
-    from unlearn.vocabularies import named_vocabulary
 
     encoder = load_clip(arguments.model)
     restore_features(encoder)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from unlearn.cli.arguments import add_erasure, names_of
 from unlearn.errors import ConceptError, ParameterError
-from unlearn.writing import require_folder
+from unlearn.files.writing import require_folder
 
 if TYPE_CHECKING:
+    from unlearn.clip.encoders import OpenClipEncoder
     from unlearn.diffusion.carrying import Carried
     from unlearn.diffusion.pipelines import Painter
-    from unlearn.encoders import OpenClipEncoder
 
 HELP = "Draw pictures before and after an erasure, with the same seeds."
 
@@ -46,11 +46,11 @@ def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from tqdm import tqdm
 
+    from unlearn.clip.loading import load_clip
     from unlearn.diffusion.drawing import Drawing, draw
     from unlearn.diffusion.pipelines import load_painter
     from unlearn.diffusion.records import judged, save_pair
     from unlearn.jobs import drive
-    from unlearn.loading import load_clip
 
     require_folder(arguments.out)
     painter = load_painter(arguments.model)
@@ -80,7 +80,7 @@ def _carried(
     arguments: argparse.Namespace, painter: Painter, encoder: OpenClipEncoder
 ) -> tuple[Carried, tuple[str, ...]]:
     """``painter`` with CCUP of the concepts asked for, or with a saved erasure; and the names of what is erased."""
-    from unlearn.concepts import load_vocabulary, select
+    from unlearn.concepts.selection import load_vocabulary, select
     from unlearn.diffusion.carrying import carry
     from unlearn.diffusion.records import carry_erasure
     from unlearn.erasers import ccup

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from unlearn.concepts import Vocabulary
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.clip.final_projections import final_projection
+from unlearn.clip.text_tower import state_dict, text_tower
+from unlearn.concepts.selection import Vocabulary
 from unlearn.diffusion.conditioning import Listener, RidgeSettings, solve
-from unlearn.encoders import OpenClipEncoder
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.erasers.token_states import TokenMap, pull_back
 from unlearn.errors import ModelError, require_choice
-from unlearn.final_projections import final_projection
-from unlearn.text_encoders import state_dict, text_tower
 
 if TYPE_CHECKING:
     from unlearn.diffusion.pipelines import Painter

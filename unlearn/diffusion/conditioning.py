@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from unlearn.caching import PerOwner
-from unlearn.concepts import Selection, Vocabulary, load_vocabulary, prompts, surface_forms
+from unlearn.clip.weights import sharing_copy
+from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary, prompts, surface_forms
 from unlearn.erasers.paired import CHOSEN
 from unlearn.erasers.token_states import TokenMap, ridge
-from unlearn.weights import sharing_copy
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModel, CLIPTokenizer

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from unlearn.caching import Loaded
+from unlearn.clip.loading import pick_device
+from unlearn.clip.repositories import Files, Folder, Repository
 from unlearn.config import ASSETS
 from unlearn.diffusion.conditioning import Listener
 from unlearn.errors import ModelError
-from unlearn.loading import pick_device
-from unlearn.repositories import Files, Folder, Repository
 
 POCKET_DIFFUSION = ASSETS / "models" / "pocket-diffusion"
 #: Below this much free GPU memory a pipeline is moved there piece by piece.

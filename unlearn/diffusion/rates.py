@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from unlearn.concepts import prompts
+from unlearn.concepts.selection import prompts
 from unlearn.diffusion.drawing import Step, paint
 from unlearn.diffusion.pipelines import Painter
 from unlearn.evaluation.judge import Judge

@@ -9,16 +9,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unlearn.concepts import load_vocabulary
+from unlearn.concepts.selection import load_vocabulary
 from unlearn.diffusion.carrying import Carried, baked_attention, carry
 from unlearn.evaluation.generation import Sight, look, named_in
 from unlearn.evaluation.judge import load_judge
-from unlearn.writing import files_in, listed_in, whole_folder
+from unlearn.files.writing import files_in, listed_in, whole_folder
 
 if TYPE_CHECKING:
+    from unlearn.clip.encoders import OpenClipEncoder
     from unlearn.diffusion.drawing import Pair
     from unlearn.diffusion.pipelines import Painter
-    from unlearn.encoders import OpenClipEncoder
     from unlearn.erasers.erasure import Erasure
 
 RECORD, ATTENTION = "generation.json", "cross_attention.safetensors"

@@ -21,15 +21,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.caching import PerOwner
-from unlearn.concepts import (
-    Concept,
-    Selection,
-    Vocabulary,
-    load_vocabulary,
-    select,
-    surface_forms,
-)
-from unlearn.encoders import EditedEncoder, TextImageEncoder, class_embeddings
+from unlearn.clip.encoders import EditedEncoder, TextImageEncoder, class_embeddings
+from unlearn.concepts.selection import Concept, Selection, Vocabulary, load_vocabulary, select, surface_forms
 from unlearn.erasers import closed_form, paired
 from unlearn.erasers.closed_form import RetainFactor
 from unlearn.erasers.erasure import Projected
@@ -70,7 +63,7 @@ def erase(
 
     Args:
         encoder: the model whose joint space is edited.
-        selection: forget and retain set, from :func:`unlearn.concepts.select`.
+        selection: forget and retain set, from :func:`unlearn.concepts.selection.select`.
         settings: mode, strength, λ, μ, side.
         vocabulary: gives the sentences a name is put into; where the retain set is most of it, its factor is reused.
         constants: of the paired form.

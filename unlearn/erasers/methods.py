@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unlearn.erasers.settings import BaselineSettings, CCUPSettings, CLIPEraseSettings
+from unlearn.erasers.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
 from unlearn.errors import ParameterError, require_choice
-from unlearn.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
 
 if TYPE_CHECKING:
-    from unlearn.concepts import Selection, Vocabulary
-    from unlearn.encoders import OpenClipEncoder
+    from unlearn.clip.encoders import OpenClipEncoder
+    from unlearn.concepts.selection import Selection, Vocabulary
+    from unlearn.data.gallery import Gallery
     from unlearn.erasers import cliperase
     from unlearn.erasers.erasure import Erasure
-    from unlearn.gallery import Gallery
 
     Fitting = Generator[cliperase.Progress, None, Erasure]
 
@@ -55,7 +55,7 @@ class Method:
 
     Attributes:
         label: its name on screen.
-        variant: what its erasure makes of a model, one of :mod:`unlearn.variants`.
+        variant: what its erasure makes of a model, one of :mod:`unlearn.erasers.variants`.
         run: fits it to a task with the settings given; reports as it goes and returns the erasure.
         settings: what it may be asked, by the erasers that it is made of.
         fixed: settings that make it this method.

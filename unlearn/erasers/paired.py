@@ -36,8 +36,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unlearn.clip.projection import Projection
 from unlearn.erasers.closed_form import RetainFactor
-from unlearn.projection import Projection
 
 
 @dataclass(frozen=True)

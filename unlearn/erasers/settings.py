@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from unlearn.border import STRICT
 from unlearn.errors import ParameterError, require_choice, require_fraction, require_positive, require_whole
+from unlearn.files.schemas import STRICT
 
 MODES = ("paired", "consistent", "nullspace")
 SIDES = ("image", "text", "both")

@@ -6,14 +6,14 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
-from unlearn.concepts import Vocabulary
-from unlearn.encoders import TextImageEncoder
+from unlearn.clip.encoders import TextImageEncoder
+from unlearn.concepts.selection import Vocabulary
+from unlearn.data.gallery import Gallery
 from unlearn.evaluation.intervals import Compared
+from unlearn.evaluation.missing import or_none
 from unlearn.evaluation.quality import Quality
 from unlearn.evaluation.retrieval import RetrievalReport
 from unlearn.evaluation.zero_shot import ZeroShotReport, evaluate_zero_shot
-from unlearn.gallery import Gallery
-from unlearn.missing import or_none
 
 
 def zero_shot_metrics(report: ZeroShotReport) -> dict[str, Any]:

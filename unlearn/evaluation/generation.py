@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from unlearn.concepts import TEMPLATES
-from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
+from unlearn.clip.encoders import TextImageEncoder, class_embeddings, similarity
+from unlearn.concepts.selection import TEMPLATES
 from unlearn.evaluation.judge import Judge
 
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from unlearn.caching import PerOwner
-from unlearn.encoders import OpenClipEncoder
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.data.gallery import Gallery, Picture
 from unlearn.finetuning.trainable import Trainable
-from unlearn.gallery import Gallery, Picture
 
 CHUNK = 32
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from unlearn.encoders import OpenClipEncoder
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.data.folders import pictures_under
+from unlearn.data.gallery import ENOUGH
+from unlearn.data.images import SUFFIXES, open_picture
 from unlearn.errors import ModelError, PictureError
-from unlearn.folders import pictures_under
-from unlearn.gallery import ENOUGH
 from unlearn.index.codes import write_codes
 from unlearn.index.store import HEADER, Appender, Header, Store, inside
-from unlearn.pictures import SUFFIXES, open_picture
 
 BATCH = 64
 

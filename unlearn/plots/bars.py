@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from unlearn.missing import or_none
+from unlearn.evaluation.missing import or_none
 from unlearn.plots.style import COLOURS, marked, styled
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from unlearn.missing import or_none
+from unlearn.evaluation.missing import or_none
 from unlearn.plots.style import marked, styled
 
 if TYPE_CHECKING:

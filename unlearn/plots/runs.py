@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from unlearn.missing import or_none
+from unlearn.erasers.variants import BOTH, CCUP
+from unlearn.evaluation.missing import or_none
 from unlearn.plots.style import COLOURS, ERASED_COLOUR, PARTS, styled
-from unlearn.variants import BOTH, CCUP
 
 if TYPE_CHECKING:
     from unlearn.erasers.cliperase import Record
