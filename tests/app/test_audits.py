@@ -28,7 +28,7 @@ from unlearn.erasers.methods import METHODS, Task
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ConceptError, JobError, ModelError, OutOfTimeError, ParameterError, PictureError
 from unlearn.finetuning.pairs import hold_out
-from unlearn.jobs import State, drive
+from unlearn.jobs import State, run_to_end
 from unlearn.plots.methods import method_scatter
 from unlearn.plots.relearning import relearning_curves
 from unlearn.sweeps.comparison import compare
@@ -180,7 +180,7 @@ def test_methods_are_measured_with_the_sentences_of_the_words_in_use(toy, toy_ga
     for templates, right in ((toy_vocabulary.templates, 1.0), (("a picture",), 0.0)):
         words = replace(toy_vocabulary, templates=templates)
         task = Task(toy, select("apple", vocabulary=words), words, toy_gallery.train, toy_gallery.test)
-        (outcome,) = drive(compare(task, ["none"]))
+        (outcome,) = run_to_end(compare(task, ["none"]))
         assert (outcome.forget, outcome.retain) == (right, right), "a sentence without the word tells none from another"
 
 
@@ -232,7 +232,7 @@ def test_what_cannot_be_attacked_is_said(services: Services, visitor: Visitor):
 def test_a_visitor_who_leaves_takes_every_run_along(services: Services, visitor: Visitor):
     start_audit(services, visitor)
     start_comparison(services, visitor)
-    services.leave(visitor)
+    services.end_session(visitor)
     assert audit_of(services, visitor) is None
     assert comparison_of(services, visitor) is None
 

@@ -273,7 +273,7 @@ def test_a_visitor_has_one_file_and_takes_it_along(real: Services, visitor: Visi
     second = make_export(real, visitor, "edit").path
     assert not first.exists()
     assert second.exists()
-    real.leave(visitor)
+    real.end_session(visitor)
     assert not second.exists()
     assert not any((tmp_path / "gradio").iterdir())
 

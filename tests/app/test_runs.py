@@ -57,7 +57,7 @@ def test_a_run_comes_into_force_is_stacked_on_and_taken_off(services):
     reloaded.key = visitor.key
     run_of(services, reloaded)
     assert reloaded.session.fine_tuned is visitor.session.fine_tuned
-    services.leave(visitor)
+    services.end_session(visitor)
     assert run_of(services, reloaded) is not None, "the key is still in use"
     assert remove_run(services, reloaded).fine_tuned is None
     assert run_of(services, reloaded) is None
@@ -113,7 +113,7 @@ def test_a_number_that_was_not_touched_is_left_open(services, monkeypatch):
             return CLIPEraseTab.build(lambda: services)
 
     tab = built(build)
-    given = tab.showing(FineTuneRequest(trainable="all"))
+    given = tab.values_for(FineTuneRequest(trainable="all"))
     for untouched in (given, given | {tab.steps: 0, tab.learning_rate: 0}, given | {tab.steps: None}):
         tab.begin(Visitor(), ["cat"], untouched)
     assert asked == [FineTuneRequest(["cat"], trainable="all")] * 3

@@ -37,7 +37,7 @@ from unlearn.errors import ModelError, ParameterError, PictureError
 from unlearn.index.build import build_index
 from unlearn.index.search import PictureIndex
 from unlearn.index.store import Store
-from unlearn.jobs import drive
+from unlearn.jobs import run_to_end
 from unlearn.ui.html import markup
 
 EVIL = "<img src=x onerror=alert(1)>.png"
@@ -60,7 +60,7 @@ def services(folder: Path, tmp_path: Path, toy: OpenClipEncoder, toy_vocabulary:
 
 
 def with_index(folder: Path, out: Path, encoder: OpenClipEncoder, vocabulary: Vocabulary) -> Services:
-    index = PictureIndex(drive(build_index(folder, out, encoder)))
+    index = PictureIndex(run_to_end(build_index(folder, out, encoder)))
     return Services(Models(encoder), folder_gallery(folder), vocabulary, index=index)
 
 
@@ -194,7 +194,7 @@ def test_an_index_that_cannot_be_used_is_told_at_the_start(tmp_path: Path, folde
     assert open_index("", toy) is None
     with pytest.raises(PictureError, match="not an index that can be read"):
         open_index(str(folder), toy)
-    drive(build_index(folder, tmp_path / "index", toy))
+    run_to_end(build_index(folder, tmp_path / "index", toy))
     assert len(open_index(str(tmp_path / "index"), toy).store) == 4 * len(COLOURS)
     with pytest.raises(ModelError, match="was made by “toy”; the app runs “toy”, which has other weights"):
         open_index(str(tmp_path / "index"), toy_model(seed=1))
@@ -208,7 +208,7 @@ def index_app(tmp_path_factory: pytest.TempPathFactory, pocket: OpenClipEncoder)
         (root / "pictures" / concept).mkdir(parents=True)
         for number, picture in enumerate(p for p in bundled if p.concept == concept):
             picture.load().save(root / "pictures" / concept / f"{concept} {number}.png")
-    store: Store = drive(build_index(root / "pictures", root / "index", pocket))
+    store: Store = run_to_end(build_index(root / "pictures", root / "index", pocket))
     store.picture(store.paths.index("car/car 0.png")).unlink()
     settings = {"UNLEARN_GALLERY": str(root / "pictures"), "UNLEARN_INDEX": str(root / "index")}
     with served(log=root / "log", **settings) as (address, _):

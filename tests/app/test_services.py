@@ -15,8 +15,8 @@ from unlearn.app import trade_offs
 from unlearn.app.searches import find_pictures
 from unlearn.app.services import CHART_LABELS, Services
 from unlearn.app.session import ErasureRequest, Session, Visitor
-from unlearn.app.sources import MAX_UPLOADS, STRIP_LENGTH, add_uploads, alone, strip_of
-from unlearn.app.startup import Lazily
+from unlearn.app.sources import MAX_UPLOADS, STRIP_LENGTH, add_uploads, alone, thumbnails_for
+from unlearn.app.startup import Lazy
 from unlearn.clip.models import Models
 from unlearn.data.gallery import bundled_gallery
 from unlearn.erasers import ccup
@@ -145,11 +145,11 @@ def test_uploads_are_all_or_nothing(tmp_path: Path):
 
 
 def test_the_strip_starts_with_what_was_asked_for(services: Services):
-    strip = strip_of(services.gallery, ["guitar", "cat"])
+    strip = thumbnails_for(services.gallery, ["guitar", "cat"])
     assert [picture.concept for _, picture in strip[:4]] == ["guitar", "guitar", "cat", "cat"]
     assert len(strip) == STRIP_LENGTH
     assert all(services.gallery.pictures[index] is picture for index, picture in strip)
-    assert strip == strip_of(services.gallery, ["guitar", "cat"])
+    assert strip == thumbnails_for(services.gallery, ["guitar", "cat"])
 
 
 def test_a_query_is_put_into_the_sentences_of_the_words_in_use(services: Services):
@@ -224,7 +224,7 @@ def test_services_are_loaded_once_and_a_failure_leaves_it_to_the_next():
             raise PictureError("the folder is empty")
         return "services"
 
-    lazily = Lazily(load)
+    lazily = Lazy(load)
     with pytest.raises(PictureError):
         lazily()
     assert lazily() == lazily() == "services"

@@ -65,7 +65,7 @@ def test_evaluate_and_load_erasure_read_it_back(erased, folder, pocket, capsys):
 def test_an_interrupted_run_is_resumed(folder, tmp_path, monkeypatch):
     from unlearn.erasers import cliperase
 
-    extra = ["--steps", "6", "--probe-every", "2", "--checkpoint", str(tmp_path / "run.safetensors")]
+    extra = ["--steps", "6", "--eval-every", "2", "--checkpoint", str(tmp_path / "run.safetensors")]
     losses, steps = cliperase._losses, []
 
     def interrupted(*arguments):

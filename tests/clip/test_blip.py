@@ -15,7 +15,7 @@ from unlearn.erasers import ccup, cliperase
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ModelError
 from unlearn.export.saved import load_erasure, save_erasure
-from unlearn.jobs import drive
+from unlearn.jobs import run_to_end
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_ccup_is_baked_into_what_stock_transformers_loads(saved, blip, pictures,
 @pytest.mark.parametrize("trainable", ["projections", "last_blocks"])
 def test_cliperase_trains_it(blip, toy_gallery, toy_vocabulary, tmp_path, trainable):
     before = weights_checksum(blip.model)
-    settings = CLIPEraseSettings.of(trainable, steps=10, batch_size=6, probe_every=10, learning_rate=1e-3)
+    settings = CLIPEraseSettings.of(trainable, steps=10, batch_size=6, eval_every=10, learning_rate=1e-3)
     run = cliperase.train(
         blip,
         select("apple", vocabulary=toy_vocabulary),
@@ -83,7 +83,7 @@ def test_cliperase_trains_it(blip, toy_gallery, toy_vocabulary, tmp_path, traina
         checkpoint=tmp_path / "run",
     )
     records: list[object] = []
-    erasure = drive(run, records.append)
+    erasure = run_to_end(run, records.append)
     losses = [record.forgetting for record in records if isinstance(record, cliperase.Record) and record.step]
     assert losses[-1] < losses[0]
     edited = erasure.apply(blip)

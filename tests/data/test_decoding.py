@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from unlearn.data import decoding
-from unlearn.data.images import open_picture
+from unlearn.data.images import open_image
 from unlearn.errors import BusyError, PictureError
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def test_pixels_are_those_of_decoding_in_place(paths, monkeypatch, forks):
     monkeypatch.setattr(decoding, "FORKS", forks)
     pictures = decode(paths, 512)
     for path, picture in zip(paths, pictures, strict=True):
-        assert picture.tobytes() == open_picture(path, longest=512).tobytes()
+        assert picture.tobytes() == open_image(path, longest=512).tobytes()
     assert pictures[3].size == (512, 171)
 
 

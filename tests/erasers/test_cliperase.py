@@ -88,7 +88,7 @@ def test_gradient_ascent_forgets_too(toy, toy_gallery, start):
 
 
 def test_records_tell_of_every_step(toy, toy_gallery, start):
-    seen, _ = finish(start(replace(SETTINGS, probe_every=15)))
+    seen, _ = finish(start(replace(SETTINGS, eval_every=15)))
     records = [r for r in seen if isinstance(r, cliperase.Record)]
     assert [r.step for r in records] == list(range(41))
     assert (records[0].forget_accuracy, records[0].retain_accuracy) == (1.0, 1.0)
@@ -177,7 +177,7 @@ def test_made_again_of_its_tensors_it_is_the_same(toy, start):
 
 
 def test_a_resumed_run_ends_in_the_same_weights(start, tmp_path):
-    settings = replace(SETTINGS, steps=8, probe_every=2)
+    settings = replace(SETTINGS, steps=8, eval_every=2)
     _, straight = finish(start(settings))
     path = tmp_path / "run.safetensors"
     interrupted = start(settings, checkpoint=path)

@@ -61,7 +61,7 @@ def test_with_the_bundled_vocabulary_retained_nothing_is_added(pocket, vocabular
     assert erasure.selection.surroundings == ()
     texts = class_embeddings(pocket, vocabulary.names, vocabulary.templates).T
     removed = [vocabulary.names.index(name) for name in forget if name in vocabulary.names]
-    around = paired.Surroundings.fit(texts, PAIRED.mu).without(removed)
+    around = paired.RetainFactors.fit(texts, PAIRED.mu).without(removed)
     concepts = [ccup.forget_texts(pocket, concept, PAIRED, vocabulary.templates).T for concept in selection.forget]
     alone = paired.fit(concepts, around)
     assert torch.equal(erasure.projection.left, alone.left)
@@ -78,7 +78,7 @@ def test_what_was_taken_out_of_the_shared_factors_was_never_in(pocket, vocabular
     texts = class_embeddings(pocket, names, words.templates).T
     own = paired.fit(
         [ccup.forget_texts(pocket, selection.forget[0], PAIRED, words.templates).T],
-        paired.Surroundings.fit(texts, PAIRED.mu, weights=weights),
+        paired.RetainFactors.fit(texts, PAIRED.mu, weights=weights),
     )
     # The shared mean has the erased words in it too.
     torch.testing.assert_close(erasure.projection.matrix, own.matrix, atol=0.02, rtol=0)

@@ -14,7 +14,7 @@ from test_text_encoders import untrained
 
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.text_tower import as_clip_text_model
-from unlearn.diffusion.pipelines import PIPELINES, Painter
+from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline
 
 TINY_BLOCKS: dict[str, Any] = {"block_out_channels": (32, 64), "layers_per_block": 1, "norm_num_groups": 8}
 
@@ -57,7 +57,7 @@ def _parts(cross: int, **unet: Any) -> dict[str, Any]:
     return {"vae": vae.eval(), "unet": denoiser.eval(), "scheduler": scheduler}
 
 
-def random_painter(name: str, folder: Path) -> tuple[Painter, OpenClipEncoder]:
+def random_pipeline(name: str, folder: Path) -> tuple[LoadedPipeline, OpenClipEncoder]:
     """Pipeline ``name`` with the text encoder of its own architecture, and the CLIP that this encoder is taken from."""
     from dataclasses import replace
 
@@ -103,4 +103,4 @@ def random_painter(name: str, folder: Path) -> tuple[Painter, OpenClipEncoder]:
     pipeline.set_progress_bar_config(disable=True)
     preprocess = open_clip.image_transform(32, is_train=False)
     encoder = OpenClipEncoder(known.clips[0], clip, preprocess, open_clip.tokenize, torch.device("cpu"))
-    return Painter(name, known, pipeline), encoder
+    return LoadedPipeline(name, known, pipeline), encoder

@@ -53,7 +53,7 @@ def test_a_drawing_is_judged_and_found_again(services: Services, visitor: Visito
     assert isinstance(drawn, Drawn)
     assert len(drawn.pair.before) == len(drawn.pair.after) == 2
     assert drawn.erased == ("cat",)
-    assert [sight.concept for sight in drawn.sights[0]] == ["cat", "pizza"]
+    assert [sight.concept for sight in drawn.detections[0]] == ["cat", "pizza"]
     reloaded = Visitor()
     reloaded.key = visitor.key
     assert drawing_of(services, reloaded).result is drawn
@@ -161,7 +161,7 @@ def test_a_concept_that_is_not_drawn_is_said(services: Services):
     status = finish(services, visitor)
     assert status.state is State.FAILED
     assert "nothing to judge" in status.message
-    everything = services.painters.get("pocket").draws
+    everything = services.pipelines.get("pocket").draws
     visitor.change(erasure=services.erase(visitor.session, ErasureRequest(everything)))
     start_drawing(services, visitor, replace(QUICK, judge=True))
     assert "nothing else to judge" in finish(services, visitor).message

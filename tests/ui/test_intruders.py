@@ -27,7 +27,7 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
     """A web server on this machine, and the paths that were asked of it."""
     asked: list[str] = []
 
-    class Listener(BaseHTTPRequestHandler):
+    class TextEncoder(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
             self.send_response(200)
@@ -38,7 +38,7 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Listener)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), TextEncoder)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", asked
     server.shutdown()

@@ -13,7 +13,7 @@ from unlearn.app.session import Visitor
 from unlearn.jobs import State, Status
 from unlearn.ui import background
 from unlearn.ui.api.runs import RunEndpoints
-from unlearn.ui.background import followed
+from unlearn.ui.background import poll
 from unlearn.ui.guard import on_screen
 from unlearn.ui.server import listeners
 from unlearn.ui.server.listeners import Attention, Listeners, stream_of
@@ -119,7 +119,7 @@ def test_a_page_that_looks_at_a_run_is_not_asked(clock, monkeypatch):
         return next(looks)
 
     async def watch() -> list[Status]:
-        return [status async for status in followed(look)]
+        return [status async for status in poll(look)]
 
     assert [status.state for status in asyncio.run(watch())] == [State.RUNNING, State.DONE]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from unlearn.app.drawings import carried
+from unlearn.app.drawings import edited_pipeline
 from unlearn.app.services import Services
 from unlearn.app.session import NOTHING_ERASED, Edits, Session, Visitor
 from unlearn.attacks.audit import Progress, Report, run_audit
-from unlearn.attacks.suspect import Suspect
+from unlearn.attacks.target import AttackTarget
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.selection import Concept, Selection
 from unlearn.data.gallery import Gallery
-from unlearn.diffusion.pipelines import Painter
+from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.errors import ConceptError, ModelError, require_choice
 from unlearn.jobs import Status
 
@@ -49,16 +49,16 @@ def start_audit(services: Services, visitor: Visitor, concept: str = "") -> Audi
     own = session.uploads
     training = services.training if own is None or name in services.training.concepts else own.train
     test = measured_on(services, session, [name])
-    suspect = Suspect(erased[name], original, edited, training, test, services.vocabulary_of(session))
+    target = AttackTarget(erased[name], original, edited, training, test, services.vocabulary_of(session))
 
-    def painters() -> tuple[Painter, Painter]:
+    def pipelines() -> tuple[LoadedPipeline, LoadedPipeline]:
         if not isinstance(original, OpenClipEncoder):
             raise ModelError("This model drives no diffusion pipeline.")
-        painter = services.painters.get("pocket")
-        return painter, carried(services, session, painter, original).painter
+        loaded = services.pipelines.get("pocket")
+        return loaded, edited_pipeline(services, session, loaded, original).loaded
 
     def start() -> Generator[Progress, None, Audited]:
-        report = yield from run_audit(suspect, painters)
+        report = yield from run_audit(target, pipelines)
         return Audited(report, session.edits, session.own_pictures)
 
     return services.start(visitor, "audit", start)
@@ -99,5 +99,7 @@ def measured_on(services: Services, session: Session, names: Sequence[str]) -> G
     """Pictures that nothing was trained on: the collection, or where it shows none of ``names``, others that do."""
     own = session.uploads.test if session.uploads else services.gallery
     held_out = services.held_out(session)
-    showing = (gallery for gallery in (held_out, own, services.gallery) if not set(names).isdisjoint(gallery.concepts))
-    return next(showing, held_out)
+    values_for = (
+        gallery for gallery in (held_out, own, services.gallery) if not set(names).isdisjoint(gallery.concepts)
+    )
+    return next(values_for, held_out)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from unlearn.app.services import Services
 from unlearn.app.session import NOTHING_ERASED, DrawRequest, Edits, Session, Visitor
 from unlearn.clip.encoders import OpenClipEncoder
-from unlearn.diffusion.carrying import WAYS, Carried, carry
+from unlearn.diffusion.apply_edits import CARRY_METHODS, EditedPipeline, apply_to_pipeline
 from unlearn.diffusion.drawing import Drawing, Pair, Step, draw
-from unlearn.diffusion.pipelines import PIPELINES, Painter
-from unlearn.diffusion.rates import Rate, Seen, cases_of, look_for, two_thing_cases
-from unlearn.diffusion.records import Sights, judged
+from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline
+from unlearn.diffusion.rates import Detected, DetectionRate, cases_of, detect, two_thing_cases
+from unlearn.diffusion.records import Detections, judged
 from unlearn.erasers.variants import CCUP, CLIPERASE
 from unlearn.errors import ConceptError, ModelError, require_choice
 from unlearn.evaluation.judge import load_judge
-from unlearn.jobs import Status, relayed
+from unlearn.jobs import Status, map_progress
 from unlearn.zero_gpu import on_zero_gpu
 
 #: Pictures of a batch that is judged: with the concept, without it, and with it beside another.
@@ -28,20 +28,20 @@ class Drawn:
     """A finished pair, what is seen in it, and what was erased, and how, when it was drawn."""
 
     pair: Pair
-    sights: Sights
+    detections: Detections
     erased: tuple[str, ...]
     edits: Edits
     notices: tuple[str, ...]
-    carried: Carried
+    edited_pipeline: EditedPipeline
 
 
 @dataclass(frozen=True, eq=False)
 class Rates:
     """A judged batch: pictures of what is erased, of others, and of both at once, where the other is looked for."""
 
-    erased: Rate
-    others: Rate
-    beside: Rate
+    erased: DetectionRate
+    others: DetectionRate
+    beside: DetectionRate
 
 
 @dataclass(frozen=True)
@@ -80,14 +80,14 @@ def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) ->
         raise ModelError("This model drives no diffusion pipeline.")
 
     def start() -> Generator[Progress, None, Drawn | Rates]:
-        painter = services.painters.get(request.pipeline)
-        heard = carried(services, session, painter, encoder, request.way)
+        loaded = services.pipelines.get(request.pipeline)
+        heard = edited_pipeline(services, session, loaded, encoder, request.carry_method)
         if request.judge:
-            return (yield from _judge_batch(services, session, painter, heard, drawing))
+            return (yield from _judge_batch(services, session, loaded, heard, drawing))
         pair = yield from on_zero_gpu(
-            lambda: draw(painter, heard.painter, drawing), painter.pipeline, heard.painter.pipeline
+            lambda: draw(loaded, heard.loaded, drawing), loaded.pipeline, heard.loaded.pipeline
         )()
-        notices = (*heard.notices, *_unknown_to(painter, session.erased), *pair.notices)
+        notices = (*heard.notices, *_unknown_to(loaded, session.erased), *pair.notices)
         return Drawn(pair, judged(pair, session.erased, encoder), session.erased, session.edits, notices, heard)
 
     return services.start(visitor, "drawing", start, f"{request.pipeline}/{request.judge}")
@@ -103,38 +103,42 @@ def stop_drawing(services: Services, visitor: Visitor) -> DrawStatus | None:
     return services.jobs.cancel(visitor.lines["drawing"])
 
 
-def carried(
-    services: Services, session: Session, painter: Painter, encoder: OpenClipEncoder, way: str = WAYS[0]
-) -> Carried:
-    """``painter`` with the edits of ``session``."""
-    return carry(
-        painter,
+def edited_pipeline(
+    services: Services,
+    session: Session,
+    loaded: LoadedPipeline,
+    encoder: OpenClipEncoder,
+    carry_method: str = CARRY_METHODS[0],
+) -> EditedPipeline:
+    """``loaded`` with the edits of ``session``."""
+    return apply_to_pipeline(
+        loaded,
         encoder,
         closed_form=session.erasure,
         tuned=session.fine_tuned.encoder if session.fine_tuned else None,
-        way=way,
+        carry_method=carry_method,
         vocabulary=services.vocabulary_of(session),
     )
 
 
-def _unknown_to(painter: Painter, erased: Sequence[str]) -> tuple[str, ...]:
+def _unknown_to(loaded: LoadedPipeline, erased: Sequence[str]) -> tuple[str, ...]:
     """A sentence where the pipeline was never made to draw what is erased."""
-    unknown = [name for name in erased if painter.draws and name not in painter.draws]
+    unknown = [name for name in erased if loaded.draws and name not in loaded.draws]
     if not unknown:
         return ()
-    return (f"“{painter.name}” draws {len(painter.draws)} concepts, and “{unknown[0]}” is not one of them.",)
+    return (f"“{loaded.name}” draws {len(loaded.draws)} concepts, and “{unknown[0]}” is not one of them.",)
 
 
 def _judge_batch(
-    services: Services, session: Session, painter: Painter, carried: Carried, drawing: Drawing
+    services: Services, session: Session, loaded: LoadedPipeline, edited_pipeline: EditedPipeline, drawing: Drawing
 ) -> Generator[Progress, None, Rates]:
-    known = painter.draws or services.vocabulary_of(session).names
+    known = loaded.draws or services.vocabulary_of(session).names
     erased = [name for name in session.erased if name in known]
     if not erased:
-        raise ConceptError(f"“{painter.name}” draws none of the erased concepts, so there is nothing to judge.")
+        raise ConceptError(f"“{loaded.name}” draws none of the erased concepts, so there is nothing to judge.")
     others = [name for name in known if name not in session.erased]
     if not others:
-        raise ConceptError(f"All that “{painter.name}” draws is erased, so there is nothing else to judge beside it.")
+        raise ConceptError(f"All that “{loaded.name}” draws is erased, so there is nothing else to judge beside it.")
     judge = load_judge()
     groups = [
         cases_of(erased, JUDGED, drawing.seed),
@@ -142,9 +146,9 @@ def _judge_batch(
         two_thing_cases(erased[0], others, JUDGED, drawing.seed),
     ]
 
-    def start() -> Generator[tuple[int, int], None, list[list[Seen]]]:
-        return look_for(painter, carried.painter, groups, judge, steps=drawing.steps, guidance=drawing.guidance)
+    def start() -> Generator[tuple[int, int], None, list[list[Detected]]]:
+        return detect(loaded, edited_pipeline.loaded, groups, judge, steps=drawing.steps, guidance=drawing.guidance)
 
-    run = on_zero_gpu(start, painter.pipeline, carried.painter.pipeline)()
-    verdicts = yield from relayed(run, lambda made: Judging(*made))
-    return Rates(*map(Rate.of, verdicts))
+    run = on_zero_gpu(start, loaded.pipeline, edited_pipeline.loaded.pipeline)()
+    verdicts = yield from map_progress(run, lambda made: Judging(*made))
+    return Rates(*map(DetectionRate.of, verdicts))

@@ -192,19 +192,19 @@ def last_drawn(services: Services, visitor: Visitor) -> DrawnPair | None:
     if not isinstance(drawn, Drawn) or drawn.edits != visitor.session.edits:
         return None
     pair = drawn.pair
-    return DrawnPair(pair.drawing.prompt, drawn.carried.painter.name, pair.before, pair.after)
+    return DrawnPair(pair.drawing.prompt, drawn.edited_pipeline.loaded.name, pair.before, pair.after)
 
 
 def _write_attention(wanted: Wanted, folder: Path) -> Path:
-    from unlearn.diffusion.carrying import carry
+    from unlearn.diffusion.apply_edits import apply_to_pipeline
     from unlearn.diffusion.records import ATTENTION as FILE
     from unlearn.diffusion.records import save_attention
 
     services, session = wanted.services, wanted.visitor.session
-    painter = services.painters.get(_driven_by(wanted.encoder))
+    loaded = services.pipelines.get(_driven_by(wanted.encoder))
     vocabulary = services.vocabulary_of(session)
     path = folder / FILE
-    save_attention(path, carry(painter, wanted.encoder, closed_form=session.erasure, vocabulary=vocabulary))
+    save_attention(path, apply_to_pipeline(loaded, wanted.encoder, closed_form=session.erasure, vocabulary=vocabulary))
     return path
 
 

@@ -21,7 +21,7 @@ from unlearn.errors import ErasureFileError
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
 from unlearn.finetuning.prepared import Preparation
-from unlearn.jobs import relayed
+from unlearn.jobs import map_progress
 
 #: How far, as a share of the edit, two solutions of the same problem may lie apart on two machines.
 SAME = 0.01
@@ -79,7 +79,7 @@ def _opened(
     opened = replace(session, fine_tuned=tuned)
     collection = services.collection(opened)
     progress = partial(Preparation, total=len(collection))
-    features = yield from relayed(prepare_features(encoder, collection), progress)
+    features = yield from map_progress(prepare_features(encoder, collection), progress)
     for start in range(0, len(words.names), AT_ONCE):
         class_embeddings(encoder, words.names[start : start + AT_ONCE], words.templates)
         yield progress(len(collection))

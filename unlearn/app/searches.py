@@ -12,7 +12,7 @@ from unlearn.app.results import Found, FoundPicture
 from unlearn.app.session import SEARCH_GALLERY, SEARCH_INDEX, Session
 from unlearn.clip.encoders import TextImageEncoder
 from unlearn.data.gallery import Gallery, Picture
-from unlearn.data.images import open_picture
+from unlearn.data.images import open_image
 from unlearn.errors import ConceptError, ModelError, require_choice
 from unlearn.evaluation.retrieval import find_pictures as find_in_gallery
 from unlearn.index.search import PictureIndex
@@ -108,7 +108,7 @@ def _picture(store: Store, row: int) -> Picture:
     """
 
     def load() -> Image.Image:
-        return open_picture(store.picture(row), enough=DECODED_SIDE)
+        return open_image(store.picture(row), enough=DECODED_SIDE)
 
     return Picture("", "", load, source=_legible(store.paths[row]))
 

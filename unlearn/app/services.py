@@ -12,7 +12,7 @@ from unlearn.app.downloads import Downloads
 from unlearn.app.results import FoundCaption, LabelView, SplitAccuracy, Summary
 from unlearn.app.searches import HITS, open_index
 from unlearn.app.session import RETAIN_CHOICES, RETAIN_NEIGHBOURS, RETAIN_OWN, ErasureRequest, Session, Visitor
-from unlearn.caching import PerOwner
+from unlearn.caching import ObjectCache
 from unlearn.clip.encoders import TextImageEncoder, class_embeddings
 from unlearn.clip.loading import load_clip
 from unlearn.clip.models import Models
@@ -20,7 +20,7 @@ from unlearn.concepts.selection import Vocabulary, concept_of, load_vocabulary, 
 from unlearn.config import Settings
 from unlearn.data import decoding
 from unlearn.data.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
-from unlearn.diffusion.pipelines import Painters
+from unlearn.diffusion.pipelines import PipelineCache
 from unlearn.erasers import ccup, stacked
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
@@ -82,10 +82,10 @@ class Services:
     training: Gallery = NOTHING
     index: PictureIndex | None = None
     jobs: Jobs[Any, Any] = field(default_factory=Jobs)
-    painters: Painters = field(default_factory=Painters)
+    pipelines: PipelineCache = field(default_factory=PipelineCache)
     downloads: Downloads = field(default_factory=Downloads)
     #: CCUP solved on what a visitor's fine-tuned model makes of the words, for all strengths.
-    on_top: PerOwner[ccup.Erasure] = field(default_factory=lambda: PerOwner(most=1))
+    on_top: ObjectCache[ccup.Erasure] = field(default_factory=lambda: ObjectCache(most=1))
 
     def encoder_of(self, session: Session) -> TextImageEncoder:
         """The model that the visitor chose, unedited.
@@ -272,7 +272,7 @@ class Services:
         """
         return self.jobs.start(visitor.lines[line], job, kind=f"{line}/{kind}", payer=PAYER.get())
 
-    def leave(self, visitor: Visitor) -> None:
+    def end_session(self, visitor: Visitor) -> None:
         """The visitor is gone: a run of nobody ends, and its weights are freed."""
         if visitor.is_last:
             for line in visitor.lines.values():

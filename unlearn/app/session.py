@@ -75,7 +75,7 @@ class DrawRequest:
     guidance: float | None = None
     count: int = 4
     edit: str = ""
-    way: str = "ridge"
+    carry_method: str = "ridge"
     judge: bool = False
 
 

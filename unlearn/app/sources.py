@@ -10,7 +10,7 @@ from pathlib import Path
 from unlearn.concepts.selection import clean_name
 from unlearn.data.decoding import decode
 from unlearn.data.gallery import Gallery, Picture
-from unlearn.data.images import compressed, open_picture
+from unlearn.data.images import compressed, open_image
 from unlearn.errors import ConceptError, PictureError
 from unlearn.finetuning.pairs import hold_out
 
@@ -32,7 +32,7 @@ def alone(picture: Picture) -> Gallery:
     return Gallery("picture", (picture,))
 
 
-def strip_of(gallery: Gallery, concepts: Sequence[str], seed: int = 0) -> list[tuple[int, Picture]]:
+def thumbnails_for(gallery: Gallery, concepts: Sequence[str], seed: int = 0) -> list[tuple[int, Picture]]:
     """A few pictures to choose from and their indices: those of ``concepts``, then others, drawn with ``seed``."""
     order = {name.casefold(): i for i, name in enumerate(concepts)}
     numbered = list(enumerate(gallery))
@@ -56,7 +56,7 @@ def uploaded_picture(path: str | None) -> Picture:
 
 def _uploaded(path: str, concept: str) -> Picture:
     image = decode(path, KEPT_SIDE)
-    load = partial(open_picture, compressed(image, KEPT_BYTES))
+    load = partial(open_image, compressed(image, KEPT_BYTES))
     return Picture(concept, f"a picture of a {concept}", load, source=Path(path).name)
 
 

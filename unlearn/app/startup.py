@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 Provider = Callable[[], "Services"]
 
 
-class Lazily(Generic[Value]):
+class Lazy(Generic[Value]):
     """Call it for the value. The first call makes it, calls meanwhile wait, and a failed call leaves it to the next."""
 
     def __init__(self, make: Callable[[], Value]) -> None:
@@ -37,10 +37,10 @@ class Lazily(Generic[Value]):
 
 def is_ready(services: Provider) -> bool:
     """Whether ``services`` can be called without waiting for a model to load."""
-    return not isinstance(services, Lazily) or services.ready
+    return not isinstance(services, Lazy) or services.ready
 
 
-def lazy_services(settings: Settings) -> Lazily[Services]:
+def lazy_services(settings: Settings) -> Lazy[Services]:
     """The services of ``settings``, loaded when they are first called for."""
 
     def load() -> Services:
@@ -48,4 +48,4 @@ def lazy_services(settings: Settings) -> Lazily[Services]:
 
         return load_services(settings)
 
-    return Lazily(load)
+    return Lazy(load)

@@ -37,7 +37,7 @@ def run(quick: bool = False) -> Table:
         t_f, t_r = texts[:, :FORGOTTEN], texts[:, FORGOTTEN:]
         factor = RetainFactor.fit(t_r, MU)
         downdated = RetainFactor.fit(texts, MU).without(t_f)
-        around = paired.Surroundings.fit(texts, MU).without(range(FORGOTTEN))
+        around = paired.RetainFactors.fit(texts, MU).without(range(FORGOTTEN))
         a = torch.eye(DIMENSION, dtype=torch.float64) + MU * t_r.double() @ t_r.T.double()
         full = a + LAM * t_f.double() @ t_f.T.double()
         labels = torch.zeros(RETAINED + FORGOTTEN, dtype=torch.long)

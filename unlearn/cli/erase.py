@@ -100,9 +100,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     encoder = load_clip(arguments.model)
     restore_features(encoder)
-    beneath, learned_from = _beneath(arguments, encoder)
+    base_erasure, learned_from = _beneath(arguments, encoder)
     words, pictures = data.vocabulary, (data.train, data.test)
-    task = Task(encoder, selection, words, *pictures, arguments.seed, beneath, arguments.checkpoint)
+    task = Task(encoder, selection, words, *pictures, arguments.seed, base_erasure, arguments.checkpoint)
     given = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
     erasure = finetuning.watched(method.fit(task, **given), quiet=not (method.trains and processes.first))
     if not processes.first:
@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> None:
     _print(metrics)
     if given.get("strength", 1) == 1 and (left := _left(metrics, len(words.names))):
         print(left)
-    own_classes = arguments.vocabulary is None and beneath is None and arguments.pictures != BUNDLED
+    own_classes = arguments.vocabulary is None and base_erasure is None and arguments.pictures != BUNDLED
     formats = arguments.formats
     if formats is None:
         why = live_only(edited, erased, words.templates)

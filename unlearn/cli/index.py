@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.clip.loading import load_clip
     from unlearn.data.folders import skipped_in_words
     from unlearn.index.build import Progress, build_index
-    from unlearn.jobs import drive
+    from unlearn.jobs import run_to_end
 
     require_folder(arguments.out)
     encoder = load_clip(arguments.model)
@@ -36,6 +36,6 @@ def run(arguments: argparse.Namespace) -> None:
                 bar.initial = bar.n = progress.done  # what an earlier build did says nothing of today's rate
             bar.update(progress.done - bar.n)
 
-        store = drive(build_index(arguments.pictures, arguments.out, encoder), show)
+        store = run_to_end(build_index(arguments.pictures, arguments.out, encoder), show)
     print_notices(skipped_in_words(store.skipped))
     print(f"Wrote {arguments.out}: {len(store):,} pictures, {len(store.skipped):,} skipped.")

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from unlearn.caching import PerOwner
+from unlearn.caching import ObjectCache
 from unlearn.clip.projection import Projection
 from unlearn.concepts.selection import prompts
 from unlearn.errors import ModelError
@@ -241,7 +241,7 @@ def weights_checksum(model: torch.nn.Module) -> str:
 
 
 #: Class embeddings by name: some thousands of rows, for vocabularies, synonyms and what visitors type.
-_classes: PerOwner[Tensor] = PerOwner(most=8192)
+_classes: ObjectCache[Tensor] = ObjectCache(most=8192)
 
 
 def class_embeddings(encoder: TextImageEncoder, classnames: Sequence[str], templates: Sequence[str]) -> Tensor:

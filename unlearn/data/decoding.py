@@ -27,7 +27,7 @@ from typing import IO
 
 from PIL import Image
 
-from unlearn.data.images import ALLOWED, MAX_PIXELS, open_picture
+from unlearn.data.images import ALLOWED, MAX_PIXELS, open_image
 from unlearn.errors import BusyError, PictureError
 
 CHILD: Sequence[str] = (sys.executable, "-m", "unlearn.data.decoding")
@@ -206,7 +206,7 @@ def answer(request: bytes, out: IO[bytes]) -> None:
     limit()
     path, longest = json.loads(request)
     try:
-        image = open_picture(path, longest=longest)
+        image = open_image(path, longest=longest)
     except PictureError as error:
         out.write(json.dumps({"error": str(error)}).encode())
     else:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unlearn.data.images import SUFFIXES, count_in_words, open_picture
+from unlearn.data.images import SUFFIXES, count_in_words, open_image
 from unlearn.errors import PictureError
 
 #: What systems and programs put into folders; as names with a leading dot, these are no classes and hold no pictures.
@@ -134,7 +134,7 @@ def _require_no_splits(root: Path, sub: Path, paths: Sequence[Path], notices: li
 
 def _unreadable(path: Path) -> str:
     try:
-        open_picture(path, enough=1)
+        open_image(path, enough=1)
     except PictureError as error:
         return str(error)
     return ""

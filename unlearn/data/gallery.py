@@ -17,15 +17,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from unlearn.caching import PerOwner
+from unlearn.caching import ObjectCache
 from unlearn.clip.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder, class_embeddings, remember_classes
 from unlearn.concepts.selection import TEMPLATES, VERBATIM, load_vocabulary
 from unlearn.config import ASSETS
 from unlearn.data.folders import read_classes, skipped_in_words
-from unlearn.data.images import open_picture
+from unlearn.data.images import open_image
 from unlearn.errors import PictureError
 from unlearn.files.schemas import InnerPath, RefusedError, Schema, TensorFile, Text, check, parse_json
-from unlearn.jobs import drive
+from unlearn.jobs import run_to_end
 
 BUNDLED = ASSETS / "gallery" / "gallery.zip"
 SHIPPED_FEATURES = ASSETS / "gallery" / "features.safetensors"
@@ -87,14 +87,14 @@ class Gallery:
         return self.where(lambda picture: picture.split == "train")
 
     @cached_property
-    def features(self) -> PerOwner[Tensor]:
+    def features(self) -> ObjectCache[Tensor]:
         """What :func:`image_features` computed: gone when the pictures or the model are, displaced by no others."""
-        return PerOwner(most=1)
+        return ObjectCache(most=1)
 
     @cached_property
-    def ranks(self) -> PerOwner[Tensor]:
+    def ranks(self) -> ObjectCache[Tensor]:
         """What :func:`unlearn.evaluation.zero_shot.evaluate_zero_shot` computed, by labels and templates."""
-        return PerOwner(most=4)
+        return ObjectCache(most=4)
 
     def where(self, wanted: Callable[[Picture], bool]) -> Gallery:
         """The pictures for which ``wanted`` holds."""
@@ -139,7 +139,7 @@ class _Entry(Schema):
 
 
 def _zip_loader(path: Path, member: str) -> Callable[[], Image.Image]:
-    return lambda: open_picture(_archive(path).read(member), name=member)
+    return lambda: open_image(_archive(path).read(member), name=member)
 
 
 @lru_cache(maxsize=4)
@@ -160,7 +160,7 @@ def folder_gallery(folder: str | Path) -> Gallery:
     return Gallery(
         Path(folder).resolve().name,
         tuple(
-            Picture(concept, f"a picture of a {concept}", partial(open_picture, path, enough=ENOUGH))
+            Picture(concept, f"a picture of a {concept}", partial(open_image, path, enough=ENOUGH))
             for concept, path in read.files
         ),
         (*read.notices, *skipped_in_words(read.skipped)),
@@ -189,7 +189,7 @@ def image_features(
                 bar.update(done - bar.n)
                 watch(done, len(gallery))
 
-            return drive(_encoded(encoder, gallery), show)
+            return run_to_end(_encoded(encoder, gallery), show)
 
     return gallery.features.get(encoder, WHOLE, compute)
 

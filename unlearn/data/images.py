@@ -87,7 +87,7 @@ def count_in_words(n: int) -> str:
     return "1 picture" if n == 1 else f"{n:,} pictures"
 
 
-def open_picture(
+def open_image(
     source: str | Path | bytes | Image.Image,
     *,
     name: str = "",

@@ -12,7 +12,7 @@ from PIL import Image
 
 from unlearn.concepts.selection import MAX_CAPTION_LENGTH, clean_name
 from unlearn.data.gallery import Gallery, Picture
-from unlearn.data.images import open_picture
+from unlearn.data.images import open_image
 from unlearn.errors import PictureError
 
 #: Pictures kept of a class, and of the training part of a data set with captions.
@@ -115,10 +115,10 @@ def _load(path: str, split: str, *, streaming: bool = False) -> Any:
 
 
 def _loader(rows: Any, i: int, column: str) -> Callable[[], Image.Image]:
-    return lambda: open_picture(rows[i][column])
+    return lambda: open_image(rows[i][column])
 
 
 def _kept(image: Image.Image) -> Callable[[], Image.Image]:
-    small = open_picture(image)
+    small = open_image(image)
     small.thumbnail((KEPT_SIDE, KEPT_SIDE))
     return lambda: small

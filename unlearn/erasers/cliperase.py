@@ -190,7 +190,7 @@ def _steps(
         losses["loss"].backward()  # type: ignore[no-untyped-call]
         batches.processes.sum_gradients(parameters.values())
         optimizer.step()
-        if step % settings.probe_every == 0 or step == settings.steps:
+        if step % settings.eval_every == 0 or step == settings.steps:
             forget_accuracy, retain_accuracy = measure()
             if saved and batches.processes.first:
                 saved.write(step, parameters, optimizer)
@@ -233,6 +233,6 @@ def _checkpoint(
     path: Path, encoder: OpenClipEncoder, selection: Selection, settings: CLIPEraseSettings, vocabulary: Vocabulary
 ) -> Checkpoint:
     # How often to probe does not change the result, so a resumed run may choose anew.
-    parameters = {name: value for name, value in asdict(settings).items() if name != "probe_every"}
+    parameters = {name: value for name, value in asdict(settings).items() if name != "eval_every"}
     concepts = [[asdict(concept) for concept in selection.forget], selection.retain, vocabulary.templates]
     return Checkpoint.of_run(path, weights=encoder.sha256, concepts=concepts, parameters=parameters)

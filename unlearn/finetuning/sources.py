@@ -24,7 +24,7 @@ class TrainingData:
 
 
 def training_data(source: str, forget: Sequence[str]) -> TrainingData:
-    """Labelled pictures: ``bundled``, one of :data:`unlearn.data.public_datasets.DATASETS` or the path of an ImageFolder.
+    """Labelled pictures: ``bundled``, a name in :data:`unlearn.data.public_datasets.DATASETS` or an ImageFolder.
 
     Where there is no split for testing, as in a folder, every fifth picture of a class is kept for measuring.
     ``forget`` tells which captioned pictures count as pictures of a concept: those whose captions name it.

@@ -14,7 +14,7 @@ from unlearn.erasers import cliperase, methods
 from unlearn.errors import ModelError, UnlearnError
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.finetuning.prepared import Preparation
-from unlearn.jobs import relayed
+from unlearn.jobs import map_progress
 
 if TYPE_CHECKING:
     from unlearn.erasers.erasure import Erasure
@@ -75,7 +75,7 @@ def compare(task: methods.Task, names: Sequence[str]) -> Generator[Comparing, No
         started = time.perf_counter()
         try:
             yield Comparing(method.label, 0, 1)
-            erasure = yield from relayed(methods.fit(name, task), partial(_comparing, method.label))
+            erasure = yield from map_progress(methods.fit(name, task), partial(_comparing, method.label))
             outcomes.append(_measured(method, erasure, task, time.perf_counter() - started))
         except UnlearnError as error:
             outcomes.append(Outcome(method.label, method.variant, refusal=str(error)))

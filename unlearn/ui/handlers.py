@@ -53,14 +53,14 @@ class Handlers:
         }
         if link.fine_tune:
             shown[screen.tabs] = gr.Tabs(selected=screen.cliperase.tab.id)
-            shown |= screen.cliperase.showing(link.fine_tune)
+            shown |= screen.cliperase.values_for(link.fine_tune)
         return shown
 
     def in_force(self, session: Session) -> Shown:
         """The values of the panel's inputs that ask for the erasure in force."""
         services = self.screen.services()
         names = services.vocabulary_of(session).names
-        return self.screen.panel.showing(request_of(services, session), names)
+        return self.screen.panel.values_for(request_of(services, session), names)
 
     def change_erasure(self, given: Given) -> Any:
         """Another erasure; with no concept named, none."""

@@ -61,7 +61,7 @@ class Screen:
 
     @classmethod
     def build(cls, services: Provider) -> Screen:
-        visitor = gr.State(Visitor(), delete_callback=lambda visitor: services().leave(visitor))
+        visitor = gr.State(Visitor(), delete_callback=lambda visitor: services().end_session(visitor))
         key = gr.BrowserState("", storage_key="unlearn-visitor")
         gr.HTML(HEADER)
         with gr.Row(equal_height=False, elem_classes="u-page"):

@@ -15,7 +15,7 @@ from unlearn.app.startup import Provider
 from unlearn.erasers.variants import CCUP, MADE_BY
 from unlearn.errors import JobError
 from unlearn.ui.api.endpoints import OBJECT, TEXT, endpoint, erase_first, erased_first
-from unlearn.ui.background import followed
+from unlearn.ui.background import poll
 from unlearn.ui.guard import for_programs
 
 
@@ -54,7 +54,7 @@ class ExportEndpoints:
 
         record = await asyncio.to_thread(lambda: open_edit(self.services(), visitor, file))
         if MADE_BY[record.method] != CCUP:
-            async for status in followed(lambda: run_of(self.services(), visitor)):
+            async for status in poll(lambda: run_of(self.services(), visitor)):
                 if status is None or status.state in ("failed", "cancelled"):
                     raise JobError(status.message if status and status.message else "The file's run was stopped.")
         yield record.to_json()

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from unlearn.data.images import data_uri
-from unlearn.evaluation.missing import or_none
+from unlearn.evaluation.missing import nan_to_none
 
 if TYPE_CHECKING:
     from unlearn.app.audits import AuditStatus
@@ -22,7 +22,7 @@ def run_report(status: RunStatus | None) -> dict[str, Any]:
     """A run of CLIPErase, with what it last reported."""
     if status is None:
         return NO_RUN
-    last = or_none(asdict(status.progress[-1])) if status.progress else {}
+    last = nan_to_none(asdict(status.progress[-1])) if status.progress else {}
     return _state(status) | last
 
 
@@ -38,7 +38,7 @@ def drawing_report(status: DrawStatus | None) -> dict[str, Any]:
         told |= {"step": status.progress[-1].step, "steps": status.progress[-1].steps}
     result = status.result
     if isinstance(result, Drawn):
-        told |= report(result.pair, result.carried, result.sights)
+        told |= report(result.pair, result.edited_pipeline, result.detections)
         told |= {"forget": list(result.erased), "notices": list(result.notices)}
         told |= {side: [data_uri(p) for p in getattr(result.pair, side)] for side in ("before", "after")}
     elif isinstance(result, Rates):

@@ -15,7 +15,7 @@ from unlearn.app.startup import Provider
 from unlearn.jobs import Status
 from unlearn.ui.api.endpoints import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, erase_first, erased_first
 from unlearn.ui.api.reports import audit_report, drawing_report, run_report
-from unlearn.ui.background import followed
+from unlearn.ui.background import poll
 from unlearn.ui.server.listeners import Attention
 
 Number = TypeVar("Number", int, float)
@@ -73,7 +73,7 @@ class RunEndpoints:
         steps: int,
         guidance: float,
         edit: str,
-        way: str,
+        carry_method: str,
         judge: bool,
         forget: list[str],
     ) -> AsyncIterator[dict[str, Any]]:
@@ -98,7 +98,9 @@ class RunEndpoints:
         from unlearn.app.drawings import drawing_of, start_drawing
 
         await asyncio.to_thread(erase_first, self.services, visitor, forget)
-        request = DrawRequest(prompt, pipeline, seed, _if_chosen(steps), _if_chosen(guidance), count, edit, way, judge)
+        request = DrawRequest(
+            prompt, pipeline, seed, _if_chosen(steps), _if_chosen(guidance), count, edit, carry_method, judge
+        )
         start_drawing(self.services(), visitor, request)
         async for status in self._streamed(visitor, "drawing", lambda: drawing_of(self.services(), visitor)):
             yield drawing_report(status)
@@ -128,7 +130,7 @@ class RunEndpoints:
     ) -> AsyncIterator[Status[P, R] | None]:
         """The run that was begun in ``line``; it ends with its stream, so that none goes on that nobody hears of."""
         try:
-            async for status in followed(find, Attention()):
+            async for status in poll(find, Attention()):
                 yield status
         finally:
             self.services().jobs.cancel(visitor.lines[line])
@@ -179,7 +181,7 @@ def _drawing_parameters() -> list[Api]:
         Api(LEFT_OPEN, NUMBER, "Steps; -1 for the pipeline's own"),
         Api(LEFT_OPEN, NUMBER, "Guidance; -1 for the pipeline's own"),
         Api(usual.edit, TEXT, "Edit: CCUP, CLIPErase, or all in force"),
-        Api(usual.way, TEXT, "How CCUP reaches the pipeline: ridge or pull_back"),
+        Api(usual.carry_method, TEXT, "How CCUP reaches the pipeline: ridge or pull_back"),
         Api(usual.judge, YES_OR_NO, "Draw and judge a batch instead"),
     ]
 

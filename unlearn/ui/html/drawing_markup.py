@@ -13,7 +13,7 @@ from unlearn.ui.html.markup import name_of, percent
 
 if TYPE_CHECKING:
     from unlearn.app.drawings import Drawn, DrawStatus, Progress, Rates
-    from unlearn.evaluation.generation import Sight
+    from unlearn.evaluation.generation import Detection
 
 
 def no_drawing() -> str:
@@ -87,7 +87,7 @@ def _sights(result: Drawn) -> str:
         f"<tr><th scope='row'>{name_of(first.concept, result.erased)}</th>"
         f"<td>{_seen(first)}</td><td><b>{_seen(second)}</b></td><td>{_mean(first.clip_score)}</td>"
         f"<td>{_mean(second.clip_score)}</td></tr>"
-        for first, second in zip(*result.sights, strict=True)
+        for first, second in zip(*result.detections, strict=True)
     )
     return (
         '<div class="u-scroll"><table class="u-table"><thead>'
@@ -104,7 +104,7 @@ def _mean(cosines: Sequence[float]) -> str:
     return f"{fmean(cosines):.2f}".replace("-0.00", "0.00")
 
 
-def _seen(sight: Sight) -> str:
+def _seen(sight: Detection) -> str:
     return "–" if sight.seen is None else f"{sum(sight.seen)} of {len(sight.seen)}"
 
 

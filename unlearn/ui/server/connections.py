@@ -58,7 +58,7 @@ class Connections:
     """All that are open. Where one more is too many, one that waits for its client makes room.
 
     Connections of a proxy are those of many visitors and count together only; the visitors' requests are counted by
-    :class:`unlearn.ui.server.request_filter.Door`.
+    :class:`unlearn.ui.server.request_filter.RequestFilter`.
 
     Args:
         files: files that the process may open; a quarter may be connections, and as many may be about to be accepted.

@@ -55,7 +55,7 @@ UNREAD = frozenset({"deep_link", "page"})
 logger = logging.getLogger(__name__)
 
 
-class Door:
+class RequestFilter:
     """ASGI middleware around the whole app.
 
     Args:

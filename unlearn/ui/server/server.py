@@ -27,7 +27,7 @@ from unlearn.ui.server.addresses import Proxies
 from unlearn.ui.server.connections import BoundedServer, Connections, bound_socket, raise_file_limit
 from unlearn.ui.server.listeners import Listeners
 from unlearn.ui.server.own_folder import remove_own_folder
-from unlearn.ui.server.request_filter import Door
+from unlearn.ui.server.request_filter import RequestFilter
 from unlearn.ui.server.sessions import Visits
 from unlearn.ui.theme import CSS, build_theme
 
@@ -76,7 +76,7 @@ def start(demo: gr.Blocks, services: Provider, settings: Settings) -> str:
         BoundedServer,
         listener=_listener(settings.host, settings.port),
         connections=connections,
-        middleware=(Door, {"settings": settings, "demo": demo, "visits": visits}),
+        middleware=(RequestFilter, {"settings": settings, "demo": demo, "visits": visits}),
     )
     # It writes a line about every upload that is none.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)

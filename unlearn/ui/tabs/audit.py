@@ -12,7 +12,7 @@ import gradio as gr
 from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.plots.relearning import relearning_curves
-from unlearn.ui.background import followed, switches
+from unlearn.ui.background import button_states, poll
 from unlearn.ui.components import Given, Shown, chart
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import audit_markup
@@ -103,9 +103,9 @@ class AuditTab:
             shown[self.findings] = audit_markup.audited(session.audited, current=session.audited.is_of(session))
         return shown
 
-    def of_status(self, visitor: Visitor, status: AuditStatus | None) -> Shown:
+    def updates_for(self, visitor: Visitor, status: AuditStatus | None) -> Shown:
         """Values of ``outputs`` for an audit as it is now."""
-        attack, stop = switches(status)
+        attack, stop = button_states(status)
         shown: Shown = {self.attack: attack, self.stop: stop}
         if status is None:
             return shown
@@ -130,20 +130,20 @@ class AuditTab:
         """Show the visitor's audit until it is complete, on whichever page it was started."""
         from unlearn.app.audits import audit_of
 
-        async for status in followed(lambda: audit_of(self.services(), visitor)):
-            yield self.of_status(visitor, status)
+        async for status in poll(lambda: audit_of(self.services(), visitor)):
+            yield self.updates_for(visitor, status)
 
     def begin(self, visitor: Visitor, concept: str | None) -> Shown:
         """Put the attacks in line."""
         from unlearn.app.audits import start_audit
 
-        return self.of_status(visitor, start_audit(self.services(), visitor, concept or ""))
+        return self.updates_for(visitor, start_audit(self.services(), visitor, concept or ""))
 
     def end(self, visitor: Visitor) -> Shown:
         """Stop within a step; what was found before stays."""
         from unlearn.app.audits import stop_audit
 
-        return self.of_status(visitor, stop_audit(self.services(), visitor))
+        return self.updates_for(visitor, stop_audit(self.services(), visitor))
 
     def with_texts(self) -> list[Any]:
         """Projection and side that leave of the concept's texts nothing to search with."""

@@ -11,7 +11,7 @@ import gradio as gr
 from unlearn.app.session import FineTuneRequest, Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.plots.runs import accuracy_curves, loss_curves
-from unlearn.ui.background import followed, switches
+from unlearn.ui.background import button_states, poll
 from unlearn.ui.components import Given, Shown, chart
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
@@ -96,9 +96,9 @@ class CLIPEraseTab:
         """The state that does not move: whether there is a run to undo. A moving run is shown by :meth:`watch`."""
         return {self.remove: gr.update(interactive=session.fine_tuned is not None)}
 
-    def of_status(self, visitor: Visitor, status: RunStatus | None) -> Shown:
+    def updates_for(self, visitor: Visitor, status: RunStatus | None) -> Shown:
         """Values of ``outputs`` for a run as it is now."""
-        start, stop = switches(status)
+        start, stop = button_states(status)
         shown: Shown = {self.start: start, self.stop: stop, **self.render(visitor.session, {})}
         if status is None:
             cleared = gr.update(value=None, visible=False)
@@ -113,15 +113,15 @@ class CLIPEraseTab:
         """Show the visitor's run until it has ended, on whichever page it was started."""
         from unlearn.app.runs import run_of
 
-        async for status in followed(lambda: run_of(self.services(), visitor)):
-            yield self.of_status(visitor, status)
+        async for status in poll(lambda: run_of(self.services(), visitor)):
+            yield self.updates_for(visitor, status)
 
     @property
     def settings(self) -> list[gr.components.Component]:
         """What :class:`unlearn.app.runs.FineTuneRequest` holds beside the concepts."""
         return [self.steps, self.learning_rate, self.trainable, self.forgetting]
 
-    def showing(self, asked: FineTuneRequest) -> Shown:
+    def values_for(self, asked: FineTuneRequest) -> Shown:
         """The values of ``settings`` that ask for ``asked``."""
         return {
             self.steps: asked.steps or 0,
@@ -141,13 +141,13 @@ class CLIPEraseTab:
             trainable=given[self.trainable],
             forgetting=given[self.forgetting],
         )
-        return self.of_status(visitor, start_run(self.services(), visitor, request))
+        return self.updates_for(visitor, start_run(self.services(), visitor, request))
 
     def end(self, visitor: Visitor) -> Shown:
         """Stop the visitor's run within a step; the edit that was in force stays."""
         from unlearn.app.runs import stop_run
 
-        return self.of_status(visitor, stop_run(self.services(), visitor))
+        return self.updates_for(visitor, stop_run(self.services(), visitor))
 
     def register_callbacks(self, visitor: gr.State) -> None:
         self.stop.click(

@@ -11,7 +11,7 @@ import gradio as gr
 from unlearn.app.session import Visitor
 from unlearn.app.startup import Provider
 from unlearn.plots.methods import method_scatter
-from unlearn.ui.background import followed, switches
+from unlearn.ui.background import button_states, poll
 from unlearn.ui.components import Shown, chart
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import comparison_markup
@@ -55,9 +55,9 @@ class ComparisonPart:
     def outputs(self) -> list[gr.components.Component]:
         return [self.compare, self.stop, self.status, self.scatter, self.table]
 
-    def of_status(self, status: ComparisonStatus | None) -> Shown:
+    def updates_for(self, status: ComparisonStatus | None) -> Shown:
         """Values of ``outputs`` for a comparison as it is now."""
-        compare, stop = switches(status)
+        compare, stop = button_states(status)
         shown: Shown = {self.compare: compare, self.stop: stop}
         if status is None:
             return shown
@@ -75,20 +75,20 @@ class ComparisonPart:
         """Show the visitor's comparison until it is complete, on whichever page it was started."""
         from unlearn.app.comparisons import comparison_of
 
-        async for status in followed(lambda: comparison_of(self.services(), visitor)):
-            yield self.of_status(status)
+        async for status in poll(lambda: comparison_of(self.services(), visitor)):
+            yield self.updates_for(status)
 
     def begin(self, visitor: Visitor, training_too: bool) -> Shown:
         """Put the other methods in line."""
         from unlearn.app.comparisons import start_comparison
 
-        return self.of_status(start_comparison(self.services(), visitor, training_too))
+        return self.updates_for(start_comparison(self.services(), visitor, training_too))
 
     def end(self, visitor: Visitor) -> Shown:
         """Stop within a step; what was compared before stays."""
         from unlearn.app.comparisons import stop_comparison
 
-        return self.of_status(stop_comparison(self.services(), visitor))
+        return self.updates_for(stop_comparison(self.services(), visitor))
 
     def register_callbacks(self, visitor: gr.State) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

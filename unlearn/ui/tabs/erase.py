@@ -88,7 +88,7 @@ class ErasePanel:
         """What the panel asks for."""
         return ErasureRequest(**{field.name: given[getattr(self, field.name)] for field in fields(ErasureRequest)})
 
-    def showing(self, asked: ErasureRequest, names: Sequence[str]) -> Shown:
+    def values_for(self, asked: ErasureRequest, names: Sequence[str]) -> Shown:
         """The values of ``inputs`` that ask for ``asked``, with the vocabulary's ``names`` on offer."""
         shown: Shown = {getattr(self, field.name): getattr(asked, field.name) for field in fields(ErasureRequest)}
         return shown | {

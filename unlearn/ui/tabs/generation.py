@@ -11,7 +11,7 @@ import gradio as gr
 
 from unlearn.app.session import DrawRequest, Session, Visitor
 from unlearn.app.startup import Provider
-from unlearn.ui.background import followed, switches
+from unlearn.ui.background import button_states, poll
 from unlearn.ui.components import Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import drawing_markup
@@ -51,7 +51,7 @@ class GenerationTab:
     guidance: gr.Number
     count: gr.Slider
     edit: gr.Radio
-    way: gr.Radio
+    carry_method: gr.Radio
     status: gr.HTML
     pictures: gr.HTML
     sliders: tuple[gr.ImageSlider, ...]
@@ -81,9 +81,9 @@ class GenerationTab:
                     value=asked.edit,
                     label="Drawn after",
                 )
-                way = gr.Radio(
+                carry_method = gr.Radio(
                     [("Solved on the token states", "ridge"), ("Pulled back from the joint space", "pull_back")],
-                    value=asked.way,
+                    value=asked.carry_method,
                     label="How CCUP reaches the diffusion model",
                 )
             status = gr.HTML(drawing_markup.no_drawing(), elem_id="drawing-status")
@@ -103,8 +103,8 @@ class GenerationTab:
                 judge = gr.Button("Judge a batch", size="sm", elem_id="judge", scale=0, min_width=150)
             rates = gr.HTML(elem_id="rates")
         return cls(
-            services, tab, prompt, draw, judge, stop, pipeline, seed, steps, guidance, count, edit, way, status,
-            pictures, sliders, rates,
+            services, tab, prompt, draw, judge, stop, pipeline, seed, steps, guidance, count, edit, carry_method,
+            status, pictures, sliders, rates,
         )  # fmt: skip
 
     @property
@@ -130,14 +130,14 @@ class GenerationTab:
             "guidance": self.guidance,
             "count": self.count,
             "edit": self.edit,
-            "way": self.way,
+            "carry_method": self.carry_method,
         }
 
-    def of_status(self, status: DrawStatus | None) -> Shown:
+    def updates_for(self, status: DrawStatus | None) -> Shown:
         """Values of ``outputs`` for a drawing as it is now."""
         from unlearn.app.drawings import Drawn, Rates
 
-        start, stop = switches(status)
+        start, stop = button_states(status)
         shown: Shown = {self.draw: start, self.judge: start, self.stop: stop}
         if status is None:
             return shown
@@ -155,8 +155,8 @@ class GenerationTab:
         """Show the visitor's drawing until it is complete, on whichever page it was started."""
         from unlearn.app.drawings import drawing_of
 
-        async for status in followed(lambda: drawing_of(self.services(), visitor)):
-            yield self.of_status(status)
+        async for status in poll(lambda: drawing_of(self.services(), visitor)):
+            yield self.updates_for(status)
 
     def begin(self, visitor: Visitor, given: Given, *, judge: bool = False) -> Shown:
         """Put the visitor's drawing in line, or a batch to be judged."""
@@ -164,13 +164,13 @@ class GenerationTab:
 
         asked = {field: given[component] for field, component in self.settings.items()}
         asked |= {"steps": asked["steps"] or None, "guidance": asked["guidance"] or None}
-        return self.of_status(start_drawing(self.services(), visitor, DrawRequest(**asked, judge=judge)))
+        return self.updates_for(start_drawing(self.services(), visitor, DrawRequest(**asked, judge=judge)))
 
     def end(self, visitor: Visitor) -> Shown:
         """Stop within a step; what was drawn before stays."""
         from unlearn.app.drawings import stop_drawing
 
-        return self.of_status(stop_drawing(self.services(), visitor))
+        return self.updates_for(stop_drawing(self.services(), visitor))
 
     def register_callbacks(self, visitor: gr.State) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

@@ -90,12 +90,12 @@ class ZeroShotTab:
 
     def thumbnails(self, session: Session, given: Given) -> str:
         """The strip: pictures of the chosen concept, or of what is erased and most at risk, then some others."""
-        from unlearn.app.sources import strip_of
+        from unlearn.app.sources import thumbnails_for
 
         services, wanted = self.services(), [given[self.shown]]
         if wanted == [MOST_TELLING]:
             wanted = [*session.erased, *(neighbour.name for neighbour in services.at_risk(session))]
-        return markup.strip(strip_of(services.collection(session), wanted), session.erased)
+        return markup.strip(thumbnails_for(services.collection(session), wanted), session.erased)
 
     def register_callbacks(self, visitor: gr.State) -> None:
         def look_at(given: Given, picture: Picture) -> Shown:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from unlearn.config import Settings
-from unlearn.ui.server.request_filter import Door
+from unlearn.ui.server.request_filter import RequestFilter
 from unlearn.ui.server.routes import find_route
 
 
@@ -28,7 +28,7 @@ async def yes(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 def ask(
-    door: Door,
+    door: RequestFilter,
     path: str = "/",
     *,
     method: str = "GET",
@@ -76,12 +76,12 @@ def test_what_the_page_needs_is_served(path: str):
 )  # fmt: skip
 def test_what_it_does_not_need_is_not_there(path: str):
     assert not find_route(path)
-    assert ask(Door(yes, Settings()), path)[0] == 404
+    assert ask(RequestFilter(yes, Settings()), path)[0] == 404
 
 
 def test_every_answer_carries_the_headers():
     for path in ("/", "/nothing"):
-        _, headers, _ = ask(Door(yes, Settings()), path)
+        _, headers, _ = ask(RequestFilter(yes, Settings()), path)
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "same-origin"
         policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
@@ -89,16 +89,19 @@ def test_every_answer_carries_the_headers():
         assert policy["object-src"] == "'none'"
         assert policy["frame-ancestors"] == "'self'"
         assert "http" not in headers["content-security-policy"], "nothing is loaded from elsewhere"
-    assert ask(Door(yes, Settings()))[1]["Cache-Control".lower()] == "no-store"
+    assert ask(RequestFilter(yes, Settings()))[1]["Cache-Control".lower()] == "no-store"
 
 
 def test_only_a_space_may_be_framed_by_the_hub():
     on_space = Settings.from_env({"SPACE_ID": "somebody/unlearn"})
-    assert "frame-ancestors 'self' https://huggingface.co" in ask(Door(yes, on_space))[1]["content-security-policy"]
+    assert (
+        "frame-ancestors 'self' https://huggingface.co"
+        in ask(RequestFilter(yes, on_space))[1]["content-security-policy"]
+    )
 
 
 def test_a_request_that_is_too_large_is_told_so_with_and_without_a_length():
-    door = Door(yes, Settings(max_request_mb=2))
+    door = RequestFilter(yes, Settings(max_request_mb=2))
     assert ask(door, "/gradio_api/upload", method="POST", body=b"x" * 2_000_000)[2] == b"2000000"
     for headers in ({}, {"Content-Length": "3000000"}):
         status, _, body = ask(door, "/gradio_api/upload", method="POST", body=b"x" * 3_000_000, headers=headers)
@@ -107,7 +110,7 @@ def test_a_request_that_is_too_large_is_told_so_with_and_without_a_length():
 
 
 def test_who_asks_too_often_is_told_to_wait_and_nobody_else_is():
-    door = Door(yes, Settings(requests_per_minute=10))
+    door = RequestFilter(yes, Settings(requests_per_minute=10))
     answers = [ask(door, "/gradio_api/queue/join", method="POST", body=b"{}")[0] for _ in range(12)]
     assert answers == [200] * 10 + [429] * 2
     _, headers, body = ask(door, "/gradio_api/queue/join", method="POST", body=b"{}")
@@ -118,19 +121,19 @@ def test_who_asks_too_often_is_told_to_wait_and_nobody_else_is():
 
 
 def test_megabytes_are_paid_for():
-    door = Door(yes, Settings(requests_per_minute=10))
+    door = RequestFilter(yes, Settings(requests_per_minute=10))
     assert ask(door, "/gradio_api/upload", method="POST", body=b"x" * 12_000_000)[0] == 200
     assert ask(door, "/gradio_api/upload", method="POST")[0] == 429
 
 
 def test_a_forwarded_address_is_believed_of_nobody_by_the_door_itself():
-    door = Door(yes, Settings(requests_per_minute=1))
+    door = RequestFilter(yes, Settings(requests_per_minute=1))
     answers = [ask(door, headers={"X-Forwarded-For": f"10.0.0.{i}"})[0] for i in range(3)]
     assert answers == [200, 429, 429]
 
 
 def test_an_assistants_call_goes_on_in_the_visitors_name():
-    _, headers, _ = ask(Door(yes, Settings()), "/gradio_api/mcp/", headers={"X-Forwarded-For": "10.9.9.9"})
+    _, headers, _ = ask(RequestFilter(yes, Settings()), "/gradio_api/mcp/", headers={"X-Forwarded-For": "10.9.9.9"})
     assert headers["x-forwarded-for"] == "192.0.2.1"
 
 
@@ -139,10 +142,10 @@ def test_an_assistants_call_goes_on_in_the_visitors_name():
     [("demo.example", 200), ("Demo.Example:443", 200), ("localhost:7860", 200), ("evil.example", 400), ("", 200)],
 )
 def test_where_hosts_are_named_no_other_is_answered(host: str, status: int):
-    door = Door(yes, Settings(allowed_hosts="demo.example"))
+    door = RequestFilter(yes, Settings(allowed_hosts="demo.example"))
     assert ask(door, headers={"Host": host})[0] == status
     assert ask(door, headers={"Host": "demo.example", "X-Forwarded-Host": host})[0] == status
-    assert ask(Door(yes, Settings()), headers={"Host": host})[0] == 200
+    assert ask(RequestFilter(yes, Settings()), headers={"Host": host})[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -157,7 +160,7 @@ def test_what_runs_out_before_an_event_is_told_and_the_next_request_works(error,
             raise failing.pop()
         await yes(scope, receive, send)
 
-    door = Door(once, Settings())
+    door = RequestFilter(once, Settings())
     status, headers, body = ask(door, "/gradio_api/upload", method="POST", body=b"picture")
     assert status == 507
     assert sentence in body
@@ -169,7 +172,7 @@ def test_a_mistake_of_ours_is_a_sentence_and_one_line_in_the_log(caplog):
     async def wrong(scope: dict[str, Any], receive: Any, send: Any) -> None:
         raise KeyError("what the visitor sent")
 
-    status, _, body = ask(Door(wrong, Settings()), "/gradio_api/upload", method="POST")
+    status, _, body = ask(RequestFilter(wrong, Settings()), "/gradio_api/upload", method="POST")
     assert status == 500
     (line,) = [record.getMessage() for record in caplog.records]
     number = re.search(r"error ([0-9a-f]{8})", line).group(1)
@@ -194,5 +197,5 @@ def test_of_what_fails_half_way_only_a_stream_ends_as_if_whole(kind: bytes, ende
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "client": ("192.0.2.1", 1)}
-    asyncio.run(Door(half, Settings())(scope, None, send))
+    asyncio.run(RequestFilter(half, Settings())(scope, None, send))
     assert sent[-1].get("more_body", False) is not ended

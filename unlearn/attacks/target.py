@@ -6,8 +6,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from functools import cached_property
 
-from unlearn.attacks.exposed import Exposed
 from unlearn.attacks.split import Split
+from unlearn.attacks.white_box import WhiteBox
 from unlearn.clip.encoders import EditedEncoder, TextImageEncoder
 from unlearn.concepts.selection import Concept, Vocabulary, surface_forms
 from unlearn.data.gallery import Gallery
@@ -20,7 +20,7 @@ COPIES = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Suspect:
+class AttackTarget:
     """A concept that was erased from a model, and what an attacker has: the edited model and some pictures.
 
     Attributes:
@@ -67,7 +67,7 @@ class Suspect:
         return Split.of(self.test, self.concept.name)
 
     @cached_property
-    def rivals(self) -> tuple[str, ...]:
+    def distractors(self) -> tuple[str, ...]:
         """Labels that the concept's is told apart from where all of them would take too long."""
         name = self.concept.name.casefold()
         return tuple(label for label in self.known.some.concepts if label.casefold() != name)
@@ -79,19 +79,19 @@ class Suspect:
         return EditedEncoder(self.original, random_directions(self.original.embed_dim, rank, self.seed))
 
     @cached_property
-    def before(self) -> Exposed:
+    def before(self) -> WhiteBox:
         """The original's weights."""
-        return Exposed.of(self.original, self.original)
+        return WhiteBox.of(self.original, self.original)
 
     @cached_property
-    def after(self) -> Exposed:
+    def after(self) -> WhiteBox:
         """The edited model's weights."""
-        return Exposed.of(self.edited, self.original)
+        return WhiteBox.of(self.edited, self.original)
 
     @cached_property
-    def random(self) -> Exposed:
+    def random(self) -> WhiteBox:
         """The control's weights."""
-        return Exposed.of(self.control, self.original)
+        return WhiteBox.of(self.control, self.original)
 
     def prepare(self) -> Generator[Preparation, None, None]:
         """Compute what attacks on the weights start from, reporting after every few pictures.
@@ -99,8 +99,8 @@ class Suspect:
         Raises:
             ModelError: the model's weights are out of reach, or a tower does not end in a linear projection.
         """
-        for exposed in (self.before, self.after):
-            yield from exposed.prepare(self.known, self.unseen)
+        for white_box in (self.before, self.after):
+            yield from white_box.prepare(self.known, self.unseen)
 
 
 def _rank(encoder: TextImageEncoder) -> int:

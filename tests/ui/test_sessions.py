@@ -14,7 +14,7 @@ from helpers.fakes import drawing, fake_services
 from helpers.waiting import ended
 
 from unlearn.app.session import ErasureRequest, Visitor
-from unlearn.app.startup import Lazily
+from unlearn.app.startup import Lazy
 from unlearn.data.gallery import Gallery, Picture
 from unlearn.jobs import State
 from unlearn.ui.page import build_demo
@@ -168,7 +168,7 @@ def test_a_crowd_costs_the_address_that_has_the_most(house, monkeypatch):
 
 
 def test_while_the_model_loads_nobody_waits_for_it_and_no_visitor_is_ended(demo):
-    visits_ = Visits(demo, Lazily(lambda: pytest.fail("the model was waited for")), per_address=1)
+    visits_ = Visits(demo, Lazy(lambda: pytest.fail("the model was waited for")), per_address=1)
     holder = StateHolder()
     holder.set_blocks(demo)
     assert visits_.admit("a", "192.0.2.1")

@@ -7,15 +7,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from unlearn.attacks.exposed import Exposed
 from unlearn.attacks.finding import Finding, Row
 from unlearn.attacks.groups import Group
 from unlearn.attacks.relearning import TEMPLATE
-from unlearn.attacks.suspect import Suspect
+from unlearn.attacks.target import AttackTarget
+from unlearn.attacks.white_box import WhiteBox
 from unlearn.concepts.selection import prompts
 from unlearn.evaluation.zero_shot import true_label_ranks
 
-GROUP, NAME = Group.CASTS, "Weights with fewer bits"
+GROUP, NAME = Group.FORMATS, "Weights with fewer bits"
 
 
 def to_int8(tensor: Tensor) -> Tensor:
@@ -25,14 +25,14 @@ def to_int8(tensor: Tensor) -> Tensor:
 
 
 UNROUNDED = "float32, as exported"
-CASTS: dict[str, Callable[[Tensor], Tensor]] = {
+FORMATS: dict[str, Callable[[Tensor], Tensor]] = {
     UNROUNDED: lambda tensor: tensor,
     "float16": lambda tensor: tensor.half().float(),
     "int8": to_int8,
 }
 
 
-def attack_casts(suspect: Suspect) -> Finding:
+def attack_quantization(target: AttackTarget) -> Finding:
     """Cast every weight that the edit changed; the finding is the cast that brings most back.
 
     Raises:
@@ -40,13 +40,13 @@ def attack_casts(suspect: Suspect) -> Finding:
     """
     rows = {
         name: Row(
-            name, *(_named(exposed, suspect, cast) for exposed in (suspect.before, suspect.after, suspect.random))
+            name, *(_named(white_box, target, cast) for white_box in (target.before, target.after, target.random))
         )
-        for name, cast in CASTS.items()
+        for name, cast in FORMATS.items()
     }
     exported = rows[UNROUNDED]
     most = max((row for row in rows.values() if row is not exported), key=lambda row: row.after)
-    labels = 1 + len(suspect.rivals)
+    labels = 1 + len(target.distractors)
     finding = Finding(
         GROUP,
         NAME,
@@ -54,7 +54,7 @@ def attack_casts(suspect: Suspect) -> Finding:
         before=exported.before - exported.after,
         after=max(0.0, most.after - exported.after),
         chance=0.0,
-        n=len(suspect.unseen.own),
+        n=len(target.unseen.own),
         rows=tuple(rows.values()),
     )
     return finding.worded(
@@ -64,12 +64,12 @@ def attack_casts(suspect: Suspect) -> Finding:
     )
 
 
-def _named(exposed: Exposed, suspect: Suspect, cast: Callable[[Tensor], Tensor]) -> float:
+def _named(white_box: WhiteBox, target: AttackTarget, cast: Callable[[Tensor], Tensor]) -> float:
     """Share of the concept's unseen pictures whose own label comes first."""
-    model = exposed.cast(cast)
-    labels = (suspect.concept.name, *suspect.rivals)
+    model = white_box.cast(cast)
+    labels = (target.concept.name, *target.distractors)
     with torch.no_grad():
         texts = model.text_features(model.text_hidden([prompts(label, (TEMPLATE,))[0] for label in labels]))
-        pictures = model.image_features(model.hidden(suspect.unseen)[suspect.unseen.positive])
+        pictures = model.image_features(model.hidden(target.unseen)[target.unseen.positive])
     ranks = true_label_ranks(pictures, texts, torch.zeros(len(pictures), dtype=torch.long))
     return float((ranks < 1).float().mean())

@@ -13,17 +13,17 @@ from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.final_projections import final_projection
 from unlearn.clip.text_tower import state_dict, text_tower
 from unlearn.concepts.selection import Vocabulary
-from unlearn.diffusion.conditioning import Listener, RidgeSettings, solve
+from unlearn.diffusion.conditioning import RidgeSettings, TextEncoder, solve
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.erasers.token_states import TokenMap, pull_back
 from unlearn.errors import ModelError, require_choice
 
 if TYPE_CHECKING:
-    from unlearn.diffusion.pipelines import Painter
+    from unlearn.diffusion.pipelines import LoadedPipeline
     from unlearn.erasers.erasure import Projected
 
 #: How CCUP reaches the token states; the first is the default, as it forgets more where as much is kept (README).
-WAYS = ("ridge", "pull_back")
+CARRY_METHODS = ("ridge", "pull_back")
 
 
 #: What a solution on the states leaves aside.
@@ -34,25 +34,25 @@ OF_THE_SCORE = (
 
 
 @dataclass(frozen=True, eq=False)
-class Carried:
+class EditedPipeline:
     """A painter that hears the edits, and what the visitor should know about it."""
 
-    painter: Painter
+    loaded: LoadedPipeline
     maps: tuple[TokenMap | None, ...]
     notices: tuple[str, ...]
 
 
-def carry(
-    painter: Painter,
+def apply_to_pipeline(
+    loaded: LoadedPipeline,
     encoder: OpenClipEncoder,
     *,
     closed_form: Projected[Any] | None = None,
     tuned: OpenClipEncoder | None = None,
-    way: str = "ridge",
+    carry_method: str = "ridge",
     vocabulary: Vocabulary | None = None,
     settings: RidgeSettings | None = None,
-) -> Carried:
-    """``painter`` with the edits of ``encoder`` in its text encoders; nothing that is shared changes.
+) -> EditedPipeline:
+    """``loaded`` with the edits of ``encoder`` in its text encoders; nothing that is shared changes.
 
     Args:
         painter: the pipeline.
@@ -65,75 +65,85 @@ def carry(
     Raises:
         ModelError: the edit cannot be carried; the sentence says why.
     """
-    require_choice("way", way, WAYS)
-    own = [drives(encoder, listener) for listener in painter.listeners]
-    carried = Carried(painter, (None,) * len(own), ())
+    require_choice("carry method", carry_method, CARRY_METHODS)
+    own = [drives(encoder, text_encoder) for text_encoder in loaded.text_encoders]
+    edited_pipeline = EditedPipeline(loaded, (None,) * len(own), ())
     if tuned is not None:
-        carried = _with_tuned_tower(carried, own, encoder, tuned)
+        edited_pipeline = _with_tuned_tower(edited_pipeline, own, encoder, tuned)
     if closed_form is None:
-        return carried
-    if way == "ridge":
+        return edited_pipeline
+    if carry_method == "ridge":
 
-        def solved(listener: Listener) -> TokenMap:
+        def solved(text_encoder: TextEncoder) -> TokenMap:
             asked = {name: getattr(closed_form.settings, name) for name in ("strength", "synonyms")}
-            return solve(listener, closed_form.selection, vocabulary=vocabulary, settings=settings, **asked)
+            return solve(text_encoder, closed_form.selection, vocabulary=vocabulary, settings=settings, **asked)
 
-        carried = _solved(carried, own, solved)
+        edited_pipeline = _solved(edited_pipeline, own, solved)
         aside = (OF_THE_SCORE,) if _has_more(closed_form.settings) else ()
-        return replace(carried, notices=carried.notices + aside)
+        return replace(edited_pipeline, notices=edited_pipeline.notices + aside)
     if not all(own):
         raise ModelError(
-            f"CCUP can be pulled back only where “{encoder.name}” itself drives the pipeline; “{painter.name}” "
-            f"hears {painter.known.clips[own.index(False)]}. Solve on the states instead (ridge)."
+            f"CCUP can be pulled back only where “{encoder.name}” itself drives the pipeline; “{loaded.name}” "
+            f"hears {loaded.known.clips[own.index(False)]}. Solve on the states instead (ridge)."
         )
-    return _pulled_back(carried, closed_form, tuned or encoder)
+    return _pulled_back(edited_pipeline, closed_form, tuned or encoder)
 
 
 def _with_tuned_tower(
-    carried: Carried, own: Sequence[bool], encoder: OpenClipEncoder, tuned: OpenClipEncoder
-) -> Carried:
+    edited_pipeline: EditedPipeline, own: Sequence[bool], encoder: OpenClipEncoder, tuned: OpenClipEncoder
+) -> EditedPipeline:
     """CLIPErase's text tower in place of the one that it was made of."""
-    painter = carried.painter
+    loaded = edited_pipeline.loaded
     if not any(own):
         raise ModelError(
-            f"CLIPErase's edit of “{encoder.name}” cannot be carried to “{painter.name}”: its text encoder is "
-            f"another CLIP ({', '.join(painter.known.clips)}). CCUP can, as it is solved anew for any of them."
+            f"CLIPErase's edit of “{encoder.name}” cannot be carried to “{loaded.name}”: its text encoder is "
+            f"another CLIP ({', '.join(loaded.known.clips)}). CCUP can, as it is solved anew for any of them."
         )
-    listeners, notices = list(painter.listeners), list(carried.notices)
+    text_encoders, notices = list(loaded.text_encoders), list(edited_pipeline.notices)
     for position in (position for position, is_own in enumerate(own) if is_own):
-        weights = _changed(encoder, tuned, listeners[position])
+        weights = _changed(encoder, tuned, text_encoders[position])
         if not weights:
             notices.append(
                 "This CLIPErase run trained nothing that a diffusion model reads (projections come after the token "
                 "states): fine-tune the last blocks to change pictures."
             )
-        listeners[position] = listeners[position].edited(weights=weights)
-    return Carried(painter.hearing(tuple(listeners)), carried.maps, tuple(notices))
+        text_encoders[position] = text_encoders[position].edited(weights=weights)
+    return EditedPipeline(loaded.with_text_encoders(tuple(text_encoders)), edited_pipeline.maps, tuple(notices))
 
 
-def _pulled_back(carried: Carried, closed_form: Projected[Any], encoder: OpenClipEncoder) -> Carried:
+def _pulled_back(
+    edited_pipeline: EditedPipeline, closed_form: Projected[Any], encoder: OpenClipEncoder
+) -> EditedPipeline:
     """CCUP's own map, taken through the text projection of ``encoder``, which drives the pipeline."""
     token_map = pull_back(closed_form.projection, _text_projection(encoder.model))
-    listeners = tuple(listener.edited(token_map=token_map) for listener in carried.painter.listeners)
-    return Carried(carried.painter.hearing(listeners), (token_map,) * len(listeners), carried.notices)
+    text_encoders = tuple(
+        text_encoder.edited(token_map=token_map) for text_encoder in edited_pipeline.loaded.text_encoders
+    )
+    return EditedPipeline(
+        edited_pipeline.loaded.with_text_encoders(text_encoders),
+        (token_map,) * len(text_encoders),
+        edited_pipeline.notices,
+    )
 
 
-def _solved(carried: Carried, own: Sequence[bool], solved: Callable[[Listener], TokenMap]) -> Carried:
+def _solved(
+    edited_pipeline: EditedPipeline, own: Sequence[bool], solved: Callable[[TextEncoder], TokenMap]
+) -> EditedPipeline:
     """CCUP ``solved`` for each text encoder, and where the denoiser reads its pooled state too, for that."""
-    painter, notices = carried.painter, list(carried.notices)
-    listeners, maps = [], []
-    for position, listener in enumerate(painter.listeners):
-        maps.append(solved(listener))
-        edited = listener.edited(token_map=maps[-1])
-        if painter.reads_pooled(position):
-            pooled = solved(replace(listener, layer=None))
-            edited = replace(replace(edited, layer=None).edited(token_map=pooled), layer=listener.layer)
-        listeners.append(edited)
+    loaded, notices = edited_pipeline.loaded, list(edited_pipeline.notices)
+    text_encoders, maps = [], []
+    for position, text_encoder in enumerate(loaded.text_encoders):
+        maps.append(solved(text_encoder))
+        edited = text_encoder.edited(token_map=maps[-1])
+        if loaded.reads_pooled(position):
+            pooled = solved(replace(text_encoder, layer=None))
+            edited = replace(replace(edited, layer=None).edited(token_map=pooled), layer=text_encoder.layer)
+        text_encoders.append(edited)
         if not own[position]:
             notices.append(
-                f"CCUP was solved anew for {painter.known.clips[position]}, the text encoder of “{painter.name}”."
+                f"CCUP was solved anew for {loaded.known.clips[position]}, the text encoder of “{loaded.name}”."
             )
-    return Carried(painter.hearing(tuple(listeners)), tuple(maps), tuple(notices))
+    return EditedPipeline(loaded.with_text_encoders(tuple(text_encoders)), tuple(maps), tuple(notices))
 
 
 def _has_more(asked: CCUPSettings) -> bool:
@@ -141,14 +151,14 @@ def _has_more(asked: CCUPSettings) -> bool:
     return asked != CCUPSettings(strength=asked.strength, synonyms=asked.synonyms)
 
 
-def drives(encoder: OpenClipEncoder, listener: Listener) -> bool:
+def drives(encoder: OpenClipEncoder, text_encoder: TextEncoder) -> bool:
     """Whether the pipeline's text encoder is ``encoder``'s text tower, number by number up to half precision."""
     try:
         tower = text_tower(encoder.model)
     except ModelError:
         return False
-    theirs = listener.text_encoder.state_dict()
-    ours = _under_their_names(state_dict(tower, listener.text_encoder.config.num_hidden_layers), listener)
+    theirs = text_encoder.text_encoder.state_dict()
+    ours = _under_their_names(state_dict(tower, text_encoder.text_encoder.config.num_hidden_layers), text_encoder)
     return all(
         key in theirs
         and theirs[key].shape == tensor.shape
@@ -157,19 +167,19 @@ def drives(encoder: OpenClipEncoder, listener: Listener) -> bool:
     )
 
 
-def _changed(encoder: OpenClipEncoder, tuned: OpenClipEncoder, listener: Listener) -> dict[str, Tensor]:
+def _changed(encoder: OpenClipEncoder, tuned: OpenClipEncoder, text_encoder: TextEncoder) -> dict[str, Tensor]:
     """The text encoder's tensors that CLIPErase changed, under the pipeline's names and in its precision."""
-    layers = listener.text_encoder.config.num_hidden_layers
+    layers = text_encoder.text_encoder.config.num_hidden_layers
     before, after = (
-        _under_their_names(state_dict(text_tower(model.model), layers), listener) for model in (encoder, tuned)
+        _under_their_names(state_dict(text_tower(model.model), layers), text_encoder) for model in (encoder, tuned)
     )
-    dtype = listener.text_encoder.dtype
+    dtype = text_encoder.text_encoder.dtype
     return {key: tensor.to(dtype) for key, tensor in after.items() if not torch.equal(tensor, before[key])}
 
 
-def _under_their_names(state: dict[str, Tensor], listener: Listener) -> dict[str, Tensor]:
+def _under_their_names(state: dict[str, Tensor], text_encoder: TextEncoder) -> dict[str, Tensor]:
     """Text encoders with a projection of their own (SDXL's second) keep the tower one level down."""
-    nested = any(key.startswith("text_model.") for key in listener.text_encoder.state_dict())
+    nested = any(key.startswith("text_model.") for key in text_encoder.text_encoder.state_dict())
     return {f"text_model.{key}": tensor for key, tensor in state.items()} if nested else state
 
 
@@ -180,16 +190,16 @@ def _text_projection(model: torch.nn.Module) -> Tensor:
     return weight if found.rows_are_inputs else weight.T
 
 
-def baked_attention(carried: Carried) -> dict[str, Tensor]:
+def baked_attention(edited_pipeline: EditedPipeline) -> dict[str, Tensor]:
     """The denoiser's cross-attention weights with the maps in them, for pipelines elsewhere: no hook, no ``unlearn``.
 
     ``to_k`` and ``to_v`` are linear in the token states, so ``(c H) Wᵀ = c (W Hᵀ)ᵀ``: each weight (out, width) becomes
     ``W @ Hᵀ``. SDXL's denoiser reads the states of both encoders side by side, so there H is block-diagonal.
     """
-    widths = [listener.text_encoder.config.hidden_size for listener in carried.painter.listeners]
-    blocks = [torch.eye(w) if m is None else m.matrix for w, m in zip(widths, carried.maps, strict=True)]
+    widths = [text_encoder.text_encoder.config.hidden_size for text_encoder in edited_pipeline.loaded.text_encoders]
+    blocks = [torch.eye(w) if m is None else m.matrix for w, m in zip(widths, edited_pipeline.maps, strict=True)]
     whole: Tensor = torch.block_diag(*blocks).double()  # type: ignore[no-untyped-call]
-    weights = carried.painter.pipeline.unet.state_dict()
+    weights = edited_pipeline.loaded.pipeline.unet.state_dict()
     return {
         key: (tensor.detach().cpu().double() @ whole.T).float()
         for key, tensor in weights.items()

@@ -21,11 +21,11 @@ from unlearn.clip.weights import baked, with_weights
 from unlearn.data.gallery import Gallery
 from unlearn.finetuning.prepared import Frozen, Preparation, PreparedPictures
 from unlearn.finetuning.trainable import Projections
-from unlearn.jobs import drive
+from unlearn.jobs import run_to_end
 
 
 @dataclass(frozen=True, eq=False)
-class Exposed:
+class WhiteBox:
     """The towers of a model up to their final projections, and those projections.
 
     Attributes:
@@ -44,7 +44,7 @@ class Exposed:
     tuned: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, encoder: TextImageEncoder, original: TextImageEncoder) -> Exposed:
+    def of(cls, encoder: TextImageEncoder, original: TextImageEncoder) -> WhiteBox:
         """What an attacker finds in a checkpoint of ``encoder``, which came of ``original``.
 
         Raises:
@@ -59,11 +59,11 @@ class Exposed:
         same = not any(name.startswith("visual.") for name in tuned)
         return cls(below, first if same else below, image, text, state, tuned)
 
-    def with_state(self, state: Mapping[str, Tensor]) -> Exposed:
+    def with_state(self, state: Mapping[str, Tensor]) -> WhiteBox:
         """The same towers with other final projections."""
         return replace(self, state=state)
 
-    def cast(self, cast: Callable[[Tensor], Tensor]) -> Exposed:
+    def cast(self, cast: Callable[[Tensor], Tensor]) -> WhiteBox:
         """The same with all that an edit may have changed put through ``cast``: final projections and tuned weights."""
         state = {name: cast(tensor) for name, tensor in self.state.items()}
         if not self.tuned:
@@ -80,12 +80,12 @@ class Exposed:
 
     def hidden(self, split: Split) -> Tensor:
         """Features of a split's pictures before the final projection, the concept's own first, (n, width)."""
-        own, some = drive(self._pictures.pictures([split.own, split.some]))
+        own, some = run_to_end(self._pictures.pictures([split.own, split.some]))
         return torch.cat([self._hidden(own), self._hidden(some)[split.others]])
 
     def gallery_features(self, gallery: Gallery) -> Tensor:
         """Embeddings of all pictures of ``gallery``, (n, embed_dim), unit norm."""
-        (prepared,) = drive(self._pictures.pictures([gallery]))
+        (prepared,) = run_to_end(self._pictures.pictures([gallery]))
         return self.image_features(self._hidden(prepared))
 
     def image_features(self, hidden: Tensor) -> Tensor:
