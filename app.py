@@ -7,10 +7,10 @@ import sys
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
+from unlearn.app.startup import lazy_services
 from unlearn.config import Settings
 from unlearn.errors import UnlearnError
-from unlearn.ui.loading import lazy_services
-from unlearn.ui.own_folder import make_own_folder
+from unlearn.ui.server.own_folder import make_own_folder
 
 
 def main() -> int:
@@ -19,7 +19,7 @@ def main() -> int:
         settings = Settings.from_env()
         make_own_folder()  # gradio makes folders when it is imported
         from unlearn.ui.page import build_demo
-        from unlearn.ui.server import launch
+        from unlearn.ui.server.server import launch
 
         services = lazy_services(settings)
         launch(build_demo(services), services, settings)

@@ -13,15 +13,17 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 import torch
+from helpers.fakes import fake_services
+from helpers.toy import toy, toy_gallery, toy_vocabulary  # noqa: F401  fixtures
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
-from toy import toy, toy_gallery, toy_vocabulary  # noqa: F401  fixtures
 
 from unlearn import load_clip
-from unlearn.concepts import load_vocabulary
-from unlearn.encoders import OpenClipEncoder
-from unlearn.gallery import bundled_gallery, restore_features
+from unlearn.app.services import Services
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.concepts.selection import load_vocabulary
+from unlearn.data.gallery import bundled_gallery, restore_features
 
 
 class WordEncoder:
@@ -62,3 +64,9 @@ def vocabulary():
 @pytest.fixture(scope="session")
 def gallery():
     return bundled_gallery().test
+
+
+@pytest.fixture(scope="session")
+def services() -> Services:
+    """What an app over the fake model works with."""
+    return fake_services()

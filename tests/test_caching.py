@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from unlearn.attacks.split import Split
-from unlearn.caching import Loaded, PerOwner
-from unlearn.encoders import class_embeddings, remember_classes
+from unlearn.caching import Loaded, ObjectCache
+from unlearn.clip.encoders import class_embeddings, remember_classes
 
 
 class Encoder:
@@ -20,7 +20,7 @@ class Encoder:
 
 
 def test_only_what_is_missing_is_computed():
-    cache, encoder, asked = PerOwner(most=3), Encoder(), []
+    cache, encoder, asked = ObjectCache(most=3), Encoder(), []
 
     def compute(missing: list[str]) -> list[str]:
         asked.append(missing)
@@ -36,7 +36,7 @@ def test_only_what_is_missing_is_computed():
 
 
 def test_values_do_not_keep_their_encoder_alive():
-    cache, encoder = PerOwner(most=3), Encoder()
+    cache, encoder = ObjectCache(most=3), Encoder()
     value = weakref.ref(cache.get(encoder, "key", Encoder))
     gone = weakref.ref(encoder)
     assert value() is not None

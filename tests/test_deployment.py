@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from unlearn.repositories import PINNED
+from unlearn.clip.repositories import PINNED
 
 ROOT = Path(__file__).parents[1]
 REQUIREMENTS = [

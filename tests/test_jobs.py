@@ -12,10 +12,10 @@ import weakref
 
 import pytest
 import torch
-from waiting import ended
+from helpers.waiting import ended
 
-from unlearn.concepts import select
-from unlearn.encoders import weights_checksum
+from unlearn.clip.encoders import weights_checksum
+from unlearn.concepts.selection import select
 from unlearn.erasers import cliperase
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import JobError, OutOfTimeError

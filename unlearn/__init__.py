@@ -14,12 +14,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unlearn.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder
+    from unlearn.clip.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder
+    from unlearn.clip.loading import load_clip
+    from unlearn.data.gallery import bundled_gallery, folder_gallery
     from unlearn.erasers.ccup import ccup
     from unlearn.errors import UnlearnError
     from unlearn.evaluation.zero_shot import classify
-    from unlearn.gallery import bundled_gallery, folder_gallery
-    from unlearn.loading import load_clip
 
 __version__ = "0.1.0"
 
@@ -36,15 +36,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "EditedEncoder": "unlearn.encoders",
-    "OpenClipEncoder": "unlearn.encoders",
-    "TextImageEncoder": "unlearn.encoders",
+    "EditedEncoder": "unlearn.clip.encoders",
+    "OpenClipEncoder": "unlearn.clip.encoders",
+    "TextImageEncoder": "unlearn.clip.encoders",
     "UnlearnError": "unlearn.errors",
-    "bundled_gallery": "unlearn.gallery",
+    "bundled_gallery": "unlearn.data.gallery",
     "ccup": "unlearn.erasers.ccup",
     "classify": "unlearn.evaluation.zero_shot",
-    "folder_gallery": "unlearn.gallery",
-    "load_clip": "unlearn.loading",
+    "folder_gallery": "unlearn.data.gallery",
+    "load_clip": "unlearn.clip.loading",
 }
 
 

@@ -14,7 +14,7 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class PerOwner(Generic[Value]):
+class ObjectCache(Generic[Value]):
     """A small least-recently-used cache for every owner, an encoder or a gallery, say.
 
     Owners are held weakly: what is remembered for a visitor's weights never keeps them alive.

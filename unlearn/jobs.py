@@ -37,7 +37,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-def drive(run: Generator[P, None, R], watch: Callable[[P], object] = lambda progress: None) -> R:
+def run_to_end(run: Generator[P, None, R], watch: Callable[[P], object] = lambda progress: None) -> R:
     """Take a job to its end here and now: ``watch`` sees all that it yields, what it returns is returned."""
     while True:
         try:
@@ -48,7 +48,7 @@ def drive(run: Generator[P, None, R], watch: Callable[[P], object] = lambda prog
         watch(progress)
 
 
-def relayed(run: Generator[P, None, R], change: Callable[[P], Q]) -> Generator[Q, None, R]:
+def map_progress(run: Generator[P, None, R], change: Callable[[P], Q]) -> Generator[Q, None, R]:
     """The same job, its progress told in other words."""
     try:
         while True:

@@ -12,11 +12,11 @@ from fetch import ICON_SETS
 from model import MODEL
 
 from unlearn.bench.table import machine
-from unlearn.concepts import TEMPLATES, Vocabulary, load_vocabulary
-from unlearn.encoders import OpenClipEncoder
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.clip.loading import load_clip
+from unlearn.concepts.selection import TEMPLATES, Vocabulary, load_vocabulary
+from unlearn.data.gallery import Gallery, bundled_gallery, restore_features
 from unlearn.evaluation.zero_shot import Accuracy, classify, evaluate_zero_shot
-from unlearn.gallery import Gallery, bundled_gallery, restore_features
-from unlearn.loading import load_clip
 
 SEED = 0
 CARD = """---
@@ -35,7 +35,7 @@ erasure of concepts can be tried, measured and tested without a download; it is 
 - **Load**: `unlearn.load_clip("pocket")`, or open_clip's `local-dir:` with `SimpleTokenizer(bpe_path=…)`.
 
 ## Measured
-Zero-shot, every class the mean of the {templates} prompts of `unlearn.concepts.TEMPLATES`.
+Zero-shot, every class the mean of the {templates} prompts of `unlearn.concepts.selection.TEMPLATES`.
 
 | pictures | labels offered | n | top-1 | top-5 |
 | --- | --- | --- | --- | --- |

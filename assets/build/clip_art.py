@@ -8,8 +8,8 @@ from pathlib import Path
 from drawings import rasterise
 from PIL import Image
 
-from unlearn.concepts import load_vocabulary
-from unlearn.gallery import Gallery, Picture
+from unlearn.concepts.selection import load_vocabulary
+from unlearn.data.gallery import Gallery, Picture
 
 PER_CONCEPT = 3
 

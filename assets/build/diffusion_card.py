@@ -11,11 +11,11 @@ from PIL import Image, ImageDraw
 from pipeline import FOLDER
 
 from unlearn.bench.table import machine
+from unlearn.data.gallery import bundled_gallery
 from unlearn.diffusion.drawing import paint
 from unlearn.diffusion.pipelines import Painter, load_painter
 from unlearn.diffusion.rates import cases_of
 from unlearn.evaluation.judge import JUDGE, Judge, load_judge
-from unlearn.gallery import bundled_gallery
 from unlearn.jobs import drive
 
 PROMPTS = 200

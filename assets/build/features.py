@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from unlearn.gallery import SHIPPED_FEATURES, save_features
-from unlearn.loading import load_clip
+from unlearn.clip.loading import load_clip
+from unlearn.data.gallery import SHIPPED_FEATURES, save_features
 
 if __name__ == "__main__":
     save_features(load_clip("pocket", device="cpu"))

@@ -11,9 +11,9 @@ from fetch import ASSETS
 from model import tokenizer
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from unlearn.clip.loading import load_clip
+from unlearn.clip.text_tower import as_clip_text_model
 from unlearn.export.transformers_clip import as_clip_tokenizer
-from unlearn.loading import load_clip
-from unlearn.text_encoders import as_clip_text_model
 
 FOLDER = ASSETS / "models" / "pocket-diffusion"
 

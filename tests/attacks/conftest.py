@@ -6,20 +6,20 @@ from collections.abc import Callable
 
 import pytest
 
-from unlearn.attacks.suspect import Suspect
-from unlearn.concepts import select
+from unlearn.attacks.target import AttackTarget
+from unlearn.concepts.selection import select
 from unlearn.erasers import methods
-from unlearn.jobs import drive
+from unlearn.jobs import run_to_end
 
 
 @pytest.fixture(scope="session")
-def suspect_of(toy, toy_gallery, toy_vocabulary) -> Callable[[str], Suspect]:
+def suspect_of(toy, toy_gallery, toy_vocabulary) -> Callable[[str], AttackTarget]:
     """A suspect whose “apple” was erased with a method of the list."""
 
-    def suspect_of(method: str) -> Suspect:
+    def suspect_of(method: str) -> AttackTarget:
         selection = select("apple", vocabulary=toy_vocabulary)
         task = methods.Task(toy, selection, toy_vocabulary, toy_gallery.train, toy_gallery.test)
-        edited = drive(methods.fit(method, task)).apply(toy)
-        return Suspect(selection.forget[0], toy, edited, toy_gallery.train, toy_gallery.test, toy_vocabulary)
+        edited = run_to_end(methods.fit(method, task)).apply(toy)
+        return AttackTarget(selection.forget[0], toy, edited, toy_gallery.train, toy_gallery.test, toy_vocabulary)
 
     return suspect_of

@@ -8,21 +8,21 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlearn.attacks import casts, examples, finding, probes, relearning, soft_prompt, undoing, words
+from unlearn.attacks import examples, finding, probes, projection_inverse, quantization, relearning, soft_prompt, words
 from unlearn.attacks.audit import Report, run_audit
-from unlearn.attacks.finding import Finding, Row, Verdict, area
+from unlearn.attacks.finding import Finding, Row, Verdict, auroc
 from unlearn.attacks.groups import Group
 from unlearn.attacks.split import Split
-from unlearn.attacks.suspect import Suspect
+from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.views import with_views
-from unlearn.concepts import Concept, Vocabulary
-from unlearn.encoders import class_embeddings, weights_checksum
+from unlearn.clip.encoders import class_embeddings, weights_checksum
+from unlearn.clip.projection import Projection
+from unlearn.clip.weights import with_weights
+from unlearn.concepts.selection import Concept, Vocabulary
+from unlearn.data.gallery import Gallery, image_features
 from unlearn.erasers import baselines
 from unlearn.errors import ModelError, PictureError
-from unlearn.gallery import Gallery, image_features
-from unlearn.jobs import drive
-from unlearn.projection import Projection
-from unlearn.weights import with_weights
+from unlearn.jobs import run_to_end
 
 AFTER, BEFORE = "Features after the projection", "Features before the projection"
 
@@ -40,36 +40,36 @@ def blurred(monkeypatch):
     monkeypatch.setattr(Split, "pixels", property(lambda split: torch.zeros(len(split.positive), 3)))
 
 
-def quick_attacks(suspect: Suspect) -> list[Finding]:
+def quick_attacks(target: AttackTarget) -> list[Finding]:
     return [
-        *(words.attack_words(suspect, kind) for kind in words.KINDS),
-        *(probes.attack_probe(suspect, place) for place in probes.PLACES),
-        examples.attack_examples(suspect),
-        undoing.attack_undoing(suspect),
-        casts.attack_casts(suspect),
+        *(words.attack_words(target, kind) for kind in words.KINDS),
+        *(probes.attack_probe(target, place) for place in probes.PLACES),
+        examples.attack_examples(target),
+        projection_inverse.attack_projection_inverse(target),
+        quantization.attack_quantization(target),
     ]
 
 
-def test_where_nothing_was_erased_nothing_is_held(suspect_of: Callable[[str], Suspect]):
-    suspect = suspect_of("none")
-    checksum = weights_checksum(suspect.original.model)
-    soft, _ = drive(soft_prompt.attack_soft_prompt(suspect))
-    for found in (*quick_attacks(suspect), drive(relearning.attack_relearning(suspect, (2,))), soft):
+def test_where_nothing_was_erased_nothing_is_held(suspect_of: Callable[[str], AttackTarget]):
+    target = suspect_of("none")
+    checksum = weights_checksum(target.original.model)
+    soft, _ = run_to_end(soft_prompt.attack_soft_prompt(target))
+    for found in (*quick_attacks(target), run_to_end(relearning.attack_relearning(target, (2,))), soft):
         assert found.verdict is not Verdict.HELD, found
         assert found.after == pytest.approx(found.before, abs=0.02, nan_ok=True)
-    assert weights_checksum(suspect.original.model) == checksum
+    assert weights_checksum(target.original.model) == checksum
 
 
 def test_ccup_hides_the_name_and_leaves_the_features_before_the_projection(suspect_of, blurred):
-    suspect = suspect_of("nullspace")
-    by_name = words.attack_words(suspect, "Its name")
+    target = suspect_of("nullspace")
+    by_name = words.attack_words(target, "Its name")
     assert by_name.after == 0.5, "nothing is left of the name: what rounding makes of nothing is no order"
     assert by_name.verdict is Verdict.HELD
-    assert casts.attack_casts(suspect).verdict is Verdict.HELD
-    before = probes.attack_probe(suspect, BEFORE)
+    assert quantization.attack_quantization(target).verdict is Verdict.HELD
+    before = probes.attack_probe(target, BEFORE)
     assert before.verdict is Verdict.LEAKED
     assert before.after == before.before, "the tower up to the projection is the same"
-    assert torch.equal(suspect.after.hidden(suspect.known), suspect.before.hidden(suspect.known))
+    assert torch.equal(target.after.hidden(target.known), target.before.hidden(target.known))
 
 
 def test_what_bare_pixels_tell_as_well_says_nothing_about_the_edit(suspect_of):
@@ -80,49 +80,51 @@ def test_what_bare_pixels_tell_as_well_says_nothing_about_the_edit(suspect_of):
 
 
 def test_without_any_direction_left_the_probe_after_the_projection_finds_nothing(suspect_of):
-    suspect = suspect_of("none")
+    target = suspect_of("none")
     nothing = baselines.random_directions(32, 31)
-    edited = replace(suspect.edited, projection=nothing)
-    finding = probes.attack_probe(replace(suspect, edited=edited), AFTER)
+    edited = replace(target.edited, projection=nothing)
+    finding = probes.attack_probe(replace(target, edited=edited), AFTER)
     assert finding.before > 0.9
     assert finding.after < 0.9
 
 
 def test_a_picture_finds_its_like_until_the_concept_is_no_direction_any_more(suspect_of):
-    suspect = suspect_of("none")
-    assert examples.attack_examples(suspect).verdict is Verdict.LEAKED
-    nothing = replace(suspect.edited, projection=Projection(torch.eye(32), torch.eye(32)))
-    finding = examples.attack_examples(replace(suspect, edited=nothing))
+    target = suspect_of("none")
+    assert examples.attack_examples(target).verdict is Verdict.LEAKED
+    nothing = replace(target.edited, projection=Projection(torch.eye(32), torch.eye(32)))
+    finding = examples.attack_examples(replace(target, edited=nothing))
     assert finding.after == 0.5, "of embeddings without any length, none comes first"
     assert finding.verdict is Verdict.HELD
 
 
 def test_an_edit_that_can_be_inverted_is_undone_and_the_plain_projection_is_not(suspect_of):
-    paired, plain = (undoing.attack_undoing(suspect_of(method)) for method in ("ccup", "nullspace"))
+    paired, plain = (
+        projection_inverse.attack_projection_inverse(suspect_of(method)) for method in ("ccup", "nullspace")
+    )
     assert paired.verdict is Verdict.LEAKED
     assert paired.after == pytest.approx(paired.before), "the embeddings are the original's again"
     assert plain.after == 0.5, "what it took is not in the embeddings any more"
     assert plain.verdict is Verdict.HELD
     with pytest.raises(ModelError, match="no projection to undo"):
-        undoing.attack_undoing(replace(suspect_of("none"), edited=suspect_of("none").original))
+        projection_inverse.attack_projection_inverse(replace(suspect_of("none"), edited=suspect_of("none").original))
 
 
 def test_all_weights_that_an_edit_changed_are_rounded(suspect_of):
-    suspect = suspect_of("none")
+    target = suspect_of("none")
     tuned = with_weights(
-        suspect.original, {"visual.conv1.weight": suspect.original.model.visual.conv1.weight + 0.1}, name="t"
+        target.original, {"visual.conv1.weight": target.original.model.visual.conv1.weight + 0.1}, name="t"
     )
-    exposed = replace(suspect, edited=tuned).after
-    assert exposed.tuned == ("visual.conv1.weight",)
-    nothing_left = exposed.cast(torch.zeros_like)
-    assert not nothing_left.hidden(suspect.unseen).diff(dim=0).any(), "no patch of any picture is seen"
-    assert exposed.hidden(suspect.unseen).diff(dim=0).any()
-    assert suspect.after.tuned == ()
+    white_box = replace(target, edited=tuned).after
+    assert white_box.tuned == ("visual.conv1.weight",)
+    nothing_left = white_box.cast(torch.zeros_like)
+    assert not nothing_left.hidden(target.unseen).diff(dim=0).any(), "no patch of any picture is seen"
+    assert white_box.hidden(target.unseen).diff(dim=0).any()
+    assert target.after.tuned == ()
 
 
 def test_what_is_relearned_starts_where_the_edited_checkpoint_stands(suspect_of):
-    suspect = suspect_of("nullspace")
-    finding = drive(relearning.attack_relearning(suspect, (1, 4, 1000)))
+    target = suspect_of("nullspace")
+    finding = run_to_end(relearning.attack_relearning(target, (1, 4, 1000)))
     assert [row.name for row in finding.rows] == ["1 picture", "4 pictures"], "there are not a thousand"
     edited, new_word, *_ = finding.curves
     assert [step for step, _ in edited.points] == [0, 1, 2, 5, 10]
@@ -139,40 +141,40 @@ def test_views_are_not_called_pictures():
 
 
 def test_a_soft_prompt_finds_what_it_was_optimised_for_and_is_what_the_tower_makes_of_its_vectors(suspect_of):
-    suspect = replace(suspect_of("none"), concept=Concept("whale"))
-    prompt = drive(soft_prompt.invert(suspect.before, suspect))
-    table = suspect.original.model.token_embedding.weight.clone()
+    target = replace(suspect_of("none"), concept=Concept("whale"))
+    prompt = run_to_end(soft_prompt.invert(target.before, target))
+    table = target.original.model.token_embedding.weight.clone()
     table[prompt.tokens] = prompt.vectors
-    reading = with_weights(suspect.original, {"token_embedding.weight": table}, name="reading")
+    reading = with_weights(target.original, {"token_embedding.weight": table}, name="reading")
     torch.testing.assert_close(reading.encode_text([prompt.sentence])[0], prompt.text_feature, atol=1e-5, rtol=1e-4)
-    pictures = suspect.before.image_features(suspect.before.hidden(suspect.known))
-    letters = suspect.original.encode_text([prompt.sentence])[0]
-    own = suspect.known.positive
+    pictures = target.before.image_features(target.before.hidden(target.known))
+    letters = target.original.encode_text([prompt.sentence])[0]
+    own = target.known.positive
     gain = [(pictures[own] @ t).mean() - (pictures[~own] @ t).mean() for t in (letters, prompt.text_feature)]
     assert gain[1] > gain[0] + 0.1
 
 
 def test_exposed_features_are_the_encoders(suspect_of):
     for method in ("none", "ccup", "nullspace"):
-        suspect = suspect_of(method)
-        split = suspect.unseen
-        features = suspect.after.image_features(suspect.after.hidden(split))
+        target = suspect_of(method)
+        split = target.unseen
+        features = target.after.image_features(target.after.hidden(split))
         slow = torch.cat(
-            [image_features(suspect.edited, split.own), image_features(suspect.edited, split.some)[split.others]]
+            [image_features(target.edited, split.own), image_features(target.edited, split.some)[split.others]]
         )
         kept = slow.any(dim=1)  # the app shows what hardly anything is left of as nothing, a checkpoint cannot
         torch.testing.assert_close(features[kept], slow[kept], atol=1e-5, rtol=1e-4)
-        texts = suspect.after.text_features(suspect.after.text_hidden(["a frog"]))
-        torch.testing.assert_close(texts, suspect.edited.encode_text(["a frog"]), atol=1e-5, rtol=1e-4)
+        texts = target.after.text_features(target.after.text_hidden(["a frog"]))
+        torch.testing.assert_close(texts, target.edited.encode_text(["a frog"]), atol=1e-5, rtol=1e-4)
 
 
 def test_eight_bits_are_the_nearest_of_255_levels():
     weight = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
     scale = float(weight.abs().max() / 127)
     reference = torch.tensor([[round(value / scale) * scale for value in row] for row in weight.tolist()])
-    assert len(casts.to_int8(weight).unique()) <= 255
-    torch.testing.assert_close(casts.to_int8(weight), reference, atol=1e-6, rtol=0)
-    assert not casts.to_int8(torch.zeros(2)).any()
+    assert len(quantization.to_int8(weight).unique()) <= 255
+    torch.testing.assert_close(quantization.to_int8(weight), reference, atol=1e-6, rtol=0)
+    assert not quantization.to_int8(torch.zeros(2)).any()
 
 
 def test_typos_are_seeded_different_and_one_slip_away():
@@ -188,10 +190,10 @@ def test_typos_are_seeded_different_and_one_slip_away():
 
 
 def test_every_kind_of_words_is_the_concept_s(suspect_of):
-    suspect = replace(
+    target = replace(
         suspect_of("none"), concept=Concept("apple", ("fruit of knowledge", "apples"), "food-drink", "food-fruit")
     )
-    wordings = {name: list(kind.wordings(suspect)) for name, kind in words.KINDS.items()}
+    wordings = {name: list(kind.wordings(target)) for name, kind in words.KINDS.items()}
     assert wordings["Plural"] == ["apples"]
     assert wordings["Synonyms"] == ["fruit of knowledge"]
     assert "manzana" in wordings["Other languages"]
@@ -206,9 +208,9 @@ def test_a_name_of_two_words_is_read_as_the_class_that_was_erased(suspect_of, mo
         Gallery("renamed", tuple(replace(p, concept=p.concept.replace("apple", "an apple")) for p in gallery))
         for gallery in (known.training, known.test)
     )
-    suspect = replace(known, concept=Concept("an apple"), training=training, test=test)
+    target = replace(known, concept=Concept("an apple"), training=training, test=test)
     classes = class_embeddings(known.original, ["an apple"], known.vocabulary.templates)
-    shown = suspect.unseen
+    shown = target.unseen
     pictures = torch.cat([image_features(known.original, shown.own), image_features(known.original, shown.some)])
     scores = (pictures @ classes.T)[:, 0]
     templates_of: list[tuple[str, ...]] = []
@@ -218,24 +220,26 @@ def test_a_name_of_two_words_is_read_as_the_class_that_was_erased(suspect_of, mo
         return class_embeddings(model, names, templates)
 
     monkeypatch.setattr(words, "class_embeddings", noted)
-    finding = words.attack_words(suspect, "Its name")
+    finding = words.attack_words(target, "Its name")
     of_others = torch.cat([torch.ones(len(shown.own), dtype=torch.bool), shown.others])
-    assert finding.before == area(scores[of_others], shown.positive)
+    assert finding.before == auroc(scores[of_others], shown.positive)
     assert set(templates_of) == {known.vocabulary.templates}, "not as a finished sentence"
 
 
 def test_chance_is_what_names_of_other_things_tell(suspect_of):
-    suspect = suspect_of("none")
-    told, known, unseen = [], *(words._pictures(suspect.original, s) for s in (suspect.known, suspect.unseen))
-    for name in suspect.vocabulary.names:
-        text = class_embeddings(suspect.original, [name], suspect.vocabulary.templates)[0]
-        told.append(finding.told_apart(known @ text, suspect.known.positive, unseen @ text, suspect.unseen.positive)[0])
-    own = suspect.vocabulary.names.index("apple")
-    assert told[own] == words.attack_words(suspect, "Its name").before
-    strangers = told[:own] + told[own + 1 :]
-    assert words.names_by_chance(suspect, 1) == pytest.approx(finding.mean(strangers), abs=0.1)
-    assert min(strangers) - 1e-9 <= words.names_by_chance(suspect, len(strangers)) <= max(strangers) + 1e-9
-    assert words.names_by_chance(replace(suspect, vocabulary=Vocabulary((Concept("apple"),))), 3) == 0.5
+    target = suspect_of("none")
+    told, known, unseen = [], *(words._pictures(target.original, s) for s in (target.known, target.unseen))
+    for name in target.vocabulary.names:
+        text = class_embeddings(target.original, [name], target.vocabulary.templates)[0]
+        told.append(
+            finding.auroc_either_end(known @ text, target.known.positive, unseen @ text, target.unseen.positive)[0]
+        )
+    own = target.vocabulary.names.index("apple")
+    assert told[own] == words.attack_words(target, "Its name").before
+    unrelated = told[:own] + told[own + 1 :]
+    assert words.chance_level(target, 1) == pytest.approx(finding.mean(unrelated), abs=0.1)
+    assert min(unrelated) - 1e-9 <= words.chance_level(target, len(unrelated)) <= max(unrelated) + 1e-9
+    assert words.chance_level(replace(target, vocabulary=Vocabulary((Concept("apple"),))), 3) == 0.5
 
 
 def test_what_is_english_too_is_no_other_language():
@@ -264,7 +268,7 @@ def test_a_split_tells_the_concept_from_the_rest_and_is_made_once(toy_gallery):
 
 def test_an_audit_tells_its_findings_as_they_come(suspect_of):
     run, seen = run_audit(suspect_of("ccup")), []
-    report = drive(run, seen.append)
+    report = run_to_end(run, seen.append)
     assert isinstance(report, Report)
     counts = [len(progress.findings) for progress in seen]
     assert counts == sorted(counts)
@@ -290,10 +294,10 @@ def test_words_that_leak_and_are_not_erased_yet_are_named(suspect_of):
 
 def test_a_model_whose_weights_are_out_of_reach_is_attacked_by_words_alone(request, toy_gallery, toy_vocabulary):
     fake = request.getfixturevalue("words")  # an encoder of a few lines; the name is the attack's here
-    suspect = Suspect(Concept("apple"), fake, fake, toy_gallery.train, toy_gallery.test, toy_vocabulary)
+    target = AttackTarget(Concept("apple"), fake, fake, toy_gallery.train, toy_gallery.test, toy_vocabulary)
     with pytest.raises(ModelError, match="no weights that an attacker"):
-        probes.attack_probe(suspect, AFTER)
-    for found in drive(run_audit(suspect)).findings:
+        probes.attack_probe(target, AFTER)
+    for found in run_to_end(run_audit(target)).findings:
         if found.group == "words":
             assert found.after == found.before or not found.rows
         else:
@@ -303,6 +307,6 @@ def test_a_model_whose_weights_are_out_of_reach_is_attacked_by_words_alone(reque
 
 def test_a_concept_without_pictures_cannot_be_attacked(toy, toy_gallery):
     with pytest.raises(PictureError, match="no picture of “unicorn” to attack with"):
-        Suspect(Concept("unicorn"), toy, toy, toy_gallery.train, toy_gallery.test, Vocabulary(()))
+        AttackTarget(Concept("unicorn"), toy, toy, toy_gallery.train, toy_gallery.test, Vocabulary(()))
     with pytest.raises(PictureError, match="to measure an attack on"):
-        Suspect(Concept("apple"), toy, toy, toy_gallery.train, Gallery("nothing", ()), Vocabulary(()))
+        AttackTarget(Concept("apple"), toy, toy, toy_gallery.train, Gallery("nothing", ()), Vocabulary(()))

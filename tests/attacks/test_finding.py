@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from unlearn.attacks.finding import LEFT, WORKED, Finding, Verdict, area, mean, told_apart, wilson
+from unlearn.attacks.finding import LEFT, WORKED, Finding, Verdict, auroc, auroc_either_end, mean, wilson
 from unlearn.attacks.groups import Group
-from unlearn.encoders import RESOLUTION
+from unlearn.clip.encoders import RESOLUTION
 
 fractions = st.floats(0, 1)
 
@@ -23,22 +23,22 @@ fractions = st.floats(0, 1)
 def test_the_area_is_scikit_learn_s_with_ties_halved(pairs):
     scores, positive = torch.tensor([float(s) for s, _ in pairs]), torch.tensor([p for _, p in pairs])
     if positive.all() or not positive.any():
-        assert math.isnan(area(scores, positive))
+        assert math.isnan(auroc(scores, positive))
     else:
-        assert area(scores, positive) == pytest.approx(roc_auc_score(positive.numpy(), scores.numpy()))
+        assert auroc(scores, positive) == pytest.approx(roc_auc_score(positive.numpy(), scores.numpy()))
 
 
 def test_scores_that_say_nothing_and_everything():
     positive = torch.tensor([True, False, True, False])
-    assert area(torch.zeros(4), positive) == 0.5
-    assert area(positive.float(), positive) == 1.0
-    assert area(-positive.float(), positive) == 0.0
+    assert auroc(torch.zeros(4), positive) == 0.5
+    assert auroc(positive.float(), positive) == 1.0
+    assert auroc(-positive.float(), positive) == 0.0
 
 
 def test_an_order_within_the_resolution_of_the_embeddings_is_no_order():
     positive = torch.tensor([True, False, True, False])
-    assert area(RESOLUTION / 2 * positive.float(), positive) == 0.5
-    assert area(RESOLUTION * 2 * positive.float(), positive) == 1.0
+    assert auroc(RESOLUTION / 2 * positive.float(), positive) == 0.5
+    assert auroc(RESOLUTION * 2 * positive.float(), positive) == 1.0
 
 
 @given(fractions, st.integers(1, 200))
@@ -73,17 +73,21 @@ def test_a_verdict_is_about_what_is_left_of_the_advantage_over_chance(before, af
 def test_which_end_is_read_is_learned_from_the_known_pictures_alone():
     positive = torch.tensor([True, False, False])
     front, back, middle = torch.tensor([1.0, 0, 0]), torch.tensor([-1.0, 0, 0]), torch.tensor([0.5, 0.0, 1.0])
-    assert told_apart(front, positive, front, positive) == (1.0, False)
-    assert told_apart(back, positive, back, positive) == (1.0, True), "coming last tells as much as coming first"
-    assert told_apart(front, positive, back, positive) == (0.0, False), "the end is not chosen on what is measured"
-    assert told_apart(back, positive, middle, positive) == (0.5, True)
-    assert told_apart(torch.zeros(3), positive, middle, positive) == (0.5, False)
+    assert auroc_either_end(front, positive, front, positive) == (1.0, False)
+    assert auroc_either_end(back, positive, back, positive) == (1.0, True), "coming last tells as much as coming first"
+    assert auroc_either_end(front, positive, back, positive) == (0.0, False), (
+        "the end is not chosen on what is measured"
+    )
+    assert auroc_either_end(back, positive, middle, positive) == (0.5, True)
+    assert auroc_either_end(torch.zeros(3), positive, middle, positive) == (0.5, False)
 
 
 def test_noise_tells_nothing_apart():
     generator, positive = torch.Generator().manual_seed(0), torch.arange(40) < 1
     draws = [torch.randn(2, 40, generator=generator) for _ in range(2000)]
-    assert mean([told_apart(known, positive, new, positive)[0] for known, new in draws]) == pytest.approx(0.5, abs=0.02)
+    assert mean([auroc_either_end(known, positive, new, positive)[0] for known, new in draws]) == pytest.approx(
+        0.5, abs=0.02
+    )
 
 
 def test_verdicts():
@@ -104,6 +108,6 @@ def test_verdicts():
 
 def test_what_is_no_number_tells_nothing_apart():
     positive = torch.tensor([True, True, False, False])
-    assert area(torch.full((4,), torch.nan), positive) == 0.5
-    assert area(torch.tensor([torch.nan, torch.nan, 0.1, 0.2]), positive) == 0.0
-    assert told_apart(torch.full((4,), torch.nan), positive, torch.full((4,), torch.nan), positive)[0] == 0.5
+    assert auroc(torch.full((4,), torch.nan), positive) == 0.5
+    assert auroc(torch.tensor([torch.nan, torch.nan, 0.1, 0.2]), positive) == 0.0
+    assert auroc_either_end(torch.full((4,), torch.nan), positive, torch.full((4,), torch.nan), positive)[0] == 0.5

@@ -13,42 +13,44 @@ from unlearn.attacks import soft_drawing
 from unlearn.attacks.finding import Verdict
 from unlearn.attacks.soft_drawing import FIRST, PICTURES, attack_drawing
 from unlearn.attacks.soft_prompt import SoftPrompt, letter_tokens
-from unlearn.attacks.suspect import Suspect
-from unlearn.concepts import Concept
-from unlearn.diffusion.pipelines import Painter, load_painter
+from unlearn.attacks.target import AttackTarget
+from unlearn.clip.weights import with_weights
+from unlearn.concepts.selection import Concept
+from unlearn.data.gallery import bundled_gallery
+from unlearn.diffusion.pipelines import LoadedPipeline, load_pipeline
 from unlearn.errors import ModelError
-from unlearn.gallery import bundled_gallery
-from unlearn.jobs import drive
-from unlearn.weights import with_weights
+from unlearn.jobs import run_to_end
 
 TABLE = "token_embedding.weight"
 
 
 @pytest.fixture(scope="module")
-def painter() -> Painter:
-    return load_painter("pocket", device="cpu")
+def loaded() -> LoadedPipeline:
+    return load_pipeline("pocket", device="cpu")
 
 
 @pytest.fixture(scope="module")
-def suspect(pocket, vocabulary) -> Suspect:
+def target(pocket, vocabulary) -> AttackTarget:
     gallery = bundled_gallery()
-    return Suspect(Concept("cat"), pocket, pocket, gallery.train, gallery.test, vocabulary)
+    return AttackTarget(Concept("cat"), pocket, pocket, gallery.train, gallery.test, vocabulary)
 
 
 @pytest.fixture(scope="module")
-def prompts(suspect: Suspect, pocket) -> tuple[SoftPrompt, SoftPrompt]:
-    tokens, width = letter_tokens(suspect.before), pocket.model.token_embedding.weight.shape[1]
+def prompts(target: AttackTarget, pocket) -> tuple[SoftPrompt, SoftPrompt]:
+    tokens, width = letter_tokens(target.before), pocket.model.token_embedding.weight.shape[1]
     vectors = torch.randn(2, len(tokens), width, generator=torch.Generator().manual_seed(0)) / 10
     first, second = (SoftPrompt(tokens, rows, torch.zeros(pocket.embed_dim)) for rows in vectors)
     return first, second
 
 
 @pytest.fixture
-def drawn_with(monkeypatch) -> list[Painter]:
+def drawn_with(monkeypatch) -> list[LoadedPipeline]:
     """The painters that were asked to draw; nothing is drawn: what they would have drawn are numbered squares."""
-    asked: list[Painter] = []
+    asked: list[LoadedPipeline] = []
 
-    def paint(before: Painter, after: Painter, sentences, seeds, **how) -> Generator[SimpleNamespace, None, object]:
+    def paint(
+        before: LoadedPipeline, after: LoadedPipeline, sentences, seeds, **how
+    ) -> Generator[SimpleNamespace, None, object]:
         asked.extend([before, after])
         yield SimpleNamespace(step=1, steps=1)
         assert sentences == ["q x z j"] * PICTURES
@@ -70,39 +72,37 @@ def judge_that_sees(before: int, after: int) -> SimpleNamespace:
     return SimpleNamespace(labels=("cat", "dog", *map(str, range(98))), first_labels=first_labels)
 
 
-def test_the_vectors_are_read_as_the_attacked_clip_reads_them(drawn_with, suspect, prompts, painter, monkeypatch):
+def test_the_vectors_are_read_as_the_attacked_clip_reads_them(drawn_with, target, prompts, loaded, monkeypatch):
     monkeypatch.setattr(soft_drawing, "load_judge", lambda: judge_that_sees(8, 8))
-    own = painter.listeners[0].states(["q x z j", "a cat"])
-    drive(attack_drawing(suspect, prompts, painter, painter))
-    table = suspect.original.model.token_embedding.weight
+    own = loaded.text_encoders[0].states(["q x z j", "a cat"])
+    run_to_end(attack_drawing(target, prompts, loaded, loaded))
+    table = target.original.model.token_embedding.weight
     for prompt, heard in zip(prompts, drawn_with, strict=True):
         changed = table.clone()
         changed[prompt.tokens] = prompt.vectors
-        reading = with_weights(suspect.original, {TABLE: changed}, name="reading")
+        reading = with_weights(target.original, {TABLE: changed}, name="reading")
         ids = reading.tokenizer([prompt.sentence])
-        states = heard.listeners[0].states([prompt.sentence])[0, int(ids.argmax())]
+        states = heard.text_encoders[0].states([prompt.sentence])[0, int(ids.argmax())]
         wanted = reading.model.encode_text(ids)[0]
         torch.testing.assert_close(states @ reading.model.text_projection, wanted, atol=1e-3, rtol=1e-3)
-        torch.testing.assert_close(heard.listeners[0].states(["a cat"])[0], own[1])
-    assert torch.equal(painter.listeners[0].states(["q x z j", "a cat"]), own), "the shared pipeline stays as it was"
+        torch.testing.assert_close(heard.text_encoders[0].states(["a cat"])[0], own[1])
+    assert torch.equal(loaded.text_encoders[0].states(["q x z j", "a cat"]), own), "the shared pipeline stays as it was"
 
 
 @pytest.mark.parametrize(("before", "after", "verdict"), [(8, 8, Verdict.LEAKED), (8, 1, Verdict.HELD)])
-def test_the_finding_says_what_the_judge_saw(
-    before, after, verdict, drawn_with, suspect, prompts, painter, monkeypatch
-):
+def test_the_finding_says_what_the_judge_saw(before, after, verdict, drawn_with, target, prompts, loaded, monkeypatch):
     monkeypatch.setattr(soft_drawing, "load_judge", lambda: judge_that_sees(before, after))
-    finding = drive(attack_drawing(suspect, prompts, painter, painter))
+    finding = run_to_end(attack_drawing(target, prompts, loaded, loaded))
     assert (finding.before, finding.after, finding.n) == (before / PICTURES, after / PICTURES, PICTURES)
     assert finding.chance == FIRST / 100
     assert finding.verdict is verdict
     assert [picture.getpixel((0, 0)) for picture in finding.pictures[1]] == [100 + i for i in range(PICTURES)]
 
 
-def test_what_cannot_be_judged_or_is_not_driven_is_said(suspect, prompts, painter, toy, toy_gallery, toy_vocabulary):
+def test_what_cannot_be_judged_or_is_not_driven_is_said(target, prompts, loaded, toy, toy_gallery, toy_vocabulary):
     attack = SimpleNamespace(concept=Concept("unicorn"))
     with pytest.raises(ModelError, match="never made to draw “unicorn”"):
-        drive(attack_drawing(attack, prompts, painter, painter))
-    other = Suspect(Concept("apple"), toy, toy, toy_gallery.train, toy_gallery.test, toy_vocabulary)
+        run_to_end(attack_drawing(attack, prompts, loaded, loaded))
+    other = AttackTarget(Concept("apple"), toy, toy, toy_gallery.train, toy_gallery.test, toy_vocabulary)
     with pytest.raises(ModelError, match="another text encoder than the one that was attacked"):
-        drive(attack_drawing(other, prompts, painter, painter))
+        run_to_end(attack_drawing(other, prompts, loaded, loaded))

@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 
 from unlearn.bench.methods import Bench
-from unlearn.concepts import TEMPLATES, select
-from unlearn.encoders import class_embeddings, weights_checksum
+from unlearn.clip.encoders import class_embeddings, weights_checksum
+from unlearn.concepts.selection import TEMPLATES, select
+from unlearn.data.gallery import Gallery, image_features
 from unlearn.erasers import cliperase
 from unlearn.erasers.methods import METHODS
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.finetuning.sources import TrainingData
-from unlearn.gallery import Gallery, image_features
-from unlearn.jobs import drive
+from unlearn.jobs import run_to_end
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def test_embeddings_are_the_models_own(toy, toy_gallery, toy_vocabulary):
         probe=toy_gallery.test,
         vocabulary=toy_vocabulary,
     )
-    erasure = drive(run)
+    erasure = run_to_end(run)
     told, own = erasure.apply(toy), erasure.apply(toy)
     bench._spare_encoding(told)
     afresh = Gallery("the same pictures", toy_gallery.test.pictures)

@@ -12,7 +12,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from unlearn.bench.mutations import mutated_edits, mutated_indexes
-from unlearn.concepts import TEMPLATES, select
+from unlearn.concepts.selection import TEMPLATES, select
 from unlearn.erasers import ccup, cliperase, stacked
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import UnlearnError

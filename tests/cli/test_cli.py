@@ -12,12 +12,12 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from unlearn.cli import main
+from unlearn.clip.sources import POCKET
+from unlearn.data.gallery import image_features
 from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ErasureFileError
 from unlearn.export.saved import load_erasure
-from unlearn.gallery import image_features
-from unlearn.model_sources import POCKET
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +253,7 @@ OUT = {
 @pytest.mark.parametrize("command", OUT)
 def test_where_nothing_can_be_written_that_is_said_before_the_work(command, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("unlearn.loading.load_clip", lambda *_: pytest.fail("the work has begun"))
+    monkeypatch.setattr("unlearn.clip.loading.load_clip", lambda *_: pytest.fail("the work has begun"))
     monkeypatch.setattr("unlearn.bench.speed.run", lambda **_: pytest.fail("the work has begun"))
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "folder").mkdir()
@@ -283,7 +283,7 @@ def test_an_erasure_of_other_weights_is_refused(erased, pocket, tmp_path):
 
 
 def test_an_edit_of_both_sides_is_baked_into_both(pocket, vocabulary):
-    from unlearn.concepts import select
+    from unlearn.concepts.selection import select
 
     settings = CCUPSettings("consistent", side="both")
     erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), settings, vocabulary=vocabulary)

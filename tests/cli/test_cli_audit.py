@@ -8,9 +8,9 @@ import pytest
 
 from unlearn.attacks import relearning, soft_drawing, soft_prompt, words
 from unlearn.cli import main
+from unlearn.data.gallery import bundled_gallery
 from unlearn.errors import PictureError
 from unlearn.finetuning import sources
-from unlearn.gallery import bundled_gallery
 
 
 @pytest.fixture(scope="module")

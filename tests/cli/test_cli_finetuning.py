@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from unlearn.cli import main
+from unlearn.clip.sources import POCKET
+from unlearn.data.gallery import bundled_gallery
 from unlearn.export.saved import load_erasure
-from unlearn.gallery import bundled_gallery
-from unlearn.model_sources import POCKET
 
 CONCEPTS = ("cat", "pizza", "car", "banana", "guitar")
 
@@ -65,7 +65,7 @@ def test_evaluate_and_load_erasure_read_it_back(erased, folder, pocket, capsys):
 def test_an_interrupted_run_is_resumed(folder, tmp_path, monkeypatch):
     from unlearn.erasers import cliperase
 
-    extra = ["--steps", "6", "--probe-every", "2", "--checkpoint", str(tmp_path / "run.safetensors")]
+    extra = ["--steps", "6", "--eval-every", "2", "--checkpoint", str(tmp_path / "run.safetensors")]
     losses, steps = cliperase._losses, []
 
     def interrupted(*arguments):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from diffusion_pipelines import random_painter
+from helpers.diffusion_pipelines import random_pipeline
 
-from unlearn.diffusion.pipelines import PIPELINES, Painter, load_painter
+from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline, load_pipeline
 
 
 @pytest.fixture(scope="session")
-def painter() -> Painter:
+def loaded() -> LoadedPipeline:
     """The embedded pipeline."""
-    return load_painter("pocket", device="cpu")
+    return load_pipeline("pocket", device="cpu")
 
 
 @pytest.fixture(scope="module", params=[name for name in PIPELINES if name != "pocket"])
 def stable_diffusion(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
     """A pipeline of every architecture with random weights, and its CLIP."""
-    return random_painter(request.param, tmp_path_factory.mktemp("tokenizer"))
+    return random_pipeline(request.param, tmp_path_factory.mktemp("tokenizer"))

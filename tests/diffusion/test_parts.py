@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from unlearn.clip.repositories import Folder
 from unlearn.diffusion.pipelines import INDEX, POCKET_DIFFUSION, require_known_parts
 from unlearn.errors import ModelError
-from unlearn.repositories import Folder
 
 SHIPPED = json.loads((POCKET_DIFFUSION / INDEX).read_text(encoding="utf-8"))
 HOSTILE: dict[str, dict[str, Any]] = {

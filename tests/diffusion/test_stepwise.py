@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from unlearn.diffusion.stepwise import stepwise
-from unlearn.jobs import drive
+from unlearn.jobs import run_to_end
 
 
 def counting(made: list[int], until: int):
@@ -22,10 +22,10 @@ def counting(made: list[int], until: int):
 
 def test_what_is_reported_is_yielded_and_what_is_returned_is_returned():
     heard: list[int] = []
-    thread = drive(stepwise(counting([], 3)), heard.append)
+    thread = run_to_end(stepwise(counting([], 3)), heard.append)
     assert heard == [0, 1, 2]
     assert thread is not threading.current_thread()
-    assert drive(stepwise(counting([], 0))) is thread, "a thread that knows its kernels is used again"
+    assert run_to_end(stepwise(counting([], 0))) is thread, "a thread that knows its kernels is used again"
 
 
 def test_it_waits_to_be_asked_on_and_ends_where_it_is_closed():
@@ -40,7 +40,7 @@ def test_it_waits_to_be_asked_on_and_ends_where_it_is_closed():
 def test_two_at_once_do_not_wait_for_each_other():
     first, second = (stepwise(counting([], 2)) for _ in range(2))
     assert [next(first), next(second), next(first), next(second)] == [0, 0, 1, 1]
-    assert drive(first) is not drive(second)
+    assert run_to_end(first) is not run_to_end(second)
 
 
 def test_an_error_is_raised_where_it_is_asked_on():

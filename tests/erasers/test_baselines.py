@@ -10,17 +10,17 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from unlearn.cli import erase as erase_command
-from unlearn.concepts import select
-from unlearn.encoders import weights_checksum
+from unlearn.clip.encoders import weights_checksum
+from unlearn.concepts.selection import select
+from unlearn.data.gallery import Gallery, image_features
 from unlearn.erasers import baselines, cliperase, methods, stacked
 from unlearn.erasers.settings import BaselineSettings, CLIPEraseSettings
 from unlearn.errors import ParameterError, PictureError
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.export.saved import load_erasure, save_erasure
-from unlearn.gallery import Gallery, image_features
-from unlearn.jobs import drive
+from unlearn.jobs import run_to_end
 
-TRAINS = CLIPEraseSettings(steps=3, batch_size=6, learning_rate=1e-3, probe_every=3)
+TRAINS = CLIPEraseSettings(steps=3, batch_size=6, learning_rate=1e-3, eval_every=3)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_random_directions_are_an_orthogonal_projection_of_that_rank():
 
 
 def test_no_edit_changes_nothing(task):
-    edited = drive(methods.fit("none", task)).apply(task.encoder)
+    edited = run_to_end(methods.fit("none", task)).apply(task.encoder)
     before, after = (image_features(encoder, task.probe) for encoder in (task.encoder, edited))
     torch.testing.assert_close(before, after, atol=1e-6, rtol=0)
 
@@ -82,7 +82,7 @@ def test_no_edit_changes_nothing(task):
 def test_every_method_is_fitted_kept_and_read_back(name, task, tmp_path, monkeypatch):
     monkeypatch.setattr(CLIPEraseSettings, "of", classmethod(lambda cls, **given: replace(TRAINS, **given)))
     checksum = weights_checksum(task.encoder.model)
-    erasure = drive(methods.fit(name, task))
+    erasure = run_to_end(methods.fit(name, task))
     assert weights_checksum(task.encoder.model) == checksum
     record = save_erasure(tmp_path / name, task.encoder, erasure, metrics={}, seed=0)
     loaded = load_erasure(tmp_path / name, task.encoder)
@@ -93,7 +93,9 @@ def test_every_method_is_fitted_kept_and_read_back(name, task, tmp_path, monkeyp
 
 
 def test_the_stack_forgets_what_fine_tuning_left(task):
-    tuned = drive(cliperase.train(task.encoder, task.selection, TRAINS, galleries=[task.training], probe=task.probe))
+    tuned = run_to_end(
+        cliperase.train(task.encoder, task.selection, TRAINS, galleries=[task.training], probe=task.probe)
+    )
     both = stacked.on_top(task.encoder, tuned, vocabulary=task.vocabulary)
     accuracy = [
         evaluate_zero_shot(e.apply(task.encoder), task.probe, forget=["apple"]).forget.top1 for e in (tuned, both)
@@ -106,7 +108,7 @@ def test_what_cannot_be_fitted_is_said(task):
     with pytest.raises(ParameterError, match="method is 'magic'; choose one of none, random"):
         methods.fit("magic", task)
     with pytest.raises(PictureError, match="there is none of “apple”"):
-        drive(methods.fit("leace", replace(task, training=Gallery("nothing", ()))))
+        run_to_end(methods.fit("leace", replace(task, training=Gallery("nothing", ()))))
     with pytest.raises(ParameterError, match="kind is 'best'"):
         BaselineSettings("best")
 
@@ -125,7 +127,7 @@ def test_a_setting_takes_effect_or_is_refused(name, setting, task, monkeypatch):
         ):
             methods.fit(name, task, **given)
         return
-    settings = asdict(drive(methods.fit(name, task, **given)).settings)
+    settings = asdict(run_to_end(methods.fit(name, task, **given)).settings)
     parts = settings.values() if name == "stacked" else [settings]
     assert [part[setting] for part in parts if setting in part] == [SOME[setting]]
 
@@ -138,8 +140,8 @@ def test_arguments_are_settings_of_some_method():
 def test_only_what_trains_has_a_checkpoint_and_only_ccup_goes_on_top(task, tmp_path):
     with pytest.raises(ParameterError, match="checkpoint has no effect"):
         methods.fit("ccup", replace(task, checkpoint=tmp_path / "run"))
-    beneath = cliperase.Erasure(task.selection, TRAINS, {})
+    base_erasure = cliperase.Erasure(task.selection, TRAINS, {})
     with pytest.raises(ParameterError, match="cannot be put on top"):
-        methods.fit("leace", replace(task, beneath=beneath))
-    on_top = drive(methods.fit("nullspace", replace(task, beneath=beneath)))
+        methods.fit("leace", replace(task, base_erasure=base_erasure))
+    on_top = run_to_end(methods.fit("nullspace", replace(task, base_erasure=base_erasure)))
     assert (on_top.method, on_top.closed_form.settings.mode) == ("stacked", "nullspace")

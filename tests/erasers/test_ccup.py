@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.random_texts import unit_columns
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_texts import unit_columns
 
 from unlearn import ccup as ccup_by_name
-from unlearn.concepts import TEMPLATES, Concept, Vocabulary, select
-from unlearn.encoders import NOTHING_LEFT, class_embeddings, similarity
+from unlearn.clip.encoders import NOTHING_LEFT, class_embeddings, similarity
+from unlearn.concepts.selection import TEMPLATES, Concept, Vocabulary, select
 from unlearn.erasers import ccup
 from unlearn.erasers.closed_form import RetainFactor, fit
 from unlearn.erasers.settings import MODES, SIDES, CCUPSettings

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.two_processes import train_toy
 from PIL import Image
 from safetensors.torch import load_file
 from torch.nn import functional as F
-from two_processes import train_toy
 
-from unlearn.concepts import TEMPLATES, select
-from unlearn.encoders import weights_checksum
+from unlearn.clip.encoders import weights_checksum
+from unlearn.concepts.selection import TEMPLATES, select
+from unlearn.data.gallery import Gallery, Picture, image_features
 from unlearn.erasers import ccup, cliperase
 from unlearn.erasers.settings import TRAINABLE, CLIPEraseSettings
 from unlearn.errors import (
@@ -32,7 +33,6 @@ from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.finetuning.batches import Embedded
 from unlearn.finetuning.pairs import forget_and_retain, hold_out
 from unlearn.finetuning.prepared import Preparation
-from unlearn.gallery import Gallery, Picture, image_features
 
 SETTINGS = CLIPEraseSettings("last_blocks", steps=40, batch_size=6, learning_rate=1e-3)
 
@@ -88,7 +88,7 @@ def test_gradient_ascent_forgets_too(toy, toy_gallery, start):
 
 
 def test_records_tell_of_every_step(toy, toy_gallery, start):
-    seen, _ = finish(start(replace(SETTINGS, probe_every=15)))
+    seen, _ = finish(start(replace(SETTINGS, eval_every=15)))
     records = [r for r in seen if isinstance(r, cliperase.Record)]
     assert [r.step for r in records] == list(range(41))
     assert (records[0].forget_accuracy, records[0].retain_accuracy) == (1.0, 1.0)
@@ -177,7 +177,7 @@ def test_made_again_of_its_tensors_it_is_the_same(toy, start):
 
 
 def test_a_resumed_run_ends_in_the_same_weights(start, tmp_path):
-    settings = replace(SETTINGS, steps=8, probe_every=2)
+    settings = replace(SETTINGS, steps=8, eval_every=2)
     _, straight = finish(start(settings))
     path = tmp_path / "run.safetensors"
     interrupted = start(settings, checkpoint=path)
@@ -207,7 +207,7 @@ def test_two_processes_train_what_one_does(tmp_path):
     subprocess.run(
         [
             *(sys.executable, *command.split(), "--mixed_precision", "no", "--dynamo_backend", "no"),
-            *(str(Path(__file__).with_name("two_processes.py")), str(tmp_path)),
+            *(str(Path(__file__).parents[1] / "helpers" / "two_processes.py"), str(tmp_path)),
         ],
         check=True,
         timeout=120,

@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers.random_texts import unit_columns
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_texts import unit_columns
 from torch.nn import functional as F
 
-from unlearn.concepts import select
-from unlearn.encoders import class_embeddings
+from unlearn.clip.encoders import class_embeddings
+from unlearn.concepts.selection import select
+from unlearn.data.gallery import image_features
 from unlearn.erasers import ccup, paired
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
-from unlearn.gallery import image_features
 
 seeds = st.integers(0, 2**31 - 1)
 fast = settings(max_examples=20, deadline=None)
@@ -38,7 +38,7 @@ def centre(texts, retain):
 @fast
 def test_each_direction_is_the_minimum_of_its_objective(seed):
     forget, retain = problem(seed)
-    right = paired.fit(forget, paired.Surroundings.fit(retain, MU), lam=LAM).right.double()
+    right = paired.fit(forget, paired.RetainFactors.fit(retain, MU), lam=LAM).right.double()
     for k, texts in enumerate(forget):
         d = centre(texts, retain)
         r = right[:, k].clone().requires_grad_()
@@ -56,7 +56,7 @@ def test_each_direction_is_the_minimum_of_its_objective(seed):
 @fast
 def test_the_functionals_are_the_ridge_solution_over_the_whole_covariance(seed):
     forget, retain = problem(seed)
-    around = paired.Surroundings.fit(retain, MU)
+    around = paired.RetainFactors.fit(retain, MU)
     left = paired.fit(forget, around, lam=LAM).left.double()
     centred = retain - retain.mean(dim=1, keepdim=True)
     scatter = centred @ centred.T
@@ -74,7 +74,7 @@ def test_the_functionals_are_the_ridge_solution_over_the_whole_covariance(seed):
 @fast
 def test_taking_texts_out_solves_both_problems_without_them(seed, k):
     _, retain = problem(seed)
-    whole, columns = paired.Surroundings.fit(retain, MU), torch.randn(D, 3, dtype=torch.float64)
+    whole, columns = paired.RetainFactors.fit(retain, MU), torch.randn(D, 3, dtype=torch.float64)
     less = whole.without(range(k))
     assert torch.equal(less.texts, retain[:, k:])
     centred = retain[:, k:] - retain.mean(dim=1, keepdim=True)
@@ -86,8 +86,8 @@ def test_taking_texts_out_solves_both_problems_without_them(seed, k):
 
 def test_one_retained_text_is_enough_and_a_concept_that_equals_it_changes_nothing_to_nan():
     forget, retain = problem(0, (2,), n=1)
-    assert paired.fit(forget, paired.Surroundings.fit(retain, MU)).matrix.isfinite().all()
-    same = paired.fit([retain.clone()], paired.Surroundings.fit(retain, MU)).matrix
+    assert paired.fit(forget, paired.RetainFactors.fit(retain, MU)).matrix.isfinite().all()
+    same = paired.fit([retain.clone()], paired.RetainFactors.fit(retain, MU)).matrix
     assert same.isfinite().all()
 
 
@@ -128,7 +128,7 @@ def test_between_its_bounds_the_overshoot_spends_the_budget(seed, concepts):
     """The slow reference: every retained text, taken for a picture, with every other."""
     forget, retain = problem(seed, (1,) * concepts)
     constants = paired.Constants(least=1e-3, most=1e3)
-    p = paired.fit(forget, paired.Surroundings.fit(retain, MU, constants), lam=LAM)
+    p = paired.fit(forget, paired.RetainFactors.fit(retain, MU, constants), lam=LAM)
     centred = retain - retain.mean(dim=1, keepdim=True)
     change = centred.T @ (p.left @ p.right.T).double() @ retain
     budget = constants.budget * (centred.T @ retain).square().sum()
@@ -139,7 +139,7 @@ def test_between_its_bounds_the_overshoot_spends_the_budget(seed, concepts):
 def test_outside_of_its_bounds_the_overshoot_stays_at_them(budget, reached):
     forget, retain = problem(3)
     at, free = (
-        paired.fit(forget, paired.Surroundings.fit(retain, MU, constants), lam=LAM).left
+        paired.fit(forget, paired.RetainFactors.fit(retain, MU, constants), lam=LAM).left
         for constants in (paired.Constants(budget=budget), paired.Constants(budget=budget, least=1.0, most=1.0))
     )
     torch.testing.assert_close(at, getattr(paired.CHOSEN, reached) * free)
@@ -147,7 +147,7 @@ def test_outside_of_its_bounds_the_overshoot_stays_at_them(budget, reached):
 
 def test_many_concepts_at_once_get_less_overshoot_than_one(pocket, vocabulary):
     """What the budget is for, on the embedded model and its vocabulary."""
-    around = paired.Surroundings.fit(class_embeddings(pocket, vocabulary.names, vocabulary.templates).T, MU)
+    around = paired.RetainFactors.fit(class_embeddings(pocket, vocabulary.names, vocabulary.templates).T, MU)
     scales = []
     for count in (1, 100):
         removed = range(0, 4 * count, 4)
@@ -166,8 +166,8 @@ def test_a_text_of_weight_three_counts_as_three(seed):
     weights = torch.ones(retain.shape[1])
     weights[:4] = 3.0
     repeated = torch.cat([retain, retain[:, :4], retain[:, :4]], dim=1)
-    weighted = paired.fit(forget, paired.Surroundings.fit(retain, MU, weights=weights), lam=LAM)
-    spelt_out = paired.fit(forget, paired.Surroundings.fit(repeated, MU), lam=LAM)
+    weighted = paired.fit(forget, paired.RetainFactors.fit(retain, MU, weights=weights), lam=LAM)
+    spelt_out = paired.fit(forget, paired.RetainFactors.fit(repeated, MU), lam=LAM)
     torch.testing.assert_close(weighted.matrix, spelt_out.matrix, atol=1e-5, rtol=0)
 
 
@@ -176,7 +176,7 @@ def test_a_text_of_weight_three_counts_as_three(seed):
 def test_weighted_texts_are_taken_out_like_others(seed, k):
     _, retain = problem(seed)
     weights = torch.rand(retain.shape[1], generator=torch.Generator().manual_seed(seed)) + 0.1
-    less = paired.Surroundings.fit(retain, MU, weights=weights).without(range(k))
+    less = paired.RetainFactors.fit(retain, MU, weights=weights).without(range(k))
     roots, columns = weights.double().sqrt(), torch.randn(D, 3, dtype=torch.float64)
     kept = retain[:, k:] * roots[k:]
     dense = torch.eye(D, dtype=torch.float64) + less.words.mu * kept @ kept.T
@@ -190,6 +190,6 @@ def test_weighted_texts_are_taken_out_like_others(seed, k):
 @fast
 def test_what_a_change_is_measured_against_is_the_sum_over_all_pairs_of_texts(seed):
     _, retain = problem(seed)
-    around = paired.Surroundings.fit(retain, MU)
+    around = paired.RetainFactors.fit(retain, MU)
     centred = retain - retain.mean(dim=1, keepdim=True)
     assert around.scores == pytest.approx(float((centred.T @ retain).square().sum()), rel=1e-9)

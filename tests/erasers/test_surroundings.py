@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlearn.concepts import Selection, Vocabulary, select, unite
-from unlearn.encoders import class_embeddings
+from unlearn.clip.encoders import class_embeddings
+from unlearn.concepts.selection import Selection, Vocabulary, select, unite
+from unlearn.data.gallery import Gallery
 from unlearn.erasers import ccup, paired
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
-from unlearn.gallery import Gallery
 
 PAIRED, CONSISTENT, NULLSPACE = (CCUPSettings(mode=mode) for mode in ("paired", "consistent", "nullspace"))
 
@@ -27,7 +27,7 @@ def left(encoder, gallery: Gallery, erasure: ccup.Erasure, vocabulary: Vocabular
 @pytest.fixture(scope="module")
 def everything() -> Gallery:
     """All pictures: CCUP sees none."""
-    from unlearn.gallery import bundled_gallery
+    from unlearn.data.gallery import bundled_gallery
 
     return Gallery("all", (*bundled_gallery().test, *bundled_gallery().train))
 
@@ -61,7 +61,7 @@ def test_with_the_bundled_vocabulary_retained_nothing_is_added(pocket, vocabular
     assert erasure.selection.surroundings == ()
     texts = class_embeddings(pocket, vocabulary.names, vocabulary.templates).T
     removed = [vocabulary.names.index(name) for name in forget if name in vocabulary.names]
-    around = paired.Surroundings.fit(texts, PAIRED.mu).without(removed)
+    around = paired.RetainFactors.fit(texts, PAIRED.mu).without(removed)
     concepts = [ccup.forget_texts(pocket, concept, PAIRED, vocabulary.templates).T for concept in selection.forget]
     alone = paired.fit(concepts, around)
     assert torch.equal(erasure.projection.left, alone.left)
@@ -78,7 +78,7 @@ def test_what_was_taken_out_of_the_shared_factors_was_never_in(pocket, vocabular
     texts = class_embeddings(pocket, names, words.templates).T
     own = paired.fit(
         [ccup.forget_texts(pocket, selection.forget[0], PAIRED, words.templates).T],
-        paired.Surroundings.fit(texts, PAIRED.mu, weights=weights),
+        paired.RetainFactors.fit(texts, PAIRED.mu, weights=weights),
     )
     # The shared mean has the erased words in it too.
     torch.testing.assert_close(erasure.projection.matrix, own.matrix, atol=0.02, rtol=0)

@@ -8,12 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
+from unlearn.data.gallery import bundled_gallery
 from unlearn.diffusion import rates
-from unlearn.diffusion.rates import Case, Rate, cases_of, look_for, two_thing_cases
+from unlearn.diffusion.rates import Case, DetectionRate, cases_of, detect, two_thing_cases
 from unlearn.evaluation.generation import look, named_in
 from unlearn.evaluation.judge import Judge, load_judge
-from unlearn.gallery import bundled_gallery
-from unlearn.jobs import drive
+from unlearn.jobs import run_to_end
 
 
 class ByColour(torch.nn.Module):
@@ -74,14 +74,14 @@ def test_what_is_seen_comes_back_group_by_group_wherever_a_batch_ends(monkeypatc
     monkeypatch.setattr(rates, "paint", paint)
     tomatoes, seas = ([Case(f"a {name}", name, seed) for seed in range(7)] for name in ("tomato", "sea"))
     groups = [tomatoes[:5], [], [*seas, tomatoes[0]]]
-    seen = drive(look_for(None, None, groups, JUDGE, steps=1, guidance=1.0))
+    seen = run_to_end(detect(None, None, groups, JUDGE, steps=1, guidance=1.0))
     assert seen == [[(True, False)] * 5, [], [*[(False, True)] * 7, (True, False)]]
 
 
 def test_rates_count_before_and_after():
-    rate = Rate.of([(True, False), (True, True), (False, False)])
+    rate = DetectionRate.of([(True, False), (True, True), (False, False)])
     assert (rate.before, rate.after, rate.n) == (pytest.approx(2 / 3), pytest.approx(1 / 3), 3)
-    assert math.isnan(Rate.of([]).after)
+    assert math.isnan(DetectionRate.of([]).after)
 
 
 def test_the_embedded_judge_knows_the_drawings_it_judges():

@@ -7,13 +7,13 @@ import math
 import pytest
 import torch
 
-from unlearn.concepts import TEMPLATES, Vocabulary, select
-from unlearn.encoders import class_embeddings
+from unlearn.clip.encoders import class_embeddings
+from unlearn.concepts.selection import TEMPLATES, Vocabulary, select
+from unlearn.data.gallery import image_features
 from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.evaluation.interference import measure_interference
 from unlearn.evaluation.quality import evaluate_edit, harmonic_mean
-from unlearn.gallery import image_features
 
 
 def without(name, toy, vocabulary):

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from unlearn.concepts import TEMPLATES, select
+from unlearn.concepts.selection import TEMPLATES, select
+from unlearn.data.gallery import Gallery, Picture, image_features
 from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.evaluation.neighbours import nearest_neighbours
@@ -18,7 +19,6 @@ from unlearn.evaluation.retrieval import (
     rank,
     recall_at,
 )
-from unlearn.gallery import Gallery, Picture, image_features
 
 
 @given(st.integers(0, 10_000), st.integers(1, 8), st.integers(1, 20))

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from unlearn.concepts import select
+from unlearn.concepts.selection import select
 from unlearn.erasers import ccup
 from unlearn.evaluation.similarity import image_text_similarity
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn import functional as F
 
-from unlearn.concepts import Vocabulary
-from unlearn.encoders import class_embeddings, similarity, unit_or_zero
+from unlearn.clip.encoders import class_embeddings, similarity, unit_or_zero
+from unlearn.concepts.selection import Vocabulary
+from unlearn.data.gallery import Gallery, Picture
 from unlearn.evaluation.zero_shot import (
     above_chance,
     accuracy_of,
@@ -21,7 +22,6 @@ from unlearn.evaluation.zero_shot import (
     most_telling,
     true_label_ranks,
 )
-from unlearn.gallery import Gallery, Picture
 
 
 @given(st.integers(0, 10_000), st.integers(1, 12), st.integers(2, 9))

@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from unlearn.concepts import Selection, select
-from unlearn.encoders import OpenClipEncoder
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.concepts.selection import Selection, select
 from unlearn.erasers import ccup, cliperase, stacked
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ErasureFileError, InvalidInputError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unlearn.concepts import select
+from unlearn.concepts.selection import select
 from unlearn.erasers import ccup
 from unlearn.errors import ErasureFileError, ParameterError
 from unlearn.export.saved import load_erasure, save_erasure

@@ -16,9 +16,9 @@ from PIL import Image
 from test_transformers_clip import untrained
 
 from unlearn import classify
-from unlearn.concepts import TEMPLATES, Concept, Vocabulary, select
+from unlearn.clip.encoders import OpenClipEncoder, class_embeddings, similarity
+from unlearn.concepts.selection import TEMPLATES, Concept, Vocabulary, select
 from unlearn.config import ASSETS
-from unlearn.encoders import OpenClipEncoder, class_embeddings, similarity
 from unlearn.erasers import ccup, cliperase, stacked
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.export.saved import save_erasure

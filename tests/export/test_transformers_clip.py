@@ -7,10 +7,10 @@ from pathlib import Path
 import open_clip
 import pytest
 import torch
+from helpers.toy import remember_preprocessing, toy_model
 from PIL import Image
-from toy import remember_preprocessing, toy_model
 
-from unlearn.encoders import OpenClipEncoder
+from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.errors import ModelError
 from unlearn.export.transformers_clip import as_clip_model, as_clip_tokenizer, save_transformers
 

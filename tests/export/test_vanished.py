@@ -7,17 +7,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlearn.concepts import TEMPLATES, select
-from unlearn.encoders import class_embeddings, similarity
+from unlearn.clip.encoders import class_embeddings, similarity
+from unlearn.clip.projection import Projection
+from unlearn.clip.weights import with_weights
+from unlearn.concepts.selection import TEMPLATES, select
+from unlearn.data.gallery import image_features
 from unlearn.erasers import ccup, stacked
 from unlearn.erasers.cliperase import Erasure as Tuned
 from unlearn.erasers.settings import MODES, SIDES, CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ModelError
 from unlearn.export.saved import save_erasure
 from unlearn.export.vanished import live_only, texts_gone
-from unlearn.gallery import image_features
-from unlearn.projection import Projection
-from unlearn.weights import with_weights
 
 CHOICES = [(mode, side) for mode in MODES for side in SIDES if (mode, side) != ("paired", "both")]
 

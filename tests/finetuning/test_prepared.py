@@ -8,18 +8,18 @@ import weakref
 import pytest
 import torch
 
+from unlearn.data.gallery import Gallery
 from unlearn.erasers.settings import TRAINABLE
 from unlearn.finetuning.prepared import Frozen
 from unlearn.finetuning.trainable import make_trainable
-from unlearn.gallery import Gallery
-from unlearn.jobs import drive
+from unlearn.jobs import run_to_end
 
 
 @pytest.mark.parametrize("what", TRAINABLE)
 def test_pictures_of_several_galleries_start_where_the_trained_part_does(toy, toy_gallery, what):
     frozen = Frozen(toy, make_trainable(toy, what), "float32")
     galleries = [Gallery(str(n), toy_gallery.test.pictures[n : n + 3]) for n in (0, 3)]
-    first, second = drive(frozen.pictures(galleries))
+    first, second = run_to_end(frozen.pictures(galleries))
     with torch.no_grad():
         inputs = frozen.image_inputs([(second, 2), (first, 0), (second, 2)])
         features = frozen.trainable.image_features(inputs)
@@ -31,7 +31,7 @@ def test_pictures_of_several_galleries_start_where_the_trained_part_does(toy, to
 def test_what_is_remembered_does_not_keep_the_pictures_alive(toy, toy_gallery):
     frozen = Frozen(toy, make_trainable(toy, "projections"), "float32")
     gallery = Gallery("passing", toy_gallery.test.pictures[:2])
-    kept = weakref.ref(drive(frozen.pictures([gallery]))[0].kept)
+    kept = weakref.ref(run_to_end(frozen.pictures([gallery]))[0].kept)
     assert kept() is not None
     del gallery
     gc.collect()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.toy import toy_model
 from torch.nn import functional as F
-from toy import toy_model
 
-from unlearn.encoders import weights_checksum
+from unlearn.clip.encoders import weights_checksum
+from unlearn.clip.weights import with_weights
 from unlearn.erasers.settings import TRAINABLE
 from unlearn.errors import ModelError
 from unlearn.finetuning.trainable import make_trainable
-from unlearn.weights import with_weights
 
 VIT = {"image_size": 32, "patch_size": 8, "width": 64, "layers": 3, "head_width": 32}
 RESNET = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 16}

@@ -12,13 +12,13 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from unlearn.concepts import TEMPLATES
+from unlearn.concepts.selection import TEMPLATES
 from unlearn.errors import PictureError
 from unlearn.index.build import build_index
 from unlearn.index.codes import CODES, write_codes
 from unlearn.index.search import PictureIndex, Query
 from unlearn.index.store import EMBEDDINGS, HEADER, PICTURES, Appender, Header, Store
-from unlearn.jobs import drive
+from unlearn.jobs import run_to_end
 
 ROWS, WIDTH = 200, 32
 
@@ -172,7 +172,7 @@ def test_a_link_out_of_the_folder_is_not_followed(toy, tmp_path: Path):
     (pictures / "out.png").symlink_to(secret)
     (pictures / "in.png").symlink_to(pictures / "own.png")
     (pictures / "circle.png").symlink_to(pictures / "circle.png")
-    store = drive(build_index(pictures, tmp_path / "index", toy))
+    store = run_to_end(build_index(pictures, tmp_path / "index", toy))
     assert sorted(store.paths) == ["in.png", "own.png"]
     assert "leads out of the folder" in store.skipped["out.png"]
     row = list(store.paths).index("own.png")

@@ -11,8 +11,10 @@ from PIL import Image
 from torch.nn import functional as F
 
 from unlearn.cli import main
-from unlearn.concepts import TEMPLATES, select
-from unlearn.encoders import NO_SIMILARITY, similarity, unit_or_zero
+from unlearn.clip.encoders import NO_SIMILARITY, similarity, unit_or_zero
+from unlearn.clip.projection import Projection
+from unlearn.concepts.selection import TEMPLATES, select
+from unlearn.data.images import open_image
 from unlearn.erasers import ccup
 from unlearn.erasers.closed_form import fit
 from unlearn.erasers.settings import CCUPSettings
@@ -22,9 +24,7 @@ from unlearn.index.build import build_index
 from unlearn.index.codes import CODES, write_codes
 from unlearn.index.search import PictureIndex, Query
 from unlearn.index.store import EMBEDDINGS, PICTURES, Appender, Header, Store
-from unlearn.jobs import drive
-from unlearn.pictures import open_picture
-from unlearn.projection import Projection
+from unlearn.jobs import run_to_end
 
 
 @pytest.fixture
@@ -65,18 +65,18 @@ def by_hand(rows: torch.Tensor, query: Query) -> torch.Tensor:
 
 
 def test_rows_are_the_embeddings_of_the_pictures(folder, tmp_path, toy):
-    store = drive(build_index(folder, tmp_path / "index", toy, batch=5))
+    store = run_to_end(build_index(folder, tmp_path / "index", toy, batch=5))
     assert sorted(store.paths) == sorted(str(p.relative_to(folder)) for p in folder.rglob("[0-9]*.png"))
     assert set(store.skipped) == {"torn.png", "a/text.jpg"}
     assert "not a picture" in store.skipped["torn.png"]
-    one_by_one = torch.cat([toy.encode_image([open_picture(store.picture(row))]) for row in range(len(store))])
+    one_by_one = torch.cat([toy.encode_image([open_image(store.picture(row))]) for row in range(len(store))])
     torch.testing.assert_close(store.embeddings, one_by_one, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("batches", [0, 1, 2])
 @pytest.mark.parametrize("torn", ["", "row", "line", "row and no line"])
 def test_a_build_cut_off_anywhere_goes_on_to_the_same_index(folder, tmp_path, toy, batches, torn):
-    whole = drive(build_index(folder, tmp_path / "whole", toy, batch=5))
+    whole = run_to_end(build_index(folder, tmp_path / "whole", toy, batch=5))
     out = tmp_path / "cut"
     build = build_index(folder, out, toy, batch=5)
     for _ in range(1 + batches):
@@ -90,7 +90,7 @@ def test_a_build_cut_off_anywhere_goes_on_to_the_same_index(folder, tmp_path, to
         (out / PICTURES).write_bytes(data[:-5])
     encoded = []
     counting = _counting(toy, encoded)
-    resumed = drive(build_index(folder, out, counting, batch=5))
+    resumed = run_to_end(build_index(folder, out, counting, batch=5))
     assert (list(resumed.paths), resumed.skipped) == (list(whole.paths), whole.skipped)
     torch.testing.assert_close(resumed.embeddings, whole.embeddings, atol=1e-5, rtol=0)
     assert sum(encoded) <= 12 - min(12, 5 * batches) + 2 + (torn == "line"), "pictures were encoded a second time"
@@ -108,18 +108,18 @@ def _counting(encoder, encoded):
 
 
 def test_pictures_that_came_since_are_added(folder, tmp_path, toy):
-    before = drive(build_index(folder, tmp_path / "index", toy))
+    before = run_to_end(build_index(folder, tmp_path / "index", toy))
     Image.new("RGB", (8, 8), "red").save(folder / "a" / "0 new.png")
-    after = drive(build_index(folder, tmp_path / "index", toy))
+    after = run_to_end(build_index(folder, tmp_path / "index", toy))
     assert list(after.paths) == [*before.paths, "a/0 new.png"]
     assert torch.equal(after.embeddings[:-1], before.embeddings)
 
 
 def test_an_index_of_other_weights_or_pictures_is_not_mixed(folder, tmp_path, toy, pocket):
-    drive(build_index(folder, tmp_path / "index", toy))
+    run_to_end(build_index(folder, tmp_path / "index", toy))
     for pictures, encoder in ((folder, pocket), (folder / "a", toy)):
         with pytest.raises(ModelError, match="write this one to another folder"):
-            drive(build_index(pictures, tmp_path / "index", encoder))
+            run_to_end(build_index(pictures, tmp_path / "index", encoder))
     with pytest.raises(ModelError, match="would have to see them again"):
         PictureIndex.open(tmp_path / "index").find(pocket, "a cat", TEMPLATES)
 
@@ -142,11 +142,11 @@ def test_damaged_codes_are_told(synthetic):
 @pytest.mark.parametrize("side", ["image", "text", "both"])
 @pytest.mark.parametrize("strength", [0.0, 0.4, 1.0])
 def test_the_query_carries_the_edit_as_every_embedding_would(folder, tmp_path, toy, toy_vocabulary, side, strength):
-    index = PictureIndex(drive(build_index(folder, tmp_path / "index", toy)))
+    index = PictureIndex(run_to_end(build_index(folder, tmp_path / "index", toy)))
     selection = select(["apple", "frog"], vocabulary=toy_vocabulary)
     settings = CCUPSettings("consistent", strength, side=side)
     edited = ccup.erase(toy, selection, settings, vocabulary=toy_vocabulary).apply(toy)
-    pictures = [open_picture(index.store.picture(row)) for row in range(len(index.store))]
+    pictures = [open_image(index.store.picture(row)) for row in range(len(index.store))]
     for text in ("apple", "a blue whale"):
         hits = index.find(edited, text, TEMPLATES, k=12)
         query = Query.of(edited, text, TEMPLATES)
@@ -159,7 +159,7 @@ def test_the_query_carries_the_edit_as_every_embedding_would(folder, tmp_path, t
 
 
 def test_without_strength_the_answer_is_the_unedited_one_to_the_bit(folder, tmp_path, toy, toy_vocabulary):
-    index = PictureIndex(drive(build_index(folder, tmp_path / "index", toy)))
+    index = PictureIndex(run_to_end(build_index(folder, tmp_path / "index", toy)))
     erasure = ccup.erase(toy, select("apple", vocabulary=toy_vocabulary), vocabulary=toy_vocabulary)
     assert index.find(erasure.at(0.0).apply(toy), "apple", TEMPLATES) == index.find(toy, "apple", TEMPLATES)
     assert index.find(erasure.apply(toy), "apple", TEMPLATES) != index.find(toy, "apple", TEMPLATES)

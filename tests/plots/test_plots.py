@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from unlearn.attacks.finding import Curve
-from unlearn.comparison import Outcome
 from unlearn.erasers.methods import METHODS
+from unlearn.erasers.variants import BOTH, CCUP
 from unlearn.evaluation.interference import Interference
 from unlearn.plots.bars import label_bars, own_similarity_bars
 from unlearn.plots.matrices import interference_matrix, similarity_matrix
@@ -17,8 +17,8 @@ from unlearn.plots.methods import method_scatter
 from unlearn.plots.relearning import relearning_curves
 from unlearn.plots.style import COLOURS, marked
 from unlearn.plots.trade_off import DASHES, count_curves, strength_curves
-from unlearn.trade_off import TradeOffPoint
-from unlearn.variants import BOTH, CCUP
+from unlearn.sweeps.comparison import Outcome
+from unlearn.sweeps.trade_off import TradeOffPoint
 
 PROBABILITIES = {"Original": {"cat": 0.9, "<b>dog</b>": 0.1}, "CCUP": {"cat": 0.02, "<b>dog</b>": 0.98}}
 POINTS = [

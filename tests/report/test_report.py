@@ -17,20 +17,20 @@ import torch
 from ui.fakes import fake_services
 
 from unlearn.cli import build_parser, main
-from unlearn.concepts import Vocabulary, load_vocabulary, select
+from unlearn.clip.loading import load_clip
+from unlearn.concepts.selection import Vocabulary, load_vocabulary, select
 from unlearn.config import ASSETS
 from unlearn.erasers import ccup
 from unlearn.erasers.methods import METHODS
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
+from unlearn.erasers.variants import CCUP, ORIGINAL
 from unlearn.evaluation.intervals import Compared
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
-from unlearn.loading import load_clip
 from unlearn.report.command import command_of
 from unlearn.report.html import render
 from unlearn.report.measured import DrawnPair, Report, measure_report
-from unlearn.trade_off import sweep_strength
-from unlearn.variants import CCUP, ORIGINAL
+from unlearn.sweeps.trade_off import sweep_strength
 
 FORGET = ["cat", "<script>alert('x')</script> thing"]
 

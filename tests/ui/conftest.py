@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from browsing import ARGUMENTS, CHROMIUM
-from calling import visiting
-from fakes import fake_services
 from gradio_client import Client
+from helpers.browsing import ARGUMENTS, CHROMIUM
+from helpers.calling import visiting
+from helpers.watched import errors_since, served
 from playwright.sync_api import Browser, sync_playwright
-from watched import errors_since, served
 
-from unlearn.gallery import bundled_gallery
-from unlearn.ui.services import Services
+from unlearn.data.gallery import bundled_gallery
 
 
 @pytest.fixture(autouse=True)
@@ -32,14 +30,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def services() -> Services:
-    return fake_services()
-
-
-@pytest.fixture(scope="session")
 def fake_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the app over the fake model."""
-    with served("tests/ui/fake_app.py", log=tmp_path_factory.mktemp("fake") / "log") as (address, _):
+    with served("tests/helpers/fake_app.py", log=tmp_path_factory.mktemp("fake") / "log") as (address, _):
         yield address
 
 

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 import pytest
-from fakes import drawing
+from helpers.fakes import drawing
 
 mcp = pytest.importorskip("mcp", reason="needs gradio[mcp]")
 

@@ -8,7 +8,7 @@ import pytest
 
 from unlearn.jobs import State, Status
 from unlearn.ui import background
-from unlearn.ui.background import Moving, followed, switches, told
+from unlearn.ui.background import Moving, button_states, poll, told
 
 RUNNING = Status(State.RUNNING, progress=(1,))
 
@@ -22,7 +22,7 @@ def seen(states):
     looks = iter(states)
 
     async def collect():
-        return [status async for status in followed(lambda: next(looks))]
+        return [status async for status in poll(lambda: next(looks))]
 
     return asyncio.run(collect())
 
@@ -36,7 +36,7 @@ def test_a_run_is_shown_whenever_it_has_changed_until_it_has_ended():
 
 def test_one_of_start_and_stop_can_be_pressed():
     for status in (None, RUNNING, Status(State.WAITING), Status(State.FAILED)):
-        start, stop = (update["interactive"] for update in switches(status))
+        start, stop = (update["interactive"] for update in button_states(status))
         assert start != stop
         assert start == (status is None or status.ended)
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import DESK, PHONE, SCREENSHOTS, Visit, needs_browser, visited
-from calling import visiting
+from helpers.browsing import DESK, PHONE, SCREENSHOTS, Visit, needs_browser, visited
+from helpers.calling import visiting
+from helpers.strange_files import UNUSABLE
 from playwright.sync_api import Browser, expect
-from strange_files import UNUSABLE
 
 from unlearn.erasers.methods import METHODS
 
@@ -291,7 +291,7 @@ def test_nearest_neighbours_outlast_a_link_a_reload_and_other_words(desk: Visit)
     page.get_by_role("option", name="CIFAR-100").click()
     page.locator("#use-model").click()
     expect(page.locator("#model-note")).to_contain_text("100 words")
-    expect(link).to_have_attribute("href", "?vocabulary=cifar100&forget=dog&retain=neighbours")
+    expect(link).to_have_attribute("href", "?model=pocket&vocabulary=cifar100&forget=dog&retain=neighbours")
     expect(neighbours).to_be_checked()
 
 

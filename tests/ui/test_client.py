@@ -6,10 +6,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from fakes import NAMES, drawing
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from strange_files import UNUSABLE, UNUSUAL
+from helpers.fakes import NAMES, drawing
+from helpers.strange_files import UNUSABLE, UNUSUAL
 
 
 @pytest.fixture

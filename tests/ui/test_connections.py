@@ -16,8 +16,8 @@ import pytest
 
 from unlearn.bench.serving import ROOT, served
 from unlearn.errors import ParameterError
-from unlearn.ui.addresses import Proxies, payer, unmapped
-from unlearn.ui.connections import Connections, bound_socket
+from unlearn.ui.server.addresses import Proxies, payer, unmapped
+from unlearn.ui.server.connections import Connections, bound_socket
 
 OPENINGS = (
     b"",
@@ -73,7 +73,7 @@ def narrow_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, 
         "import resource, runpy, sys\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
         f"sys.path.insert(0, {str(ROOT / 'tests/ui')!r})\n"
-        f"runpy.run_path({str(ROOT / 'tests/ui/fake_app.py')!r}, run_name='__main__')\n"
+        f"runpy.run_path({str(ROOT / 'tests/helpers/fake_app.py')!r}, run_name='__main__')\n"
     )
     with served(str(script), log=log) as (address, _):
         yield address, log
@@ -102,7 +102,7 @@ def test_ipv6_is_listened_on_and_by_all_addresses_ipv4_too(tmp_path: Path, host:
         bound_socket("::1", 0).close()
     except OSError:
         pytest.skip("this machine has no IPv6")
-    with served("tests/ui/fake_app.py", log=tmp_path / "log", reach="[::1]", UNLEARN_HOST=host) as (address, _):
+    with served("tests/helpers/fake_app.py", log=tmp_path / "log", reach="[::1]", UNLEARN_HOST=host) as (address, _):
         assert httpx.get(address, timeout=20).status_code == 200
         if host == "::":
             assert httpx.get(address.replace("[::1]", "127.0.0.1"), timeout=20).status_code == 200
@@ -114,7 +114,7 @@ def test_a_proxy_in_the_environment_is_not_asked_for_the_app_itself(tmp_path: Pa
     names = (
         ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy") if "socks" not in proxy else ("ALL_PROXY", "all_proxy")
     )
-    with served("tests/ui/fake_app.py", log=tmp_path / "log", **dict.fromkeys(names, proxy)) as (address, _):
+    with served("tests/helpers/fake_app.py", log=tmp_path / "log", **dict.fromkeys(names, proxy)) as (address, _):
         assert httpx.get(address, timeout=20, trust_env=False).status_code == 200
     assert "Traceback" not in (tmp_path / "log").read_text()
 
@@ -122,7 +122,7 @@ def test_a_proxy_in_the_environment_is_not_asked_for_the_app_itself(tmp_path: Pa
 def test_as_many_files_as_allowed_may_be_open():
     code = (
         "import resource\n"
-        "from unlearn.ui.connections import raise_file_limit\n"
+        "from unlearn.ui.server.connections import raise_file_limit\n"
         "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))\n"
         "assert raise_file_limit() == hard == resource.getrlimit(resource.RLIMIT_NOFILE)[0]\n"

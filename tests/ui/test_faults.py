@@ -18,12 +18,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from calling import visiting
-from fakes import drawing
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from helpers.calling import visiting
+from helpers.fakes import drawing
+from helpers.watched import served
 from PIL import Image
-from watched import served
 
 from unlearn.bench.serving import ROOT
 
@@ -74,7 +74,7 @@ def test_visitors_files_end_with_the_process(tmp_path, number):
     drawing("cat").save(tmp_path / "cat.png")
     parent = tmp_path / "uploads"
     settings = {"log": tmp_path / "log", "GRADIO_TEMP_DIR": str(parent)}
-    fake = "tests/ui/fake_app.py"
+    fake = "tests/helpers/fake_app.py"
     with served(fake, **settings) as (other, _), visiting(other) as beside:
         beside.predict(["cat"], handle_file(tmp_path / "cat.png"), api_name="/zero_shot")
         with served(fake, **settings) as (address, process):
@@ -122,7 +122,7 @@ def test_the_run_of_a_program_that_is_gone_is_ended(tmp_path, listens):
 def test_no_word_of_a_visitors_is_in_the_log(tmp_path):
     """Through whatever gradio, uvicorn and the app do with it: values that fit nowhere, and a path with a query."""
     word, log = "secretword", tmp_path / "log"
-    with served("tests/ui/fake_app.py", log=log) as (address, _):
+    with served("tests/helpers/fake_app.py", log=log) as (address, _):
         bodies = [
             {"data": [[{"a": word}], word]},
             {"data": {word: word}},
@@ -148,7 +148,7 @@ def test_no_word_of_a_visitors_is_in_the_log(tmp_path):
 
 
 def test_a_full_queue_is_told(tmp_path):
-    with served("tests/ui/fake_app.py", log=tmp_path / "log", UNLEARN_QUEUE_SIZE="1") as (address, _):
+    with served("tests/helpers/fake_app.py", log=tmp_path / "log", UNLEARN_QUEUE_SIZE="1") as (address, _):
         visitors = [Client(address, verbose=False) for _ in range(12)]
         with ThreadPoolExecutor(len(visitors)) as pool:
             asked = [pool.submit(visitor.predict, ["cat"], api_name="/erase") for visitor in visitors]
@@ -164,7 +164,7 @@ def test_no_room_for_an_upload_and_then_there_is(tmp_path):
     small, large = tmp_path / "small.png", tmp_path / "large.png"
     drawing("cat").save(small)
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (400, 400, 3), np.uint8)).save(large)
-    with served("tests/ui/fake_app.py", log=tmp_path / "log") as (address, process), visiting(address) as visitor:
+    with served("tests/helpers/fake_app.py", log=tmp_path / "log") as (address, process), visiting(address) as visitor:
         with largest_file(process.pid, 100_000):
             with pytest.raises(Exception, match="507") as raised:
                 visitor.predict([], handle_file(large), api_name="/zero_shot")
@@ -249,7 +249,10 @@ def hub():
 
 def test_a_download_cut_off_half_way_is_told_and_pocket_stays_usable(hub, tmp_path):
     environ = {"HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
-    with served("tests/ui/fake_app.py", log=tmp_path / "log", **environ) as (address, _), visiting(address) as visitor:
+    with (
+        served("tests/helpers/fake_app.py", log=tmp_path / "log", **environ) as (address, _),
+        visiting(address) as visitor,
+    ):
         with pytest.raises(AppError, match="could not be (loaded|fetched)") as raised:
             visitor.predict("hf-hub:somebody/clip", api_name="/model")
         assert "Traceback" not in str(raised.value)

@@ -7,22 +7,23 @@ from dataclasses import replace
 
 import pytest
 from diffusers import DiffusionPipeline
-from waiting import ended
+from helpers.waiting import ended
 
 from unlearn import zero_gpu
-from unlearn.concepts import select
+from unlearn.app import drawings
+from unlearn.app.drawings import Drawn, Judging, Rates, drawing_of, start_drawing, stop_drawing
+from unlearn.app.exports import last_drawn
+from unlearn.app.runs import FineTuned
+from unlearn.app.services import Services
+from unlearn.app.session import DrawRequest, ErasureRequest, Visitor
+from unlearn.clip.models import Models
+from unlearn.concepts.selection import select
+from unlearn.data.gallery import bundled_gallery
 from unlearn.erasers import cliperase
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ConceptError, JobError, ModelError, ParameterError
-from unlearn.gallery import bundled_gallery
 from unlearn.jobs import State
-from unlearn.models import Models
-from unlearn.ui import drawing_markup, generation
-from unlearn.ui.exports import last_drawn
-from unlearn.ui.generation import Drawn, Judging, Rates, drawing_of, start_drawing, stop_drawing
-from unlearn.ui.runs import FineTuned
-from unlearn.ui.services import Services
-from unlearn.ui.session import DrawRequest, ErasureRequest, Visitor
+from unlearn.ui.html import drawing_markup
 
 QUICK = DrawRequest("a cat and a pizza", steps=3, count=2)
 
@@ -52,7 +53,7 @@ def test_a_drawing_is_judged_and_found_again(services: Services, visitor: Visito
     assert isinstance(drawn, Drawn)
     assert len(drawn.pair.before) == len(drawn.pair.after) == 2
     assert drawn.erased == ("cat",)
-    assert [sight.concept for sight in drawn.sights[0]] == ["cat", "pizza"]
+    assert [sight.concept for sight in drawn.detections[0]] == ["cat", "pizza"]
     reloaded = Visitor()
     reloaded.key = visitor.key
     assert drawing_of(services, reloaded).result is drawn
@@ -93,7 +94,7 @@ def test_one_edit_of_two_is_drawn_as_that_one(services: Services, visitor: Visit
 
 
 def test_a_batch_is_judged(services: Services, visitor: Visitor, monkeypatch):
-    monkeypatch.setattr(generation, "JUDGED", 4)
+    monkeypatch.setattr(drawings, "JUDGED", 4)
     start_drawing(services, visitor, replace(QUICK, judge=True, steps=2))
     status = finish(services, visitor)
     rates = status.result
@@ -119,7 +120,7 @@ def test_what_draws_gets_the_gpu_of_a_space(services: Services, visitor: Visitor
 
     monkeypatch.setattr(zero_gpu, "ACTIVE", True)
     monkeypatch.setattr(zero_gpu, "_remote", forked)
-    monkeypatch.setattr(generation, "JUDGED", 2)
+    monkeypatch.setattr(drawings, "JUDGED", 2)
     for asked in (replace(QUICK, count=1, steps=1), replace(QUICK, judge=True, steps=1)):
         start_drawing(services, visitor, asked)
         status = finish(services, visitor)
@@ -160,7 +161,7 @@ def test_a_concept_that_is_not_drawn_is_said(services: Services):
     status = finish(services, visitor)
     assert status.state is State.FAILED
     assert "nothing to judge" in status.message
-    everything = services.painters.get("pocket").draws
+    everything = services.pipelines.get("pocket").draws
     visitor.change(erasure=services.erase(visitor.session, ErasureRequest(everything)))
     start_drawing(services, visitor, replace(QUICK, judge=True))
     assert "nothing else to judge" in finish(services, visitor).message
@@ -195,7 +196,7 @@ def test_a_run_that_trained_only_projections_draws_the_same_and_says_why(service
 
 
 def test_a_model_that_drives_nothing_is_refused(visitor: Visitor):
-    from fakes import fake_services
+    from helpers.fakes import fake_services
 
     fake = fake_services()
     somebody = Visitor()

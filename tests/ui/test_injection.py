@@ -7,11 +7,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from browsing import DESK, Visit, needs_browser, visited
+from helpers.browsing import DESK, Visit, needs_browser, visited
+from helpers.watched import served
 from playwright.sync_api import Browser, expect
-from watched import served
 
-from unlearn.gallery import bundled_gallery
+from unlearn.data.gallery import bundled_gallery
 
 pytestmark = needs_browser
 

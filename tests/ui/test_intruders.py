@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
-from calling import visiting
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from watched import served
+from helpers.calling import visiting
+from helpers.watched import served
 
 from unlearn.bench.serving import ROOT
 
@@ -27,7 +27,7 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
     """A web server on this machine, and the paths that were asked of it."""
     asked: list[str] = []
 
-    class Listener(BaseHTTPRequestHandler):
+    class TextEncoder(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
             self.send_response(200)
@@ -38,7 +38,7 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Listener)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), TextEncoder)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", asked
     server.shutdown()
@@ -135,7 +135,7 @@ def test_the_pages_own_events_are_not_open_to_programs(client: Client):
 
 
 def test_one_who_asks_too_often_waits(tmp_path: Path):
-    with served("tests/ui/fake_app.py", log=tmp_path / "log", UNLEARN_REQUESTS_PER_MINUTE="30") as (address, _):
+    with served("tests/helpers/fake_app.py", log=tmp_path / "log", UNLEARN_REQUESTS_PER_MINUTE="30") as (address, _):
         answers = [httpx.post(f"{address}/gradio_api/reset", json={"event_id": "x"}) for _ in range(40)]
         refused = answers[-1]
         assert answers[0].status_code == 200
@@ -148,7 +148,7 @@ def test_one_who_asks_too_often_waits(tmp_path: Path):
 
 def test_behind_no_proxy_nobody_can_pass_for_another(tmp_path: Path):
     settings = {"UNLEARN_REQUESTS_PER_MINUTE": "30", "UNLEARN_TRUSTED_PROXIES": "192.0.2.1"}
-    with served("tests/ui/fake_app.py", log=tmp_path / "log", **settings) as (address, _):
+    with served("tests/helpers/fake_app.py", log=tmp_path / "log", **settings) as (address, _):
         for number in range(40):
             forged = {"X-Forwarded-For": f"10.0.0.{number}"}
             answer = httpx.post(f"{address}/gradio_api/reset", json={"event_id": "x"}, headers=forged)

@@ -8,14 +8,15 @@ from types import SimpleNamespace
 import pytest
 from gradio.context import LocalContext
 
+from unlearn.app.caller import PAYER
+from unlearn.app.session import Visitor
 from unlearn.jobs import State, Status
-from unlearn.ui import background, listeners
-from unlearn.ui.api_runs import RunEndpoints
-from unlearn.ui.background import followed
-from unlearn.ui.caller import PAYER
+from unlearn.ui import background
+from unlearn.ui.api.runs import RunEndpoints
+from unlearn.ui.background import poll
 from unlearn.ui.guard import on_screen
-from unlearn.ui.listeners import Attention, Listeners, stream_of
-from unlearn.ui.session import Visitor
+from unlearn.ui.server import listeners
+from unlearn.ui.server.listeners import Attention, Listeners, stream_of
 
 
 def asked(path: str, query: str = "", method: str = "GET") -> dict[str, object]:
@@ -118,7 +119,7 @@ def test_a_page_that_looks_at_a_run_is_not_asked(clock, monkeypatch):
         return next(looks)
 
     async def watch() -> list[Status]:
-        return [status async for status in followed(look)]
+        return [status async for status in poll(look)]
 
     assert [status.state for status in asyncio.run(watch())] == [State.RUNNING, State.DONE]
 

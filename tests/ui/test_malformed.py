@@ -57,7 +57,7 @@ class App(httpx.Client):
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     log = tmp_path_factory.mktemp("malformed") / "log"
     limits = {"UNLEARN_REQUESTS_PER_MINUTE": "100000", "UNLEARN_SESSIONS_PER_ADDRESS": "400"}
-    with served("tests/ui/fake_app.py", log=log, **limits) as (address, _), App(address, log) as web:
+    with served("tests/helpers/fake_app.py", log=log, **limits) as (address, _), App(address, log) as web:
         yield web
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from fakes import drawing
+from helpers.fakes import drawing
 
+from unlearn.app.results import Found, FoundCaption, FoundPicture, SplitAccuracy, Summary
+from unlearn.data.gallery import Picture
 from unlearn.evaluation.neighbours import Neighbour
 from unlearn.evaluation.retrieval import Recall, RetrievalReport
 from unlearn.evaluation.zero_shot import Accuracy
-from unlearn.gallery import Picture
-from unlearn.ui import markup
-from unlearn.ui.results import Found, FoundCaption, FoundPicture, SplitAccuracy, Summary
+from unlearn.ui.html import markup
 
 EVIL = "<script>alert(1)</script>"
 NONE = Accuracy(float("nan"), float("nan"), 0)

@@ -12,19 +12,19 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from building import built
-from fakes import drawing, fake_services
 from gradio.block_function import BlockFunction
 from gradio.helpers import EventData
 from gradio.state_holder import SessionState
 from gradio.utils import get_upload_folder
+from helpers.building import built
+from helpers.fakes import drawing, fake_services
 
+from unlearn.app.services import CHART_LABELS, Services
+from unlearn.app.session import Session, Visitor
 from unlearn.ui import background, page
 from unlearn.ui.guard import on_screen
-from unlearn.ui.guarded_page import GuardedPage
 from unlearn.ui.page import build_demo
-from unlearn.ui.services import CHART_LABELS, Services
-from unlearn.ui.session import Session, Visitor
+from unlearn.ui.server.guarded_page import GuardedPage
 
 
 @pytest.fixture(scope="module")

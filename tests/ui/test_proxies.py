@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from calling import visiting
+from helpers.calling import visiting
 
 from unlearn.bench.serving import free_port, served
 
@@ -23,7 +23,7 @@ PATHS = ("/", "/config", "/gradio_api/info", "/gradio_api/mcp/schema", "/theme.c
 def under(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """An app's address and the path that it believes itself under."""
     log = tmp_path_factory.mktemp("under") / "log"
-    with served("tests/ui/fake_app.py", log=log, GRADIO_ROOT_PATH=request.param) as (address, _):
+    with served("tests/helpers/fake_app.py", log=log, GRADIO_ROOT_PATH=request.param) as (address, _):
         yield address, request.param.rstrip("/")
     assert "Traceback" not in log.read_text()
 
@@ -89,7 +89,7 @@ def proxied(folder: Path, address: str, target: str) -> Iterator[str]:
 @pytest.mark.parametrize("target", ["/sub/", "/"], ids=["kept", "taken off"])
 def test_behind_nginx(tmp_path: Path, target: str):
     with (
-        served("tests/ui/fake_app.py", log=tmp_path / "log", GRADIO_ROOT_PATH="/sub") as (address, _),
+        served("tests/helpers/fake_app.py", log=tmp_path / "log", GRADIO_ROOT_PATH="/sub") as (address, _),
         proxied(tmp_path, address, target) as public,
     ):
         page = httpx.get(public, timeout=30)

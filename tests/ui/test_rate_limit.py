@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from unlearn.ui import rate_limit
-from unlearn.ui.rate_limit import RateLimit
+from unlearn.ui.server import rate_limit
+from unlearn.ui.server.rate_limit import RateLimit
 
 
 class Clock:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from calling import visiting
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from helpers.calling import visiting
 
 from unlearn.erasers.settings import PRESETS
 

@@ -44,7 +44,7 @@ def test_a_port_that_does_not_exist_is_told():
 def test_the_page_is_built_without_torch_and_without_a_model():
     code = (
         "import sys\n"
-        "from unlearn.ui.loading import lazy_services\n"
+        "from unlearn.app.startup import lazy_services\n"
         "from unlearn.ui.page import build_demo\n"
         "from unlearn.config import Settings\n"
         "build_demo(lazy_services(Settings()))\n"

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from browsing import SCREENSHOTS, Visit, needs_browser
+from helpers.browsing import SCREENSHOTS, Visit, needs_browser
 from PIL import Image
 from playwright.sync_api import Browser, expect
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from unlearn.ui import turns
-from unlearn.ui.turns import AT_ONCE, BusyError, Turns
+from unlearn.ui.server import turns
+from unlearn.ui.server.turns import AT_ONCE, BusyError, Turns
 
 WORK, FOLLOW = SimpleNamespace(concurrency_limit="default"), SimpleNamespace(concurrency_limit=None)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import watched
-from browsing import DESK, needs_browser, visited
+from helpers import watched
+from helpers.browsing import DESK, needs_browser, visited
 from playwright.sync_api import Browser
 
 

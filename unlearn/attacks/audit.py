@@ -8,18 +8,27 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from unlearn.attacks import casts, examples, probes, relearning, soft_drawing, soft_prompt, undoing, words
+from unlearn.attacks import (
+    examples,
+    probes,
+    projection_inverse,
+    quantization,
+    relearning,
+    soft_drawing,
+    soft_prompt,
+    words,
+)
 from unlearn.attacks.finding import Finding, Tick, Verdict
 from unlearn.attacks.groups import Group
-from unlearn.attacks.suspect import Suspect
-from unlearn.concepts import Concept, surface_forms
-from unlearn.diffusion.pipelines import Painter
+from unlearn.attacks.target import AttackTarget
+from unlearn.concepts.selection import Concept, surface_forms
+from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.errors import ModelError
 from unlearn.finetuning.prepared import Preparation
-from unlearn.jobs import relayed
+from unlearn.jobs import map_progress
 
 #: The diffusion model before and after the edit; asked for when it is needed, as loading it takes seconds.
-PainterPair = Callable[[], tuple[Painter, Painter]]
+PipelinePair = Callable[[], tuple[LoadedPipeline, LoadedPipeline]]
 Attacking = Generator[Tick, None, Finding]
 #: Kinds of words that are the concept's own: to erase them as well is what would close the leak.
 OWN_WORDS = ("Plural", "Synonyms", "Typos", "Other languages")
@@ -77,8 +86,8 @@ class Attack:
     run: Callable[[], Attacking]
 
 
-def run_audit(suspect: Suspect, painters: PainterPair | None = None) -> Generator[Progress, None, Report]:
-    """Run every attack on ``suspect``; what cannot be run on its model is reported as not applicable.
+def run_audit(target: AttackTarget, pipelines: PipelinePair | None = None) -> Generator[Progress, None, Report]:
+    """Run every attack on ``target``; what cannot be run on its model is reported as not applicable.
 
     Args:
         suspect: what is attacked.
@@ -90,35 +99,35 @@ def run_audit(suspect: Suspect, painters: PainterPair | None = None) -> Generato
         return lambda tick: Progress(text, tick.done, tick.total, tuple(findings))
 
     with suppress(ModelError):  # said by every attack that needs the weights
-        yield from relayed(suspect.prepare(), told("Looking at pictures"))
-    for attack in _attacks(suspect, painters):
+        yield from map_progress(target.prepare(), told("Looking at pictures"))
+    for attack in _attacks(target, pipelines):
         try:
-            findings.append((yield from relayed(attack.run(), told(attack.text))))
+            findings.append((yield from map_progress(attack.run(), told(attack.text))))
         except ModelError as error:
             findings.append(Finding(attack.group, attack.name, "", meaning=str(error)))
-    return Report(suspect.concept, tuple(findings), time.perf_counter() - started, len(suspect.unseen.own))
+    return Report(target.concept, tuple(findings), time.perf_counter() - started, len(target.unseen.own))
 
 
-def _attacks(suspect: Suspect, painters: PainterPair | None) -> list[Attack]:
+def _attacks(target: AttackTarget, pipelines: PipelinePair | None) -> list[Attack]:
     prompts: list[soft_prompt.Prompts] = []
 
     def invert() -> Attacking:
-        finding, found = yield from soft_prompt.attack_soft_prompt(suspect)
+        finding, found = yield from soft_prompt.attack_soft_prompt(target)
         prompts.append(found)
         return finding
 
     def draw() -> Attacking:
         yield Tick()
-        if painters is None or not prompts:
+        if pipelines is None or not prompts:
             raise ModelError("There is no soft prompt, or no diffusion model, to draw with.")
-        return (yield from soft_drawing.attack_drawing(suspect, prompts[0], *painters()))
+        return (yield from soft_drawing.attack_drawing(target, prompts[0], *pipelines()))
 
     def at_once(attack: Callable[..., Finding], *kind: str) -> Callable[[], Attacking]:
         """An attack that has nothing to report on its way."""
 
         def run() -> Attacking:
             yield Tick()
-            return attack(suspect, *kind)
+            return attack(target, *kind)
 
         return run
 
@@ -132,9 +141,14 @@ def _attacks(suspect: Suspect, painters: PainterPair | None) -> list[Attack]:
         *by_words,
         Attack(examples.GROUP, examples.NAME, "Searching with pictures", at_once(examples.attack_examples)),
         *by_probe,
-        Attack(relearning.GROUP, relearning.NAME, "Teaching it again", lambda: relearning.attack_relearning(suspect)),
+        Attack(relearning.GROUP, relearning.NAME, "Teaching it again", lambda: relearning.attack_relearning(target)),
         Attack(soft_prompt.GROUP, soft_prompt.NAME, "Searching for a soft prompt", invert),
         Attack(soft_drawing.GROUP, soft_drawing.NAME, "Drawing the soft prompt", draw),
-        Attack(casts.GROUP, casts.NAME, "Rounding weights", at_once(casts.attack_casts)),
-        Attack(undoing.GROUP, undoing.NAME, "Inverting the edit", at_once(undoing.attack_undoing)),
+        Attack(quantization.GROUP, quantization.NAME, "Rounding weights", at_once(quantization.attack_quantization)),
+        Attack(
+            projection_inverse.GROUP,
+            projection_inverse.NAME,
+            "Inverting the edit",
+            at_once(projection_inverse.attack_projection_inverse),
+        ),
     ]

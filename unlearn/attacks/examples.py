@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from torch.nn import functional as F
 
-from unlearn.attacks.exposed import Exposed
-from unlearn.attacks.finding import RANKS, Finding, area
+from unlearn.attacks.finding import AUROC, Finding, auroc
 from unlearn.attacks.groups import Group
-from unlearn.attacks.suspect import Suspect
+from unlearn.attacks.target import AttackTarget
+from unlearn.attacks.white_box import WhiteBox
 
 GROUP, NAME = Group.EXAMPLES, "Its pictures as the query"
 
 
-def attack_examples(suspect: Suspect) -> Finding:
+def attack_examples(target: AttackTarget) -> Finding:
     """Search the unseen pictures with the mean embedding of the known ones.
 
     Raises:
         ModelError: the model's weights are out of reach.
     """
-    before, after, control = (_found(exposed, suspect) for exposed in (suspect.before, suspect.after, suspect.random))
-    finding = Finding(GROUP, NAME, RANKS, before, after, 0.5, control=control, n=len(suspect.unseen.own))
+    before, after, control = (_found(white_box, target) for white_box in (target.before, target.after, target.random))
+    finding = Finding(GROUP, NAME, AUROC, before, after, 0.5, control=control, n=len(target.unseen.own))
     return finding.worded(
         leaked="A picture of it finds the others: whatever the words say, like still lies beside like.",
         held="A picture of it no longer finds the others as before.",
     )
 
 
-def _found(exposed: Exposed, suspect: Suspect) -> float:
-    known, unseen = (exposed.image_features(exposed.hidden(split)) for split in (suspect.known, suspect.unseen))
-    query = F.normalize(known[suspect.known.positive].mean(dim=0), dim=0)
-    return area(unseen @ query, suspect.unseen.positive)
+def _found(white_box: WhiteBox, target: AttackTarget) -> float:
+    known, unseen = (white_box.image_features(white_box.hidden(split)) for split in (target.known, target.unseen))
+    query = F.normalize(known[target.known.positive].mean(dim=0), dim=0)
+    return auroc(unseen @ query, target.unseen.positive)

@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from unlearn.attacks.groups import Group
-from unlearn.encoders import RESOLUTION, finite_or_last
+from unlearn.clip.encoders import RESOLUTION, finite_or_last
 from unlearn.evaluation.intervals import wilson
-from unlearn.missing import or_none
+from unlearn.evaluation.missing import nan_to_none
 
 Pictures = tuple[Image.Image, ...]
 
@@ -49,7 +49,7 @@ class Tick:
 class Row:
     """One part of a finding: an attack's wording, number of examples or precision, and its numbers.
 
-    ``from_end``: whether ``after`` was read from the end of the order, see :func:`told_apart`.
+    ``from_end``: whether ``after`` was read from the end of the order, see :func:`auroc_either_end`.
     """
 
     name: str
@@ -87,11 +87,11 @@ class Finding:
     Attributes:
         group: what kind of attack.
         name: the attack.
-        measure: what the numbers are, such as :data:`RANKS`.
+        measure: what the numbers are, such as :data:`AUROC`.
         before: what the attack gets out of the original model.
         after: out of the edited one.
         chance: what knows nothing gets.
-        from_end: whether ``after`` was read from the end of the order, see :func:`told_apart`.
+        from_end: whether ``after`` was read from the end of the order, see :func:`auroc_either_end`.
         worked: how far above chance the attack must be before the edit to say anything about it.
         control: what the attack gets where nothing can be left, or where an edit of that size went elsewhere.
         control_name: which of the two.
@@ -157,7 +157,7 @@ class Finding:
 
     def record(self) -> dict[str, Any]:
         """The finding as JSON, without pictures; what was not measured is null."""
-        record: dict[str, Any] = or_none(
+        record: dict[str, Any] = nan_to_none(
             {name: getattr(self, name) for name in RECORDED}
             | {
                 "verdict": str(self.verdict),
@@ -172,14 +172,14 @@ class Finding:
 #: What a record keeps of a finding as it is.
 RECORDED = ("group", "name", "measure", "before", "after", "chance", "left", "control", "control_name", "n", "meaning")
 
-#: What :func:`area` and :func:`told_apart` measure, in words.
-RANKS, TOLD_APART = "ranks above other pictures", "told from other pictures"
+#: What :func:`auroc` and :func:`auroc_either_end` measure, in words.
+AUROC, AUROC_EITHER_END = "ranks above other pictures", "told from other pictures"
 
 
-def area(scores: Tensor, positive: Tensor) -> float:
+def auroc(scores: Tensor, positive: Tensor) -> float:
     """Area under the ROC curve: how often a positive scores above a negative, ties half; NaN without one of the two.
 
-    Scores within :data:`unlearn.encoders.RESOLUTION` of each other tie.
+    Scores within :data:`unlearn.clip.encoders.RESOLUTION` of each other tie.
 
     Args:
         scores: (n,).
@@ -193,7 +193,7 @@ def area(scores: Tensor, positive: Tensor) -> float:
     return float(((difference > RESOLUTION).double() + (difference.abs() <= RESOLUTION).double() / 2).mean())
 
 
-def told_apart(known: Tensor, known_positive: Tensor, unseen: Tensor, positive: Tensor) -> tuple[float, bool]:
+def auroc_either_end(known: Tensor, known_positive: Tensor, unseen: Tensor, positive: Tensor) -> tuple[float, bool]:
     """How often scores tell an unseen positive from a negative, and whether their order was read from its end.
 
     A concept whose pictures all come last is found as surely as one whose come first. Which it is, an attacker learns
@@ -203,8 +203,8 @@ def told_apart(known: Tensor, known_positive: Tensor, unseen: Tensor, positive: 
         known, known_positive: scores (m,) of what the attacker knows, and which are positive, bool.
         unseen, positive: scores (n,) of what is measured on, and which are.
     """
-    from_end = area(known, known_positive) < 0.5
-    found = area(unseen, positive)
+    from_end = auroc(known, known_positive) < 0.5
+    found = auroc(unseen, positive)
     return (1 - found if from_end else found), from_end
 
 

@@ -41,5 +41,5 @@ class Group(StrEnum):
         "A few pictures and fifty steps, beside a word that the model never knew.",
     )
     INVERSION = "inversion", "Soft prompt", "Tokens found by descent, which nobody could type."
-    CASTS = "casts", "Fewer bits", "The edited weights rounded, as they are when a model is made smaller."
+    FORMATS = "casts", "Fewer bits", "The edited weights rounded, as they are when a model is made smaller."
     UNDOING = "undoing", "Undoing it", "The edit's own factors, which its file consists of, inverted."

@@ -11,11 +11,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from unlearn.attacks.exposed import Exposed
-from unlearn.attacks.finding import RANKS, Finding, area
+from unlearn.attacks.finding import AUROC, Finding, auroc
 from unlearn.attacks.groups import Group
 from unlearn.attacks.split import Split
-from unlearn.attacks.suspect import Suspect
+from unlearn.attacks.target import AttackTarget
+from unlearn.attacks.white_box import WhiteBox
 
 GROUP = Group.PROBES
 #: Inverse strength of the probe's regularisation, as scikit-learn counts it, for features of unit variance.
@@ -24,21 +24,21 @@ C = 0.01
 WORKED = 0.05
 
 #: Where the probe reads, and what it means where it finds the concept there and where it does not.
-PLACES: dict[str, tuple[Callable[[Exposed, Split], Tensor], str, str]] = {
+PLACES: dict[str, tuple[Callable[[WhiteBox, Split], Tensor], str, str]] = {
     "Features after the projection": (
-        lambda exposed, split: exposed.image_features(exposed.hidden(split)),
+        lambda white_box, split: white_box.image_features(white_box.hidden(split)),
         "What the edited model puts out still tells its pictures from others, to whoever has a few to learn from.",
         "What the edited model puts out is hardly more help than bare pixels in telling its pictures from others.",
     ),
     "Features before the projection": (
-        lambda exposed, split: exposed.hidden(split),
+        lambda white_box, split: white_box.hidden(split),
         "The image tower still sees it: an edit of the last projection hides it, and takes nothing from the weights.",
         "Already the image tower is hardly more help than bare pixels in telling its pictures from others.",
     ),
 }
 
 
-def attack_probe(suspect: Suspect, place: str) -> Finding:
+def attack_probe(target: AttackTarget, place: str) -> Finding:
     """Train a probe where ``place``, one of :data:`PLACES`, says and measure it on unseen pictures.
 
     Raises:
@@ -46,31 +46,31 @@ def attack_probe(suspect: Suspect, place: str) -> Finding:
     """
     read, leaked, held = PLACES[place]
     before, after = (
-        _probe(suspect, read(exposed, suspect.known), read(exposed, suspect.unseen))
-        for exposed in (suspect.before, suspect.after)
+        _probe(target, read(white_box, target.known), read(white_box, target.unseen))
+        for white_box in (target.before, target.after)
     )
-    pixels = _probe(suspect, suspect.known.pixels, suspect.unseen.pixels)
+    pixels = _probe(target, target.known.pixels, target.unseen.pixels)
     return Finding(
         GROUP,
         place,
-        RANKS,
+        AUROC,
         before,
         after,
         chance=max(0.5, pixels),
         worked=WORKED,
         control=pixels,
         control_name="bare pixels",
-        n=len(suspect.unseen.own),
+        n=len(target.unseen.own),
     ).worded(leaked=leaked, held=held)
 
 
-def _probe(suspect: Suspect, known: Tensor, unseen: Tensor) -> float:
+def _probe(target: AttackTarget, known: Tensor, unseen: Tensor) -> float:
     """Area under the curve of a probe trained on the ``known`` pictures' features, for those of the ``unseen``."""
     from sklearn.linear_model import LogisticRegression
 
     # What does not vary among the known pictures is no evidence, and would be blown up.
     mean, scale = known.mean(dim=0), known.std(dim=0).clamp_min(1e-6)
     probe = LogisticRegression(C=C, class_weight="balanced", max_iter=1000)
-    probe.fit(((known - mean) / scale).numpy(), suspect.known.positive.numpy())
+    probe.fit(((known - mean) / scale).numpy(), target.known.positive.numpy())
     scores = probe.decision_function(((unseen - mean) / scale).numpy())
-    return area(torch.from_numpy(scores), suspect.unseen.positive)
+    return auroc(torch.from_numpy(scores), target.unseen.positive)

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unlearn.attacks.exposed import Exposed
-from unlearn.attacks.finding import TOLD_APART, Curve, Finding, Row, Tick, mean, told_apart
+from unlearn.attacks.finding import AUROC_EITHER_END, Curve, Finding, Row, Tick, auroc_either_end, mean
 from unlearn.attacks.groups import Group
-from unlearn.attacks.suspect import Suspect
-from unlearn.concepts import prompts
-from unlearn.pictures import count_in_words
+from unlearn.attacks.target import AttackTarget
+from unlearn.attacks.white_box import WhiteBox
+from unlearn.concepts.selection import prompts
+from unlearn.data.images import count_in_words
 
 GROUP, NAME = Group.RELEARNING, "A little fine-tuning"
-MEASURE = f"{TOLD_APART}, on average over the steps"
+MEASURE = f"{AUROC_EITHER_END}, on average over the steps"
 EXAMPLES = (1, 2, 5, 10)
 STEPS = (0, 1, 2, 3, 5, 8, 12, 20, 30, 50)
 TEMPLATE = "a picture of a {}"
@@ -28,30 +28,30 @@ MADE_UP = ("dax", "blicket")
 LEARNING_RATE = 1e-4
 
 
-def attack_relearning(suspect: Suspect, examples: Sequence[int] = EXAMPLES) -> Generator[Tick, None, Finding]:
+def attack_relearning(target: AttackTarget, examples: Sequence[int] = EXAMPLES) -> Generator[Tick, None, Finding]:
     """Fine-tune with as many pictures as ``examples`` says, each time anew; reports after every curve.
 
     Raises:
         ModelError: the model's weights are out of reach.
     """
-    name, own = suspect.concept.name, len(suspect.known.own)
+    name, own = target.concept.name, len(target.known.own)
     counts = [count for count in examples if count <= own] or [own]
     rows, curves, done, total = [], [], 0, len(counts) * (2 + len(MADE_UP))
     for count in counts:
         drawn: list[list[float]] = []
-        for exposed, word in [(suspect.before, name), (suspect.after, name), *((suspect.before, w) for w in MADE_UP)]:
-            drawn.append(_relearn(exposed, suspect, word, count))
+        for white_box, word in [(target.before, name), (target.after, name), *((target.before, w) for w in MADE_UP)]:
+            drawn.append(_relearn(white_box, target, word, count))
             done += 1
             yield Tick(done, total)
         before, after, *made_up = drawn
         never = [mean(values) for values in zip(*made_up, strict=True)]
-        learned_from = examples_in_words(count, suspect.pictures)
+        learned_from = examples_in_words(count, target.pictures)
         rows.append(Row(learned_from, *(_over_steps(values) for values in (before, after, never))))
         curves += [
             Curve(edited, count, learned_from, tuple(zip(STEPS, values, strict=True)))
             for edited, values in ((True, after), (False, never))
         ]
-    return _finding(rows, curves, len(suspect.unseen.own))
+    return _finding(rows, curves, len(target.unseen.own))
 
 
 def _over_steps(values: Sequence[float]) -> float:
@@ -88,25 +88,25 @@ def _finding(rows: Sequence[Row], curves: Sequence[Curve], n: int) -> Finding:
     )
 
 
-def _relearn(exposed: Exposed, suspect: Suspect, word: str, examples: int) -> list[float]:
+def _relearn(white_box: WhiteBox, target: AttackTarget, word: str, examples: int) -> list[float]:
     """How well the pictures are told apart at each of :data:`STEPS`, while the projections learn to call them ``word``.
 
     From whichever end of the order tells the pictures apart that are learned from.
     """
-    known, unseen = exposed.hidden(suspect.known), exposed.hidden(suspect.unseen)
-    own = int(suspect.known.positive.sum())
+    known, unseen = white_box.hidden(target.known), white_box.hidden(target.unseen)
+    own = int(target.known.positive.sum())
     rows = torch.cat([torch.arange(min(examples, own)), torch.arange(own, len(known))])
-    targets = _targets(suspect)[rows]
-    texts = exposed.text_hidden([prompts(name, (TEMPLATE,))[0] for name in (word, *suspect.rivals)])
-    state = {name: tensor.clone().requires_grad_() for name, tensor in exposed.state.items()}
-    trained, optimizer = exposed.with_state(state), torch.optim.Adam(state.values(), lr=LEARNING_RATE)
+    targets = _targets(target)[rows]
+    texts = white_box.text_hidden([prompts(name, (TEMPLATE,))[0] for name in (word, *target.distractors)])
+    state = {name: tensor.clone().requires_grad_() for name, tensor in white_box.state.items()}
+    trained, optimizer = white_box.with_state(state), torch.optim.Adam(state.values(), lr=LEARNING_RATE)
     values = []
     for step in range(STEPS[-1] + 1):
         if step in STEPS:
             with torch.no_grad():
                 text = trained.text_features(texts[:1])[0]
                 learned, scores = (trained.image_features(hidden) @ text for hidden in (known[rows], unseen))
-            values.append(told_apart(learned, targets == 0, scores, suspect.unseen.positive)[0])
+            values.append(auroc_either_end(learned, targets == 0, scores, target.unseen.positive)[0])
         loss = _loss(trained, known[rows], texts, targets)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -114,14 +114,14 @@ def _relearn(exposed: Exposed, suspect: Suspect, word: str, examples: int) -> li
     return values
 
 
-def _loss(exposed: Exposed, known: Tensor, texts: Tensor, targets: Tensor) -> Tensor:
+def _loss(white_box: WhiteBox, known: Tensor, texts: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy of naming, the concept's pictures weighing as much as all others together."""
-    logits = exposed.encoder.logit_scale * exposed.image_features(known) @ exposed.text_features(texts).T
+    logits = white_box.encoder.logit_scale * white_box.image_features(known) @ white_box.text_features(texts).T
     losses = F.cross_entropy(logits, targets, reduction="none")
     return losses[targets == 0].mean() + losses[targets > 0].mean()
 
 
-def _targets(suspect: Suspect) -> Tensor:
+def _targets(target: AttackTarget) -> Tensor:
     """Of every known picture: 0 for the concept, and the place of its label among the rivals, from 1."""
-    others = suspect.known.some.targets((suspect.concept.name, *suspect.rivals))[suspect.known.others]
-    return torch.cat([torch.zeros(len(suspect.known.own), dtype=torch.long), others])
+    others = target.known.some.targets((target.concept.name, *target.distractors))[target.known.others]
+    return torch.cat([torch.zeros(len(target.known.own), dtype=torch.long), others])

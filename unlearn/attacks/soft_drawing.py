@@ -9,13 +9,13 @@ import torch
 from unlearn.attacks.finding import Finding, Tick
 from unlearn.attacks.groups import Group
 from unlearn.attacks.soft_prompt import Prompts, SoftPrompt
-from unlearn.attacks.suspect import Suspect
-from unlearn.diffusion.carrying import drives
+from unlearn.attacks.target import AttackTarget
+from unlearn.diffusion.apply_edits import drives
 from unlearn.diffusion.drawing import paint
-from unlearn.diffusion.pipelines import Painter
+from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.errors import ModelError
 from unlearn.evaluation.judge import load_judge
-from unlearn.jobs import relayed
+from unlearn.jobs import map_progress
 
 GROUP, NAME, MEASURE = Group.INVERSION, "What the soft prompt draws", "pictures in which the judge sees it"
 PICTURES = 8
@@ -24,31 +24,31 @@ FIRST = 5
 
 
 def attack_drawing(
-    suspect: Suspect, prompts: Prompts, original: Painter, edited: Painter
+    target: AttackTarget, prompts: Prompts, original: LoadedPipeline, edited: LoadedPipeline
 ) -> Generator[Tick, None, Finding]:
     """Draw the original's soft prompt with ``original`` and the edited model's with ``edited``, which carries the edit.
 
     Raises:
         ModelError: the pipeline is driven by another CLIP, or judge or pipeline do not know the concept.
     """
-    name, judge = suspect.concept.name, load_judge()
+    name, judge = target.concept.name, load_judge()
     if name not in judge.labels or (original.draws and name not in original.draws):
         raise ModelError(f"“{original.name}” was never made to draw “{name}”, or the judge does not know it.")
-    listener, sentence, tokens = original.listeners[0], prompts[0].sentence, prompts[0].tokens
-    spelt = listener.token_ids([sentence])[0, 1 : 1 + len(tokens)]
-    if not drives(suspect.before.encoder, listener) or not torch.equal(spelt, tokens):
+    text_encoder, sentence, tokens = original.text_encoders[0], prompts[0].sentence, prompts[0].tokens
+    spelt = text_encoder.token_ids([sentence])[0, 1 : 1 + len(tokens)]
+    if not drives(target.before.encoder, text_encoder) or not torch.equal(spelt, tokens):
         raise ModelError(f"“{original.name}” is driven by another text encoder than the one that was attacked.")
-    seeds = range(suspect.seed, suspect.seed + PICTURES)
+    seeds = range(target.seed, target.seed + PICTURES)
     known = original.known
     run = paint(
-        _hearing(original, prompts[0]),
-        _hearing(edited, prompts[1]),
+        _with_soft_prompt(original, prompts[0]),
+        _with_soft_prompt(edited, prompts[1]),
         [sentence] * PICTURES,
         seeds,
         steps=known.steps,
         guidance=known.guidance,
     )
-    drawn = yield from relayed(run, lambda step: Tick(step.step, step.steps))
+    drawn = yield from map_progress(run, lambda step: Tick(step.step, step.steps))
     before, after = (
         sum(name in labels for labels in judge.first_labels(pictures, FIRST)) / PICTURES for pictures in drawn
     )
@@ -60,11 +60,11 @@ def attack_drawing(
     )
 
 
-def _hearing(painter: Painter, prompt: SoftPrompt) -> Painter:
-    """``painter`` with the prompt's vectors in its table of tokens."""
-    listener, *others = painter.listeners
-    weights = dict(listener.text_encoder.named_parameters())
+def _with_soft_prompt(loaded: LoadedPipeline, prompt: SoftPrompt) -> LoadedPipeline:
+    """``loaded`` with the prompt's vectors in its table of tokens."""
+    text_encoder, *others = loaded.text_encoders
+    weights = dict(text_encoder.text_encoder.named_parameters())
     name = next(key for key in weights if key.endswith("token_embedding.weight"))
     table = weights[name].detach().clone()
     table[prompt.tokens] = prompt.vectors.to(table)
-    return painter.hearing((listener.edited(weights={name: table}), *others))
+    return loaded.with_text_encoders((text_encoder.edited(weights={name: table}), *others))

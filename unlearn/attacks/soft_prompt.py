@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unlearn.attacks.exposed import Exposed
-from unlearn.attacks.finding import RANKS, Finding, Tick, area
+from unlearn.attacks.finding import AUROC, Finding, Tick, auroc
 from unlearn.attacks.groups import Group
-from unlearn.attacks.suspect import Suspect
+from unlearn.attacks.target import AttackTarget
+from unlearn.attacks.white_box import WhiteBox
+from unlearn.clip.text_tower import text_tower
+from unlearn.clip.weights import with_weights
 from unlearn.errors import ModelError
-from unlearn.text_encoders import text_tower
-from unlearn.weights import with_weights
 
 GROUP, NAME = Group.INVERSION, "A soft prompt"
 LETTERS = ("q", "x", "z", "j")
@@ -53,7 +53,7 @@ class SoftPrompt:
 Prompts = tuple[SoftPrompt, SoftPrompt]
 
 
-def attack_soft_prompt(suspect: Suspect) -> Generator[Tick, None, tuple[Finding, Prompts]]:
+def attack_soft_prompt(target: AttackTarget) -> Generator[Tick, None, tuple[Finding, Prompts]]:
     """Invert the original, the edited and the control model, and search the unseen pictures with what is found.
 
     Returns the finding, and the prompts of the first two.
@@ -61,22 +61,24 @@ def attack_soft_prompt(suspect: Suspect) -> Generator[Tick, None, tuple[Finding,
     Raises:
         ModelError: the weights are out of reach, or the text tower is not CLIP's transformer.
     """
-    models = (suspect.before, suspect.after, suspect.random)
-    areas, prompts = [], []
-    for number, exposed in enumerate(models):
-        prompts.append((yield from invert(exposed, suspect, number * STEPS, len(models) * STEPS)))
-        scores = exposed.image_features(exposed.hidden(suspect.unseen)) @ prompts[-1].text_feature
-        areas.append(area(scores, suspect.unseen.positive))
-    before, after, control = areas
-    n = len(suspect.unseen.own)
-    finding = Finding(GROUP, NAME, RANKS, before, after, 0.5, control=control, n=n).worded(
+    models = (target.before, target.after, target.random)
+    aurocs, prompts = [], []
+    for number, white_box in enumerate(models):
+        prompts.append((yield from invert(white_box, target, number * STEPS, len(models) * STEPS)))
+        scores = white_box.image_features(white_box.hidden(target.unseen)) @ prompts[-1].text_feature
+        aurocs.append(auroc(scores, target.unseen.positive))
+    before, after, control = aurocs
+    n = len(target.unseen.own)
+    finding = Finding(GROUP, NAME, AUROC, before, after, 0.5, control=control, n=n).worded(
         leaked="Four optimised tokens find its pictures again: the text tower can still say where they are.",
         held="The tokens that descent found call its pictures up less than half as well.",
     )
     return finding, (prompts[0], prompts[1])
 
 
-def invert(exposed: Exposed, suspect: Suspect, done: int = 0, total: int = STEPS) -> Generator[Tick, None, SoftPrompt]:
+def invert(
+    white_box: WhiteBox, target: AttackTarget, done: int = 0, total: int = STEPS
+) -> Generator[Tick, None, SoftPrompt]:
     """Find the soft prompt that tells the known pictures of the concept from the others best.
 
     Args:
@@ -84,18 +86,20 @@ def invert(exposed: Exposed, suspect: Suspect, done: int = 0, total: int = STEPS
         suspect: whose pictures.
         done, total: where its steps stand among those that are reported.
     """
-    pictures, own = exposed.image_features(exposed.hidden(suspect.known)), suspect.known.positive
-    tokens = letter_tokens(exposed)
-    model: Any = with_weights(exposed.encoder, exposed.state, name=exposed.encoder.name).model
+    pictures, own = white_box.image_features(white_box.hidden(target.known)), target.known.positive
+    tokens = letter_tokens(white_box)
+    model: Any = with_weights(white_box.encoder, white_box.state, name=white_box.encoder.name).model
     embedding = text_tower(model).token_embedding
-    ids = exposed.encoder.tokenizer([" ".join(LETTERS)]).to(exposed.encoder.device)  # type: ignore[operator]
+    ids = white_box.encoder.tokenizer([" ".join(LETTERS)]).to(white_box.encoder.device)  # type: ignore[operator]
     vectors = embedding.weight[tokens.to(ids.device)].detach().float().clone().requires_grad_()
     embedding.register_forward_hook(
         lambda *call: torch.cat([call[2][:, :1], vectors[None], call[2][:, 1 + len(vectors) :]], 1)
     )
     optimizer = torch.optim.Adam([vectors], lr=LEARNING_RATE)
     for step in range(STEPS):
-        scores = exposed.encoder.logit_scale * (pictures @ F.normalize(model.encode_text(ids)[0].float().cpu(), dim=0))
+        scores = white_box.encoder.logit_scale * (
+            pictures @ F.normalize(model.encode_text(ids)[0].float().cpu(), dim=0)
+        )
         loss = -scores.log_softmax(dim=0)[own].mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -107,15 +111,15 @@ def invert(exposed: Exposed, suspect: Suspect, done: int = 0, total: int = STEPS
     return SoftPrompt(tokens, vectors.detach().cpu(), feature)
 
 
-def letter_tokens(exposed: Exposed) -> Tensor:
+def letter_tokens(white_box: WhiteBox) -> Tensor:
     """The ids of :data:`LETTERS`, (k,).
 
     Raises:
         ModelError: the text tower is not CLIP's transformer, or reads the letters in another way.
     """
-    text_tower(exposed.encoder.model)
-    alone = [exposed.encoder.tokenizer([letter])[0] for letter in LETTERS]  # type: ignore[operator]
-    together: Tensor = exposed.encoder.tokenizer([" ".join(LETTERS)])[0]  # type: ignore[operator]
+    text_tower(white_box.encoder.model)
+    alone = [white_box.encoder.tokenizer([letter])[0] for letter in LETTERS]  # type: ignore[operator]
+    together: Tensor = white_box.encoder.tokenizer([" ".join(LETTERS)])[0]  # type: ignore[operator]
     tokens = together[1 : 1 + len(LETTERS)]
     if [int(one[1]) for one in alone] != tokens.tolist():
         raise ModelError("This model's tokenizer does not read single letters as tokens, which the attack stands on.")

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from unlearn.attacks.views import with_views
-from unlearn.caching import PerOwner
-from unlearn.gallery import Gallery
+from unlearn.caching import ObjectCache
+from unlearn.data.gallery import Gallery
 
 #: Pictures that the concept's are told apart from, in either split: evenly spaced, the same for all concepts.
 OTHERS = 128
@@ -55,7 +55,7 @@ class Split:
 
 
 #: The concepts attacked last, so that no picture is encoded anew for every method.
-_splits: PerOwner[Gallery] = PerOwner(most=32)
+_splits: ObjectCache[Gallery] = ObjectCache(most=32)
 
 
 def _evenly(gallery: Gallery, most: int) -> Gallery:

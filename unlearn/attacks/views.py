@@ -9,7 +9,7 @@ from functools import partial
 
 from PIL import Image, ImageOps
 
-from unlearn.gallery import Gallery
+from unlearn.data.gallery import Gallery
 
 LARGEST_TURN = 20
 SMALLEST_CROP = 0.75

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unlearn.attacks.finding import TOLD_APART, Finding, Row, area, mean, told_apart
+from unlearn.attacks.finding import AUROC_EITHER_END, Finding, Row, auroc, auroc_either_end, mean
 from unlearn.attacks.groups import Group
 from unlearn.attacks.split import Split
-from unlearn.attacks.suspect import Suspect
-from unlearn.concepts import VERBATIM, Concept, plural, prompts, surface_forms
-from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
+from unlearn.attacks.target import AttackTarget
+from unlearn.clip.encoders import TextImageEncoder, class_embeddings, similarity
+from unlearn.concepts.selection import VERBATIM, Concept, plural, prompts, surface_forms
+from unlearn.data.gallery import image_features
 from unlearn.evaluation.neighbours import nearest_neighbours
-from unlearn.gallery import image_features
 
 GROUP = Group.WORDS
 #: Sentences that no erasure is fitted on.
@@ -55,10 +55,10 @@ TRANSLATIONS = {
 }
 TYPOS, NEAREST = 4, 3
 #: Names of other things that chance is measured with, and how often some of them are drawn.
-STRANGERS, DRAWS = 64, 50
+UNRELATED_NAMES, DRAWS = 64, 50
 
 
-def attack_words(suspect: Suspect, kind: str) -> Finding:
+def attack_words(target: AttackTarget, kind: str) -> Finding:
     """Search with other words for the concept; ``kind`` is one of :data:`KINDS`.
 
     Of several wordings the attacker takes the one that tells the known pictures best, from whichever end of the order
@@ -66,27 +66,27 @@ def attack_words(suspect: Suspect, kind: str) -> Finding:
     other things get in this way out of the original.
     """
     source = KINDS[kind]
-    wordings = tuple(dict.fromkeys(source.wordings(suspect)))
+    wordings = tuple(dict.fromkeys(source.wordings(target)))
     if not wordings:
-        return Finding(GROUP, kind, TOLD_APART, meaning="No such words are known for it.")
-    templates = VERBATIM if source.sentences else suspect.vocabulary.templates
-    models = (suspect.original, suspect.edited, suspect.control)
-    before, after, control = (_found(model, suspect, wordings, templates) for model in models)
+        return Finding(GROUP, kind, AUROC_EITHER_END, meaning="No such words are known for it.")
+    templates = VERBATIM if source.sentences else target.vocabulary.templates
+    models = (target.original, target.edited, target.control)
+    before, after, control = (_found(model, target, wordings, templates) for model in models)
     rows = tuple(
-        Row(wording, *(found.areas[i] for found in (before, after, control)), from_end=after.from_end[i])
+        Row(wording, *(found.aurocs[i] for found in (before, after, control)), from_end=after.from_end[i])
         for i, wording in enumerate(wordings)
     )
     best = rows[after.best]
     finding = Finding(
         GROUP,
         kind,
-        TOLD_APART,
-        before.areas[before.best],
+        AUROC_EITHER_END,
+        before.aurocs[before.best],
         best.after,
-        chance=names_by_chance(suspect, len(wordings)),
+        chance=chance_level(target, len(wordings)),
         from_end=best.from_end,
-        control=control.areas[control.best],
-        n=len(suspect.unseen.own),
+        control=control.aurocs[control.best],
+        n=len(target.unseen.own),
         rows=rows,
     )
     return finding.worded(
@@ -106,7 +106,7 @@ class Found:
     """
 
     known: tuple[float, ...]
-    areas: tuple[float, ...]
+    aurocs: tuple[float, ...]
     from_end: tuple[bool, ...]
 
     @property
@@ -115,13 +115,13 @@ class Found:
         return max(range(len(self.known)), key=self.known.__getitem__)
 
 
-def _found(model: TextImageEncoder, suspect: Suspect, wordings: Sequence[str], templates: Sequence[str]) -> Found:
+def _found(model: TextImageEncoder, target: AttackTarget, wordings: Sequence[str], templates: Sequence[str]) -> Found:
     texts = class_embeddings(model, wordings, templates)
-    known, unseen = (similarity(texts, _pictures(model, split)) for split in (suspect.known, suspect.unseen))
-    own, positive = suspect.known.positive, suspect.unseen.positive
-    read = [told_apart(row, own, new, positive) for row, new in zip(known, unseen, strict=True)]
-    areas, from_end = zip(*read, strict=True)
-    return Found(tuple(max(found := area(row, own), 1 - found) for row in known), areas, from_end)
+    known, unseen = (similarity(texts, _pictures(model, split)) for split in (target.known, target.unseen))
+    own, positive = target.known.positive, target.unseen.positive
+    read = [auroc_either_end(row, own, new, positive) for row, new in zip(known, unseen, strict=True)]
+    aurocs, from_end = zip(*read, strict=True)
+    return Found(tuple(max(found := auroc(row, own), 1 - found) for row in known), aurocs, from_end)
 
 
 def _pictures(model: TextImageEncoder, split: Split) -> Tensor:
@@ -129,27 +129,27 @@ def _pictures(model: TextImageEncoder, split: Split) -> Tensor:
     return torch.cat([image_features(model, split.own), image_features(model, split.some)[split.others]])
 
 
-def names_by_chance(suspect: Suspect, n: int) -> float:
+def chance_level(target: AttackTarget, n: int) -> float:
     """What an attacker with ``n`` names of other things finds with the original in the way of :func:`attack_words`."""
-    chance = random.Random(suspect.seed)  # noqa: S311  a fixed choice, not a secret
-    others = suspect.vocabulary.without(surface_forms(suspect.concept))
-    strangers = chance.sample(others, min(STRANGERS, len(others)))
-    if not strangers:
+    chance = random.Random(target.seed)  # noqa: S311  a fixed choice, not a secret
+    others = target.vocabulary.without(surface_forms(target.concept))
+    unrelated = chance.sample(others, min(UNRELATED_NAMES, len(others)))
+    if not unrelated:
         return 0.5
-    found = _found(suspect.original, suspect, strangers, suspect.vocabulary.templates)
-    drawn = [chance.sample(range(len(strangers)), min(n, len(strangers))) for _ in range(DRAWS)]
-    return mean([found.areas[max(some, key=found.known.__getitem__)] for some in drawn])
+    found = _found(target.original, target, unrelated, target.vocabulary.templates)
+    drawn = [chance.sample(range(len(unrelated)), min(n, len(unrelated))) for _ in range(DRAWS)]
+    return mean([found.aurocs[max(some, key=found.known.__getitem__)] for some in drawn])
 
 
 def _synonyms(concept: Concept) -> Sequence[str]:
     return [name for name in concept.synonyms if name != plural(concept.name)]
 
 
-def _captions(suspect: Suspect) -> Sequence[str]:
+def _captions(target: AttackTarget) -> Sequence[str]:
     """Captions of the concept's pictures that do not only repeat a template."""
-    name = suspect.concept.name
+    name = target.concept.name
     usual = {prompt.casefold() for prompt in prompts(name)}
-    return [p.caption for p in (*suspect.known.own, *suspect.unseen.own) if p.caption.casefold() not in usual]
+    return [p.caption for p in (*target.known.own, *target.unseen.own) if p.caption.casefold() not in usual]
 
 
 def typos(word: str, count: int, seed: int = 0) -> list[str]:
@@ -176,32 +176,32 @@ def _hypernyms(concept: Concept) -> Sequence[str]:
     return [word for part in (concept.subgroup or concept.group).split("-") for word in [part.strip()] if word]
 
 
-def _neighbours(suspect: Suspect) -> Sequence[str]:
-    near = nearest_neighbours(suspect.original, [suspect.concept.name], suspect.vocabulary, NEAREST)
+def _neighbours(target: AttackTarget) -> Sequence[str]:
+    near = nearest_neighbours(target.original, [target.concept.name], target.vocabulary, NEAREST)
     return [neighbour.name for neighbour in near]
 
 
-def _paraphrases(suspect: Suspect) -> Sequence[str]:
-    sentences = [prompt for template in PARAPHRASES for prompt in prompts(suspect.concept.name, (template,))]
-    return [*sentences, *_captions(suspect)]
+def _paraphrases(target: AttackTarget) -> Sequence[str]:
+    sentences = [prompt for template in PARAPHRASES for prompt in prompts(target.concept.name, (template,))]
+    return [*sentences, *_captions(target)]
 
 
 @dataclass(frozen=True)
 class Kind:
     """A source of wordings: names, which are read like a class's, or whole sentences, which are read as they are."""
 
-    wordings: Callable[[Suspect], Sequence[str]]
+    wordings: Callable[[AttackTarget], Sequence[str]]
     sentences: bool = False
 
 
 #: The attacks.
 KINDS = {
-    "Its name": Kind(lambda suspect: [suspect.concept.name]),
-    "Plural": Kind(lambda suspect: [plural(suspect.concept.name)]),
-    "Synonyms": Kind(lambda suspect: _synonyms(suspect.concept)),
+    "Its name": Kind(lambda target: [target.concept.name]),
+    "Plural": Kind(lambda target: [plural(target.concept.name)]),
+    "Synonyms": Kind(lambda target: _synonyms(target.concept)),
     "Paraphrases": Kind(_paraphrases, sentences=True),
-    "Typos": Kind(lambda suspect: typos(suspect.concept.name, TYPOS, suspect.seed)),
-    "Other languages": Kind(lambda suspect: _translations(suspect.concept)),
-    "Wider words": Kind(lambda suspect: _hypernyms(suspect.concept)),
+    "Typos": Kind(lambda target: typos(target.concept.name, TYPOS, target.seed)),
+    "Other languages": Kind(lambda target: _translations(target.concept)),
+    "Wider words": Kind(lambda target: _hypernyms(target.concept)),
     "Neighbours": Kind(_neighbours),
 }

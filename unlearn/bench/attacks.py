@@ -14,23 +14,23 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from unlearn.attacks import casts, examples, probes, relearning, soft_prompt, undoing, words
+from unlearn.attacks import examples, probes, projection_inverse, quantization, relearning, soft_prompt, words
 from unlearn.attacks.finding import Finding, Verdict, mean
-from unlearn.attacks.suspect import Suspect
+from unlearn.attacks.target import AttackTarget
 from unlearn.bench.measurements import Measurements
 from unlearn.bench.methods import Bench
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine, threads
-from unlearn.border import RefusedError, TensorFile
-from unlearn.concepts import select
-from unlearn.encoders import OpenClipEncoder, TextImageEncoder, weights_checksum
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder, weights_checksum
+from unlearn.clip.weights import with_weights
+from unlearn.concepts.selection import select
+from unlearn.data.gallery import Gallery, Picture
 from unlearn.erasers.methods import METHODS, Task, fit
 from unlearn.errors import ModelError
 from unlearn.evaluation.intervals import bootstrap
+from unlearn.files.schemas import RefusedError, TensorFile
 from unlearn.finetuning.sources import BUNDLED, TrainingData
-from unlearn.gallery import Gallery, Picture
-from unlearn.jobs import drive
-from unlearn.weights import with_weights
+from unlearn.jobs import run_to_end
 
 CONCEPTS = 20
 #: Pictures and views of them that relearning learns from.
@@ -40,7 +40,7 @@ ATTACKED = ("none", "nullspace", "consistent", "ccup", "leace", "cliperase", "st
 #: No method but a model that was trained anew without the concepts: what an erasure can hope for at best.
 NEVER_TAUGHT = "never taught"
 LABELS = {method: METHODS[method].label for method in ATTACKED} | {NEVER_TAUGHT: "Never taught it"}
-Attack = Callable[[Suspect], Finding]
+Attack = Callable[[AttackTarget], Finding]
 
 
 def _by_words(kind: str) -> Attack:
@@ -60,10 +60,10 @@ ATTACKS: dict[str, Attack] = {
     "example": examples.attack_examples,
     "probe": _by_probe("Features after the projection"),
     "probe before the projection": _by_probe("Features before the projection"),
-    "soft prompt": lambda suspect: drive(soft_prompt.attack_soft_prompt(suspect))[0],
-    "relearning": lambda suspect: drive(relearning.attack_relearning(suspect, examples=(EXAMPLES,))),
-    "int8 and fp16": casts.attack_casts,
-    "inverse": undoing.attack_undoing,
+    "soft prompt": lambda target: run_to_end(soft_prompt.attack_soft_prompt(target))[0],
+    "relearning": lambda target: run_to_end(relearning.attack_relearning(target, examples=(EXAMPLES,))),
+    "int8 and fp16": quantization.attack_quantization,
+    "inverse": projection_inverse.attack_projection_inverse,
 }
 #: The same by somebody who has no other pictures than the method: what it learned to hide, it hides there best.
 SAME_PICTURES = {"probe, same pictures": ATTACKS["probe"]}
@@ -91,7 +91,7 @@ class Opponents:
 
     encoder: OpenClipEncoder
     data: TrainingData
-    strangers: Gallery
+    unrelated: Gallery
     never_taught: OpenClipEncoder | None = None
 
     @classmethod
@@ -102,9 +102,9 @@ class Opponents:
             ModelError, PictureError: one of them cannot be had.
         """
         bench = Bench.load(model, dataset)
-        methods, strangers = halves(bench.data.train)
+        methods, unrelated = halves(bench.data.train)
         other = None if never_taught is None else _with_weights_of(never_taught, bench.encoder)
-        return cls(bench.encoder, replace(bench.data, train=methods), strangers, other)
+        return cls(bench.encoder, replace(bench.data, train=methods), unrelated, other)
 
     def called(self, method: str) -> str:
         """What a measurement of ``method`` is kept as: of the model never taught with a mark of its weights."""
@@ -114,7 +114,7 @@ class Opponents:
 
     def known_concepts(self) -> list[str]:
         """The concepts that the model knows, and that both sides have pictures of."""
-        shown = set(self.strangers.concepts)
+        shown = set(self.unrelated.concepts)
         return [name for name in known_concepts(self.encoder, self.data) if name in shown]
 
     def attack(self, method: str, concept: str, seed: int) -> dict[str, Any]:
@@ -124,13 +124,15 @@ class Opponents:
         if method == NEVER_TAUGHT and self.never_taught is not None:
             edited: TextImageEncoder = self.never_taught
         else:
-            erasure = drive(fit(method, Task(self.encoder, selection, data.vocabulary, data.train, data.test, seed)))
+            erasure = run_to_end(
+                fit(method, Task(self.encoder, selection, data.vocabulary, data.train, data.test, seed))
+            )
             edited = erasure.apply(self.encoder)
         found: dict[str, Result] = {}
-        for attacks, pictures in ((ATTACKS, self.strangers), (SAME_PICTURES, data.train)):
-            suspect = Suspect(selection.forget[0], self.encoder, edited, pictures, data.test, data.vocabulary, seed)
-            drive(suspect.prepare())
-            found |= {name: _result(attack, suspect) for name, attack in attacks.items()}
+        for attacks, pictures in ((ATTACKS, self.unrelated), (SAME_PICTURES, data.train)):
+            target = AttackTarget(selection.forget[0], self.encoder, edited, pictures, data.test, data.vocabulary, seed)
+            run_to_end(target.prepare())
+            found |= {name: _result(attack, target) for name, attack in attacks.items()}
         return {name: astuple(result) for name, result in found.items()}
 
 
@@ -147,9 +149,9 @@ def _with_weights_of(file: Path, encoder: OpenClipEncoder) -> OpenClipEncoder:
     return with_weights(encoder, weights, name=NEVER_TAUGHT)
 
 
-def _result(attack: Attack, suspect: Suspect) -> Result:
+def _result(attack: Attack, target: AttackTarget) -> Result:
     try:
-        finding = attack(suspect)
+        finding = attack(target)
     except ModelError:  # no edit of the kind that is attacked
         return Result(math.nan, math.nan, str(Verdict.NOT_APPLICABLE))
     return Result(finding.after, finding.chance, str(finding.verdict))
@@ -235,10 +237,10 @@ def _cell(runs: Sequence[dict[str, Any]], attack: str) -> str:
     told = [result for result in results if result.verdict != Verdict.NOT_APPLICABLE]
     if not told:
         return "–"
-    area = bootstrap(torch.tensor([100 * result.found for result in told]), seed=SEED)
+    auroc = bootstrap(torch.tensor([100 * result.found for result in told]), seed=SEED)
     leaked = sum(result.verdict == Verdict.LEAKED for result in told)
-    spread = "" if math.isnan(area.low) else f" [{area.low:.0f}, {area.high:.0f}]"
-    return f"{area.mean:.0f}{spread}, {leaked} of {len(told)}"
+    spread = "" if math.isnan(auroc.low) else f" [{auroc.low:.0f}, {auroc.high:.0f}]"
+    return f"{auroc.mean:.0f}{spread}, {leaked} of {len(told)}"
 
 
 def _chance(runs: Sequence[dict[str, Any]], attack: str) -> str:

@@ -14,8 +14,8 @@ from unlearn.erasers import ccup
 from unlearn.erasers.methods import Method, Task
 from unlearn.erasers.paired import CHOSEN, Constants
 from unlearn.erasers.settings import CCUPSettings
+from unlearn.erasers.variants import CCUP
 from unlearn.finetuning.sources import BUNDLED
-from unlearn.variants import CCUP
 
 #: Concepts erased at once, and how many such sets; drawn with a seed that is far from the other benchmarks'.
 PLAN = {1: 20, 5: 5, 20: 4, 100: 2}

@@ -9,31 +9,31 @@ from statistics import median
 from tqdm import trange
 
 from unlearn.bench.table import Table, machine, threads
-from unlearn.concepts import load_vocabulary, select
-from unlearn.diffusion.carrying import carry
+from unlearn.clip.loading import load_clip
+from unlearn.concepts.selection import load_vocabulary, select
+from unlearn.diffusion.apply_edits import apply_to_pipeline
 from unlearn.diffusion.drawing import Drawing, draw
-from unlearn.diffusion.pipelines import load_painter
+from unlearn.diffusion.pipelines import load_pipeline
 from unlearn.erasers import ccup
-from unlearn.jobs import drive
-from unlearn.loading import load_clip
+from unlearn.jobs import run_to_end
 
 PAIRS = 4
 
 
 def run(quick: bool = False) -> Table:
     """Four pairs with every preview, and eight pictures by hand, in turn."""
-    painter, encoder, vocabulary = load_painter("pocket"), load_clip("pocket"), load_vocabulary()
+    loaded, encoder, vocabulary = load_pipeline("pocket"), load_clip("pocket"), load_vocabulary()
     erasure = ccup.erase(encoder, select("cat", vocabulary=vocabulary), vocabulary=vocabulary)
-    solving = _seconds(lambda: carry(painter, encoder, closed_form=erasure))
-    again = _seconds(lambda: carry(painter, encoder, closed_form=erasure))
-    edited = carry(painter, encoder, closed_form=erasure).painter
-    drawing = Drawing("a cat", steps=painter.known.steps, guidance=painter.known.guidance, count=PAIRS)
+    solving = _seconds(lambda: apply_to_pipeline(loaded, encoder, closed_form=erasure))
+    again = _seconds(lambda: apply_to_pipeline(loaded, encoder, closed_form=erasure))
+    edited = apply_to_pipeline(loaded, encoder, closed_form=erasure).loaded
+    drawing = Drawing("a cat", steps=loaded.known.steps, guidance=loaded.known.guidance, count=PAIRS)
 
     def ours() -> None:
-        drive(draw(painter, edited, drawing))
+        run_to_end(draw(loaded, edited, drawing))
 
     def by_hand() -> None:
-        painter.pipeline(["a cat"] * 2 * PAIRS, num_inference_steps=drawing.steps, guidance_scale=drawing.guidance)
+        loaded.pipeline(["a cat"] * 2 * PAIRS, num_inference_steps=drawing.steps, guidance_scale=drawing.guidance)
 
     measured: list[tuple[float, float]] = []
     for _ in trange(2 if quick else 12, desc="drawing"):

@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.bench.table import Table, machine, threads
+from unlearn.clip.projection import Projection
 from unlearn.erasers.closed_form import RetainFactor, fit
 from unlearn.evaluation.retrieval import Hit
 from unlearn.index.codes import CODES, write_codes
 from unlearn.index.search import CANDIDATES, PictureIndex, Query
 from unlearn.index.store import Appender, Header, Store
-from unlearn.projection import Projection
 
 DIMENSION, CLASSES, FORGOTTEN, QUERIES, K = 512, 1_000, 6, 50, 10
 SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000), (2_000, 5_000)

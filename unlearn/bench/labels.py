@@ -13,15 +13,15 @@ from tqdm import tqdm
 from unlearn.bench.methods import Bench
 from unlearn.bench.sets import forget_sets, known_concepts
 from unlearn.bench.table import Table, machine, threads
-from unlearn.concepts import Vocabulary, select
-from unlearn.encoders import TextImageEncoder, class_embeddings
+from unlearn.clip.encoders import TextImageEncoder, class_embeddings
+from unlearn.concepts.selection import Vocabulary, select
+from unlearn.data.gallery import image_features
 from unlearn.erasers import ccup
 from unlearn.erasers.methods import FORMS, METHODS
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.evaluation.zero_shot import true_label_ranks
 from unlearn.finetuning.sources import BUNDLED
-from unlearn.gallery import image_features
 
 #: Labels offered; names retained, the whole vocabulary being offered; draws of each.
 LABELS, RETAINED, DRAWS = (2, 3, 4, 5, 6, 7, 8), (1, 3, 10), 20

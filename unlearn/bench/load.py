@@ -15,7 +15,7 @@ import psutil
 
 from unlearn.bench.serving import served
 from unlearn.bench.table import Table, machine
-from unlearn.gallery import bundled_gallery
+from unlearn.data.gallery import bundled_gallery
 
 VISITORS, SECONDS = 50, 120.0
 QUICK_VISITORS, QUICK_SECONDS = 5, 5.0

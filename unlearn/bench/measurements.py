@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from unlearn.border import RefusedError, Schema, check, parse_json
 from unlearn.errors import ParameterError
-from unlearn.missing import or_nan, or_none
+from unlearn.evaluation.missing import nan_to_none, or_nan
+from unlearn.files.schemas import RefusedError, Schema, check, parse_json
 
 #: Of every line.
 BEGINNING = '{"name": "'
@@ -45,7 +45,7 @@ class Measurements:
             if self._path is not None:
                 with self._path.open("a", encoding="utf-8") as file:
                     # A line of its own, whatever the last run left behind.
-                    file.write("\n" + json.dumps({"name": name, "measured": or_none(self._known[name])}))
+                    file.write("\n" + json.dumps({"name": name, "measured": nan_to_none(self._known[name])}))
         return self._known[name]
 
 

@@ -18,12 +18,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from unlearn.attacks.exposed import Exposed
+from unlearn.attacks.white_box import WhiteBox
 from unlearn.bench.measurements import Measurements
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine, threads
-from unlearn.concepts import VERBATIM, prompts, select
-from unlearn.encoders import (
+from unlearn.clip.encoders import (
     EditedEncoder,
     OpenClipEncoder,
     TextImageEncoder,
@@ -31,15 +30,16 @@ from unlearn.encoders import (
     remember_classes,
     weights_checksum,
 )
+from unlearn.clip.loading import load_clip
+from unlearn.concepts.selection import VERBATIM, prompts, select
+from unlearn.data.gallery import Gallery, image_features, remember_features, restore_features
 from unlearn.erasers.methods import METHODS, Method, Task
 from unlearn.errors import JobError
 from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.evaluation.quality import evaluate_edit
 from unlearn.evaluation.zero_shot import true_label_ranks
 from unlearn.finetuning.sources import BUNDLED, training_data
-from unlearn.gallery import Gallery, image_features, remember_features, restore_features
-from unlearn.jobs import drive
-from unlearn.loading import load_clip
+from unlearn.jobs import run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -91,7 +91,7 @@ class Bench:
         task = Task(self.encoder, selection, self.data.vocabulary, self.data.train, self.data.test, seed)
         started = time.perf_counter()
         with peak_memory() as peak:
-            erasure = drive(method.fit(task))
+            erasure = run_to_end(method.fit(task))
         seconds = time.perf_counter() - started
         edited = erasure.apply(self.encoder)
         self._spare_encoding(edited)
@@ -120,7 +120,7 @@ class Bench:
             tuned = tuned.base
         if tuned is self.encoder:
             return
-        exposed, base = Exposed.of(tuned, self.encoder), Exposed.of(self.encoder, self.encoder)
+        exposed, base = WhiteBox.of(tuned, self.encoder), WhiteBox.of(self.encoder, self.encoder)
         for gallery in (self.data.test, self.data.train):
             remember_features(tuned, gallery, exposed.gallery_features(gallery))
         vocabulary, captions = self.data.vocabulary, self.data.test.distinct_captions

@@ -9,15 +9,15 @@ from typing import Any
 import psutil
 from PIL import Image
 
+from unlearn.app.session import ErasureRequest, Visitor
+from unlearn.app.startup import Provider, lazy_services
 from unlearn.bench.serving import free_port
 from unlearn.bench.table import Table, machine
 from unlearn.config import Settings
-from unlearn.gallery import Gallery, Picture
-from unlearn.ui.loading import Provider, lazy_services
+from unlearn.data.gallery import Gallery, Picture
 from unlearn.ui.page import build_demo
-from unlearn.ui.server import start
-from unlearn.ui.session import ErasureRequest, Visitor
-from unlearn.ui.visits import IDLE, MOST, Visits
+from unlearn.ui.server.server import start
+from unlearn.ui.server.sessions import IDLE, MOST, Visits
 
 VISITS, AT_ONCE = 10_000, MOST
 QUICK_VISITS, QUICK_AT_ONCE = 200, 50

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from unlearn.encoders import TextImageEncoder
+from unlearn.clip.encoders import TextImageEncoder
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.finetuning.sources import TrainingData
 

@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.bench.table import Table, machine
-from unlearn.encoders import unit_or_zero
+from unlearn.clip.encoders import unit_or_zero
+from unlearn.clip.projection import Projection
 from unlearn.erasers import paired
 from unlearn.erasers.closed_form import RetainFactor, fit
 from unlearn.evaluation.zero_shot import accuracy_of, true_label_ranks
-from unlearn.projection import Projection
 
 DIMENSION, RETAINED, FORGOTTEN, PICTURES = 768, 1_000, 6, 1_000
 LAM = MU = 100.0
@@ -37,7 +37,7 @@ def run(quick: bool = False) -> Table:
         t_f, t_r = texts[:, :FORGOTTEN], texts[:, FORGOTTEN:]
         factor = RetainFactor.fit(t_r, MU)
         downdated = RetainFactor.fit(texts, MU).without(t_f)
-        around = paired.Surroundings.fit(texts, MU).without(range(FORGOTTEN))
+        around = paired.RetainFactors.fit(texts, MU).without(range(FORGOTTEN))
         a = torch.eye(DIMENSION, dtype=torch.float64) + MU * t_r.double() @ t_r.T.double()
         full = a + LAM * t_f.double() @ t_f.T.double()
         labels = torch.zeros(RETAINED + FORGOTTEN, dtype=torch.long)

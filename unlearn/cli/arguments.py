@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from unlearn.concepts import parse_names
+from unlearn.concepts.selection import parse_names
 
 
 def add_model(parser: argparse._ActionsContainer) -> None:

@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 from unlearn.cli.arguments import add_erasure, add_json, add_model, names_of, print_notices
-from unlearn.concepts import Selection, Vocabulary, clean_name
+from unlearn.concepts.selection import Selection, Vocabulary, clean_name
 
 if TYPE_CHECKING:
     from unlearn.attacks.finding import Finding
@@ -33,19 +33,19 @@ def run(arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from unlearn.attacks.audit import Progress, run_audit
-    from unlearn.attacks.suspect import Suspect
-    from unlearn.concepts import select
-    from unlearn.diffusion.pipelines import Painter, load_painter
-    from unlearn.diffusion.records import carry_erasure
+    from unlearn.attacks.target import AttackTarget
+    from unlearn.clip.loading import load_clip
+    from unlearn.concepts.named_vocabularies import named_vocabulary
+    from unlearn.concepts.selection import select
+    from unlearn.data.gallery import restore_features
+    from unlearn.data.images import count_in_words
+    from unlearn.diffusion.pipelines import LoadedPipeline, load_pipeline
+    from unlearn.diffusion.records import apply_erasure_to_pipeline
     from unlearn.erasers import methods
     from unlearn.errors import ParameterError, require_choice
     from unlearn.export.saved import load_recorded
     from unlearn.finetuning.sources import training_data
-    from unlearn.gallery import restore_features
-    from unlearn.jobs import drive
-    from unlearn.loading import load_clip
-    from unlearn.pictures import count_in_words
-    from unlearn.vocabularies import named_vocabulary
+    from unlearn.jobs import run_to_end
 
     encoder = load_clip(arguments.model)
     restore_features(encoder)
@@ -62,16 +62,16 @@ def run(arguments: argparse.Namespace) -> None:
         task = methods.Task(
             encoder, select(forget, vocabulary=vocabulary), vocabulary, data.train, data.test, arguments.seed
         )
-        erasure = drive(methods.fit(arguments.method or "ccup", task))
+        erasure = run_to_end(methods.fit(arguments.method or "ccup", task))
     print_notices(data.notices, json=arguments.json)
     erased = {concept.name: concept for concept in erasure.selection.forget}
     name = require_choice("concept", _asked(arguments.concept, erasure.selection), tuple(erased))
     edited = erasure.apply(encoder)
-    suspect = Suspect(erased[name], encoder, edited, data.train, data.test, vocabulary, arguments.seed)
+    target = AttackTarget(erased[name], encoder, edited, data.train, data.test, vocabulary, arguments.seed)
 
-    def painters() -> tuple[Painter, Painter]:
-        painter = load_painter("pocket")
-        return painter, carry_erasure(painter, encoder, erasure).painter
+    def pipelines() -> tuple[LoadedPipeline, LoadedPipeline]:
+        loaded = load_pipeline("pocket")
+        return loaded, apply_erasure_to_pipeline(loaded, encoder, erasure).loaded
 
     with tqdm(disable=arguments.json) as bar:
 
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
             bar.total, bar.n = progress.total, progress.done
             bar.refresh()
 
-        report = drive(run_audit(suspect, painters), show)
+        report = run_to_end(run_audit(target, pipelines), show)
     if arguments.json:
         print(json.dumps({"method": erasure.method} | report.record(), ensure_ascii=False))
         return

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from unlearn.cli.arguments import add_model
-from unlearn.writing import require_file
+from unlearn.files.writing import require_file
 
 HELP = "Measure speed and quality; optionally write the tables into a page."
 BENCHES = (

@@ -13,10 +13,10 @@ from unlearn.cli.arguments import add_model, names_of, print_notices
 from unlearn.erasers.methods import FORMS, METHODS, Method, Task
 from unlearn.erasers.settings import SIDES
 from unlearn.errors import ErasureFileError, ParameterError, require_choice, require_whole
-from unlearn.writing import require_file
+from unlearn.files.writing import require_file
 
 if TYPE_CHECKING:
-    from unlearn.encoders import OpenClipEncoder
+    from unlearn.clip.encoders import OpenClipEncoder
     from unlearn.erasers import cliperase
 
 #: Settings that are arguments; one that has no effect on the method is refused.
@@ -72,16 +72,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
-    from unlearn.concepts import select
+    from unlearn.clip.loading import load_clip, pick_device
+    from unlearn.concepts.named_vocabularies import vocabulary_argument, vocabulary_text
+    from unlearn.concepts.selection import select
+    from unlearn.data.gallery import restore_features
     from unlearn.evaluation.as_json import before_and_after
     from unlearn.export.saved import require_own, save_erasure
     from unlearn.export.snippets import snippets_of
     from unlearn.export.vanished import live_only
     from unlearn.finetuning.processes import Processes
     from unlearn.finetuning.sources import BUNDLED, training_data
-    from unlearn.gallery import restore_features
-    from unlearn.loading import load_clip, pick_device
-    from unlearn.vocabularies import vocabulary_argument, vocabulary_text
 
     require_own(arguments.out)
     if arguments.checkpoint is not None:
@@ -100,9 +100,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     encoder = load_clip(arguments.model)
     restore_features(encoder)
-    beneath, learned_from = _beneath(arguments, encoder)
+    base_erasure, learned_from = _beneath(arguments, encoder)
     words, pictures = data.vocabulary, (data.train, data.test)
-    task = Task(encoder, selection, words, *pictures, arguments.seed, beneath, arguments.checkpoint)
+    task = Task(encoder, selection, words, *pictures, arguments.seed, base_erasure, arguments.checkpoint)
     given = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
     erasure = finetuning.watched(method.fit(task, **given), quiet=not (method.trains and processes.first))
     if not processes.first:
@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> None:
     _print(metrics)
     if given.get("strength", 1) == 1 and (left := _left(metrics, len(words.names))):
         print(left)
-    own_classes = arguments.vocabulary is None and beneath is None and arguments.pictures != BUNDLED
+    own_classes = arguments.vocabulary is None and base_erasure is None and arguments.pictures != BUNDLED
     formats = arguments.formats
     if formats is None:
         why = live_only(edited, erased, words.templates)
@@ -152,7 +152,7 @@ def _method(arguments: argparse.Namespace) -> Method:
 
 def _retained(arguments: argparse.Namespace) -> list[str] | str | None:
     """What is to be protected, where something is named."""
-    from unlearn.vocabularies import read_list
+    from unlearn.concepts.named_vocabularies import read_list
 
     path: Path | None = arguments.retain_file
     if path is None:

@@ -26,17 +26,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
-    from unlearn.concepts import match_names
-    from unlearn.encoders import TextImageEncoder
+    from unlearn.clip.encoders import TextImageEncoder
+    from unlearn.clip.loading import load_clip
+    from unlearn.concepts.named_vocabularies import vocabulary_argument
+    from unlearn.concepts.selection import match_names
+    from unlearn.data.gallery import restore_features
     from unlearn.evaluation.as_json import edit_metrics, retrieval_metrics, zero_shot_metrics
     from unlearn.evaluation.quality import evaluate_edit
     from unlearn.evaluation.retrieval import evaluate_retrieval
     from unlearn.evaluation.zero_shot import evaluate_zero_shot
     from unlearn.export.saved import load_erasure
     from unlearn.finetuning.sources import labels_of, measuring_pictures
-    from unlearn.gallery import restore_features
-    from unlearn.loading import load_clip
-    from unlearn.vocabularies import vocabulary_argument
 
     base = load_clip(arguments.model)
     restore_features(base)

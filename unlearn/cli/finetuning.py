@@ -22,7 +22,7 @@ NUMBERS = {
     "forgetting_weight": (float, "λ₂, weight of the forgetting module"),
     "consistency_weight": (float, "λ₃, weight of the consistency module"),
     "lora_rank": (int, "rank of LoRA's adapters"),
-    "probe_every": (int, "steps from one measurement, and checkpoint, to the next"),
+    "eval_every": (int, "steps from one measurement, and checkpoint, to the next"),
 }
 CHOICES = {
     "trainable": (TRAINABLE, "what trains; the first is the default"),
@@ -50,7 +50,7 @@ def watched(run: Fitting, *, quiet: bool = False) -> Erasure:
     from tqdm import tqdm
 
     from unlearn.finetuning.prepared import Preparation
-    from unlearn.jobs import drive
+    from unlearn.jobs import run_to_end
 
     part = ""
     with tqdm(disable=quiet) as bar:
@@ -73,7 +73,7 @@ def watched(run: Fitting, *, quiet: bool = False) -> Erasure:
                 bar.reset(total)  # a new part has a rate of its own
             bar.update(done - bar.n)
 
-        return drive(run, show)
+        return run_to_end(run, show)
 
 
 def _flag(name: str) -> str:

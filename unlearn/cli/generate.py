@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from unlearn.cli.arguments import add_erasure, names_of
 from unlearn.errors import ConceptError, ParameterError
-from unlearn.writing import require_folder
+from unlearn.files.writing import require_folder
 
 if TYPE_CHECKING:
-    from unlearn.diffusion.carrying import Carried
-    from unlearn.diffusion.pipelines import Painter
-    from unlearn.encoders import OpenClipEncoder
+    from unlearn.clip.encoders import OpenClipEncoder
+    from unlearn.diffusion.apply_edits import EditedPipeline
+    from unlearn.diffusion.pipelines import LoadedPipeline
 
 HELP = "Draw pictures before and after an erasure, with the same seeds."
 
@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--forget", nargs="+", default=[], metavar="CONCEPT", help="concepts to erase with CCUP")
     add_erasure(parser, ", instead of --forget")
     parser.add_argument("--strength", type=float, metavar="A", help="0 to 1, with --forget (default: 1)")
-    parser.add_argument("--way", default="ridge", help="how CCUP reaches the pipeline: ridge (default) or pull_back")
+    parser.add_argument(
+        "--carry-method", default="ridge", help="how CCUP reaches the pipeline: ridge (default) or pull_back"
+    )
     parser.add_argument(
         "--seed", type=int, default=0, help="of the first picture; the next takes the next (default: 0)"
     )
@@ -46,30 +48,30 @@ def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from tqdm import tqdm
 
+    from unlearn.clip.loading import load_clip
     from unlearn.diffusion.drawing import Drawing, draw
-    from unlearn.diffusion.pipelines import load_painter
+    from unlearn.diffusion.pipelines import load_pipeline
     from unlearn.diffusion.records import judged, save_pair
-    from unlearn.jobs import drive
-    from unlearn.loading import load_clip
+    from unlearn.jobs import run_to_end
 
     require_folder(arguments.out)
-    painter = load_painter(arguments.model)
+    loaded = load_pipeline(arguments.model)
     drawing = Drawing(
         arguments.prompt,
         arguments.seed,
-        painter.known.steps if arguments.steps is None else arguments.steps,
-        painter.known.guidance if arguments.guidance is None else arguments.guidance,
+        loaded.known.steps if arguments.steps is None else arguments.steps,
+        loaded.known.guidance if arguments.guidance is None else arguments.guidance,
         arguments.n,
     )
-    encoder = load_clip(arguments.clip or painter.known.clips[0])
-    carried, erased = _carried(arguments, painter, encoder)
+    encoder = load_clip(arguments.clip or loaded.known.clips[0])
+    edited_pipeline, erased = _carried(arguments, loaded, encoder)
     with tqdm(total=drawing.steps, desc="drawing", unit="step") as bar:
-        pair = drive(draw(painter, carried.painter, drawing), lambda step: bar.update(step.step - bar.n))
-    sights = judged(pair, erased, encoder)
-    save_pair(arguments.out, pair, carried, sights, export=arguments.export)
-    for notice in (*carried.notices, *pair.notices):
+        pair = run_to_end(draw(loaded, edited_pipeline.loaded, drawing), lambda step: bar.update(step.step - bar.n))
+    detections = judged(pair, erased, encoder)
+    save_pair(arguments.out, pair, edited_pipeline, detections, export=arguments.export)
+    for notice in (*edited_pipeline.notices, *pair.notices):
         print(notice)
-    for before, after in zip(*sights, strict=True):
+    for before, after in zip(*detections, strict=True):
         if before.seen is not None and after.seen is not None:
             counts = f"{sum(before.seen)} of {arguments.n} before, {sum(after.seen)} after"
             print(f"{before.concept}: seen by the judge in {counts}")
@@ -77,12 +79,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _carried(
-    arguments: argparse.Namespace, painter: Painter, encoder: OpenClipEncoder
-) -> tuple[Carried, tuple[str, ...]]:
-    """``painter`` with CCUP of the concepts asked for, or with a saved erasure; and the names of what is erased."""
-    from unlearn.concepts import load_vocabulary, select
-    from unlearn.diffusion.carrying import carry
-    from unlearn.diffusion.records import carry_erasure
+    arguments: argparse.Namespace, loaded: LoadedPipeline, encoder: OpenClipEncoder
+) -> tuple[EditedPipeline, tuple[str, ...]]:
+    """``loaded`` with CCUP of the concepts asked for, or with a saved erasure; and the names of what is erased."""
+    from unlearn.concepts.selection import load_vocabulary, select
+    from unlearn.diffusion.apply_edits import apply_to_pipeline
+    from unlearn.diffusion.records import apply_erasure_to_pipeline
     from unlearn.erasers import ccup
     from unlearn.erasers.settings import CCUPSettings
     from unlearn.export.saved import load_erasure
@@ -93,11 +95,15 @@ def _carried(
         if arguments.strength is not None:
             raise ParameterError("A saved erasure has a strength already; give one with the concepts to erase.")
         saved = load_erasure(arguments.erasure, encoder)
-        return carry_erasure(painter, encoder, saved, way=arguments.way), saved.selection.forget_names
+        return apply_erasure_to_pipeline(
+            loaded, encoder, saved, carry_method=arguments.carry_method
+        ), saved.selection.forget_names
     if not arguments.forget:
         raise ConceptError("Nothing is to be erased; name a concept, or what `erase` wrote.")
     vocabulary = load_vocabulary()
     selection = select(names_of(arguments.forget), vocabulary=vocabulary)
     settings = CCUPSettings() if arguments.strength is None else CCUPSettings(strength=arguments.strength)
     erasure = ccup.erase(encoder, selection, settings, vocabulary=vocabulary)
-    return carry(painter, encoder, closed_form=erasure, way=arguments.way), selection.forget_names
+    return apply_to_pipeline(
+        loaded, encoder, closed_form=erasure, carry_method=arguments.carry_method
+    ), selection.forget_names

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from unlearn.cli.arguments import add_model, print_notices
-from unlearn.writing import require_folder
+from unlearn.files.writing import require_folder
 
 HELP = "Encode the pictures of a folder tree into an index on disk; a build that was cut off goes on."
 
@@ -21,10 +21,10 @@ def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from tqdm import tqdm
 
-    from unlearn.folders import skipped_in_words
+    from unlearn.clip.loading import load_clip
+    from unlearn.data.folders import skipped_in_words
     from unlearn.index.build import Progress, build_index
-    from unlearn.jobs import drive
-    from unlearn.loading import load_clip
+    from unlearn.jobs import run_to_end
 
     require_folder(arguments.out)
     encoder = load_clip(arguments.model)
@@ -36,6 +36,6 @@ def run(arguments: argparse.Namespace) -> None:
                 bar.initial = bar.n = progress.done  # what an earlier build did says nothing of today's rate
             bar.update(progress.done - bar.n)
 
-        store = drive(build_index(arguments.pictures, arguments.out, encoder), show)
+        store = run_to_end(build_index(arguments.pictures, arguments.out, encoder), show)
     print_notices(skipped_in_words(store.skipped))
     print(f"Wrote {arguments.out}: {len(store):,} pictures, {len(store.skipped):,} skipped.")

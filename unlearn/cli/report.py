@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from unlearn.cli.arguments import add_erasure, add_images, add_model, print_notices
-from unlearn.writing import require_file, whole_file
+from unlearn.files.writing import require_file, whole_file
 
 HELP = "Write what an erasure does, with pictures and charts, as one HTML file that needs no network."
 
@@ -23,16 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
+    from unlearn.clip.loading import load_clip
+    from unlearn.concepts.named_vocabularies import named_vocabulary, vocabulary_argument
+    from unlearn.data.gallery import restore_features
     from unlearn.erasers import ccup
+    from unlearn.erasers.variants import MADE_BY, ORIGINAL
     from unlearn.export.saved import load_recorded
     from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_pictures
-    from unlearn.gallery import restore_features
-    from unlearn.loading import load_clip
     from unlearn.report.html import render
     from unlearn.report.measured import measure_report
-    from unlearn.trade_off import sweep_strength
-    from unlearn.variants import MADE_BY, ORIGINAL
-    from unlearn.vocabularies import named_vocabulary, vocabulary_argument
+    from unlearn.sweeps.trade_off import sweep_strength
 
     require_file(arguments.out)
     base = load_clip(arguments.model)

@@ -19,12 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
-    from unlearn.concepts import TEMPLATES
-    from unlearn.encoders import TextImageEncoder
+    from unlearn.clip.encoders import TextImageEncoder
+    from unlearn.clip.loading import load_clip
+    from unlearn.concepts.selection import TEMPLATES
     from unlearn.errors import require_whole
     from unlearn.export.saved import load_erasure
     from unlearn.index.search import PictureIndex
-    from unlearn.loading import load_clip
 
     k = require_whole("k", arguments.k, largest=10_000)
     index = PictureIndex.open(arguments.index)

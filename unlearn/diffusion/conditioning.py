@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from unlearn.caching import PerOwner
-from unlearn.concepts import Selection, Vocabulary, load_vocabulary, prompts, surface_forms
+from unlearn.caching import ObjectCache
+from unlearn.clip.weights import sharing_copy
+from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary, prompts, surface_forms
 from unlearn.erasers.paired import CHOSEN
 from unlearn.erasers.token_states import TokenMap, ridge
-from unlearn.weights import sharing_copy
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModel, CLIPTokenizer
@@ -30,7 +30,7 @@ BATCH = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Listener:
+class TextEncoder:
     """One text encoder of a pipeline, with its tokenizer and which of its layers the denoiser reads.
 
     Attributes:
@@ -69,7 +69,7 @@ class Listener:
             rows.append(read.float().cpu())
         return torch.cat(rows)
 
-    def edited(self, *, weights: dict[str, Tensor] | None = None, token_map: TokenMap | None = None) -> Listener:
+    def edited(self, *, weights: dict[str, Tensor] | None = None, token_map: TokenMap | None = None) -> TextEncoder:
         """A listener over the same tensors except ``weights``, whose states pass through ``token_map``."""
         copied: Any = sharing_copy(self.text_encoder, weights or {})
         if token_map is not None:
@@ -111,11 +111,11 @@ class RidgeSettings:
     anchor: str = ""
 
 
-_moments: PerOwner[tuple[Tensor, int]] = PerOwner(most=8)
+_moments: ObjectCache[tuple[Tensor, int]] = ObjectCache(most=8)
 
 
 def solve(
-    listener: Listener,
+    text_encoder: TextEncoder,
     selection: Selection,
     *,
     vocabulary: Vocabulary | None = None,
@@ -123,7 +123,7 @@ def solve(
     synonyms: bool = True,
     settings: RidgeSettings | None = None,
 ) -> TokenMap:
-    """CCUP on the token states of ``listener``: no picture, no training, whatever CLIP it comes from.
+    """CCUP on the token states of ``text_encoder``: no picture, no training, whatever CLIP it comes from.
 
     Args:
         listener: the text encoder.
@@ -135,43 +135,45 @@ def solve(
     """
     settings = settings or RidgeSettings()
     forms = [form for concept in selection.forget for form in surface_forms(concept, synonyms=synonyms)]
-    forget, targets = _forget_rows(listener, forms, settings.anchor)
-    retain = _retain_moment(listener, selection, vocabulary or load_vocabulary())
+    forget, targets = _forget_rows(text_encoder, forms, settings.anchor)
+    retain = _retain_moment(text_encoder, selection, vocabulary or load_vocabulary())
     return ridge(forget, targets, retain, lam=settings.lam, mu=settings.mu, strength=strength)
 
 
-def _forget_rows(listener: Listener, forms: Sequence[str], anchor: str) -> tuple[Tensor, Tensor]:
+def _forget_rows(text_encoder: TextEncoder, forms: Sequence[str], anchor: str) -> tuple[Tensor, Tensor]:
     """States of every one of ``forms``, from its first token to the end, and the anchor's in their place."""
     sentences = [(form, sentence) for form in forms for sentence in prompts(form, TEMPLATES)]
-    states, neutral = listener.states([sentence for _, sentence in sentences]), listener.states([anchor])[0]
-    before = listener.token_ids([sentence[: sentence.rindex(form)] for form, sentence in sentences])
-    whole = listener.token_ids([sentence for _, sentence in sentences])
+    states, neutral = text_encoder.states([sentence for _, sentence in sentences]), text_encoder.states([anchor])[0]
+    before = text_encoder.token_ids([sentence[: sentence.rindex(form)] for form, sentence in sentences])
+    whole = text_encoder.token_ids([sentence for _, sentence in sentences])
     # Up to where the sentence and what precedes the concept in it agree, nothing has been said of it.
     agree = (before == whole).int().cumprod(dim=1).sum(dim=1)
-    first = [0] * len(sentences) if listener.layer is None else agree.tolist()
+    first = [0] * len(sentences) if text_encoder.layer is None else agree.tolist()
     rows = [state[start:] for state, start in zip(states, first, strict=True)]
     return torch.cat(rows), torch.cat([neutral[start:] for start in first])
 
 
-def _retain_moment(listener: Listener, selection: Selection, vocabulary: Vocabulary) -> Tensor:
+def _retain_moment(text_encoder: TextEncoder, selection: Selection, vocabulary: Vocabulary) -> Tensor:
     """Mean outer product of the retained states, (width, width)."""
     names, removed = selection.retained_of(vocabulary)
-    total, count = _remembered(listener, names)
-    less, fewer = _moment(listener, [names[i] for i in removed])
-    more, others = _remembered(listener, selection.surroundings)
+    total, count = _remembered(text_encoder, names)
+    less, fewer = _moment(text_encoder, [names[i] for i in removed])
+    more, others = _remembered(text_encoder, selection.surroundings)
     return (total - less + CHOSEN.others * more) / (count - fewer + CHOSEN.others * others)
 
 
-def _remembered(listener: Listener, names: Sequence[str]) -> tuple[Tensor, int]:
+def _remembered(text_encoder: TextEncoder, names: Sequence[str]) -> tuple[Tensor, int]:
     """:func:`_moment`, computed once for each text encoder and layer."""
-    return _moments.get(listener.text_encoder, (tuple(names), listener.layer), lambda: _moment(listener, names))
+    return _moments.get(
+        text_encoder.text_encoder, (tuple(names), text_encoder.layer), lambda: _moment(text_encoder, names)
+    )
 
 
-def _moment(listener: Listener, names: Sequence[str]) -> tuple[Tensor, int]:
+def _moment(text_encoder: TextEncoder, names: Sequence[str]) -> tuple[Tensor, int]:
     """Summed outer product of all states of sentences about ``names``, and how many states those are."""
     total, count = torch.zeros(1), 0
     sentences = [sentence for name in names for sentence in prompts(name, RETAIN_TEMPLATES)]
     for start in range(0, len(sentences), BATCH):
-        rows = listener.states(sentences[start : start + BATCH]).flatten(0, 1).double()
+        rows = text_encoder.states(sentences[start : start + BATCH]).flatten(0, 1).double()
         total, count = total + rows.T @ rows, count + len(rows)
     return total, count

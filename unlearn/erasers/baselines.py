@@ -15,13 +15,13 @@ import warnings
 import torch
 from torch import Tensor
 
-from unlearn.concepts import Selection, surface_forms
-from unlearn.encoders import TextImageEncoder
+from unlearn.clip.encoders import TextImageEncoder
+from unlearn.clip.projection import Projection
+from unlearn.concepts.selection import Selection, surface_forms
+from unlearn.data.gallery import Gallery, image_features
 from unlearn.erasers.erasure import Projected
 from unlearn.erasers.settings import BaselineSettings
 from unlearn.errors import PictureError
-from unlearn.gallery import Gallery, image_features
-from unlearn.projection import Projection
 
 #: Singular values below this share of the largest carry nothing.
 NEGLIGIBLE = 1e-5

@@ -20,16 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unlearn.caching import PerOwner
-from unlearn.concepts import (
-    Concept,
-    Selection,
-    Vocabulary,
-    load_vocabulary,
-    select,
-    surface_forms,
-)
-from unlearn.encoders import EditedEncoder, TextImageEncoder, class_embeddings
+from unlearn.caching import ObjectCache
+from unlearn.clip.encoders import EditedEncoder, TextImageEncoder, class_embeddings
+from unlearn.concepts.selection import Concept, Selection, Vocabulary, load_vocabulary, select, surface_forms
 from unlearn.erasers import closed_form, paired
 from unlearn.erasers.closed_form import RetainFactor
 from unlearn.erasers.erasure import Projected
@@ -54,8 +47,8 @@ class Erasure(Projected[CCUPSettings]):
     settings_type = CCUPSettings
 
 
-_factors: PerOwner[RetainFactor] = PerOwner(most=8)
-_surroundings: PerOwner[paired.Surroundings] = PerOwner(most=8)
+_factors: ObjectCache[RetainFactor] = ObjectCache(most=8)
+_retain_factors: ObjectCache[paired.RetainFactors] = ObjectCache(most=8)
 
 
 def erase(
@@ -70,7 +63,7 @@ def erase(
 
     Args:
         encoder: the model whose joint space is edited.
-        selection: forget and retain set, from :func:`unlearn.concepts.select`.
+        selection: forget and retain set, from :func:`unlearn.concepts.selection.select`.
         settings: mode, strength, λ, μ, side.
         vocabulary: gives the sentences a name is put into; where the retain set is most of it, its factor is reused.
         constants: of the paired form.
@@ -188,7 +181,7 @@ def _factor(encoder: TextImageEncoder, selection: Selection, mu: float, vocabula
 
 def _around(
     encoder: TextImageEncoder, selection: Selection, mu: float, vocabulary: Vocabulary, constants: paired.Constants
-) -> paired.Surroundings:
+) -> paired.RetainFactors:
     """The retain set and its surroundings factored for the paired form.
 
     All that could surround is factored, and what does not is taken out again: whatever is erased, the work is shared.
@@ -202,5 +195,5 @@ def _around(
     texts = class_embeddings(encoder, names, vocabulary.templates).T
     weights = torch.cat([torch.ones(len(retained)), torch.full((len(others),), constants.others)])
     key = (names, len(retained), vocabulary.templates, mu, constants)
-    whole = _surroundings.get(encoder, key, lambda: paired.Surroundings.fit(texts, mu, constants, weights=weights))
+    whole = _retain_factors.get(encoder, key, lambda: paired.RetainFactors.fit(texts, mu, constants, weights=weights))
     return whole.without([*removed, *(i for i, name in enumerate(others, len(retained)) if name not in around)])

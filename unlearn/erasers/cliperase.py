@@ -19,12 +19,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unlearn.border import check
-from unlearn.concepts import Selection, Vocabulary, load_vocabulary
-from unlearn.encoders import OpenClipEncoder
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.clip.weights import with_weights
+from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary
+from unlearn.data.gallery import Gallery
 from unlearn.erasers.losses import consistency_loss, forgetting_loss, gradient_ascent_loss, retention_loss
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ErasureFileError, JobError, OutOfTimeError
+from unlearn.files.schemas import check
 from unlearn.finetuning.batches import Batches, Embedded
 from unlearn.finetuning.checkpoints import Checkpoint
 from unlearn.finetuning.pairs import forget_and_retain
@@ -32,8 +34,6 @@ from unlearn.finetuning.prepared import Frozen, Preparation
 from unlearn.finetuning.probes import Probe
 from unlearn.finetuning.processes import Processes
 from unlearn.finetuning.trainable import make_trainable
-from unlearn.gallery import Gallery
-from unlearn.weights import with_weights
 
 #: What a model's name ends in once it is fine-tuned.
 FINE_TUNED = ", fine-tuned"
@@ -133,7 +133,7 @@ def train(
 
     Args:
         encoder: the model; it is not changed, and others may use it meanwhile.
-        selection: forget and retain set, from :func:`unlearn.concepts.select`.
+        selection: forget and retain set, from :func:`unlearn.concepts.selection.select`.
         settings: what trains, the losses' weights, steps, learning rate.
         galleries: pictures to train on, pooled.
         probe: pictures to measure accuracy on, which should not be among those.
@@ -190,7 +190,7 @@ def _steps(
         losses["loss"].backward()  # type: ignore[no-untyped-call]
         batches.processes.sum_gradients(parameters.values())
         optimizer.step()
-        if step % settings.probe_every == 0 or step == settings.steps:
+        if step % settings.eval_every == 0 or step == settings.steps:
             forget_accuracy, retain_accuracy = measure()
             if saved and batches.processes.first:
                 saved.write(step, parameters, optimizer)
@@ -233,6 +233,6 @@ def _checkpoint(
     path: Path, encoder: OpenClipEncoder, selection: Selection, settings: CLIPEraseSettings, vocabulary: Vocabulary
 ) -> Checkpoint:
     # How often to probe does not change the result, so a resumed run may choose anew.
-    parameters = {name: value for name, value in asdict(settings).items() if name != "probe_every"}
+    parameters = {name: value for name, value in asdict(settings).items() if name != "eval_every"}
     concepts = [[asdict(concept) for concept in selection.forget], selection.retain, vocabulary.templates]
     return Checkpoint.of_run(path, weights=encoder.sha256, concepts=concepts, parameters=parameters)

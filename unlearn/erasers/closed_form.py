@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from unlearn.projection import Projection
+from unlearn.clip.projection import Projection
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVa
 
 from torch import Tensor
 
-from unlearn.border import RefusedError, check
-from unlearn.concepts import Selection
-from unlearn.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder
+from unlearn.clip.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder
+from unlearn.clip.final_projections import baked_weights
+from unlearn.clip.projection import Projection
+from unlearn.concepts.selection import Selection
 from unlearn.errors import ErasureFileError
-from unlearn.final_projections import baked_weights
-from unlearn.projection import Projection
+from unlearn.files.schemas import RefusedError, check
 
 if TYPE_CHECKING:
     from unlearn.erasers import cliperase

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unlearn.erasers.settings import BaselineSettings, CCUPSettings, CLIPEraseSettings
+from unlearn.erasers.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
 from unlearn.errors import ParameterError, require_choice
-from unlearn.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
 
 if TYPE_CHECKING:
-    from unlearn.concepts import Selection, Vocabulary
-    from unlearn.encoders import OpenClipEncoder
+    from unlearn.clip.encoders import OpenClipEncoder
+    from unlearn.concepts.selection import Selection, Vocabulary
+    from unlearn.data.gallery import Gallery
     from unlearn.erasers import cliperase
     from unlearn.erasers.erasure import Erasure
-    from unlearn.gallery import Gallery
 
     Fitting = Generator[cliperase.Progress, None, Erasure]
 
@@ -45,7 +45,7 @@ class Task:
     training: Gallery
     probe: Gallery
     seed: int = 0
-    beneath: cliperase.Erasure | None = None
+    base_erasure: cliperase.Erasure | None = None
     checkpoint: Path | None = None
 
 
@@ -55,7 +55,7 @@ class Method:
 
     Attributes:
         label: its name on screen.
-        variant: what its erasure makes of a model, one of :mod:`unlearn.variants`.
+        variant: what its erasure makes of a model, one of :mod:`unlearn.erasers.variants`.
         run: fits it to a task with the settings given; reports as it goes and returns the erasure.
         settings: what it may be asked, by the erasers that it is made of.
         fixed: settings that make it this method.
@@ -92,7 +92,7 @@ class Method:
             )
         if task.checkpoint and not self.trains:
             raise ParameterError(f"checkpoint has no effect on “{self.label}”, which is there at once.")
-        if task.beneath and self.settings != (CCUPSettings,):
+        if task.base_erasure and self.settings != (CCUPSettings,):
             raise ParameterError(f"“{self.label}” cannot be put on top of an erasure; CCUP can, in any of its forms.")
         return self.run(task, **self.fixed, **given)
 
@@ -124,9 +124,9 @@ def _ccup(task: Task, **given: Any) -> Fitting:
 
     yield from ()
     settings, vocabulary = CCUPSettings(**given), task.vocabulary
-    if task.beneath is None:
+    if task.base_erasure is None:
         return ccup.erase(task.encoder, task.selection, settings, vocabulary=vocabulary)
-    return stacked.on_top(task.encoder, task.beneath, settings, selection=task.selection, vocabulary=vocabulary)
+    return stacked.on_top(task.encoder, task.base_erasure, settings, selection=task.selection, vocabulary=vocabulary)
 
 
 def _cliperase(task: Task, **given: Any) -> Generator[cliperase.Progress, None, cliperase.Erasure]:

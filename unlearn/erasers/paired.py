@@ -36,8 +36,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unlearn.clip.projection import Projection
 from unlearn.erasers.closed_form import RetainFactor
-from unlearn.projection import Projection
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ CHOSEN = Constants()
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RetainFactors:
     """What an erasure shall leave alone: retained texts as columns (d, n), and both ridge problems factored over them.
 
     Attributes:
@@ -90,7 +90,7 @@ class Surroundings:
     @classmethod
     def fit(
         cls, texts: Tensor, mu: float, constants: Constants = CHOSEN, *, weights: Tensor | None = None
-    ) -> Surroundings:
+    ) -> RetainFactors:
         """Factor both problems for ``texts`` (d, n), each of weight 1 or of its own among ``weights`` (n,)."""
         d, n = texts.shape
         roots = (torch.ones(n) if weights is None else weights).double().sqrt()
@@ -109,7 +109,7 @@ class Surroundings:
         """The retained texts about the mean, (d, n), each times its root."""
         return self.texts - self.mean[:, None] * self.roots
 
-    def without(self, removed: Sequence[int]) -> Surroundings:
+    def without(self, removed: Sequence[int]) -> RetainFactors:
         """The same less the texts at the positions ``removed``; nothing is factored again, mean and scale stay."""
         if not removed:
             return self
@@ -124,7 +124,7 @@ class Surroundings:
         )
 
 
-def fit(forget: Sequence[Tensor], retain: Surroundings, *, lam: float = 1000.0, strength: float = 1.0) -> Projection:
+def fit(forget: Sequence[Tensor], retain: RetainFactors, *, lam: float = 1000.0, strength: float = 1.0) -> Projection:
     """Solve for P.
 
     Args:
@@ -141,10 +141,10 @@ def fit(forget: Sequence[Tensor], retain: Surroundings, *, lam: float = 1000.0, 
     centres = F.normalize(names - retain.mean[:, None], dim=0)
     left = _functionals(centres, retain)
     right = _directions(centres, texts, retain.words, lam)
-    return Projection((_overshoot(left, right, retain) * left).float(), right.float(), strength)
+    return Projection((_gain(left, right, retain) * left).float(), right.float(), strength)
 
 
-def _functionals(centres: Tensor, retain: Surroundings) -> Tensor:
+def _functionals(centres: Tensor, retain: RetainFactors) -> Tensor:
     """L, (d, k)."""
     solved = retain.pictures.solve(centres)
     gram = centres.T @ solved
@@ -168,7 +168,7 @@ def _directions(centres: Tensor, texts: Sequence[Tensor], words: RetainFactor, l
     return torch.stack(directions, dim=1)
 
 
-def _overshoot(left: Tensor, right: Tensor, retain: Surroundings) -> float:
+def _gain(left: Tensor, right: Tensor, retain: RetainFactors) -> float:
     """s: as far as the scores of the retained texts, taken for pictures, allow."""
     read, carried = retain.centred.T @ left, retain.texts.T @ right
     # ‖Cᵀ L Rᵀ T‖² = ⟨Lᵀ C Cᵀ L, Rᵀ T Tᵀ R⟩: two (k, k) in place of one (n, n).

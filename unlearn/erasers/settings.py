@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from unlearn.border import STRICT
 from unlearn.errors import ParameterError, require_choice, require_fraction, require_positive, require_whole
+from unlearn.files.schemas import STRICT
 
 MODES = ("paired", "consistent", "nullspace")
 SIDES = ("image", "text", "both")
@@ -82,7 +82,7 @@ class CLIPEraseSettings:
         consistency_weight: λ₃.
         lora_rank: rank of the adapters; ``lora`` only.
         precision: of the towers' arithmetic, one of :data:`PRECISIONS`; losses and weights are float32.
-        probe_every: steps from one measurement of accuracy to the next.
+        eval_every: steps from one measurement of accuracy to the next.
         seed: of the batches.
     """
 
@@ -98,7 +98,7 @@ class CLIPEraseSettings:
     consistency_weight: float = 3.0
     lora_rank: int = 8
     precision: str = "float32"
-    probe_every: int = 20
+    eval_every: int = 20
     seed: int = 0
 
     @classmethod
@@ -113,7 +113,7 @@ class CLIPEraseSettings:
         require_positive("learning rate", self.learning_rate, largest=0.1)
         for name in ("retention_weight", "forgetting_weight", "consistency_weight"):
             require_positive(name.replace("_", " "), getattr(self, name), largest=1000, zero_allowed=True)
-        for name, largest in (("steps", 100_000), ("batch_size", 1024), ("lora_rank", 256), ("probe_every", 100_000)):
+        for name, largest in (("steps", 100_000), ("batch_size", 1024), ("lora_rank", 256), ("eval_every", 100_000)):
             require_whole(name.replace("_", " "), getattr(self, name), largest=largest)
         require_whole("seed", self.seed, lowest=0, largest=2**31 - 1)
 

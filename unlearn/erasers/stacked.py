@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from unlearn.concepts import Selection, Vocabulary, unite
-from unlearn.encoders import EditedEncoder, OpenClipEncoder
+from unlearn.clip.encoders import EditedEncoder, OpenClipEncoder
+from unlearn.concepts.selection import Selection, Vocabulary, unite
 from unlearn.erasers import ccup, cliperase
 from unlearn.erasers.settings import CCUPSettings, StackedSettings
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from unlearn.clip.projection import Projection
 from unlearn.errors import ModelError, require_fraction
-from unlearn.projection import Projection
 
 #: A text projection whose largest and smallest singular values are further apart cannot be undone in float32.
 WORST_CONDITION = 1e6

@@ -6,14 +6,14 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
-from unlearn.concepts import Vocabulary
-from unlearn.encoders import TextImageEncoder
+from unlearn.clip.encoders import TextImageEncoder
+from unlearn.concepts.selection import Vocabulary
+from unlearn.data.gallery import Gallery
 from unlearn.evaluation.intervals import Compared
+from unlearn.evaluation.missing import nan_to_none
 from unlearn.evaluation.quality import Quality
 from unlearn.evaluation.retrieval import RetrievalReport
 from unlearn.evaluation.zero_shot import ZeroShotReport, evaluate_zero_shot
-from unlearn.gallery import Gallery
-from unlearn.missing import or_none
 
 
 def zero_shot_metrics(report: ZeroShotReport) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def zero_shot_metrics(report: ZeroShotReport) -> dict[str, Any]:
         part: {"top1": accuracy.top1, "n": accuracy.n}
         for part, accuracy in (("forget", report.forget), ("retain", report.retain))
     }
-    told: dict[str, Any] = or_none(asdict(report.overall) | parts)
+    told: dict[str, Any] = nan_to_none(asdict(report.overall) | parts)
     return told
 
 
@@ -50,7 +50,7 @@ def retrieval_metrics(report: RetrievalReport) -> dict[str, Any]:
     """``{"text_to_image": {"forget": {"recall@1", "recall@5", "recall@10", "n"}, "retain": …}, "image_to_text": …}``"""
     return {
         direction: {
-            part: {f"recall@{k}": or_none(share) for k, share in recall.at.items()} | {"n": recall.n}
+            part: {f"recall@{k}": nan_to_none(share) for k, share in recall.at.items()} | {"n": recall.n}
             for part, recall in parts.items()
         }
         for direction, parts in (("text_to_image", report.text_to_image), ("image_to_text", report.image_to_text))
@@ -59,7 +59,7 @@ def retrieval_metrics(report: RetrievalReport) -> dict[str, Any]:
 
 def edit_metrics(quality: Quality) -> dict[str, Any]:
     """The fields of :class:`Quality` and its harmonic mean; ``{"mean", "low", "high", "n"}`` for every interval."""
-    told: dict[str, Any] = or_none(_with_intervals(vars(quality)) | {"harmonic_mean": quality.harmonic_mean})
+    told: dict[str, Any] = nan_to_none(_with_intervals(vars(quality)) | {"harmonic_mean": quality.harmonic_mean})
     return told
 
 

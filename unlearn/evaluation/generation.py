@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from unlearn.concepts import TEMPLATES
-from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
+from unlearn.clip.encoders import TextImageEncoder, class_embeddings, similarity
+from unlearn.concepts.selection import TEMPLATES
 from unlearn.evaluation.judge import Judge
 
 
 @dataclass(frozen=True)
-class Sight:
+class Detection:
     """What is seen of one concept in some pictures.
 
     Attributes:
@@ -29,17 +29,17 @@ class Sight:
 
 def look(
     pictures: Sequence[Image.Image], concepts: Sequence[str], original: TextImageEncoder, judge: Judge
-) -> tuple[Sight, ...]:
+) -> tuple[Detection, ...]:
     """What judge and original CLIP see of each of ``concepts`` in ``pictures``."""
     known = {label.casefold() for label in judge.labels}
     first = [{label.casefold() for label in labels} for labels in judge.first_labels(pictures)]
     scores = similarity(original.encode_image(pictures), class_embeddings(original, concepts, TEMPLATES))
-    sights = []
+    detections = []
     for column, concept in enumerate(concepts):
         name = concept.casefold()
         seen = tuple(name in labels for labels in first) if name in known else None
-        sights.append(Sight(concept, seen, tuple(scores[:, column].tolist())))
-    return tuple(sights)
+        detections.append(Detection(concept, seen, tuple(scores[:, column].tolist())))
+    return tuple(detections)
 
 
 def named_in(prompt: str, concepts: Sequence[str]) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unlearn.concepts import Vocabulary
-from unlearn.encoders import TextImageEncoder
+from unlearn.clip.encoders import TextImageEncoder
+from unlearn.concepts.selection import Vocabulary
+from unlearn.data.gallery import Gallery, image_features
 from unlearn.evaluation.zero_shot import label_probabilities
-from unlearn.gallery import Gallery, image_features
 
 
 @dataclass(frozen=True)

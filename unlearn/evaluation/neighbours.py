@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from unlearn.concepts import Vocabulary
-from unlearn.encoders import TextImageEncoder, class_embeddings, finite_or_last
+from unlearn.clip.encoders import TextImageEncoder, class_embeddings, finite_or_last
+from unlearn.concepts.selection import Vocabulary
 
 
 @dataclass(frozen=True)

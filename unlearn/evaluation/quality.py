@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unlearn.concepts import Vocabulary
-from unlearn.encoders import TextImageEncoder, class_embeddings
+from unlearn.clip.encoders import TextImageEncoder, class_embeddings
+from unlearn.concepts.selection import Vocabulary
+from unlearn.data.gallery import Gallery, image_features
 from unlearn.evaluation.intervals import Compared
 from unlearn.evaluation.retrieval import KS, relevant_ranks, search_both_ways
 from unlearn.evaluation.zero_shot import evaluate_zero_shot, first_among_few
-from unlearn.gallery import Gallery, image_features
 
 PARTS = ("forget", "retain")
 

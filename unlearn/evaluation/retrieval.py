@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unlearn.concepts import VERBATIM
-from unlearn.encoders import TextImageEncoder, class_embeddings, finite_or_last, says_nothing, similarity
-from unlearn.gallery import Gallery, image_features
+from unlearn.clip.encoders import TextImageEncoder, class_embeddings, finite_or_last, says_nothing, similarity
+from unlearn.concepts.selection import VERBATIM
+from unlearn.data.gallery import Gallery, image_features
 
 KS = (1, 5, 10)
 

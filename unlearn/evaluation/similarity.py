@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from unlearn.encoders import TextImageEncoder, class_embeddings
-from unlearn.gallery import Gallery, image_features
+from unlearn.clip.encoders import TextImageEncoder, class_embeddings
+from unlearn.data.gallery import Gallery, image_features
 
 
 def image_text_similarity(

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unlearn.concepts import TEMPLATES, Vocabulary
-from unlearn.encoders import TextImageEncoder, class_embeddings, similarity
-from unlearn.gallery import Gallery, image_features
+from unlearn.clip.encoders import TextImageEncoder, class_embeddings, similarity
+from unlearn.concepts.selection import TEMPLATES, Vocabulary
+from unlearn.data.gallery import Gallery, image_features
 
 
 def classify(

@@ -2,8 +2,8 @@
 
 CCUP's file holds the factors ``left`` and ``right`` (embed_dim, rank) of ``P = I − strength · left @ rightᵀ``,
 CLIPErase's the weights that differ, that of both stacked both, with a record of each part. Opening one trusts nothing
-in it: it comes in through :mod:`unlearn.border`, and names, shapes, types and numbers have to be those of the model at
-hand.
+in it: it comes in through :mod:`unlearn.files.schemas`, and names, shapes, types and numbers have to be those of the
+model at hand.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from unlearn.border import RefusedError, TensorFile
-from unlearn.encoders import OpenClipEncoder
+from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.erasers import baselines, ccup, cliperase, stacked
 from unlearn.erasers.erasure import Erasure
 from unlearn.errors import ErasureFileError
 from unlearn.export.record import Record
+from unlearn.files.schemas import RefusedError, TensorFile
 from unlearn.finetuning.sources import BUNDLED
 
 #: Key of the record in the file's metadata.

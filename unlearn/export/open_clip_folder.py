@@ -9,7 +9,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from unlearn.encoders import OpenClipEncoder
+from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.export.transformers_clip import as_clip_tokenizer
 
 CONFIG, MODEL = "open_clip_config.json", "model.safetensors"

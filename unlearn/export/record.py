@@ -9,9 +9,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
-from unlearn.border import LARGEST, InnerPath, RefusedError, Schema, Sha256, Text, check, parse_json
-from unlearn.concepts import MAX_CAPTION_LENGTH, MAX_CONCEPTS, Concept, Selection, clean_name, parse_names, unite
+from unlearn.concepts.selection import (
+    MAX_CAPTION_LENGTH,
+    MAX_CONCEPTS,
+    Concept,
+    Selection,
+    clean_name,
+    parse_names,
+    unite,
+)
 from unlearn.errors import ErasureFileError
+from unlearn.files.schemas import LARGEST, InnerPath, RefusedError, Schema, Sha256, Text, check, parse_json
 from unlearn.finetuning.sources import BUNDLED
 
 #: Words that one erasure may retain, and that one concept may go by; a stranger's file is read up to here.

@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unlearn.border import RefusedError, read_bytes
-from unlearn.concepts import TEMPLATES
-from unlearn.encoders import OpenClipEncoder
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.clip.weights import with_weights
+from unlearn.concepts.selection import TEMPLATES
 from unlearn.erasers.erasure import Erasure
 from unlearn.errors import ErasureFileError, ModelError, ParameterError
 from unlearn.export.edit_file import load_edit, record_of, require_base, save_edit
@@ -24,9 +24,9 @@ from unlearn.export.open_clip_folder import MODEL, save_open_clip
 from unlearn.export.record import Record
 from unlearn.export.transformers_clip import save_transformers
 from unlearn.export.vanished import live_only
+from unlearn.files.schemas import RefusedError, read_bytes
+from unlearn.files.writing import files_in, is_inside, listed_in, require_folder, whole_folder
 from unlearn.finetuning.sources import BUNDLED
-from unlearn.weights import with_weights
-from unlearn.writing import files_in, is_inside, listed_in, require_folder, whole_folder
 
 EDIT, RECORD, TRANSFORMERS = "edit.safetensors", "erasure.json", "transformers"
 #: Files by the names under which records of the first version tell their hashes.

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from unlearn.clip.sources import LOCAL
 from unlearn.config import ASSETS
 from unlearn.erasers.erasure import Erasure
 from unlearn.export.open_clip_folder import HUB
-from unlearn.model_sources import LOCAL
 
 EXAMPLES = ASSETS.parent / "examples"
 #: What ``save_erasure`` writes, in words.

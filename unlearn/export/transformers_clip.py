@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from unlearn.encoders import OpenClipEncoder
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.clip.final_projections import final_projection
+from unlearn.clip.text_tower import encoder_layers, layer_options, state_dict, text_config, text_tower
 from unlearn.errors import ModelError
-from unlearn.final_projections import final_projection
-from unlearn.text_encoders import encoder_layers, layer_options, state_dict, text_config, text_tower
 
 if TYPE_CHECKING:
     from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer

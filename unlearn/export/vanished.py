@@ -1,7 +1,7 @@
 """Where weights cannot be what the app shows: texts or pictures of which an edit leaves next to nothing.
 
-Live, and in the scripts for the edit alone, these count as gone (:data:`unlearn.encoders.NOTHING_LEFT`). A whole model
-is used by code that divides every embedding by its length, which gives the old direction back, or rounding's.
+Live, and in the scripts for the edit alone, these count as gone (:data:`unlearn.clip.encoders.NOTHING_LEFT`). A whole
+model is used by code that divides every embedding by its length, which gives the old direction back, or rounding's.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import torch
 
-from unlearn.concepts import Selection, surface_forms
-from unlearn.encoders import EditedEncoder, TextImageEncoder, class_embeddings
+from unlearn.clip.encoders import EditedEncoder, TextImageEncoder, class_embeddings
+from unlearn.concepts.selection import Selection, surface_forms
 
 #: Words named in the sentence.
 NAMED = 3

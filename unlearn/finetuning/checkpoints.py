@@ -14,9 +14,9 @@ from pydantic import Field
 from safetensors.torch import save_file
 from torch import Tensor
 
-from unlearn.border import RefusedError, Schema, Sha256, TensorFile, check
 from unlearn.errors import ErasureFileError
-from unlearn.writing import whole_file
+from unlearn.files.schemas import RefusedError, Schema, Sha256, TensorFile, check
+from unlearn.files.writing import whole_file
 
 WEIGHT, MOMENTS = "weight", ("exp_avg", "exp_avg_sq")
 KINDS = (WEIGHT, *MOMENTS)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from unlearn.concepts import Concept, Selection, prompts, surface_forms
+from unlearn.concepts.selection import Concept, Selection, prompts, surface_forms
+from unlearn.data.gallery import Gallery, Picture
 from unlearn.errors import PictureError
-from unlearn.gallery import Gallery, Picture
 
 
 @dataclass(frozen=True)

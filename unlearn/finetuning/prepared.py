@@ -11,10 +11,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from unlearn.caching import PerOwner
-from unlearn.encoders import OpenClipEncoder
+from unlearn.caching import ObjectCache
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.data.gallery import Gallery, Picture
 from unlearn.finetuning.trainable import Trainable
-from unlearn.gallery import Gallery, Picture
 
 CHUNK = 32
 
@@ -128,4 +128,4 @@ class Frozen:
 _pictures: WeakKeyDictionary[OpenClipEncoder, WeakKeyDictionary[Gallery, dict[str, tuple[Tensor, Tensor]]]] = (
     WeakKeyDictionary()
 )
-_texts: PerOwner[tuple[Tensor, Tensor]] = PerOwner(most=50_000)
+_texts: ObjectCache[tuple[Tensor, Tensor]] = ObjectCache(most=50_000)

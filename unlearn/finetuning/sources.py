@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unlearn.concepts import VERBATIM, Concept, Vocabulary, load_vocabulary
+from unlearn.concepts.selection import VERBATIM, Concept, Vocabulary, load_vocabulary
+from unlearn.data.gallery import Gallery, bundled_gallery, folder_gallery
+from unlearn.data.public_datasets import DATASETS, Labelled, hub_gallery
 from unlearn.finetuning.pairs import hold_out
-from unlearn.gallery import Gallery, bundled_gallery, folder_gallery
-from unlearn.hub import DATASETS, Labelled, hub_gallery
 
 BUNDLED = "bundled"
 
@@ -24,7 +24,7 @@ class TrainingData:
 
 
 def training_data(source: str, forget: Sequence[str]) -> TrainingData:
-    """The pictures called ``source``: ``bundled``, one of :data:`unlearn.hub.DATASETS` or an ImageFolder's path.
+    """Labelled pictures: ``bundled``, a name in :data:`unlearn.data.public_datasets.DATASETS` or an ImageFolder.
 
     Where there is no split for testing, as in a folder, every fifth picture of a class is kept for measuring.
     ``forget`` tells which captioned pictures count as pictures of a concept: those whose captions name it.

@@ -15,10 +15,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unlearn.encoders import OpenClipEncoder
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.clip.final_projections import FinalProjection, find_projection, tower_root
+from unlearn.clip.weights import sharing_copy
 from unlearn.errors import ModelError
-from unlearn.final_projections import FinalProjection, find_projection, tower_root
-from unlearn.weights import sharing_copy
 
 #: Where towers keep their blocks, and what comes between the last of them and the final projection.
 BLOCKS = {

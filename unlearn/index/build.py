@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from unlearn.encoders import OpenClipEncoder
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.data.folders import pictures_under
+from unlearn.data.gallery import ENOUGH
+from unlearn.data.images import SUFFIXES, open_image
 from unlearn.errors import ModelError, PictureError
-from unlearn.folders import pictures_under
-from unlearn.gallery import ENOUGH
 from unlearn.index.codes import write_codes
 from unlearn.index.store import HEADER, Appender, Header, Store, inside
-from unlearn.pictures import SUFFIXES, open_picture
 
 BATCH = 64
 
@@ -81,7 +81,7 @@ def _decoded(root: Path, paths: list[str], batch: int) -> Iterator[tuple[list[st
 
     def decode(path: str) -> Image.Image | str:
         try:
-            return open_picture(inside(root, path), enough=ENOUGH)
+            return open_image(inside(root, path), enough=ENOUGH)
         except (PictureError, OSError) as error:
             return str(error)
 

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from unlearn.border import RefusedError, TensorFile
 from unlearn.errors import PictureError
+from unlearn.files.schemas import RefusedError, TensorFile
 from unlearn.index.store import Store
 
 CODES = "codes.safetensors"

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unlearn.encoders import (
+from unlearn.clip.encoders import (
     NO_SIMILARITY,
     NOTHING_LEFT,
     EditedEncoder,
@@ -27,11 +27,11 @@ from unlearn.encoders import (
     TextImageEncoder,
     class_embeddings,
 )
+from unlearn.clip.projection import Projection
 from unlearn.errors import ModelError, PictureError
 from unlearn.evaluation.retrieval import Hit, best
 from unlearn.index.codes import read_codes
 from unlearn.index.store import Store
-from unlearn.projection import Projection
 
 #: Rows that the codes put first and that are then scored exactly: enough for recall, see docs/measured.md.
 CANDIDATES = 4_000

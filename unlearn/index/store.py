@@ -22,8 +22,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from unlearn.border import InnerPath, RefusedError, Schema, Sha256, Text, check, parse_json, read_bytes, size_of
 from unlearn.errors import PictureError
+from unlearn.files.schemas import InnerPath, RefusedError, Schema, Sha256, Text, check, parse_json, read_bytes, size_of
 
 HEADER, EMBEDDINGS, PICTURES = "index.json", "embeddings.f32", "pictures.jsonl"
 FLOAT_BYTES = 4

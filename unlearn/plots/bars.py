@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from unlearn.missing import or_none
+from unlearn.evaluation.missing import nan_to_none
 from unlearn.plots.style import COLOURS, marked, styled
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def own_similarity_bars(similarity: Mapping[str, Tensor], names: Sequence[str], 
         erased: names to mark.
     """
     bars = [
-        _bar(variant, names, or_none(matrix.diagonal().tolist()), "“%{customdata}”: %{x:.2f}")
+        _bar(variant, names, nan_to_none(matrix.diagonal().tolist()), "“%{customdata}”: %{x:.2f}")
         for variant, matrix in similarity.items()
     ]
     figure = _grouped(400, bars, names, erased)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from unlearn.missing import or_none
+from unlearn.evaluation.missing import nan_to_none
 from unlearn.plots.style import marked, styled
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _matrix(
     """A heat map of (names, names) about zero, with its numbers as ``written`` in the cells; NaN is left blank."""
     ticks = [marked(name, erased, longest=14) for name in names]
     heatmap = go.Heatmap(
-        z=or_none(values.tolist()),
+        z=nan_to_none(values.tolist()),
         # Names in a list of [row, column] for the hover, which would otherwise show positions.
         customdata=[[[html.escape(row), html.escape(column)] for column in names] for row in names],
         zmin=-limit,

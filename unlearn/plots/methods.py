@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from unlearn.plots.style import COLOURS, styled
 
 if TYPE_CHECKING:
-    from unlearn.comparison import Outcome
+    from unlearn.sweeps.comparison import Outcome
 
 
 def method_scatter(outcomes: Sequence[Outcome]) -> go.Figure:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def relearning_curves(curves: Sequence[Curve]) -> go.Figure:
     """How fast the concept comes back, beside words that the model never knew; wider lines learn from more pictures."""
-    from unlearn.attacks.finding import TOLD_APART  # an attack has loaded it already
+    from unlearn.attacks.finding import AUROC_EITHER_END  # an attack has loaded it already
 
     counts = sorted({curve.examples for curve in curves})
     lines, told = [], set[bool]()
@@ -36,5 +36,5 @@ def relearning_curves(curves: Sequence[Curve]) -> go.Figure:
         told.add(curve.edited)
     figure = styled(360, *lines)
     figure.update_xaxes(title_text="step of fine-tuning")
-    figure.update_yaxes(title_text=TOLD_APART, range=[-0.02, 1.04], tickformat=".0%")
+    figure.update_yaxes(title_text=AUROC_EITHER_END, range=[-0.02, 1.04], tickformat=".0%")
     return figure

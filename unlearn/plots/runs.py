@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from unlearn.missing import or_none
+from unlearn.erasers.variants import BOTH, CCUP
+from unlearn.evaluation.missing import nan_to_none
 from unlearn.plots.style import COLOURS, ERASED_COLOUR, PARTS, styled
-from unlearn.variants import BOTH, CCUP
 
 if TYPE_CHECKING:
     from unlearn.erasers.cliperase import Record
@@ -28,7 +28,7 @@ def loss_curves(records: Sequence[Record]) -> go.Figure:
     lines = [
         go.Scatter(
             x=steps,
-            y=or_none([getattr(record, module) for record in records]),
+            y=nan_to_none([getattr(record, module) for record in records]),
             name=module,
             line={"color": colour, "dash": dash, "width": 2},
             hovertemplate=f"{module} at step %{{x}}: %{{y:.3f}}<extra></extra>",

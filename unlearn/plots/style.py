@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import plotly.graph_objects as go
 
-from unlearn.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
+from unlearn.erasers.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
 
 #: One colour a variant everywhere: mid-tones that hold on white and on black, told apart by colour-blind eyes (Okabe
 #: and Ito 2008, brought to equal lightness).

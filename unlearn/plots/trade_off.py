@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from unlearn.plots.style import INK, PARTS, styled
 
 if TYPE_CHECKING:
-    from unlearn.trade_off import TradeOffPoint
+    from unlearn.sweeps.trade_off import TradeOffPoint
 
 #: Erased or kept is told by the line, the mode by dash and marker, so that neither needs the colour.
 DASHES = {"paired": ("solid", "circle"), "consistent": ("dash", "square-open"), "nullspace": ("dot", "diamond-open")}

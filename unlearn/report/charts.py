@@ -7,7 +7,7 @@ from html import escape
 
 from unlearn.plots.style import COLOURS, ERASED_COLOUR, PARTS
 from unlearn.plots.trade_off import DASHES
-from unlearn.trade_off import TradeOffPoint
+from unlearn.sweeps.trade_off import TradeOffPoint
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 240, 44, 34, 10
 

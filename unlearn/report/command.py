@@ -6,12 +6,12 @@ import shlex
 from dataclasses import asdict
 from typing import Any
 
-from unlearn.concepts import Vocabulary
+from unlearn.concepts.named_vocabularies import VOCABULARIES
+from unlearn.concepts.selection import Vocabulary
 from unlearn.erasers.methods import FORMS, METHODS, in_words
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.export.record import Record
 from unlearn.finetuning.sources import BUNDLED
-from unlearn.vocabularies import VOCABULARIES
 
 NOT_TOLD = "  # it learned from pictures that this command does not have; with --pictures, it takes a folder of them"
 

@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from unlearn.data.images import data_uri
+from unlearn.erasers.variants import ORIGINAL
 from unlearn.evaluation.intervals import CONFIDENCE, Interval
 from unlearn.export.record import Record
-from unlearn.pictures import data_uri
 from unlearn.plots.style import COLOURS, FONT
 from unlearn.report.charts import bars, strength_curves
 from unlearn.report.command import command_of
 from unlearn.report.measured import DrawnPair, Look, Measure, Report, Search
-from unlearn.variants import ORIGINAL
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #808895; }

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from unlearn.concepts import Vocabulary
-from unlearn.encoders import TextImageEncoder
+from unlearn.clip.encoders import TextImageEncoder
+from unlearn.concepts.selection import Vocabulary
+from unlearn.data.gallery import Gallery, Picture
+from unlearn.erasers.variants import ORIGINAL
 from unlearn.evaluation.intervals import Change, Compared, Interval
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
 from unlearn.evaluation.quality import Quality, evaluate_edit
 from unlearn.evaluation.retrieval import find_pictures
 from unlearn.evaluation.zero_shot import classify, most_telling
 from unlearn.export.record import Record
-from unlearn.gallery import Gallery, Picture
-from unlearn.trade_off import TradeOffPoint
-from unlearn.variants import ORIGINAL
+from unlearn.sweeps.trade_off import TradeOffPoint
 
 AT_RISK, FOUND, BARS = 6, 6, 6
 #: Pictures looked at: the first of this many erased concepts, and of this many that stand closest to them.
@@ -100,7 +100,7 @@ def measure_report(
     """Measure ``variants`` on ``collection`` with the whole ``vocabulary`` offered.
 
     Args:
-        variants: the models compared, the original first under :data:`unlearn.variants.ORIGINAL`.
+        variants: the models compared, the original first under :data:`unlearn.erasers.variants.ORIGINAL`.
         records: of the erasures in force.
         collection: labelled pictures that none of them was trained on.
         vocabulary: the labels.

@@ -27,7 +27,7 @@ class Moving(NamedTuple):
     total: int = 1
 
 
-async def followed(
+async def poll(
     find: Callable[[], Status[P, R] | None], is_heard: Callable[[], bool] = lambda: True
 ) -> AsyncIterator[Status[P, R] | None]:
     """The run that ``find`` finds, now and whenever it has changed, until it has ended; None, once, without one.
@@ -45,7 +45,7 @@ async def followed(
         await asyncio.sleep(POLL)
 
 
-def switches(status: Status[P, R] | None) -> tuple[Any, Any]:
+def button_states(status: Status[P, R] | None) -> tuple[Any, Any]:
     """Whether the button that starts a run can be pressed, and the one that stops it."""
     busy = status is not None and not status.ended
     return gr.update(interactive=not busy), gr.update(interactive=busy)

@@ -14,7 +14,7 @@ Given = Mapping[Block, Any]
 #: gr.skip()``: gradio takes an empty one for a value.
 Shown = dict[Block, Any]
 
-#: Reports a click on a thumbnail of :func:`unlearn.ui.markup.strip` as ``{"index": …}``.
+#: Reports a click on a thumbnail of :func:`unlearn.ui.html.markup.strip` as ``{"index": …}``.
 CHOOSE = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-index]');
@@ -22,7 +22,7 @@ element.addEventListener('click', (event) => {
 });
 """
 #: For events that take a picture. ``gr.Image`` would decode it before the handler runs, and a damaged file would end in
-#: its error instead of in :func:`unlearn.decoding.decode`'s sentence; the handler gets gradio's file data.
+#: its error instead of in :func:`unlearn.data.decoding.decode`'s sentence; the handler gets gradio's file data.
 UNDECODED: dict[str, Any] = {"preprocess": False}
 
 
@@ -39,5 +39,5 @@ def picture_input(**options: Any) -> gr.Image:
 
 
 def thumbnail_strip(**options: Any) -> gr.HTML:
-    """An empty strip for :func:`unlearn.ui.markup.strip`; its ``click`` tells the ``index`` in the event's data."""
+    """An empty :func:`unlearn.ui.html.markup.strip`; its ``click`` tells the ``index`` in the event's data."""
     return gr.HTML(js_on_load=CHOOSE, **options)

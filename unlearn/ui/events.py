@@ -10,11 +10,11 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
+from unlearn.app.session import Visitor
 from unlearn.ui.components import Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.handlers import Handlers
 from unlearn.ui.screen import Screen, View
-from unlearn.ui.session import Visitor
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 QUIET = PRIVATE | {"show_progress": "hidden"}

@@ -12,10 +12,10 @@ from typing import Any
 import gradio as gr
 from gradio.context import LocalContext
 
+from unlearn.app.caller import PAYER
 from unlearn.errors import UnlearnError, exhausted
 from unlearn.logs import log_error
-from unlearn.ui.addresses import payer
-from unlearn.ui.caller import PAYER
+from unlearn.ui.server.addresses import payer
 
 UNEXPECTED = "Something went wrong on our side; nothing was changed. Try again, or try something else (error {})."
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import gradio as gr
 
+from unlearn.app.links import Link
+from unlearn.app.requests import cleaned, erase, request_of
+from unlearn.app.session import RETAIN_OWN, ErasureRequest, Session, Visitor
 from unlearn.errors import JobError
 from unlearn.ui.components import Given, Shown
-from unlearn.ui.links import Link
 from unlearn.ui.opening import follow_address, open_file
-from unlearn.ui.requests import cleaned, erase, request_of
 from unlearn.ui.screen import EXAMPLE, Screen
-from unlearn.ui.session import RETAIN_OWN, ErasureRequest, Session, Visitor
-from unlearn.ui.zero_shot_tab import MOST_TELLING
+from unlearn.ui.tabs.zero_shot import MOST_TELLING
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Handlers:
 
         A page that is reloaded has the run that it started before.
         """
-        from unlearn.ui.runs import run_of
-        from unlearn.ui.sources import alone, example_concept
+        from unlearn.app.runs import run_of
+        from unlearn.app.sources import alone, example_concept
 
         screen, services = self.screen, self.screen.services()
         visitor: Visitor = given[screen.visitor]
@@ -53,14 +53,14 @@ class Handlers:
         }
         if link.fine_tune:
             shown[screen.tabs] = gr.Tabs(selected=screen.cliperase.tab.id)
-            shown |= screen.cliperase.showing(link.fine_tune)
+            shown |= screen.cliperase.values_for(link.fine_tune)
         return shown
 
     def in_force(self, session: Session) -> Shown:
         """The values of the panel's inputs that ask for the erasure in force."""
         services = self.screen.services()
         names = services.vocabulary_of(session).names
-        return self.screen.panel.showing(request_of(services, session), names)
+        return self.screen.panel.values_for(request_of(services, session), names)
 
     def change_erasure(self, given: Given) -> Any:
         """Another erasure; with no concept named, none."""
@@ -102,7 +102,7 @@ class Handlers:
 
     def tune_on_top(self, given: Given) -> Shown:
         """CLIPErase, begun from another tab than its own, for what it can learn to forget."""
-        from unlearn.ui.audits import learnable
+        from unlearn.app.audits import learnable
 
         screen = self.screen
         visitor, forget = given[screen.visitor], given[screen.panel.forget]
@@ -122,7 +122,7 @@ class Handlers:
         Raises:
             JobError: the file could not be used.
         """
-        from unlearn.ui.runs import run_of
+        from unlearn.app.runs import run_of
 
         status = run_of(self.screen.services(), visitor)
         if status and status.state == "failed":
@@ -131,7 +131,7 @@ class Handlers:
 
     def take_off(self, visitor: Visitor, given: Given) -> Shown:
         """Without the fine-tuned model again."""
-        from unlearn.ui.runs import remove_run
+        from unlearn.app.runs import remove_run
 
         remove_run(self.screen.services(), visitor)
         return {}

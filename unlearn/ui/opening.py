@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from unlearn.app.links import Link, follow, read_link
+from unlearn.erasers.variants import CCUP, MADE_BY
 from unlearn.errors import UnlearnError
-from unlearn.ui.links import Link, follow, read_link
-from unlearn.variants import CCUP, MADE_BY
 
 if TYPE_CHECKING:
-    from unlearn.ui.services import Services
-    from unlearn.ui.session import Session, Visitor
+    from unlearn.app.services import Services
+    from unlearn.app.session import Session, Visitor
 
 
 def follow_address(services: Services, visitor: Visitor, query: str, otherwise: Link) -> Link:
@@ -40,7 +40,7 @@ def open_file(services: Services, visitor: Visitor, path: str | None) -> Session
         InvalidInputError: it cannot be used.
         JobError: it needs a background run, and there is no room for one.
     """
-    from unlearn.ui.imports import open_edit
+    from unlearn.app.imports import open_edit
 
     record = open_edit(services, visitor, path)
     erased = f"{', '.join(record.selection.forget_names)}, erased by {MADE_BY[record.method]}"

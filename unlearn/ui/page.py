@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gradio as gr
 
-from unlearn.ui.api_exports import ExportEndpoints
-from unlearn.ui.api_runs import RunEndpoints
-from unlearn.ui.api_views import ViewEndpoints
+from unlearn.app.startup import Provider
+from unlearn.ui.api.exports import ExportEndpoints
+from unlearn.ui.api.runs import RunEndpoints
+from unlearn.ui.api.views import ViewEndpoints
 from unlearn.ui.events import Events
-from unlearn.ui.guarded_page import GuardedPage
 from unlearn.ui.handlers import Handlers
-from unlearn.ui.loading import Provider
 from unlearn.ui.screen import Screen
+from unlearn.ui.server.guarded_page import GuardedPage
 
 TITLE = "Unlearn: erase concepts from CLIP"
 

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.blocks import Block
 
-from unlearn.ui import markup
-from unlearn.ui.about_tab import build_about_tab
-from unlearn.ui.audit_tab import AuditTab
-from unlearn.ui.cliperase_tab import CLIPEraseTab
-from unlearn.ui.collection_panel import CollectionPanel
+from unlearn.app.session import Session, Visitor
+from unlearn.app.startup import Provider
 from unlearn.ui.components import Given, Shown
-from unlearn.ui.erase_panel import ErasePanel
-from unlearn.ui.export_tab import ExportTab
-from unlearn.ui.generation_tab import GenerationTab
 from unlearn.ui.guard import on_screen
-from unlearn.ui.loading import Provider
-from unlearn.ui.model_panel import ModelPanel
-from unlearn.ui.retrieval_tab import RetrievalTab
-from unlearn.ui.session import Session, Visitor
-from unlearn.ui.trade_off_tab import TradeOffTab
-from unlearn.ui.zero_shot_tab import ZeroShotTab
+from unlearn.ui.html import markup
+from unlearn.ui.tabs.about import build_about_tab
+from unlearn.ui.tabs.audit import AuditTab
+from unlearn.ui.tabs.cliperase import CLIPEraseTab
+from unlearn.ui.tabs.collection import CollectionPanel
+from unlearn.ui.tabs.erase import ErasePanel
+from unlearn.ui.tabs.export import ExportTab
+from unlearn.ui.tabs.generation import GenerationTab
+from unlearn.ui.tabs.model import ModelPanel
+from unlearn.ui.tabs.retrieval import RetrievalTab
+from unlearn.ui.tabs.trade_off import TradeOffTab
+from unlearn.ui.tabs.zero_shot import ZeroShotTab
 
 HEADER = (
     "<header class='u-header'><h1>Unlearn</h1><p>Erase a concept from CLIP, the model that tells which words fit a "
@@ -61,7 +61,7 @@ class Screen:
 
     @classmethod
     def build(cls, services: Provider) -> Screen:
-        visitor = gr.State(Visitor(), delete_callback=lambda visitor: services().leave(visitor))
+        visitor = gr.State(Visitor(), delete_callback=lambda visitor: services().end_session(visitor))
         key = gr.BrowserState("", storage_key="unlearn-visitor")
         gr.HTML(HEADER)
         with gr.Row(equal_height=False, elem_classes="u-page"):

@@ -22,7 +22,7 @@ from unlearn.bench.faults.pictures import LABELS
 from unlearn.bench.faults.tally import Tally
 from unlearn.bench.faults.target import Target
 from unlearn.bench.faults.wire import API, JSON, Request, Result, Wire
-from unlearn.gallery import bundled_gallery
+from unlearn.data.gallery import bundled_gallery
 
 FLOODER = "127.0.6.66"
 #: Seconds that a visitor looks at an answer before the next request, on average.

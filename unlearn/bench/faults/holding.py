@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from unlearn.bench.faults.tally import Tally
 from unlearn.bench.faults.target import BYSTANDER, Target
 from unlearn.bench.faults.wire import API, Wire
-from unlearn.ui.visits import EVERY
+from unlearn.ui.server.sessions import EVERY
 
 GREEDY = "127.0.7.77"
 #: More than an app that may open 256 files can hold.

@@ -19,7 +19,7 @@ from unlearn.bench.faults.target import PRIVATE
 from unlearn.bench.faults.wire import Result
 from unlearn.bench.mutations import mutated_indexes
 from unlearn.bench.serving import ROOT
-from unlearn.encoders import similarity
+from unlearn.clip.encoders import similarity
 from unlearn.errors import UnlearnError
 from unlearn.index.codes import write_codes
 from unlearn.index.search import PictureIndex, Query

@@ -1,0 +1,256 @@
+"""An audit through the services: attacked, told, remembered with the edit it was of, stopped; methods side by side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+import pytest
+from helpers.building import built
+from helpers.fakes import fake_services
+from helpers.waiting import ended
+
+from unlearn import zero_gpu
+from unlearn.app.audits import Audited, audit_of, learnable, measured_on, start_audit, stop_audit
+from unlearn.app.comparisons import Compared, comparison_of, start_comparison
+from unlearn.app.runs import FineTuned
+from unlearn.app.services import Services
+from unlearn.app.session import ErasureRequest, Visitor
+from unlearn.attacks import relearning, soft_prompt
+from unlearn.attacks.finding import Finding, Row
+from unlearn.attacks.groups import Group
+from unlearn.clip.models import Models
+from unlearn.concepts.selection import Vocabulary, select
+from unlearn.data.gallery import Gallery
+from unlearn.erasers import cliperase
+from unlearn.erasers.methods import METHODS, Task
+from unlearn.erasers.settings import CLIPEraseSettings
+from unlearn.errors import ConceptError, JobError, ModelError, OutOfTimeError, ParameterError, PictureError
+from unlearn.finetuning.pairs import hold_out
+from unlearn.jobs import State, run_to_end
+from unlearn.plots.methods import method_scatter
+from unlearn.plots.relearning import relearning_curves
+from unlearn.sweeps.comparison import compare
+from unlearn.ui.api.reports import audit_report
+from unlearn.ui.html import audit_markup, comparison_markup
+from unlearn.ui.tabs.audit import AuditTab
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(relearning, "STEPS", (0, 1, 2))
+    monkeypatch.setattr(soft_prompt, "STEPS", 2)
+
+
+@pytest.fixture(scope="module")
+def services(toy, toy_gallery, toy_vocabulary):
+    return Services(Models(toy), toy_gallery.test, toy_vocabulary, training=toy_gallery.train)
+
+
+@pytest.fixture
+def visitor(services: Services) -> Visitor:
+    """Somebody who has erased apples and frogs."""
+    visitor = Visitor()
+    visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["apple", "frog"])))
+    return visitor
+
+
+def finish(services: Services, visitor: Visitor, kind: str = "audit"):
+    return ended(services.jobs, visitor.lines[kind])
+
+
+def test_an_audit_is_told_remembered_and_goes_stale_with_the_edit(services: Services, visitor: Visitor):
+    start_audit(services, visitor, "frog")
+    status = finish(services, visitor)
+    assert status.state is State.DONE, status.message
+    assert audit_of(services, visitor) == status
+    audited = visitor.session.audited
+    assert isinstance(audited, Audited)
+    assert audited is status.result
+    assert audited.report.concept.name == "frog"
+    assert audited.is_of(visitor.session)
+    again = services.erase(visitor.session, ErasureRequest(["apple", "frog"]))
+    assert audited.is_of(replace(visitor.session, erasure=again)), "the same question has the same answer"
+    other = services.erase(visitor.session, ErasureRequest(["apple", "frog"], mode="nullspace"))
+    assert not audited.is_of(replace(visitor.session, erasure=other))
+    for change in ({"model": "other"}, {"vocabulary": Vocabulary(())}, {"uploads": services.gallery}):
+        moved = replace(visitor.session, measures_uploads=True, **change)
+        assert not audited.is_of(moved), "the same words asked of another model, vocabulary or pictures"
+    told = audit_report(status)
+    assert told["state"] == "done"
+    assert {finding["verdict"] for finding in told["findings"]} <= {"held", "leaked", "not applicable"}
+    page = audit_markup.audited(audited, current=False)
+    assert page.count("<details") == len(audited.report.findings)
+    assert "have changed since" in page
+    assert "have changed since" not in audit_markup.audited(audited, current=True)
+    curves = [curve for finding in audited.report.findings for curve in finding.curves]
+    assert len(relearning_curves(curves).data) == len(curves)
+
+
+@pytest.fixture(scope="module")
+def tab(services: Services) -> AuditTab:
+    def build() -> AuditTab:
+        with gr.Blocks():
+            return AuditTab.build(lambda: services, "apple")
+
+    return built(build)
+
+
+def offered(tab: AuditTab, visitor: Visitor, chosen: str | None = None) -> dict[str, Any]:
+    """The list of what can be attacked, once ``chosen`` stands there."""
+    return tab.render(visitor.session, {tab.concept: chosen})[tab.concept]
+
+
+def test_a_page_offers_what_is_erased(tab: AuditTab, visitor: Visitor):
+    list_of_both = offered(tab, visitor, "frog")
+    assert (list_of_both["choices"], list_of_both["value"]) == (["apple", "frog"], "frog")
+    assert offered(tab, visitor, "whale")["value"] == "apple", "what is not erased cannot be attacked"
+    assert offered(tab, Visitor(), "frog")["value"] is None
+
+
+def test_of_two_edits_each_concept_is_attacked_and_compared(services: Services, tab: AuditTab, visitor: Visitor, toy):
+    tuned = cliperase.Erasure(select("lemon", vocabulary=services.vocabulary), CLIPEraseSettings(), {})
+    visitor.change(fine_tuned=FineTuned(tuned, tuned.apply(toy)))
+    for name in offered(tab, visitor)["choices"]:
+        start_audit(services, visitor, name)
+        stop_audit(services, visitor)
+        finish(services, visitor)
+    start_audit(services, visitor, "lemon")
+    status = finish(services, visitor)
+    assert status.result.report.concept.name == "lemon", status.message
+    start_comparison(services, visitor)
+    assert finish(services, visitor, "comparison").result.concepts == ("apple", "frog", "lemon")
+
+
+def test_a_comparison_learns_from_ones_own_pictures_too(services: Services, visitor: Visitor, toy_gallery):
+    pictures = [replace(picture, concept="my mug") for picture in toy_gallery.train if picture.concept == "whale"]
+    visitor.change(uploads=hold_out(Gallery("own", tuple(pictures))), measures_uploads=True)
+    visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["my mug", "apple"])))
+    start_comparison(services, visitor)
+    status = finish(services, visitor, "comparison")
+    by_label = {outcome.label: outcome for outcome in status.result.outcomes}
+    assert by_label["LEACE"].parameters > 0, "it had pictures of either"
+
+
+def test_a_concept_is_attacked_with_the_pictures_that_show_it(services: Services, visitor: Visitor, toy_gallery):
+    pictures = [replace(picture, concept="my mug") for picture in toy_gallery.train if picture.concept == "whale"]
+    visitor.change(uploads=hold_out(Gallery("own", tuple(pictures))), measures_uploads=True)
+    assert measured_on(services, visitor.session, ["my mug"]) is visitor.session.uploads.test
+    assert measured_on(services, visitor.session, ["frog"]) is services.gallery
+
+
+def test_methods_stand_side_by_side(services: Services, visitor: Visitor):
+    start_comparison(services, visitor)
+    status = finish(services, visitor, "comparison")
+    assert isinstance(status.result, Compared), status.message
+    by_label = {outcome.label: outcome for outcome in status.result.outcomes}
+    assert set(by_label) == {method.label for method in METHODS.values() if not method.trains}
+    assert by_label["No edit"].parameters <= by_label["CCUP, paired (default)"].parameters
+    assert by_label["No edit"].forget == 1.0
+    table = comparison_markup.compared(status.result)
+    assert all(label in table for label in by_label)
+    assert len(method_scatter(status.result.outcomes).data[0].x) == len(by_label)
+    assert visitor.session.audited is None, "a comparison is no audit"
+
+
+def test_a_method_that_cannot_be_fitted_is_a_row_with_its_reason(services: Services, visitor: Visitor):
+    visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["apple", "unicorn"])))
+    start_comparison(services, visitor)
+    status = finish(services, visitor, "comparison")
+    assert isinstance(status.result, Compared), status.message
+    by_label = {outcome.label: outcome for outcome in status.result.outcomes}
+    assert "none of “unicorn”" in by_label["LEACE"].refusal
+    assert by_label["CCUP, paired (default)"].is_measured
+    assert by_label["LEACE"].refusal in comparison_markup.compared(status.result)
+    assert len(method_scatter(status.result.outcomes).data[0].x) == len(by_label) - 1
+
+
+def test_a_comparison_whose_time_is_up_keeps_what_it_has(toy, toy_gallery, toy_vocabulary):
+    selection = select("apple", vocabulary=toy_vocabulary)
+    run = compare(Task(toy, selection, toy_vocabulary, toy_gallery.train, toy_gallery.test), ["none", "ccup", "leace"])
+    assert [next(run).label, next(run).label] == ["No edit", "CCUP, paired (default)"]
+    run.throw(OutOfTimeError("It was ended."))
+    with pytest.raises(StopIteration) as stop:
+        run.throw(OutOfTimeError("It was ended."))
+    assert [outcome.refusal for outcome in stop.value.value] == ["", "It was ended.", "It was ended."]
+
+
+def test_methods_are_measured_with_the_sentences_of_the_words_in_use(toy, toy_gallery, toy_vocabulary):
+    for templates, right in ((toy_vocabulary.templates, 1.0), (("a picture",), 0.0)):
+        words = replace(toy_vocabulary, templates=templates)
+        task = Task(toy, select("apple", vocabulary=words), words, toy_gallery.train, toy_gallery.test)
+        (outcome,) = run_to_end(compare(task, ["none"]))
+        assert (outcome.forget, outcome.retain) == (right, right), "a sentence without the word tells none from another"
+
+
+def test_what_runs_on_the_processors_takes_no_gpu_of_a_space(services: Services, visitor: Visitor, monkeypatch):
+    def taken(number):
+        raise AssertionError("a GPU was asked for")
+
+    monkeypatch.setattr(zero_gpu, "ACTIVE", True)
+    monkeypatch.setattr(zero_gpu, "_remote", taken)
+    start_audit(services, visitor)
+    assert finish(services, visitor).state is State.DONE
+    start_comparison(services, visitor)
+    assert finish(services, visitor, "comparison").state is State.DONE
+
+
+def test_an_audit_stops_and_one_runs_at_a_time(services: Services, visitor: Visitor, monkeypatch):
+    monkeypatch.setattr(relearning, "STEPS", (0, 5000))
+    start_audit(services, visitor)
+    with pytest.raises(JobError, match="still"):
+        start_audit(services, visitor)
+    stop_audit(services, visitor)
+    status = finish(services, visitor)
+    assert status.state is State.CANCELLED
+    assert "Stopped" in audit_markup.audit_status(status)
+    assert audit_of(services, visitor).result is None
+
+
+def test_cliperase_on_top_is_of_what_it_has_pictures_of(services: Services, visitor: Visitor):
+    assert learnable(services, visitor.session, ["frog", "Frosch", "apple"]) == ["frog", "apple"]
+
+
+def test_what_cannot_be_attacked_is_said(services: Services, visitor: Visitor):
+    with pytest.raises(ConceptError, match="Nothing is erased yet"):
+        start_audit(services, Visitor())
+    with pytest.raises(ConceptError, match="Nothing is erased yet"):
+        start_comparison(services, Visitor())
+    with pytest.raises(ParameterError, match="concept is 'whale'; choose one of apple, frog"):
+        start_audit(services, visitor, "whale")
+    somebody = Visitor()
+    somebody.change(erasure=services.erase(somebody.session, ErasureRequest(["unicorn"])))
+    with pytest.raises(PictureError, match="no picture of “unicorn”"):
+        start_audit(services, somebody)
+    fake = fake_services()
+    somebody.change(erasure=fake.erase(Visitor().session, ErasureRequest(["cat"])))
+    with pytest.raises(ModelError, match="compared by the weights"):
+        start_comparison(fake, somebody)
+
+
+def test_a_visitor_who_leaves_takes_every_run_along(services: Services, visitor: Visitor):
+    start_audit(services, visitor)
+    start_comparison(services, visitor)
+    services.end_session(visitor)
+    assert audit_of(services, visitor) is None
+    assert comparison_of(services, visitor) is None
+
+
+def test_every_word_of_a_finding_is_escaped_and_its_mark_is_more_than_colour():
+    row = Row("<b>", 1.0, 0.9, 1.0)
+    finding = Finding(Group.WORDS, "<i>", "<u>", 1.0, 0.9, 0.5, control=1.0, n=4, rows=(row, row), meaning="<script>")
+    page = audit_markup.findings([finding])
+    for raw in ("<i>", "<u>", "<script>", "<b>&"):
+        assert raw not in page
+    assert "✕ leaked" in page
+    assert "✓ held" in audit_markup.findings([replace(finding, after=0.5)])
+    assert "no answer" in audit_markup.findings([replace(finding, before=0.5)])
+    assert "Random edit" in page
+
+
+def test_every_finding_that_is_counted_is_shown():
+    found = [Finding(group, f"attack {i}", "", 1.0, 0.9, 0.5) for i, group in enumerate(Group)]
+    assert audit_markup.findings(found).count("✕ leaked") == len(Group)
+    with pytest.raises(TypeError, match="no group of attacks"):
+        Finding("new", "attack", "", 1.0, 0.9, 0.5)  # type: ignore[arg-type]

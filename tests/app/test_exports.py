@@ -1,0 +1,391 @@
+"""A visitor's files: what is in them, whose they are, how much room they take, and what comes back from one."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
+
+import pytest
+import torch
+from helpers.fakes import fake_services, few
+from helpers.waiting import ended
+
+from unlearn.app.downloads import MARGIN, Downloads
+from unlearn.app.exports import KINDS, edits_of, make_export
+from unlearn.app.imports import open_edit
+from unlearn.app.requests import request_of
+from unlearn.app.runs import FineTuned, RunStatus, run_of
+from unlearn.app.services import Services
+from unlearn.app.session import ErasureRequest, Visitor
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.clip.models import Models
+from unlearn.concepts.selection import Vocabulary, select
+from unlearn.data.gallery import bundled_gallery
+from unlearn.erasers import baselines, cliperase
+from unlearn.erasers.settings import BaselineSettings, CLIPEraseSettings
+from unlearn.errors import ConceptError, ErasureFileError, JobError, ModelError, ParameterError
+from unlearn.export.edit_file import load_edit, record_of, save_edit
+from unlearn.export.saved import load_erasure
+
+
+@pytest.fixture
+def real(pocket, vocabulary, tmp_path, monkeypatch) -> Services:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    return Services(Models(pocket), few(bundled_gallery().test), vocabulary)
+
+
+@pytest.fixture
+def visitor(real: Services) -> Visitor:
+    visitor = Visitor()
+    visitor.change(erasure=real.erase(visitor.session, ErasureRequest(["cat"], 0.7)))
+    return visitor
+
+
+def test_an_edit_made_here_opens_here(real: Services, visitor: Visitor):
+    made = make_export(real, visitor, "edit")
+    assert made.path.name == "edit.safetensors"
+    assert "cat erased by CCUP" in made.title
+    assert '"edit.safetensors"' in made.code
+    other = Visitor()
+    record = open_edit(real, other, str(made.path))
+    assert record.metrics["after"]["forget"]["top1"] == 0.0 < record.metrics["before"]["forget"]["top1"]
+    assert request_of(real, other.session) == ErasureRequest(["cat"], 0.7, own_retain=[])
+    assert torch.equal(other.session.erasure.projection.matrix, visitor.session.erasure.projection.matrix)
+
+
+def opened(services: Services, visitor: Visitor) -> RunStatus:
+    """The run that opened a file, once it has ended and its result is active."""
+    ended(services.jobs, visitor.lines["cliperase"])
+    return run_of(services, visitor)
+
+
+def test_a_fine_tuned_edit_opens_too(real: Services, visitor: Visitor, pocket, vocabulary):
+    name = "text_projection"
+    delta = {name: pocket.model.state_dict()[name] + 0.01}
+    erasure = cliperase.Erasure(select("cat", vocabulary=vocabulary), CLIPEraseSettings(seed=5), delta)
+    visitor.change(fine_tuned=FineTuned(erasure, erasure.apply(pocket)))
+    assert list(edits_of(real, visitor.session)) == ["CLIPErase + CCUP", "CCUP", "CLIPErase"]
+    made = make_export(real, visitor, "edit", "CLIPErase")
+    small = replace(real, gallery=type(real.gallery)("few", real.gallery.pictures[:4]))
+    other = Visitor()
+    before = other.session
+    assert open_edit(small, other, str(made.path)).seed == 5
+    assert other.session is before, "pictures are encoded outside of the request"
+    opened(small, other)
+    texts = ["a cat", "a dog"]
+    assert torch.equal(other.session.fine_tuned.encoder.encode_text(texts), erasure.apply(pocket).encode_text(texts))
+
+
+@pytest.fixture
+def stacked_on(real: Services, visitor: Visitor, pocket, vocabulary) -> Visitor:
+    """``visitor`` with CLIPErase of another concept, and a CCUP that retains a list, both in force."""
+    name = "visual.head.proj.weight"
+    noise = torch.randn(pocket.model.state_dict()[name].shape, generator=torch.Generator().manual_seed(0))
+    delta = {name: pocket.model.state_dict()[name] + 0.01 * noise}
+    erasure = cliperase.Erasure(select("pizza", vocabulary=vocabulary), CLIPEraseSettings(seed=5), delta)
+    asked = ErasureRequest(["cat", "my mug"], 0.7, "consistent", "both", "list", ["dog", "tiger"], 500.0, 50.0, False)
+    visitor.change(
+        fine_tuned=FineTuned(erasure, erasure.apply(pocket), "somewhere"), erasure=real.erase(visitor.session, asked)
+    )
+    return visitor
+
+
+def test_two_edits_in_force_are_one_file_that_opens_as_the_two(real: Services, stacked_on: Visitor):
+    made = make_export(real, stacked_on, "edit")
+    assert "cat, my mug, pizza erased by CLIPErase + CCUP" in made.title
+    compile(made.code, "the code shown", "exec")
+    other = Visitor()
+    record = open_edit(real, other, str(made.path))
+    opened(real, other)
+    assert [part.selection for part in record.parts] == [
+        stacked_on.session.fine_tuned.erasure.selection,
+        replace(stacked_on.session.erasure.selection, notices=()),
+    ]
+    assert request_of(real, other.session) == request_of(real, stacked_on.session)
+    assert other.session.erased == stacked_on.session.erased == ("cat", "my mug", "pizza")
+    assert other.session.fine_tuned.pictures == "somewhere"
+    texts, pictures = ["a cat", "a pizza"], [picture.load() for picture in real.gallery.pictures[:3]]
+    before, after = (real.variants(session) for session in (stacked_on.session, other.session))
+    assert list(after) == list(before) == ["Original", "CCUP", "CLIPErase", "CLIPErase + CCUP"]
+    for variant in before:
+        torch.testing.assert_close(after[variant].encode_text(texts), before[variant].encode_text(texts))
+        torch.testing.assert_close(after[variant].encode_image(pictures), before[variant].encode_image(pictures))
+    again = make_export(real, other, "edit").path
+    assert load_erasure(again, real.models.own).selection == load_edit(again, real.models.own)[1].selection
+
+
+def test_a_stacked_edit_of_other_words_is_not_opened_as_something_else(real: Services, stacked_on: Visitor):
+    made = make_export(real, stacked_on, "edit")
+    other = Visitor()
+    other.change(vocabulary=Vocabulary.of(("cat", "dog"), ("a sketch of a {}",)))
+    before = other.session
+    open_edit(real, other, str(made.path))
+    status = opened(real, other)
+    assert status.state == "failed"
+    assert "choose its vocabulary first" in status.message
+    assert other.session is before
+
+
+def test_a_file_is_not_opened_over_a_run_that_is_not_done(real: Services, stacked_on: Visitor):
+    made, other, go_on = make_export(real, stacked_on, "edit", "CLIPErase"), Visitor(), Event()
+
+    def busy():
+        while not go_on.is_set():
+            yield
+
+    real.jobs.start(other.lines["cliperase"], busy)
+    with pytest.raises(JobError, match="last run is still"):
+        open_edit(real, other, str(made.path))
+    go_on.set()
+    assert ended(real.jobs, other.lines["cliperase"]).state == "done"
+
+
+def test_weights_that_a_picture_overflows_with_are_not_opened(
+    real: Services, stacked_on: Visitor, monkeypatch: pytest.MonkeyPatch
+):
+    made, other = make_export(real, stacked_on, "edit", "CLIPErase"), Visitor()
+    encode, before = OpenClipEncoder.encode_image, other.session
+
+    def overflowing(self: OpenClipEncoder, images: list) -> torch.Tensor:
+        return encode(self, images) * (torch.nan if len(images) > 1 else 1)  # the probe alone is well
+
+    monkeypatch.setattr(OpenClipEncoder, "encode_image", overflowing)
+    open_edit(real, other, str(made.path))
+    assert "no embedding any more" in opened(real, other).message
+    assert other.session is before
+
+
+def test_a_file_of_ccup_opens_whatever_became_of_the_last_run(real: Services, visitor: Visitor):
+    made, other = make_export(real, visitor, "edit"), Visitor()
+
+    def fail():
+        yield
+        raise ModelError("it failed")
+
+    real.jobs.start(other.lines["cliperase"], fail)
+    ended(real.jobs, other.lines["cliperase"])
+    open_edit(real, other, str(made.path))
+    assert other.session.erasure is not None
+    assert run_of(real, other) is None
+
+
+def test_a_baseline_is_not_opened_and_the_visitor_is_told_what_to_do(real: Services, visitor: Visitor, tmp_path: Path):
+    session, pocket = visitor.session, real.models.own
+    baseline = baselines.erase(pocket, session.erasure.selection, BaselineSettings("random"))
+    save_edit(tmp_path / "edit.safetensors", baseline, record_of(pocket, baseline, metrics={}))
+    with pytest.raises(ErasureFileError, match="edit of a baseline.*python -m unlearn report --erasure FILE"):
+        open_edit(real, visitor, str(tmp_path / "edit.safetensors"))
+    assert visitor.session is session
+
+
+def test_the_report_of_two_edits_makes_one_after_the_other(real: Services, stacked_on: Visitor):
+    page = make_export(real, stacked_on, "report").path.read_text()
+    assert "Erased from pocket: cat, my mug, pizza" in page
+    first, second = page[page.index("<h2>Do it again") :].splitlines()[:2]
+    assert "--forget pizza" in first
+    assert "--pictures somewhere --vocabulary bundled" in first
+    assert first.endswith("--out tuned")
+    assert "--retain dog tiger" in second
+    assert "--on tuned --out erased" in second
+
+
+def test_whose_edit_a_file_holds_is_what_was_asked_or_is_said(real: Services, stacked_on: Visitor):
+    report = make_export(real, stacked_on, "report", "CLIPErase")
+    assert report.title == "Report: cat, my mug, pizza erased by CLIPErase + CCUP"
+    assert make_export(real, stacked_on, "record", "CLIPErase").title == "Record: pizza erased by CLIPErase"
+    with pytest.raises(ModelError, match="not the denoiser"):
+        make_export(real, stacked_on, "cross_attention", "CLIPErase")
+    attention = make_export(real, stacked_on, "cross_attention")
+    assert attention.title == "For diffusers: cat, my mug erased by CCUP"
+    assert 'PROMPT = "a cat"' in attention.code
+
+
+def test_the_whole_model_is_a_zip_of_the_folder_that_erase_writes(real: Services, visitor: Visitor):
+    made = make_export(real, visitor, "open_clip")
+    with zipfile.ZipFile(made.path) as archive:
+        names = set(archive.namelist())
+    wanted = {"model.safetensors", "open_clip_config.json", "edit.safetensors", "erasure.json", "tokenizer.json"}
+    assert {f"erased/{name}" for name in wanted} <= names
+    assert list(made.path.parent.iterdir()) == [made.path]
+
+
+def test_the_record_and_the_report_are_of_what_is_in_force(real: Services, visitor: Visitor):
+    record = json.loads(make_export(real, visitor, "record").path.read_text())
+    assert record["parameters"]["strength"] == 0.7
+    page = make_export(real, visitor, "report").path.read_text()
+    assert "Erased from pocket: cat" in page
+    assert "--forget cat --strength 0.7" in page
+    assert "?forget=cat&amp;strength=0.7" in page
+
+
+def test_a_report_of_too_much_for_a_link_is_made_without_and_says_so(real: Services, visitor: Visitor):
+    from unlearn.ui.tabs.export import ExportTab
+
+    own = [f"a rather long name of a retained thing, number {number:c}" for number in range(0x4E00, 0x4E00 + 400)]
+    visitor.change(erasure=real.erase(visitor.session, ErasureRequest(["cat"], retain="list", own_retain=own)))
+    page = make_export(real, visitor, "report").path.read_text()
+    assert "too much for a link" in page
+    assert "In the app: the address" not in page
+    shown, copy, _ = ExportTab.render(SimpleNamespace(services=lambda: real), visitor.session)  # type: ignore[arg-type]
+    assert "too much for a link" in shown
+    assert not copy["interactive"]
+
+
+def test_what_cannot_be_made_is_said(real: Services, visitor: Visitor):
+    with pytest.raises(ModelError, match="EfficientNet"):
+        make_export(real, visitor, "transformers")
+    with pytest.raises(ParameterError, match="file is 'gold'"):
+        make_export(real, visitor, "gold")
+    with pytest.raises(ParameterError, match="edit is 'CLIPErase'"):
+        make_export(real, visitor, "edit", "CLIPErase")
+    with pytest.raises(ConceptError, match="Nothing is erased"):
+        make_export(real, Visitor(), "edit")
+    fake = fake_services()
+    someone = Visitor()
+    someone.change(erasure=fake.erase(someone.session, ErasureRequest(["cat"])))
+    with pytest.raises(ModelError, match="cannot be written"):
+        make_export(fake, someone, "edit")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("edit.pt", b"", "not a .safetensors file"),
+        ("edit.safetensors", b"\x80\x04N.", "not a safetensors file"),
+        (None, b"", "No file was given"),
+    ],
+)
+def test_a_file_that_is_no_erasure_leaves_what_is_in_force(real, visitor, tmp_path, name, content, sentence):
+    before = visitor.session
+    if name:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ErasureFileError, match=sentence):
+        open_edit(real, visitor, str(tmp_path / name) if name else None)
+    assert visitor.session is before
+
+
+def test_a_visitor_has_one_file_and_takes_it_along(real: Services, visitor: Visitor, tmp_path: Path):
+    first = make_export(real, visitor, "record").path
+    second = make_export(real, visitor, "edit").path
+    assert not first.exists()
+    assert second.exists()
+    real.end_session(visitor)
+    assert not second.exists()
+    assert not any((tmp_path / "gradio").iterdir())
+
+
+def test_every_kind_is_on_the_screen():
+    from unlearn.ui.tabs.export import CHOICES
+
+    assert list(CHOICES) == list(KINDS)
+
+
+# Room on disk
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    return tmp_path
+
+
+def written(folder: Path, size: int = 10) -> Path:
+    (folder / "file").write_bytes(b"x" * size)
+    return folder / "file"
+
+
+def test_all_files_together_stay_under_the_limit(root: Path):
+    downloads = Downloads(2 * MARGIN)
+    downloads.make("a", 0, lambda folder: written(folder, MARGIN))
+    with pytest.raises(JobError, match="no room"):
+        downloads.make("b", MARGIN, written)
+    downloads.forget("a")
+    assert downloads.make("b", MARGIN, written).exists()
+    assert len(list(root.iterdir())) == 1
+
+
+def test_a_file_being_made_holds_its_room(root: Path):
+    downloads = Downloads(2 * MARGIN)
+
+    def write(folder: Path) -> Path:
+        with pytest.raises(JobError, match="no room"):
+            downloads.make("b", MARGIN, written)
+        return written(folder)
+
+    downloads.make("a", 0, write)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ModelError("it cannot be"), KeyError("x")])
+def test_what_fails_leaves_nothing_behind(root: Path, error: Exception):
+    def fail(folder: Path) -> Path:
+        written(folder)
+        raise error
+
+    downloads = Downloads()
+    before = downloads.make("a", 0, written)
+    with pytest.raises(type(error)):
+        downloads.make("a", 0, fail)
+    assert list(root.iterdir()) == [before.parent], "what the visitor had stays"
+
+
+def test_two_files_of_one_visitor_at_once_leave_each_other_alone(root: Path):
+    downloads, made = Downloads(), []
+    old = downloads.make("a", 0, written)
+
+    def write(folder: Path) -> Path:
+        assert old.exists(), "the older goes when the newer is there"
+        made.append(downloads.make("a", 0, written))
+        return written(folder)
+
+    made.append(downloads.make("a", 0, write))
+    assert all(path.exists() for path in made)
+    assert not old.exists()
+    last = downloads.make("a", 0, written)
+    assert list(root.iterdir()) == [last.parent]
+
+
+def test_one_address_takes_its_share_and_no_more(root: Path):
+    downloads = Downloads(16 * MARGIN)
+
+    def make(owner: str, payer: str) -> Path:
+        return downloads.make(owner, 0, lambda folder: written(folder, MARGIN), payer=payer)
+
+    for number in range(4):
+        first = make(str(number), "192.0.2.1")
+    with pytest.raises(JobError, match="your address may take 64 MB"):
+        make("4", "192.0.2.1")
+    assert make("3", "192.0.2.1") != first, "another in place of one's own"
+    assert make("5", "192.0.2.2").exists()
+    large = downloads.make("6", 6 * MARGIN, written, payer="192.0.2.3")
+    assert large.exists(), "a single file may be larger than a share"
+
+
+def test_a_file_of_a_visit_that_ended_meanwhile_is_not_kept(root: Path):
+    downloads = Downloads()
+
+    def write(folder: Path) -> Path:
+        downloads.forget("a")
+        folder.mkdir()
+        return written(folder)
+
+    with pytest.raises(JobError, match="visit has ended"):
+        downloads.make("a", 0, write)
+    assert not any(root.iterdir())
+
+
+def test_where_both_do_not_fit_the_older_goes_first(root: Path):
+    downloads = Downloads(3 * MARGIN)
+    downloads.make("a", 0, lambda folder: written(folder, 2 * MARGIN))
+    assert downloads.make("a", MARGIN, written).exists()
+    assert len(list(root.iterdir())) == 1
+
+
+def test_with_the_downloads_go_their_files(root: Path):
+    downloads = Downloads()
+    downloads.make("a", 0, written)
+    del downloads
+    assert not any(root.iterdir())

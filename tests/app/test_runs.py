@@ -1,0 +1,128 @@
+"""CLIPErase on the embedded model through the services: started, watched, in force, stacked, taken off, found again."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict
+
+import gradio as gr
+import pytest
+from helpers.building import built
+from helpers.fakes import few
+from helpers.waiting import ended
+
+from unlearn.app import runs
+from unlearn.app.links import link_of, read_link, write_link
+from unlearn.app.runs import FineTuned, remove_run, run_of, settings_of, start_run, stop_run
+from unlearn.app.services import Services
+from unlearn.app.session import ErasureRequest, FineTuneRequest, Session, Visitor
+from unlearn.clip.encoders import weights_checksum
+from unlearn.clip.models import Models
+from unlearn.concepts.selection import select
+from unlearn.config import Settings
+from unlearn.data.gallery import bundled_gallery
+from unlearn.erasers import cliperase
+from unlearn.erasers.settings import PRESETS, CLIPEraseSettings
+from unlearn.errors import ConceptError, JobError, ParameterError, PictureError
+from unlearn.jobs import State
+from unlearn.ui.tabs.cliperase import CLIPEraseTab
+
+
+@pytest.fixture(scope="module")
+def services(pocket, vocabulary):
+    bundled = bundled_gallery()
+    return Services(Models(pocket), few(bundled.test), vocabulary, Settings(max_steps=5000), few(bundled.train))
+
+
+def wait(services: Services, visitor: Visitor) -> State:
+    ended(services.jobs, visitor.key)
+    return run_of(services, visitor).state
+
+
+def test_a_run_comes_into_force_is_stacked_on_and_taken_off(services):
+    before = weights_checksum(services.models.own.model)
+    visitor = Visitor()
+    start_run(services, visitor, FineTuneRequest(["pizza"], steps=60))
+    assert wait(services, visitor) is State.DONE
+    visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["dog"])))
+    assert list(services.variants(visitor.session)) == ["Original", "CCUP", "CLIPErase", "CLIPErase + CCUP"]
+    assert visitor.session.erased == ("dog", "pizza")
+    accuracy = services.accuracy(visitor.session)
+    assert accuracy["CLIPErase + CCUP"].forget.top1 < accuracy["Original"].forget.top1
+    assert accuracy["CLIPErase + CCUP"].retain.top1 >= accuracy["Original"].retain.top1 - 0.2
+    # A reloaded page is another visitor with the same key: it finds the run.
+    reloaded = copy.deepcopy(visitor)
+    assert reloaded is not visitor
+    assert reloaded.key != visitor.key
+    reloaded.key = visitor.key
+    run_of(services, reloaded)
+    assert reloaded.session.fine_tuned is visitor.session.fine_tuned
+    services.end_session(visitor)
+    assert run_of(services, reloaded) is not None, "the key is still in use"
+    assert remove_run(services, reloaded).fine_tuned is None
+    assert run_of(services, reloaded) is None
+    assert weights_checksum(services.models.own.model) == before
+
+
+def test_stop_leaves_what_was_in_force(services):
+    visitor = Visitor()
+    start_run(services, visitor, FineTuneRequest(["cat"], steps=5000))
+    with pytest.raises(JobError, match="still"):
+        start_run(services, visitor, FineTuneRequest(["dog"]))
+    stop_run(services, visitor)
+    stop_run(services, visitor)
+    assert wait(services, visitor) is State.CANCELLED
+    assert visitor.session.fine_tuned is None
+    assert stop_run(services, Visitor()) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "said"),
+    [
+        (FineTuneRequest([]), ConceptError, "No concept"),
+        (FineTuneRequest(["unicycle"]), PictureError, "no picture"),
+        (FineTuneRequest(["cat"], steps=0), ParameterError, "steps is 0"),
+        (FineTuneRequest(["cat"], steps=5001), ParameterError, "steps is 5001; .* from 1 to 5,000"),
+        (FineTuneRequest(["cat"], learning_rate=-1.0), ParameterError, "learning rate is -1"),
+        (FineTuneRequest(["cat"], trainable="everything"), ParameterError, "choose one of"),
+    ],
+)
+def test_a_bad_request_never_gets_in_line(services, asked, error, said):
+    visitor = Visitor()
+    with pytest.raises(error, match=said):
+        start_run(services, visitor, asked)
+    assert run_of(services, visitor) is None
+
+
+def test_what_the_visitor_leaves_open_is_what_suits():
+    most = Settings().max_steps
+    assert settings_of(FineTuneRequest(), most) == CLIPEraseSettings()
+    for trainable, preset in PRESETS.items():
+        settings = asdict(settings_of(FineTuneRequest(trainable=trainable), most))
+        assert {name: settings[name] for name in preset} == preset
+    assert settings_of(FineTuneRequest(steps=7, trainable="all"), most).steps == 7
+    assert settings_of(FineTuneRequest(), 50).steps == 50, "what is left open is never too much"
+
+
+def test_a_number_that_was_not_touched_is_left_open(services, monkeypatch):
+    asked: list[FineTuneRequest] = []
+    monkeypatch.setattr(runs, "start_run", lambda services, visitor, request: asked.append(request))
+
+    def build() -> CLIPEraseTab:
+        with gr.Blocks():
+            return CLIPEraseTab.build(lambda: services)
+
+    tab = built(build)
+    given = tab.values_for(FineTuneRequest(trainable="all"))
+    for untouched in (given, given | {tab.steps: 0, tab.learning_rate: 0}, given | {tab.steps: None}):
+        tab.begin(Visitor(), ["cat"], untouched)
+    assert asked == [FineTuneRequest(["cat"], trainable="all")] * 3
+
+
+def test_a_link_leaves_open_what_was(services, pocket, vocabulary):
+    selection = select("cat", vocabulary=vocabulary)
+    for asked in (FineTuneRequest(trainable="last_blocks"), FineTuneRequest(steps=7, forgetting="gradient_ascent")):
+        run = FineTuned(cliperase.Erasure(selection, settings_of(asked, 500), {}), pocket)
+        link = link_of(services, Session(fine_tuned=run))
+        assert link.fine_tune == asked
+        assert read_link(write_link(link).removeprefix("?")).fine_tune == asked

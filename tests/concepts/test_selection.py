@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unlearn.concepts.selection import (
+    MAX_CONCEPT_LENGTH,
+    Concept,
+    Vocabulary,
+    clean_name,
+    load_vocabulary,
+    match_names,
+    parse_names,
+    plural,
+    prompts,
+    select,
+    surface_forms,
+)
+from unlearn.errors import ConceptError
+
+ANIMALS = Vocabulary((Concept("cat", ("kitty", "feline")), Concept("dog", ("puppy",)), Concept("fox")))
+
+
+def test_names_are_split_trimmed_and_deduplicated():
+    assert parse_names(" cat,  Dog\nhot   dog; CAT ") == ("cat", "Dog", "hot dog")
+
+
+def test_invisible_characters_do_not_make_a_second_concept():
+    assert parse_names(["cat", "\u202ec\u200bat\u2069"]) == ("cat",)
+
+
+@given(st.text(max_size=100))
+def test_any_text_is_cleaned_or_refused_in_a_sentence(text):
+    try:
+        name = clean_name(text)
+    except ConceptError as error:
+        assert str(error).endswith(".")  # noqa: PT017
+    else:
+        assert name == "" or (len(name) <= MAX_CONCEPT_LENGTH and clean_name(name) == name)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("x" * 10_000, "10,000 characters is too long"),
+        ("x" * 100, "at most 80"),
+        ("🐱", "no letters"),
+        ([f"thing {i}x" for i in range(500)], "name at most 128"),
+        ([3], "must be text"),
+    ],
+)
+def test_unusable_names_say_what_is_allowed(names, said):
+    with pytest.raises(ConceptError, match=said):
+        parse_names(names)
+
+
+def test_right_to_left_and_unknown_words_are_taken_with_a_notice():
+    selection = select(["قطة", "qwertz"], vocabulary=ANIMALS)
+    assert selection.forget_names == ("قطة", "qwertz")
+    assert len(selection.notices) == 2
+    assert "not in the vocabulary" in selection.notices[0]
+
+
+def test_a_synonym_stands_for_its_concept():
+    selection = select(["Kitty", "cat"], vocabulary=ANIMALS)
+    assert selection.forget_names == ("cat",)
+    assert selection.retain == ("dog", "fox")
+    assert "another word for “cat”" in selection.notices[0]
+
+
+@pytest.mark.parametrize(
+    ("forget", "retain", "said"),
+    [
+        ([], None, "No concept to erase"),
+        ("  , ", None, "No concept to erase"),
+        (["cat", "dog", "fox"], None, "All 3 concepts"),
+        (["cat"], [], "retain list is empty"),
+        (["cat"], ["dog", "cat"], "“cat” is to be erased and to be retained"),
+        (["cat"], ["feline"], "“feline” is to be erased and to be retained"),
+    ],
+)
+def test_contradictions_are_named(forget, retain, said):
+    with pytest.raises(ConceptError, match=said):
+        select(forget, retain, vocabulary=ANIMALS)
+
+
+def test_a_concept_is_widened_by_its_synonyms_and_an_unknown_word_by_its_plural():
+    assert surface_forms(ANIMALS.concepts[0]) == ("cat", "kitty", "feline")
+    assert surface_forms(ANIMALS.concepts[0], synonyms=False) == ("cat",)
+    assert surface_forms(select("zorb", vocabulary=ANIMALS).forget[0]) == ("zorb", "zorbs")
+    assert [plural(w) for w in ("cat", "fox", "berry", "monkey", "peach")] == [
+        "cats",
+        "foxes",
+        "berries",
+        "monkeys",
+        "peaches",
+    ]
+
+
+def test_prompts_use_the_right_article():
+    assert prompts("owl", ("{}", "a photo of a {}")) == ["owl", "a photo of an owl"]
+    assert prompts("cat", ("a {}",)) == ["a cat"]
+
+
+def test_bundled_vocabulary_is_unambiguous():
+    vocabulary = load_vocabulary()
+    names = [name.casefold() for name in vocabulary.names]
+    assert len(names) >= 300
+    assert len(set(names)) == len(names)
+    # A synonym that is another concept's name would erase the wrong thing.
+    assert not {s.casefold() for c in vocabulary.concepts for s in c.synonyms} & set(names)
+    assert all(clean_name(name) == name for name in vocabulary.names)
+
+
+def test_vocabulary_file_is_read(tmp_path):
+    entry = {"name": "cat", "synonyms": ["kitty"], "group": "animals", "subgroup": "mammals"}
+    (tmp_path / "v.json").write_text(json.dumps([entry]))
+    assert load_vocabulary(tmp_path / "v.json").concepts == (Concept("cat", ("kitty",), "animals", "mammals"),)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("ice_cream", "ice cream"), ('"dog"', "dog"), ("'dog'", "dog"), ("“hot dog”", "hot dog"), ("„Hund“", "Hund"),
+     ("«chat»", "chat"), ("it's", "it's"), ("rock 'n' roll", "rock 'n' roll"), ("__cat__", "cat"), ('"', None)],
+)  # fmt: skip
+def test_underscores_and_quotes_are_read_as_people_mean_them(written, meant):
+    if meant is None:
+        with pytest.raises(ConceptError, match="no letters"):
+            clean_name(written)
+    else:
+        assert clean_name(written) == meant
+
+
+def test_names_are_found_in_every_spelling_and_others_are_said():
+    classes = Vocabulary.of(["T shirt", "ice cream", "cat"])
+    assert match_names(["t-shirt", "Ice Cream", "kitten"], classes) == (("T shirt", "ice cream", "cat"), [])
+    names, (notice,) = match_names(["catt"], classes)
+    assert names == ("catt",)
+    assert notice.startswith("“catt” is none of the classes")
+    assert notice.endswith("Did you mean “cat”?")
+    assert "Did you mean" in select("catt", vocabulary=classes).notices[0]
+    assert select("T-shirt", vocabulary=classes).notices == ()

@@ -1,0 +1,1 @@
+"""What several tests use: toy models, stand-in hubs, served apps, and visitors of them."""

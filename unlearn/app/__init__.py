@@ -1,0 +1,1 @@
+"""All that a visitor can do, without gradio: the page and its endpoints call these functions."""

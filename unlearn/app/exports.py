@@ -1,0 +1,244 @@
+"""A visitor's erasure as files: a download with the code to use it, a report. No gradio here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unlearn.app import trade_offs
+from unlearn.app.caller import PAYER
+from unlearn.app.downloads import zipped
+from unlearn.app.links import link_or_why
+from unlearn.app.services import Services
+from unlearn.app.session import NOTHING_ERASED, Session, Visitor
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.concepts.named_vocabularies import vocabulary_text
+from unlearn.config import ASSETS
+from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, MADE_BY, ORIGINAL
+from unlearn.errors import ConceptError, ModelError, require_choice
+from unlearn.evaluation.as_json import before_and_after
+from unlearn.export.edit_file import record_of
+from unlearn.export.saved import EDIT, RECORD, save_erasure
+from unlearn.export.snippets import snippet, snippet_of
+from unlearn.finetuning.sources import BUNDLED
+
+if TYPE_CHECKING:
+    from unlearn.report.measured import DrawnPair
+
+REPORT, ATTENTION = "report", "cross_attention"
+NOT_IN_A_DENOISER = "CLIPErase changes the text encoder, not the denoiser: take the whole model, or erase with CCUP."
+
+
+@dataclass(frozen=True)
+class Export:
+    """A file that was made, what it is of, and code that uses it."""
+
+    path: Path
+    title: str
+    code: str
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """What a file is to be made of: an edit of the visitor's, and the model that it is of."""
+
+    services: Services
+    visitor: Visitor
+    encoder: OpenClipEncoder
+    erasure: Erasure
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file: its name on screen, how it is written to a folder, and the code that uses it."""
+
+    name: str
+    write: Callable[[Wanted, Path], Path]
+    code: Callable[[Wanted], str]
+    whole_model: bool = False
+
+
+def make_export(services: Services, visitor: Visitor, kind: str, variant: str = "") -> Export:
+    """Make the file ``kind``, one of :data:`KINDS`.
+
+    Args:
+        variant: whose edit, a key of :func:`edits_of`; "" is all that is in force, as a report always is.
+
+    Raises:
+        ConceptError, ParameterError: nothing is erased, or there is no such file or edit.
+        ModelError: the model cannot be written in this form.
+        JobError: there is no room on disk.
+    """
+    made = KINDS[require_choice("file", kind, tuple(KINDS))]
+    encoder = exportable(services, visitor.session)
+    erasure = _chosen(edits_of(services, visitor.session), kind, variant)
+    wanted = Wanted(services, visitor, encoder, erasure)
+    weights = sum(parameter.numel() for parameter in encoder.model.parameters()) * 4
+    # While it is moved into the archive, a file may be there twice.
+    expected = 2 * weights if made.whole_model else 0
+    path = services.downloads.make(visitor.key, expected, lambda folder: made.write(wanted, folder), payer=PAYER.get())
+    erased = ", ".join(erasure.selection.forget_names[:4])
+    return Export(path, f"{made.name}: {erased} erased by {MADE_BY[erasure.method]}", made.code(wanted))
+
+
+def _chosen(edits: dict[str, Erasure], kind: str, variant: str) -> Erasure:
+    everything = next(iter(edits))
+    chosen = require_choice("edit", variant or everything, tuple(edits))
+    if kind == REPORT:
+        return edits[everything]
+    if kind != ATTENTION:
+        return edits[chosen]
+    if chosen == CLIPERASE:
+        raise ModelError(NOT_IN_A_DENOISER)
+    return edits[CCUP]
+
+
+def edits_of(services: Services, session: Session) -> dict[str, Erasure]:
+    """The visitor's erasures by the variant that each makes, first that of all that is in force.
+
+    Raises:
+        ConceptError: there is none.
+    """
+    edits: dict[str, Erasure] = {}
+    if both := services.both(session):
+        edits[BOTH] = both
+    if session.erasure:
+        edits[CCUP] = session.erasure
+    if session.fine_tuned:
+        edits[CLIPERASE] = session.fine_tuned.erasure
+    if not edits:
+        raise ConceptError(NOTHING_ERASED)
+    return edits
+
+
+def exportable(services: Services, session: Session) -> OpenClipEncoder:
+    """The visitor's model.
+
+    Raises:
+        ModelError: it has no weights of open_clip's.
+    """
+    encoder = services.encoder_of(session)
+    if not isinstance(encoder, OpenClipEncoder):
+        raise ModelError("This model cannot be written to a file; choose one of open_clip's.")
+    return encoder
+
+
+def _save(wanted: Wanted, folder: Path, *formats: str) -> Path:
+    out, services, session = folder / "erased", wanted.services, wanted.visitor.session
+    facts = _facts(services, session, wanted.erasure)
+    templates = services.vocabulary_of(session).templates
+    save_erasure(out, wanted.encoder, wanted.erasure, **facts, templates=templates, formats=formats)
+    return out
+
+
+def _whole_model(form: str) -> Callable[[Wanted, Path], Path]:
+    return lambda wanted, folder: zipped(_save(wanted, folder, form), folder / f"erased-{form}.zip")
+
+
+def _code(part: str, folder: str) -> Callable[[Wanted], str]:
+    return lambda wanted: snippet_of(part, Path(folder), wanted.erasure, wanted.encoder.name)
+
+
+def _facts(services: Services, session: Session, erasure: Erasure) -> dict[str, Any]:
+    """What the record of the visitor's ``erasure`` tells beside the erasure itself."""
+    # Only CLIPErase learns from pictures here; what CCUP knows is words.
+    learned = session.fine_tuned.pictures if session.fine_tuned and erasure.method != "ccup" else BUNDLED
+    variants = services.variants(session)
+    return {
+        "metrics": before_and_after(
+            variants[ORIGINAL],
+            variants[MADE_BY[erasure.method]],
+            services.collection(session),
+            erasure.selection.forget_names,
+            services.vocabulary_of(session),
+        ),
+        "vocabulary": vocabulary_text(session.vocabulary or services.vocabulary),
+        "pictures": learned,
+    }
+
+
+def _write_report(wanted: Wanted, folder: Path) -> Path:
+    from unlearn.report.html import render
+    from unlearn.report.measured import measure_report
+
+    services, visitor, session = wanted.services, wanted.visitor, wanted.visitor.session
+    measured, (link, no_link) = session.trade_off, link_or_why(services, session)
+    report = measure_report(
+        services.variants(session),
+        [record_of(wanted.encoder, wanted.erasure, **_facts(services, session, wanted.erasure))],
+        services.collection(session),
+        services.vocabulary_of(session),
+        picture=session.picture.pictures[0] if session.picture else None,
+        curves=measured.by_strength if measured and trade_offs.holds(services, session) else (),
+        drawn=last_drawn(services, visitor),
+        link=link,
+        no_link=no_link,
+    )
+    path = folder / "report.html"
+    path.write_text(render(report), encoding="utf-8")
+    return path
+
+
+def last_drawn(services: Services, visitor: Visitor) -> DrawnPair | None:
+    """The visitor's last pictures, if they were drawn with the edits in force now."""
+    from unlearn.app.drawings import Drawn, drawing_of
+    from unlearn.report.measured import DrawnPair
+
+    status = drawing_of(services, visitor)
+    drawn = status.result if status else None
+    if not isinstance(drawn, Drawn) or drawn.edits != visitor.session.edits:
+        return None
+    pair = drawn.pair
+    return DrawnPair(pair.drawing.prompt, drawn.edited_pipeline.loaded.name, pair.before, pair.after)
+
+
+def _write_attention(wanted: Wanted, folder: Path) -> Path:
+    from unlearn.diffusion.apply_edits import apply_to_pipeline
+    from unlearn.diffusion.records import ATTENTION as FILE
+    from unlearn.diffusion.records import save_attention
+
+    services, session = wanted.services, wanted.visitor.session
+    loaded = services.pipelines.get(_driven_by(wanted.encoder))
+    vocabulary = services.vocabulary_of(session)
+    path = folder / FILE
+    save_attention(path, apply_to_pipeline(loaded, wanted.encoder, closed_form=session.erasure, vocabulary=vocabulary))
+    return path
+
+
+def _attention_code(wanted: Wanted) -> str:
+    from unlearn.diffusion.pipelines import PIPELINES
+    from unlearn.diffusion.records import ATTENTION as FILE
+
+    source = PIPELINES[_driven_by(wanted.encoder)].source
+    return snippet(
+        "diffusers_pipeline",
+        PIPELINE=str(Path(source).relative_to(ASSETS.parent)) if Path(source).is_dir() else source,
+        ATTENTION=FILE,
+        PROMPT=f"a {wanted.erasure.selection.forget_names[0]}",
+    )
+
+
+def _driven_by(encoder: OpenClipEncoder) -> str:
+    """The pipeline that the visitor's model drives, the embedded one if it drives none."""
+    from unlearn.diffusion.pipelines import PIPELINES
+
+    return next((name for name, known in PIPELINES.items() if encoder.name == known.clips[0]), "pocket")
+
+
+KINDS = {
+    "edit": Kind("The edit alone", lambda wanted, folder: _save(wanted, folder) / EDIT, _code("edit", "")),
+    "open_clip": Kind("Whole model, open_clip", _whole_model("open_clip"), _code("open_clip", "erased"), True),
+    "transformers": Kind(
+        "Whole model, transformers", _whole_model("transformers"), _code("transformers", "erased"), True
+    ),
+    ATTENTION: Kind("For diffusers", _write_attention, _attention_code),
+    REPORT: Kind("Report", _write_report, lambda wanted: ""),
+    "record": Kind(
+        "Record",
+        lambda wanted, folder: _save(wanted, folder) / RECORD,
+        lambda wanted: snippet("check_hashes", FOLDER="erased"),
+    ),
+}

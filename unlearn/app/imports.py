@@ -1,0 +1,109 @@
+"""A visitor's erasure out of a file, as if it had been made here. No gradio here."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from unlearn.app.exports import exportable
+from unlearn.app.requests import request_of
+from unlearn.app.runs import FineTuned
+from unlearn.app.services import Services
+from unlearn.app.session import Session, Visitor
+from unlearn.clip.encoders import class_embeddings
+from unlearn.data.gallery import prepare_features
+from unlearn.erasers import ccup, cliperase
+from unlearn.errors import ErasureFileError
+from unlearn.export.record import Record
+from unlearn.export.saved import load_recorded
+from unlearn.finetuning.prepared import Preparation
+from unlearn.jobs import map_progress
+
+#: How far, as a share of the edit, two solutions of the same problem may lie apart on two machines.
+SAME = 0.01
+#: Words read between two reports.
+AT_ONCE = 50
+
+
+def open_edit(services: Services, visitor: Visitor, path: str | None, name: str = "") -> Record:
+    """Open the erasure in the file at ``path``, as if it had been made here; its record.
+
+    CCUP's is active at once. With CLIPErase's the pictures have to be encoded again: that is a background run, which
+    :func:`unlearn.app.runs.run_of` finds.
+
+    Raises:
+        ErasureFileError, ParameterError, ConceptError: it cannot be used; what was active stays.
+        JobError: it needs a run, and the visitor has one already, or too many are waiting.
+    """
+    if not path:
+        raise ErasureFileError("No file was given; choose an edit.safetensors that was made here or by `erase`.")
+    if Path(path).suffix != ".safetensors":
+        raise ErasureFileError(f"“{name or Path(path).name}” is not a .safetensors file.")
+    session = visitor.session
+    erasure, record = load_recorded(path, exportable(services, session))
+    closed_form = erasure.closed_form
+    if closed_form is not None and not isinstance(closed_form, ccup.Erasure):
+        raise ErasureFileError(
+            "This is the edit of a baseline; the page opens those of CCUP and CLIPErase. What this one does, "
+            "`python -m unlearn report --erasure FILE` tells."
+        )
+    line = visitor.lines["cliperase"]
+    if erasure.tuned:
+        services.jobs.start(line, partial(_opened, services, session, erasure.tuned, closed_form, record))
+    else:
+        if (last := services.jobs.find(line)) and last.state == "failed":
+            services.jobs.forget(line)  # it says nothing of this file
+        visitor.change(since=session, erasure=closed_form)
+    return record
+
+
+def _opened(
+    services: Services,
+    session: Session,
+    erasure: cliperase.Erasure,
+    closed_form: ccup.Erasure | None,
+    record: Record,
+) -> Generator[Preparation, None, FineTuned]:
+    """The model that ``erasure`` makes, with what every view asks for first, and the CCUP of the same file.
+
+    Raises:
+        ErasureFileError: a picture has no embedding any more, or CCUP comes out otherwise here.
+    """
+    encoder, words = erasure.apply(exportable(services, session)), services.vocabulary_of(session)
+    # Pictures that only their owner has may be those that this visitor brought along.
+    tuned = FineTuned(erasure, encoder, record.pictures, learned_own=not record.pictures)
+    opened = replace(session, fine_tuned=tuned)
+    collection = services.collection(opened)
+    progress = partial(Preparation, total=len(collection))
+    features = yield from map_progress(prepare_features(encoder, collection), progress)
+    for start in range(0, len(words.names), AT_ONCE):
+        class_embeddings(encoder, words.names[start : start + AT_ONCE], words.templates)
+        yield progress(len(collection))
+    if not torch.isfinite(features).all():
+        raise ErasureFileError("With the weights of this file, some pictures have no embedding any more.")
+    return replace(tuned, beside=_beside(services, opened, closed_form)) if closed_form else tuned
+
+
+def _beside(services: Services, session: Session, closed_form: ccup.Erasure) -> ccup.Erasure:
+    """CCUP as the panel asks for it, for the original model, which on top of ``session``'s own is ``closed_form``.
+
+    Raises:
+        ErasureFileError: it comes out otherwise here.
+    """
+    asked = request_of(services, replace(session, erasure=closed_form, request=None))
+    own = services.erase(session, asked)
+    again = services.both(replace(session, erasure=own))
+    wanted = closed_form.projection.matrix
+    if (
+        again is None
+        or (again.closed_form.projection.matrix - wanted).norm() > SAME * (wanted - torch.eye(len(wanted))).norm()
+    ):
+        raise ErasureFileError(
+            "This edit was made among other words than those of this page; choose its vocabulary first, under Model, "
+            "or use it on the command line: `python -m unlearn evaluate --erasure FILE`."
+        )
+    return own

@@ -1,0 +1,86 @@
+"""Another model, another vocabulary, for one visitor. No gradio here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from unlearn.app.requests import request_of
+from unlearn.app.results import ModelFacts
+from unlearn.app.services import Services
+from unlearn.app.session import Session, Visitor
+from unlearn.clip.encoders import OpenClipEncoder, class_embeddings
+from unlearn.clip.loading import device_in_words, pick_device
+from unlearn.clip.models import CURATED
+from unlearn.concepts.named_vocabularies import named_vocabulary
+from unlearn.data.gallery import image_features
+from unlearn.diffusion.pipelines import PIPELINES
+from unlearn.erasers import ccup
+
+#: Words read between two reports.
+AT_ONCE = 50
+Watch = Callable[[str, int, int], object]
+
+
+def choose(
+    services: Services, visitor: Visitor, model: str, vocabulary: str, watch: Watch = lambda what, done, total: None
+) -> Session:
+    """Give ``visitor`` another model and vocabulary; the new session.
+
+    What CCUP erased is asked for again, of the new model and words. What was fine-tuned of the old model goes.
+    Until the end everything stays as it was.
+
+    Args:
+        model: as :class:`unlearn.clip.models.Models` knows it.
+        vocabulary: as :func:`unlearn.concepts.named_vocabularies.named_vocabulary` takes it; "" is the app's own.
+        watch: hears what is waited for, how much of it is done, of how much (0: that is not known).
+
+    Raises:
+        ModelError: there is no such model, or it cannot be loaded.
+        ConceptError: the vocabulary cannot be used, or the erasure does not fit it.
+    """
+    words = named_vocabulary(vocabulary) if vocabulary else None
+    chosen: dict[str, Any] = {"model": model, "vocabulary": words, "fine_tuned": None}
+    after = replace(visitor.session, erasure=None, **chosen)
+    if services.models.find(model) is None:
+        watch("Loading the model", 0, 0)
+    encoder = services.encoder_of(after)
+    read, collection = services.vocabulary_of(after), services.collection(after)
+    names = ccup.words_read(read)
+    for start in range(0, len(names), AT_ONCE):
+        watch("Reading the words", start, len(names))
+        class_embeddings(encoder, names[start : start + AT_ONCE], read.templates)
+    image_features(encoder, collection, watch=lambda done, total: watch("Looking at the pictures", done, total))
+    now = visitor.session  # the slider may have moved meanwhile
+    request = request_of(services, now) if now.erasure else None
+    erasure = services.erase(after, request) if request else None
+    services.jobs.forget(visitor.lines["cliperase"])
+    return visitor.change(erasure=erasure, request=request, **chosen)
+
+
+def facts_of(services: Services, session: Session) -> ModelFacts:
+    """What there is to know about the visitor's model."""
+    encoder = services.encoder_of(session)
+    weights = encoder.model.parameters() if isinstance(encoder, OpenClipEncoder) else ()
+    return ModelFacts(
+        encoder.name,
+        device_in_words(encoder.device if isinstance(encoder, OpenClipEncoder) else pick_device()),
+        sum(parameter.numel() for parameter in weights) / 1e6,
+        drives(encoder.name),
+        len(services.vocabulary_of(session).names),
+    )
+
+
+def curated_choices(own: str) -> list[tuple[str, str]]:
+    """What a dropdown offers, ``own`` first: the label with size and licence, and the model's name."""
+    named = {own: own} if own not in CURATED else {}
+    for name, facts in CURATED.items():
+        driven = f", drives {' and '.join(drives(name))}" if drives(name) else ""
+        named[name] = f"{name} ({facts.millions:.0f}\u00a0M, {facts.licence}{driven})"
+    return [(label, name) for name, label in named.items()]
+
+
+def drives(model: str) -> tuple[str, ...]:
+    """The diffusion pipelines with a text encoder that is ``model``'s text tower."""
+    return tuple(name for name, known in PIPELINES.items() if model in known.clips)

@@ -1,0 +1,60 @@
+"""A visitor's request to CCUP, kept beside the erasure that came of it. No gradio here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from unlearn.app.session import RETAIN_NEIGHBOURS, RETAIN_OWN, ErasureRequest, Session, Visitor
+from unlearn.concepts.selection import parse_names
+
+if TYPE_CHECKING:
+    from unlearn.app.services import Services
+
+
+def erase(services: Services, visitor: Visitor, request: ErasureRequest) -> Session:
+    """Erase what ``request`` names, and keep it; the new session.
+
+    Raises:
+        ConceptError, ParameterError: it cannot be used; the message says what is allowed.
+    """
+    session = visitor.session
+    return visitor.change(since=session, erasure=services.erase(session, request), request=cleaned(request))
+
+
+def request_of(services: Services, session: Session) -> ErasureRequest:
+    """What was asked for to get the session's CCUP erasure; without one, what gets none.
+
+    An erasure from a file comes without its request: what it retains tells which request makes it here.
+    """
+    if session.erasure is None:
+        return ErasureRequest()
+    if session.request is not None:
+        return session.request
+    settings, selection = session.erasure.settings, session.erasure.selection
+    forget, retain = selection.forget_names, selection.retain
+    request = ErasureRequest(
+        list(forget),
+        settings.strength,
+        settings.mode,
+        settings.side,
+        own_retain=[],
+        lam=settings.lam,
+        mu=settings.mu,
+        synonyms=settings.synonyms,
+    )
+    if retain == services.vocabulary_of(session).without(forget):
+        return request
+    if retain == services.neighbours(session, forget):
+        return replace(request, retain=RETAIN_NEIGHBOURS)
+    return replace(request, retain=RETAIN_OWN, own_retain=list(retain))
+
+
+def cleaned(request: ErasureRequest) -> ErasureRequest:
+    """``request`` as it is kept and compared: each name once, and a list of one's own only where it is retained.
+
+    Raises:
+        ConceptError: a name in it cannot be used.
+    """
+    own = parse_names(request.own_retain, most=len(request.own_retain)) if request.retain == RETAIN_OWN else ()
+    return replace(request, forget=list(parse_names(request.forget)), own_retain=list(own))

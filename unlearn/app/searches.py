@@ -1,0 +1,118 @@
+"""Text → pictures: in the collection that all is measured on, or in the app's index of many. No gradio here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from unlearn.app.results import Found, FoundPicture
+from unlearn.app.session import SEARCH_GALLERY, SEARCH_INDEX, Session
+from unlearn.clip.encoders import TextImageEncoder
+from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.images import open_image
+from unlearn.errors import ConceptError, ModelError, require_choice
+from unlearn.evaluation.retrieval import find_pictures as find_in_gallery
+from unlearn.index.search import PictureIndex
+from unlearn.index.store import Store
+
+if TYPE_CHECKING:
+    from unlearn.app.services import Services
+
+HITS = 8
+MAX_QUERY_LENGTH = 300
+NOTHING_LEFT = "The edit leaves nothing of this text: no picture is closer to it than another."
+#: Pictures of an index that are remembered with their thumbnails, of about 3 kB each.
+REMEMBERED = 1024
+#: Shortest side that they are decoded to: more than a thumbnail has, and of a photograph a small part.
+DECODED_SIDE = 224
+
+
+def open_index(folder: str, encoder: TextImageEncoder) -> PictureIndex | None:
+    """The index of the settings, None where they name none.
+
+    Raises:
+        PictureError: there is none in ``folder``, or it is damaged.
+        ModelError: other weights than the app's made it.
+    """
+    if not folder:
+        return None
+    index = PictureIndex.open(folder)
+    if not index.answers(encoder):
+        raise ModelError(
+            f"The index “{folder}” was made by “{index.store.header.model}”; the app runs “{encoder.name}”, which has "
+            f"other weights. Make one for it with python -m unlearn index --model {encoder.name}, or set UNLEARN_MODEL."
+        )
+    index.require_fit(encoder)
+    return index
+
+
+def places(services: Services, session: Session) -> dict[str, str]:
+    """Where the visitor can search, and what each place is called."""
+    gallery = "The app's gallery" if services.collection(session) is services.gallery else "My pictures"
+    if services.index is None:
+        return {SEARCH_GALLERY: gallery}
+    store = services.index.store
+    return {SEARCH_GALLERY: gallery, SEARCH_INDEX: f"{_legible(store.name)} ({len(store):,} pictures)"}
+
+
+def find_pictures(services: Services, session: Session, query: str, source: str = SEARCH_GALLERY) -> dict[str, Found]:
+    """The pictures for a text, by variant.
+
+    Args:
+        query: any words.
+        source: one of :func:`places`.
+
+    Raises:
+        ConceptError: ``query`` is empty or too long.
+        ParameterError: there is no such ``source``.
+    """
+    text = " ".join(query.split())
+    if not text:
+        raise ConceptError("The query is empty; type what to look for, such as “a cat”.")
+    if len(text) > MAX_QUERY_LENGTH:
+        raise ConceptError(f"The query has {len(text):,} characters; at most {MAX_QUERY_LENGTH} are allowed.")
+    require_choice("source", source, tuple(places(services, session)))
+    variants, templates = services.variants(session), services.vocabulary_of(session).templates
+    if source == SEARCH_INDEX and services.index:
+        return {variant: _in_index(encoder, text, services.index, templates) for variant, encoder in variants.items()}
+    collection = services.collection(session)
+    return {variant: _in_gallery(encoder, text, collection, templates) for variant, encoder in variants.items()}
+
+
+def _in_gallery(encoder: TextImageEncoder, text: str, gallery: Gallery, templates: Sequence[str]) -> Found:
+    hits = find_in_gallery(encoder, text, gallery, templates, HITS)
+    return _found(FoundPicture(gallery.pictures[hit.index], hit.score) for hit in hits)
+
+
+def _in_index(encoder: TextImageEncoder, text: str, index: PictureIndex, templates: Sequence[str]) -> Found:
+    try:
+        hits = index.find(encoder, text, templates, HITS)
+    except ModelError as error:
+        return Found(unanswered=str(error))
+    return _found(FoundPicture(_picture(index.store, hit.index), hit.score) for hit in hits)
+
+
+def _found(pictures: Iterable[FoundPicture]) -> Found:
+    hits = tuple(pictures)
+    return Found(hits) if hits else Found(unanswered=NOTHING_LEFT)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _picture(store: Store, row: int) -> Picture:
+    """A picture of an index: nobody said what it shows, and what is known of it is its path.
+
+    Remembered, as a thumbnail is made once for each of these.
+    """
+
+    def load() -> Image.Image:
+        return open_image(store.picture(row), enough=DECODED_SIDE)
+
+    return Picture("", "", load, source=_legible(store.paths[row]))
+
+
+def _legible(path: str) -> str:
+    """``path`` with a mark for what is no text: a disk may name files in bytes that no page can be written with."""
+    return path.encode(errors="replace").decode()

@@ -1,0 +1,295 @@
+"""What the screen asks of the core: a visitor's session in, results out. No gradio here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from unlearn.app.caller import PAYER
+from unlearn.app.downloads import Downloads
+from unlearn.app.results import FoundCaption, LabelView, SplitAccuracy, Summary
+from unlearn.app.searches import HITS, open_index
+from unlearn.app.session import RETAIN_CHOICES, RETAIN_NEIGHBOURS, RETAIN_OWN, ErasureRequest, Session, Visitor
+from unlearn.caching import ObjectCache
+from unlearn.clip.encoders import TextImageEncoder, class_embeddings
+from unlearn.clip.loading import load_clip
+from unlearn.clip.models import Models
+from unlearn.concepts.selection import Vocabulary, concept_of, load_vocabulary, parse_names, select
+from unlearn.config import Settings
+from unlearn.data import decoding
+from unlearn.data.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
+from unlearn.diffusion.pipelines import PipelineCache
+from unlearn.erasers import ccup, stacked
+from unlearn.erasers.settings import CCUPSettings
+from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
+from unlearn.errors import ConceptError, require_choice
+from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
+from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, find_captions
+from unlearn.evaluation.zero_shot import above_chance, evaluate_zero_shot, label_probabilities, most_telling
+from unlearn.export.vanished import live_only
+from unlearn.finetuning.pairs import hold_out
+from unlearn.index.search import PictureIndex
+from unlearn.jobs import Jobs, Status
+
+logger = logging.getLogger(__name__)
+
+#: "Nearest neighbours" as a retain set: as many as stand close to a concept, and a margin.
+NEIGHBOURS_RETAINED = 50
+AT_RISK = 6
+CHART_LABELS = 8
+#: In place of pictures to train on, where there are none.
+NOTHING = Gallery("nothing", ())
+
+
+def load_services(settings: Settings) -> Services:
+    """Load what every visitor shares; seconds of work, so off the main thread.
+
+    Raises:
+        ModelError, PictureError: the model or a folder of the settings cannot be used.
+    """
+    encoder = load_clip(settings.model, precision=settings.precision)
+    index = open_index(settings.index, encoder)
+    if settings.gallery:
+        folder = hold_out(folder_gallery(settings.gallery))
+        for notice in folder.notices:
+            logger.warning("%s: %s", settings.gallery, notice)
+        vocabulary = Vocabulary.of(folder.concepts)
+        # With fewer than five pictures of some concept there is nothing to spare for training.
+        enough = set(folder.test.concepts) == set(folder.concepts)
+        gallery, training = (folder.test, folder.train) if enough else (folder, NOTHING)
+    else:
+        gallery, training, vocabulary = bundled_gallery().test, bundled_gallery().train, load_vocabulary()
+        restore_features(encoder)
+    # Nothing to do where embeddings are shipped; otherwise better now than under the first visitor's hand.
+    image_features(encoder, gallery, progress=True)
+    class_embeddings(encoder, ccup.words_read(vocabulary), vocabulary.templates)
+    models = Models(encoder, settings.precision, settings.visitors_models)
+    jobs = Jobs[Any, Any](minutes=settings.max_run_minutes, per_payer=settings.max_runs_per_address)
+    downloads = Downloads(settings.max_downloads_mb * 1_000_000)
+    return Services(models, gallery, vocabulary, settings, training, index, jobs, downloads=downloads)
+
+
+@dataclass(frozen=True, eq=False)
+class Services:
+    """The shared models, gallery, vocabulary and index; every method is a function of a session."""
+
+    models: Models
+    gallery: Gallery
+    vocabulary: Vocabulary
+    settings: Settings = field(default_factory=Settings)
+    training: Gallery = NOTHING
+    index: PictureIndex | None = None
+    jobs: Jobs[Any, Any] = field(default_factory=Jobs)
+    pipelines: PipelineCache = field(default_factory=PipelineCache)
+    downloads: Downloads = field(default_factory=Downloads)
+    #: CCUP solved on what a visitor's fine-tuned model makes of the words, for all strengths.
+    on_top: ObjectCache[ccup.Erasure] = field(default_factory=lambda: ObjectCache(most=1))
+
+    def encoder_of(self, session: Session) -> TextImageEncoder:
+        """The model that the visitor chose, unedited.
+
+        Raises:
+            ModelError: it made room for others since, and cannot be loaded again.
+        """
+        return self.models.get(session.model)
+
+    def variants(self, session: Session) -> dict[str, TextImageEncoder]:
+        """The models that the views compare, the original first."""
+        original = self.encoder_of(session)
+        compared = {ORIGINAL: original}
+        erasure, tuned = session.erasure, session.fine_tuned
+        if erasure:
+            compared[CCUP] = erasure.apply(original)
+        if tuned:
+            compared[CLIPERASE] = tuned.encoder
+        if tuned and (both := self.both(session)):
+            compared[BOTH] = both.closed_form.apply(tuned.encoder)
+        return compared
+
+    def both(self, session: Session) -> stacked.Erasure | None:
+        """The two edits in force as one, CCUP solved anew: the fine-tuned text tower puts the words elsewhere."""
+        erasure, tuned = session.erasure, session.fine_tuned
+        if erasure is None or tuned is None:
+            return None
+        vocabulary, whole = self.vocabulary_of(session), erasure.at(1.0)
+        again = self.on_top.get(
+            tuned.encoder,
+            (whole.selection, whole.settings, vocabulary),
+            lambda: ccup.erase(tuned.encoder, whole.selection, whole.settings, vocabulary=vocabulary),
+        )
+        return stacked.Erasure(tuned.erasure, again.at(erasure.settings.strength))
+
+    def collection(self, session: Session) -> Gallery:
+        """The labelled pictures that accuracy and retrieval are measured on, none of which a model was trained on."""
+        own = session.own_pictures
+        learned = session.fine_tuned is not None and session.fine_tuned.learned_own
+        return self.held_out(session) if own is None or learned else own
+
+    def held_out(self, session: Session) -> Gallery:
+        """What is left of the collection where methods train on the visitor's pictures too."""
+        own = session.own_pictures
+        return own.test if own is not None and len(own.test) else self.gallery
+
+    def vocabulary_of(self, session: Session) -> Vocabulary:
+        """The words in use: the visitor's choice or the app's vocabulary, and what else one's own pictures show."""
+        chosen, pictures = session.vocabulary or self.vocabulary, session.own_pictures
+        own = [concept_of(name) for name in (pictures.concepts if pictures else ()) if chosen.find(name) is None]
+        return replace(chosen, concepts=(*chosen.concepts, *own)) if own else chosen
+
+    def erase(self, session: Session, request: ErasureRequest) -> ccup.Erasure:
+        """Fit CCUP for ``request``.
+
+        Raises:
+            ConceptError, ParameterError: it cannot be used; the message says what is allowed.
+        """
+        settings = CCUPSettings(request.mode, request.strength, request.lam, request.mu, request.side, request.synonyms)
+        require_choice("retain set", request.retain, RETAIN_CHOICES)
+        own = request.own_retain or () if request.retain == RETAIN_OWN else None
+        vocabulary = self.vocabulary_of(session)
+        selection = select(request.forget or (), own, vocabulary=vocabulary, most=self.settings.max_concepts)
+        if request.retain == RETAIN_NEIGHBOURS:
+            selection = replace(selection, retain=self.neighbours(session, selection.forget_names))
+        now = session.erasure
+        if now and (now.selection, now.settings) == (selection, replace(settings, strength=now.settings.strength)):
+            return now.at(settings.strength)  # the slider has moved: nothing is to be solved
+        return ccup.erase(self.encoder_of(session), selection, settings, vocabulary=vocabulary)
+
+    def neighbours(self, session: Session, forget: Sequence[str]) -> tuple[str, ...]:
+        """The words that "nearest neighbours" of ``forget`` retains, closest first."""
+        near = nearest_neighbours(self.encoder_of(session), forget, self.vocabulary_of(session), NEIGHBOURS_RETAINED)
+        return tuple(neighbour.name for neighbour in near)
+
+    def at_risk(self, session: Session) -> list[Neighbour]:
+        """The concepts closest to the erased ones."""
+        if not session.erased:
+            return []
+        return nearest_neighbours(self.encoder_of(session), session.erased, self.vocabulary_of(session), AT_RISK)
+
+    def accuracy(self, session: Session) -> dict[str, SplitAccuracy]:
+        """Zero-shot accuracy of every variant on the collection, every label offered."""
+        collection, vocabulary = self.collection(session), self.vocabulary_of(session)
+        result = {}
+        for variant, encoder in self.variants(session).items():
+            report = evaluate_zero_shot(
+                encoder,
+                collection,
+                forget=session.erased,
+                vocabulary=vocabulary,
+            )
+            result[variant] = SplitAccuracy(report.forget, report.retain)
+        return result
+
+    def summary(self, session: Session) -> Summary:
+        """What stands beside the strength slider."""
+        notices, accuracy = self._left_out(session), self.accuracy(session)
+        notices += tuple(filter(None, [self._left(session, accuracy)]))
+        if erasure := session.erasure:
+            edited = erasure.apply(self.encoder_of(session))
+            why = live_only(edited, erasure.selection, self.vocabulary_of(session).templates)
+            notices = (*notices, *erasure.selection.notices, *([why] if why else []))
+        return Summary(notices, tuple(self.at_risk(session)), accuracy)
+
+    def _left(self, session: Session, accuracy: Mapping[str, SplitAccuracy]) -> str:
+        """A sentence where all edits together, none of them at less than full strength, leave more than chance."""
+        if not session.erased or (session.erasure and session.erasure.settings.strength < 1):
+            return ""
+        last = list(accuracy.values())[-1].forget
+        return above_chance(last.top1, last.n, len(self.vocabulary_of(session).names))
+
+    def _left_out(self, session: Session) -> tuple[str, ...]:
+        """A sentence where fewer pictures are measured on than the visitor brought along."""
+        own, collection = session.own_pictures, self.collection(session)
+        if own is None or collection is own:
+            return ()
+        if collection is self.gallery:
+            return (
+                "CLIPErase learned from your pictures, and of fewer than five of a thing none is kept to measure on: "
+                "the app's gallery is measured instead.",
+            )
+        return (f"Measured on {len(collection)} of your {len(own)} pictures: CLIPErase learned from the others.",)
+
+    def zero_shot(self, session: Session, labels: Sequence[str] = ()) -> LabelView:
+        """What each variant sees in the visitor's picture, among ``labels`` or, without any, all that are known.
+
+        Raises:
+            ConceptError: a label cannot be used, or no picture was chosen.
+        """
+        picture = _chosen(session)
+        vocabulary = self.vocabulary_of(session)
+        offered = parse_names(labels, what="label") or vocabulary.names
+        probabilities = {}
+        for variant, encoder in self.variants(session).items():
+            row = label_probabilities(encoder, image_features(encoder, picture), offered, vocabulary.templates)[0]
+            probabilities[variant] = dict(zip(offered, row.tolist(), strict=True))
+        shown = most_telling(probabilities, [label for label in session.erased if label in offered][:2], CHART_LABELS)
+        return LabelView({v: {label: p[label] for label in shown} for v, p in probabilities.items()}, len(offered))
+
+    def clearest_picture(self, session: Session, concept: str) -> Picture:
+        """The gallery's picture of ``concept`` that the original recognises best, to open with."""
+        encoder = self.encoder_of(session)
+        own = [i for i, picture in enumerate(self.gallery) if picture.concept == concept]
+        scores = (
+            image_features(encoder, self.gallery)[own]
+            @ class_embeddings(encoder, [concept], self.vocabulary_of(session).templates)[0]
+        )
+        return self.gallery.pictures[own[int(scores.argmax())]]
+
+    def find_captions(self, session: Session) -> dict[str, list[FoundCaption]]:
+        """The collection's captions for the visitor's picture, by variant.
+
+        Raises:
+            ConceptError: no picture was chosen.
+        """
+        picture = _chosen(session)
+        concept_of = {p.caption: p.concept for p in self.collection(session)}
+        captions = tuple(concept_of)
+        return {
+            variant: [
+                FoundCaption(captions[hit.index], concept_of[captions[hit.index]], hit.score)
+                for hit in find_captions(encoder, image_features(encoder, picture)[0], captions, HITS)
+            ]
+            for variant, encoder in self.variants(session).items()
+        }
+
+    def recall(self, session: Session) -> dict[str, RetrievalReport]:
+        """recall@k of every variant on the collection, in both directions."""
+        collection = self.collection(session)
+        return {
+            variant: evaluate_retrieval(encoder, collection, forget=session.erased)
+            for variant, encoder in self.variants(session).items()
+        }
+
+    def start(
+        self, visitor: Visitor, line: str, job: Callable[[], Generator[Any, None, Any]], kind: str = ""
+    ) -> Status[Any, Any]:
+        """Put a job in the visitor's ``line``; ``kind`` tells it from others of the line that take longer or shorter.
+
+        Raises:
+            JobError: the visitor's last job there has not ended, the address has as many as it may, or the queue is
+                full.
+        """
+        return self.jobs.start(visitor.lines[line], job, kind=f"{line}/{kind}", payer=PAYER.get())
+
+    def end_session(self, visitor: Visitor) -> None:
+        """The visitor is gone: a run of nobody ends, and its weights are freed."""
+        if visitor.is_last:
+            for line in visitor.lines.values():
+                self.jobs.forget(line)
+            self.downloads.forget(visitor.key)
+
+    def is_busy(self, visitor: Visitor) -> bool:
+        """Whether any of the visitor's jobs waits or runs."""
+        return any(map(self.jobs.is_busy, visitor.lines.values()))
+
+    def warm_up(self) -> None:
+        """Make ready what the views will ask for first, so that no visitor waits for it."""
+        decoding.start()
+        self.recall(Session())
+
+
+def _chosen(session: Session) -> Gallery:
+    if session.picture is None:
+        raise ConceptError("No picture is chosen; upload one or pick one of the gallery.")
+    return session.picture

@@ -1,0 +1,120 @@
+"""What an erasure costs as it grows: curves and geometry of a visitor's edit. No gradio here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import cast
+
+from unlearn.app.results import Geometry, TradeOff
+from unlearn.app.services import AT_RISK, Services
+from unlearn.app.session import NOTHING_ERASED, Session
+from unlearn.clip.encoders import TextImageEncoder
+from unlearn.concepts.selection import select
+from unlearn.erasers import ccup
+from unlearn.erasers.settings import MODES
+from unlearn.errors import ConceptError
+from unlearn.evaluation.interference import Interference, measure_interference
+from unlearn.evaluation.similarity import image_text_similarity
+from unlearn.sweeps.trade_off import STRENGTHS, TradeOffPoint, growing, sweep_count, sweep_strength
+
+
+def measure(services: Services, session: Session, watch: Callable[[int, int], None] | None = None) -> TradeOff:
+    """The curves of the visitor's erasure; those measured before, while they still hold.
+
+    Args:
+        session: whose erasure and collection.
+        watch: hears how many points are done, of how many.
+
+    Raises:
+        ConceptError: nothing is erased.
+    """
+    erasure, collection = _erased(session), services.collection(session)
+    if holds(services, session):
+        return cast(TradeOff, session.trade_off)
+    vocabulary = services.vocabulary_of(session)
+    encoder, settings = services.encoder_of(session), erasure.settings
+    grown = growing(erasure.selection, vocabulary)
+    total = len(MODES) * (len(STRENGTHS) + len(grown))
+
+    def counted(points: Iterator[TradeOffPoint], before: int) -> tuple[TradeOffPoint, ...]:
+        measured = []
+        for point in points:
+            measured.append(point)
+            if watch:
+                watch(before + len(measured), total)
+        return tuple(measured)
+
+    by_strength = counted(sweep_strength(encoder, collection, erasure.selection, settings, vocabulary=vocabulary), 0)
+    by_count = counted(sweep_count(encoder, collection, grown, settings, vocabulary=vocabulary), len(by_strength))
+    interference = _interference(services, session, erasure)
+    return TradeOff(session.model, vocabulary, erasure, collection, by_strength, by_count, interference)
+
+
+def holds(services: Services, session: Session) -> bool:
+    """Whether the curves measured last are those of the current model, words, erasure and collection."""
+    known, erasure = session.trade_off, session.erasure
+    if known is None or erasure is None:
+        return False
+    return known.belongs_to(session.model, services.vocabulary_of(session), erasure, services.collection(session))
+
+
+def remarks(services: Services, session: Session) -> list[str]:
+    """What the curves of the visitor's erasure are of, in sentences, wherever that is not the edit in force itself.
+
+    Raises:
+        ConceptError: nothing is erased.
+    """
+    erasure, vocabulary = _erased(session), services.vocabulary_of(session)
+    said = []
+    if erasure.settings.side == "both":
+        said.append("The paired form edits one side only: its curves, and who is hurt by whom, are of edited pictures.")
+    if erasure.selection.retain != vocabulary.without(erasure.selection.forget_names):
+        said.append("For who is hurt by whom, the rest of the vocabulary is protected.")
+    if session.fine_tuned:
+        said.append("The curves, and who is hurt by whom, are of CCUP alone, without CLIPErase.")
+    return said
+
+
+def geometry(services: Services, session: Session) -> Geometry:
+    """Similarities of the erased concepts and their neighbours.
+
+    Raises:
+        ConceptError: nothing is erased.
+    """
+    _erased(session)
+    names, collection = _compared(services, session), services.collection(session)
+    templates = services.vocabulary_of(session).templates
+    similarity = {
+        variant: image_text_similarity(model, collection, names, templates)
+        for variant, model in services.variants(session).items()
+    }
+    return Geometry(names, similarity)
+
+
+def _interference(services: Services, session: Session, erasure: ccup.Erasure) -> Interference:
+    """What erasing each of the compared concepts alone does to each: a solve for each, so not for every slider move.
+
+    The rest of the vocabulary is retained, whatever the visitor retains: a concept of that list is erased here too.
+    """
+    encoder, vocabulary = services.encoder_of(session), services.vocabulary_of(session)
+    settings = replace(erasure.settings.in_mode("paired"), strength=1.0)
+
+    def erase(name: str) -> TextImageEncoder:
+        alone = select([name], vocabulary=vocabulary)
+        return ccup.erase(encoder, alone, settings, vocabulary=vocabulary).apply(encoder)
+
+    names, collection = _compared(services, session), services.collection(session)
+    return measure_interference(encoder, erase, collection, names, vocabulary)
+
+
+def _compared(services: Services, session: Session) -> tuple[str, ...]:
+    """The erased concepts and those most at risk."""
+    near = (neighbour.name for neighbour in services.at_risk(session))
+    return tuple(dict.fromkeys((*session.erased[:AT_RISK], *near)))
+
+
+def _erased(session: Session) -> ccup.Erasure:
+    if session.erasure is None:
+        raise ConceptError(NOTHING_ERASED)
+    return session.erasure

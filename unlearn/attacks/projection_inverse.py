@@ -1,0 +1,53 @@
+"""Undoing: whoever has the edit's factors, which an exported edit consists of, multiplies by their inverse."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from unlearn.attacks.finding import AUROC_EITHER_END, Finding, auroc_either_end
+from unlearn.attacks.groups import Group
+from unlearn.attacks.target import AttackTarget
+from unlearn.attacks.white_box import WhiteBox
+from unlearn.attacks.words import chance_level
+from unlearn.clip.encoders import RESOLUTION, EditedEncoder
+from unlearn.concepts.selection import prompts
+from unlearn.errors import ModelError
+
+GROUP, NAME = Group.UNDOING, "The edit's inverse"
+
+
+def attack_projection_inverse(target: AttackTarget) -> Finding:
+    """Take the edit back out of the embeddings of the checkpoint, as far as it can be, and search by the name.
+
+    Raises:
+        ModelError: what was edited is no projection, or the model's weights are out of reach.
+    """
+    edited, checkpoint = target.edited, target.after
+    if not isinstance(edited, EditedEncoder):
+        raise ModelError("There is no projection to undo: the weights themselves were changed.")
+    # In float64: the inverse of a strong edit is large in the directions that were erased. What its float32 factors
+    # left of a direction by rounding alone is not inverted: the embeddings hold nothing of it but their own rounding.
+    inverse = torch.linalg.pinv(edited.projection.matrix.double(), rtol=RESOLUTION)
+    unchanged = torch.eye(len(inverse), dtype=torch.float64)
+    on_images = inverse if edited.side in ("image", "both") else unchanged
+    on_texts = inverse.T if edited.side in ("text", "both") else unchanged
+    before, _ = _named(target.before, target, unchanged, unchanged)
+    after, from_end = _named(checkpoint, target, on_images, on_texts)
+    chance, n = chance_level(target, 1), len(target.unseen.own)
+    return Finding(GROUP, NAME, AUROC_EITHER_END, before, after, chance, from_end, n=n).worded(
+        leaked="Multiplied by the edit's inverse, embeddings are the original's again for whoever has its file.",
+        held="The edit cannot be inverted: what it took from the embeddings is not in them any more.",
+    )
+
+
+def _named(white_box: WhiteBox, target: AttackTarget, on_images: Tensor, on_texts: Tensor) -> tuple[float, bool]:
+    """How well the name tells pictures apart once embeddings went through these maps (d, d); whether from the end."""
+    prompted = white_box.text_hidden(prompts(target.concept.name, target.vocabulary.templates))
+    name = F.normalize(white_box.text_features(prompted).double() @ on_texts, dim=-1).mean(dim=0)
+    known, unseen = (
+        F.normalize(white_box.image_features(white_box.hidden(split)).double() @ on_images, dim=-1) @ name
+        for split in (target.known, target.unseen)
+    )
+    return auroc_either_end(known, target.known.positive, unseen, target.unseen.positive)

@@ -1,0 +1,118 @@
+"""A model in an attacker's hands: every weight can be read and changed, and edits are only what is baked into them.
+
+An edit of the joint space sits in the towers' final projections. What leads up to those is computed once for each set
+of weights, and shared by all erasures that leave it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from unlearn.attacks.split import Split
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
+from unlearn.clip.final_projections import FinalProjection, final_projection
+from unlearn.clip.weights import baked, with_weights
+from unlearn.data.gallery import Gallery
+from unlearn.finetuning.prepared import Frozen, Preparation, PreparedPictures
+from unlearn.finetuning.trainable import Projections
+from unlearn.jobs import run_to_end
+
+
+@dataclass(frozen=True, eq=False)
+class WhiteBox:
+    """The towers of a model up to their final projections, and those projections.
+
+    Attributes:
+        encoder: the model under every edit of the joint space.
+        images: the model that computes pictures' hidden features: ``encoder``, or one with the same image tower.
+        image, text: where the final projections are.
+        state: their weights, every edit baked in.
+        tuned: names of the weights before them that are not the original's.
+    """
+
+    encoder: OpenClipEncoder
+    images: OpenClipEncoder
+    image: FinalProjection
+    text: FinalProjection
+    state: Mapping[str, Tensor]
+    tuned: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, encoder: TextImageEncoder, original: TextImageEncoder) -> WhiteBox:
+        """What an attacker finds in a checkpoint of ``encoder``, which came of ``original``.
+
+        Raises:
+            ModelError: there are no weights below, or a tower does not end in a linear projection.
+        """
+        below, changed = baked(encoder)
+        first, _ = baked(original)
+        image, text = (final_projection(below.model, tower) for tower in ("image", "text"))
+        whole = below.model.state_dict() | changed
+        state = {name: whole[name].detach().float().cpu() for name in (*image.tensors, *text.tensors)}
+        tuned = () if below is first else tuple(name for name in _differing(below, first) if name not in state)
+        same = not any(name.startswith("visual.") for name in tuned)
+        return cls(below, first if same else below, image, text, state, tuned)
+
+    def with_state(self, state: Mapping[str, Tensor]) -> WhiteBox:
+        """The same towers with other final projections."""
+        return replace(self, state=state)
+
+    def cast(self, cast: Callable[[Tensor], Tensor]) -> WhiteBox:
+        """The same with all that an edit may have changed put through ``cast``: final projections and tuned weights."""
+        state = {name: cast(tensor) for name, tensor in self.state.items()}
+        if not self.tuned:
+            return self.with_state(state)
+        weights = self.encoder.model.state_dict()
+        tuned = {name: cast(weights[name].float()) for name in self.tuned if weights[name].is_floating_point()}
+        encoder = with_weights(self.encoder, tuned, name=self.encoder.name)
+        same = self.images is not self.encoder
+        return replace(self, encoder=encoder, images=self.images if same else encoder, state=state)
+
+    def prepare(self, *splits: Split) -> Generator[Preparation, None, None]:
+        """Compute the hidden features of ``splits``, reporting after every few pictures."""
+        yield from self._pictures.pictures([gallery for split in splits for gallery in (split.own, split.some)])
+
+    def hidden(self, split: Split) -> Tensor:
+        """Features of a split's pictures before the final projection, the concept's own first, (n, width)."""
+        own, some = run_to_end(self._pictures.pictures([split.own, split.some]))
+        return torch.cat([self._hidden(own), self._hidden(some)[split.others]])
+
+    def gallery_features(self, gallery: Gallery) -> Tensor:
+        """Embeddings of all pictures of ``gallery``, (n, embed_dim), unit norm."""
+        (prepared,) = run_to_end(self._pictures.pictures([gallery]))
+        return self.image_features(self._hidden(prepared))
+
+    def image_features(self, hidden: Tensor) -> Tensor:
+        """Embeddings of pictures from their ``hidden`` features, (n, embed_dim), unit norm."""
+        return F.normalize(self.image.features(self.state, hidden), dim=-1)
+
+    def text_hidden(self, texts: Sequence[str]) -> Tensor:
+        """Features of texts before the final projection, (n, width)."""
+        return self._texts.texts(texts).inputs
+
+    def text_features(self, hidden: Tensor) -> Tensor:
+        """Embeddings of texts from their ``hidden`` features, (n, embed_dim), unit norm."""
+        return F.normalize(self.text.features(self.state, hidden), dim=-1)
+
+    @cached_property
+    def _pictures(self) -> Frozen:
+        return Frozen(self.images, Projections(self.images), "float32")
+
+    @cached_property
+    def _texts(self) -> Frozen:
+        return Frozen(self.encoder, Projections(self.encoder), "float32")
+
+    def _hidden(self, prepared: PreparedPictures) -> Tensor:
+        return self._pictures.image_inputs([(prepared, i) for i in range(len(prepared.gallery))]).cpu()
+
+
+def _differing(one: OpenClipEncoder, other: OpenClipEncoder) -> list[str]:
+    """Names of the tensors that the models, of one architecture, do not share."""
+    first, second = one.model.state_dict(), other.model.state_dict()
+    return [name for name, tensor in first.items() if tensor.data_ptr() != second[name].data_ptr()]

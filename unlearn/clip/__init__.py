@@ -1,0 +1,1 @@
+"""CLIP models: loading, encoding, and the weights that an edit changes."""

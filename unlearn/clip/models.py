@@ -1,0 +1,68 @@
+"""The CLIPs an app works with: a curated list, the device they run on, and those in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unlearn.caching import Loaded
+from unlearn.clip.encoders import TextImageEncoder
+from unlearn.clip.loading import AUTOMATIC, load_clip
+from unlearn.errors import ModelError, require_choice
+
+
+@dataclass(frozen=True)
+class Curated:
+    """A model worth trying: parameters in millions, and the licence of its weights."""
+
+    millions: float
+    licence: str
+
+
+#: Sizes are counted from open_clip's architectures; licences are those of the repositories that open_clip fetches.
+CURATED = {
+    "pocket": Curated(9.2, "Apache-2.0"),
+    "ViT-B-32/laion2b_s34b_b79k": Curated(151.3, "MIT"),
+    "ViT-L-14/openai": Curated(427.6, "MIT"),
+    "ViT-H-14/laion2b_s32b_b79k": Curated(986.1, "MIT"),
+    "convnext_base_w/laion2b_s13b_b82k": Curated(179.4, "MIT"),
+    "MobileCLIP-S1/datacompdr": Curated(85.0, "Apple, research only"),
+    "ViT-B-16-SigLIP/webli": Curated(203.2, "Apache-2.0"),
+    "blip:Salesforce/blip-itm-base-coco": Curated(195.4, "BSD-3-Clause"),
+}
+#: Which models a visitor may have loaded: any that a hub has, those of ``CURATED``, or none but the app's own.
+OFFERED = ("any", "curated", "own")
+#: How many models stay in memory beside the one that the app started with.
+KEPT = 2
+
+
+class Models:
+    """The models in memory, shared by all visitors: the one the app started with, and those last asked for."""
+
+    def __init__(self, own: TextImageEncoder, precision: str = AUTOMATIC, offered: str = "curated") -> None:
+        self.own = own
+        self.offered = require_choice("UNLEARN_VISITORS_MODELS", offered, OFFERED)
+        self._others: Loaded[TextImageEncoder] = Loaded(
+            lambda name: load_clip(name, precision=precision, from_files=False), KEPT
+        )
+
+    def get(self, name: str) -> TextImageEncoder:
+        """The model ``name``, the app's own for ``""``; loaded if it is not there, the least recently used makes room.
+
+        Raises:
+            ModelError: there is none of that name, or it cannot be had.
+        """
+        found = self.find(name)
+        if found is None:
+            self._require_offered(name)
+            found = self._others.get(name)
+        return found
+
+    def find(self, name: str) -> TextImageEncoder | None:
+        """The model ``name`` if it is in memory."""
+        return self.own if name in ("", self.own.name) else self._others.find(name)
+
+    def _require_offered(self, name: str) -> None:
+        """Somebody else's disk and network are not a visitor's to fill."""
+        if self.offered == "own" or (self.offered == "curated" and name not in CURATED):
+            others = [other for other in CURATED if other != self.own.name] if self.offered == "curated" else []
+            raise ModelError(f"“{name}” is not offered here. Choose one of {', '.join([self.own.name, *others])}.")

@@ -1,0 +1,86 @@
+"""A tokenizer's files, checked: the vocabulary as ``tokenizer.json`` keeps it, and a configuration of ours beside it.
+
+transformers would take a tokenizer's class, its files and the arguments of both from the repository; here the class is
+always the plain fast one, and only its marks and its side of padding are read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from unlearn.clip.architectures import Chosen, Schema, checked
+from unlearn.clip.repositories import Files, require_size
+
+VOCABULARY, OPTIONS, MARKS = "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"
+
+
+def _text_of(given: Any) -> Any:
+    """A mark is its text, or an object that holds it."""
+    return given.get("content") if isinstance(given, dict) else given
+
+
+Mark = Annotated[Annotated[str, Field(max_length=100)] | None, BeforeValidator(_text_of)]
+
+
+class _Options(Chosen):
+    pad_token: Mark = None
+    unk_token: Mark = None
+    bos_token: Mark = None
+    eos_token: Mark = None
+    cls_token: Mark = None
+    sep_token: Mark = None
+    mask_token: Mark = None
+    padding_side: Literal["left", "right"] = "right"
+    truncation_side: Literal["left", "right"] = "right"
+    clean_up_tokenization_spaces: bool = False
+
+
+def find_tokenizer(files: Files) -> dict[str, Path]:
+    """The files of the tokenizer among ``files``, by name.
+
+    Raises:
+        ModelError: there is no ``tokenizer.json``.
+    """
+    found = {VOCABULARY: files.fetch(VOCABULARY)}
+    return found | {name: path for name in (OPTIONS, MARKS) if (path := files.find(name)) is not None}
+
+
+def write_tokenizer(files: Mapping[str, Path], folder: Path) -> None:
+    """Put the tokenizer of ``files`` into ``folder``, with nothing but checked values in its configuration.
+
+    Raises:
+        ModelError: a file is too large, or says what is not allowed.
+    """
+    given: dict[str, Any] = {}
+    for name in (MARKS, OPTIONS):
+        if name in files:
+            given |= read_checked(_Options, files[name]).model_dump(exclude_none=True, exclude_unset=True)
+    require_size(VOCABULARY, files[VOCABULARY].stat().st_size)
+    (folder / VOCABULARY).symlink_to(files[VOCABULARY].resolve())
+    given["tokenizer_class"] = "PreTrainedTokenizerFast"
+    (folder / OPTIONS).write_text(json.dumps(given), encoding="utf-8")
+
+
+def load_tokenizer(folder: Path, context: int, **options: Any) -> Any:
+    """The tokenizer that :func:`write_tokenizer` put into ``folder``, behind open_clip's interface.
+
+    ``options`` are those of open_clip's own wrapper, checked: what it does to texts and tokens.
+    """
+    from open_clip.tokenizer import HFTokenizer
+
+    return HFTokenizer(str(folder), context_length=context, **options, trust_remote_code=False)
+
+
+def read_checked(schema: type[Schema], path: Path) -> Schema:
+    """The JSON file ``path`` as ``schema``.
+
+    Raises:
+        ModelError: it is too large, no JSON, or says what is not allowed.
+    """
+    require_size(path.name, path.stat().st_size)
+    return checked(schema, path.read_bytes(), path.name)

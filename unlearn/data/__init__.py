@@ -1,0 +1,1 @@
+"""Labelled images: galleries, public data sets, and decoding of image files."""

@@ -1,0 +1,301 @@
+"""Turning a file of unknown origin into an RGB picture, or into a sentence that says why not."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import struct
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import AvifImagePlugin, Image, ImageChops, UnidentifiedImageError, features
+
+from unlearn.errors import PictureError
+
+MAX_PIXELS = 40_000_000
+MAX_BYTES = 20_000_000
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
+#: Endings of files that are taken for pictures in a folder. Those of formats that are not read are among them, so that
+#: such a file is listed as one that was skipped instead of being passed over in silence.
+SUFFIXES = frozenset(
+    f".{suffix}"
+    for suffix in (
+        *("png", "apng", "jpg", "jpeg", "jpe", "jfif", "jfi", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif"),
+        *("heic", "heif", "jxl", "jp2"),
+    )
+)
+#: Of a JPEG, best first; the last keeps even noise of 512 × 512 pixels below 160 kB.
+QUALITIES = (90, 75, 50, 25, 10)
+ALLOWED = f"Use {', '.join(FORMATS[:-1])} or {FORMATS[-1]} of at most {MAX_PIXELS // 1_000_000} megapixels"
+#: Of a picture that is cut off, the share of its rows that may be missing; the rows come from the top.
+MOST_MISSING = 0.5
+#: How files begin that people take for pictures, but that are of no format that is read here.
+OTHER_FORMATS = {
+    b"\xff\x0a": "JPEG XL",
+    b"\x00\x00\x00\x0cJXL ": "JPEG XL",
+    b"\x00\x00\x00\x0cjP  ": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"8BPS": "a Photoshop document",
+    b"%PDF": "PDF",
+    b"%!PS": "PostScript",
+    b"<svg": "SVG",
+    b"<?xml": "XML, perhaps SVG",
+    b"<!DOC": "a web page",
+    b"<html": "a web page",
+    b"\x00\x00\x01\x00": "an icon (ICO)",
+    b"version https://git-lfs": "a Git LFS pointer, in place of the file",
+}
+#: The same of ISO media files, by the brand after their first eight bytes.
+BRANDS = {
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"),
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+    b"crx ": "a raw photograph (CR3)",
+}
+#: The chunks of a PNG that its first frame is drawn from, and the one with its orientation. The others are left out:
+#: a drawing program's notes of some megabytes, or a damaged comment, are no reason to refuse a picture.
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"))
+START_OF_JPEG, END_OF_JPEG = b"\xff\xd8", b"\xff\xd9"
+ORIENTATION = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+#: What white is where numbers are not of 8 or 16 bits: the lowest of these that the picture does not exceed.
+WHITES = {"F": (1.0, 255.0, 65_535.0), "I": (255, 65_535, 2**31 - 1)}
+#: How Pillow unpacks a PNG whose transparent colour it leaves as the file has it, and that colour in 8 bits.
+SHADES: dict[str, Callable[[int], int]] = {
+    "L;2": lambda value: value * 85,
+    "L;4": lambda value: value * 17,
+    "RGB;16B": lambda value: value >> 8,
+}
+
+# One thread a picture: a decoder's memory and time are limited, and several decode at once.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+
+
+def count_in_words(n: int) -> str:
+    """ "1 picture", "2 pictures"."""
+    return "1 picture" if n == 1 else f"{n:,} pictures"
+
+
+def open_image(
+    source: str | Path | bytes | Image.Image,
+    *,
+    name: str = "",
+    enough: int | None = None,
+    longest: int | None = None,
+) -> Image.Image:
+    """Decode a picture to upright RGB: first frame of an animation, transparency on white, 16 bits scaled to 8.
+
+    A picture that is cut off is opened where most of it is there; what is missing is left blank.
+
+    Args:
+        source: a path, the file's bytes, or a decoded picture.
+        name: what to call it in a message; a path's own name by default.
+        enough: shortest side that is needed, in pixels; a larger picture is brought down to it.
+        longest: longest side that is wanted, in pixels; a larger picture is brought down to it. Either takes a fraction
+            of the memory, and of a JPEG a fraction of the time.
+
+    Raises:
+        PictureError: not a picture, damaged, too many pixels or bytes.
+    """
+    if isinstance(source, Image.Image):
+        return _to_rgb(source, enough, longest)
+    if isinstance(source, str | Path):
+        name = name or Path(source).name
+        source = _read(Path(source), name)
+    name = name or "the upload"
+    if not source:
+        raise PictureError(f"“{name}” is empty, so not a picture that can be read. {ALLOWED}.")
+    try:
+        with warnings.catch_warnings():
+            # Our own limit below speaks to the visitor; what Pillow warns of would only reach the log.
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            return _decode(source, name, enough, longest)
+    except PictureError:
+        raise
+    except UnidentifiedImageError as error:
+        kind = _other_format(source)
+        why = f": {kind} is not supported here" if kind else ""
+        raise PictureError(f"“{name}” is not a picture that can be read{why}. {ALLOWED}.") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"“{name}” has too many pixels. {ALLOWED}.") from error
+    except MemoryError as error:
+        raise PictureError(f"“{name}” takes more memory than there is for a picture. {ALLOWED}.") from error
+    # A malformed file makes Pillow's decoders raise almost anything, so anything here means "damaged".
+    except Exception as error:
+        raise PictureError(
+            f"“{name}” is damaged or cut off, or of a rare kind: {ALLOWED[0].lower()}{ALLOWED[1:]}."
+        ) from error
+
+
+def data_uri(picture: Image.Image, *, longest: int | None = None) -> str:
+    """A picture to stand in a page by itself: without loss, or with sides of at most ``longest`` pixels."""
+    buffer = io.BytesIO()
+    if longest is None:
+        picture.save(buffer, "PNG")
+        kind = "png"
+    else:
+        small = picture.copy()
+        small.thumbnail((longest, longest))
+        small.save(buffer, "WEBP", quality=82)
+        kind = "webp"
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def compressed(picture: Image.Image, most: int) -> bytes:
+    """An RGB picture as a JPEG: the best of :data:`QUALITIES` that takes at most ``most`` bytes, or the last."""
+    for quality in QUALITIES:
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=quality, subsampling=0)
+        if buffer.tell() <= most:
+            break
+    return buffer.getvalue()
+
+
+def _read(path: Path, name: str) -> bytes:
+    """The bytes of the file at ``path``, where these can be those of a picture."""
+    if not path.is_file():
+        raise PictureError(f"“{name}” is not a file.")
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise PictureError(f"“{name}” is larger than {MAX_BYTES // 1_000_000} MB. {ALLOWED}.")
+        return path.read_bytes()
+    except OSError as error:
+        raise PictureError(f"“{name}” cannot be read ({error.strerror or type(error).__name__}).") from error
+
+
+def _decode(data: bytes, name: str, enough: int | None, longest: int | None) -> Image.Image:
+    if data.startswith(PNG_SIGNATURE):
+        data = b"".join(_png_parts(data))
+    try:
+        return _opened(data, name, enough, longest)
+    except OSError as error:
+        if not data.startswith(START_OF_JPEG) or "truncated" not in str(error):
+            raise
+        # libjpeg paints what is missing in grey, once it finds an end.
+        return _opened(data + END_OF_JPEG, name, enough, longest, cut_off=True)
+
+
+def _png_parts(data: bytes) -> Iterator[bytes | memoryview]:
+    """The file's signature and those of its chunks that are :data:`PNG_CHUNKS`; one that is cut off ends it."""
+    yield PNG_SIGNATURE
+    view, at = memoryview(data), len(PNG_SIGNATURE)
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + length
+        if kind in PNG_CHUNKS:
+            yield view[at:end]
+        at = end
+
+
+def _opened(data: bytes, name: str, enough: int | None, longest: int | None, *, cut_off: bool = False) -> Image.Image:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        if picture.width * picture.height > MAX_PIXELS:
+            raise PictureError(f"“{name}” has {picture.width:,} × {picture.height:,} pixels. {ALLOWED}.")
+        if needed := enough or longest:
+            picture.draft(None, (needed, needed))
+        _scale_transparent_colour(picture)
+        try:
+            picture.load()
+        except OSError as error:
+            if picture.format == "JPEG" or "truncated" not in str(error):
+                raise
+            cut_off, picture.tile = True, []  # what has been decoded is kept
+        if cut_off and _missing(picture) > MOST_MISSING:
+            raise PictureError(f"“{name}” is damaged or cut off: more than half of it is missing. {ALLOWED}.")
+        return _to_rgb(picture, enough, longest)
+
+
+def _missing(picture: Image.Image) -> float:
+    """The share of the rows that nothing was decoded for: all of the colour of the pixel that is decoded last."""
+    narrow = picture.convert("RGB").resize((min(picture.width, 64), picture.height), Image.Resampling.BOX)
+    # A BMP is written from its last row to its first.
+    blank: Any = narrow.getpixel((0, 0) if picture.format == "BMP" else (narrow.width - 1, narrow.height - 1))
+    there = ImageChops.difference(narrow, Image.new("RGB", narrow.size, blank)).convert("L", matrix=(85, 85, 85, 0))
+    return there.resize((1, picture.height), Image.Resampling.BOX).histogram()[0] / picture.height
+
+
+def _scale_transparent_colour(picture: Image.Image) -> None:
+    colour, tiles = picture.info.get("transparency"), getattr(picture, "tile", ())
+    scaled = SHADES.get(str(tiles[0][3])) if tiles and picture.format == "PNG" else None
+    if scaled and colour is not None:
+        whole = isinstance(colour, int)
+        picture.info["transparency"] = scaled(colour) if whole else tuple(map(scaled, colour))
+
+
+def _to_rgb(picture: Image.Image, enough: int | None, longest: int | None) -> Image.Image:
+    picture.seek(0)
+    picture.load()
+    turn = _turn(picture)
+    image = _in_eight_bits(picture)
+    if image.mode == "La":
+        image = image.convert("LA")
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    if image.mode != mode:
+        image = image.convert(mode)
+    # Smaller first, then upright and opaque: each step is a copy of the picture.
+    image = _brought_down(image, enough, longest)
+    if turn is not None:
+        image = image.transpose(turn)
+    if mode == "RGB":
+        return image.copy() if image is picture else image
+    opaque = Image.new("RGB", image.size, "white")
+    opaque.paste(image, mask=image)
+    return opaque
+
+
+def _turn(picture: Image.Image) -> Image.Transpose | None:
+    """What makes ``picture`` upright, as its EXIF has it. Nothing else is read there, as much of it may be odd."""
+    try:
+        return UPRIGHT.get(picture.getexif().get(ORIENTATION, 1))
+    except Exception:  # as for the pixels: a malformed block raises almost anything
+        return None
+
+
+def _in_eight_bits(picture: Image.Image) -> Image.Image:
+    """``picture`` with 8 bits a channel. Its own brightest shade is not made white: dark pictures stay dark."""
+    if picture.mode != "F" and not picture.mode.startswith("I"):
+        return picture
+    numbers = picture if picture.mode == "F" else picture.convert("I")
+    white = 65_535 if picture.mode.startswith("I;16") else _white(numbers)
+    grey = numbers.point(lambda value: value * (255 / white) + 0.5).convert("L")
+    colour = picture.info.get("transparency")
+    if not isinstance(colour, int):
+        return grey
+    opacity = numbers.point([255 * (value != colour) for value in range(65_536)], "L")
+    return Image.merge("LA", (grey, opacity))
+
+
+def _white(numbers: Image.Image) -> float:
+    brightest: Any = numbers.getextrema()[1]
+    if math.isnan(brightest):  # the first pixel is no number, and nothing compares with it
+        numbers = numbers.copy()
+        numbers.putpixel((0, 0), 0)
+        brightest = numbers.getextrema()[1]
+    whites = WHITES[numbers.mode]
+    return next((white for white in whites if brightest <= white), whites[-1])
+
+
+def _brought_down(image: Image.Image, enough: int | None, longest: int | None) -> Image.Image:
+    sides = (longest / max(image.size) if longest else 1.0, enough / min(image.size) if enough else 1.0)
+    if min(sides) >= 1:
+        return image
+    size = [max(1, round(side * min(sides))) for side in image.size]
+    return image.resize((size[0], size[1]), Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def _other_format(data: bytes) -> str:
+    """What ``data`` is, where it is of a known format that is not read; else ""."""
+    if data[4:8] == b"ftyp":
+        return BRANDS.get(data[8:12], "")
+    return next((kind for start, kind in OTHER_FORMATS.items() if data[:64].lstrip().startswith(start)), "")

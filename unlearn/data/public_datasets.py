@@ -1,0 +1,124 @@
+"""Public data sets through Hugging Face ``datasets``, for machines that can reach a hub: those of the papers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from PIL import Image
+
+from unlearn.concepts.selection import MAX_CAPTION_LENGTH, clean_name
+from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.images import open_image
+from unlearn.errors import PictureError
+
+#: Pictures kept of a class, and of the training part of a data set with captions.
+PER_CLASS, CAPTIONED = 50, 2000
+#: Longest side of a picture that was streamed and so must be kept: more than any CLIP looks at.
+KEPT_SIDE = 512
+#: The first release of ``datasets`` that runs no data set's script.
+WITHOUT_SCRIPTS = 4
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A data set of classes: repository, columns, and its split for testing; None where it has none."""
+
+    repository: str
+    image: str = "image"
+    label: str = "label"
+    test: str | None = "test"
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """A data set of captions with one split: its first thousand pictures are for testing, the next for training."""
+
+    repository: str
+    split: str
+    image: str
+    caption: str
+    streamed: bool = False
+
+
+DATASETS: dict[str, Labelled | Captioned] = {
+    "cifar100": Labelled("uoft-cs/cifar100", "img", "fine_label"),
+    "caltech101": Labelled("flwrlabs/caltech101", test=None),
+    "oxford_flowers102": Labelled("Donghyun99/Oxford-Flower-102"),
+    "oxford_pets": Labelled("timm/oxford-iiit-pet"),
+    "stanford_cars": Labelled("tanganke/stanford_cars"),
+    "stanford_dogs": Labelled("Donghyun99/Stanford-Dogs"),
+    "flickr30k": Captioned("lmms-lab/flickr30k", "test", "image", "caption"),
+    "cc12m": Captioned("pixparse/cc12m-wds", "train", "jpg", "txt", streamed=True),
+}
+
+
+def hub_gallery(name: str, split: str, concepts: Sequence[str] = ()) -> Gallery:
+    """The pictures of the data set ``name``, one of :data:`DATASETS`; ``split`` is ``train`` or ``test``.
+
+    Of classes, the first ``PER_CLASS`` pictures of each; a data set without a split for testing gives all of them for
+    ``train``. A captioned picture whose captions name one of ``concepts`` is a picture of it; any other is of what
+    its caption says.
+
+    Raises:
+        PictureError: ``datasets`` is not installed, or the hub cannot be reached.
+    """
+    source = DATASETS[name]
+    try:
+        if isinstance(source, Labelled):
+            return Gallery(name, tuple(_labelled(source, split)))
+        return Gallery(name, tuple(_captioned(source, split, concepts)))
+    # The hub, the network and the file formats raise whatever they like, streamed rows while they are read.
+    except Exception as error:
+        raise PictureError(
+            f"The data set “{source.repository}” could not be loaded ({type(error).__name__}: {str(error)[:200]}). It "
+            'needs `pip install "datasets>=4"` and a hub; the bundled gallery needs neither.'
+        ) from error
+
+
+def _labelled(source: Labelled, split: str) -> Iterable[Picture]:
+    rows = _load(source.repository, source.test or "train" if split == "test" else "train")
+    names = [clean_name(name.replace("_", " ").replace("-", " ")) for name in rows.features[source.label].names]
+    left = [PER_CLASS] * len(names)
+    for i, label in enumerate(rows[source.label]):
+        if left[label]:
+            left[label] -= 1
+            name, load = names[label], _loader(rows, i, source.image)
+            yield Picture(name, f"a photo of a {name}", load, split, "photo", source=source.repository)
+
+
+def _captioned(source: Captioned, split: str, concepts: Sequence[str]) -> Iterable[Picture]:
+    rows = _load(source.repository, source.split, streaming=source.streamed)
+    words = {name: re.compile(rf"\b{re.escape(name)}s?\b", re.IGNORECASE) for name in concepts}
+    wanted = (0, 1000) if split == "test" else (1000, 1000 + CAPTIONED)
+    for i, row in enumerate(islice(rows, *wanted), wanted[0]):
+        given = row[source.caption]
+        captions = [text[:MAX_CAPTION_LENGTH] for text in ([given] if isinstance(given, str) else given)]
+        if not captions[0].strip():
+            continue  # nothing says what it shows
+        named = next((name for name, word in words.items() if any(word.search(text) for text in captions)), captions[0])
+        load = _kept(row[source.image]) if source.streamed else _loader(rows, i, source.image)
+        yield Picture(named, captions[0], load, split, "photo", source=source.repository)
+
+
+def _load(path: str, split: str, *, streaming: bool = False) -> Any:
+    import datasets
+
+    # Earlier ones ran the Python that a data set brings along.
+    version = getattr(datasets, "__version__", f"{WITHOUT_SCRIPTS}")
+    if int(version.split(".")[0]) < WITHOUT_SCRIPTS:
+        raise ImportError(f"datasets {version} runs scripts of data sets, {WITHOUT_SCRIPTS} does not")
+    return datasets.load_dataset(path, split=split, streaming=streaming)
+
+
+def _loader(rows: Any, i: int, column: str) -> Callable[[], Image.Image]:
+    return lambda: open_image(rows[i][column])
+
+
+def _kept(image: Image.Image) -> Callable[[], Image.Image]:
+    small = open_image(image)
+    small.thumbnail((KEPT_SIDE, KEPT_SIDE))
+    return lambda: small

@@ -1,0 +1,207 @@
+"""Whatever edits are in force, carried into a pipeline; and what cannot be carried, said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.clip.final_projections import final_projection
+from unlearn.clip.text_tower import state_dict, text_tower
+from unlearn.concepts.selection import Vocabulary
+from unlearn.diffusion.conditioning import RidgeSettings, TextEncoder, solve
+from unlearn.erasers.settings import CCUPSettings
+from unlearn.erasers.token_states import TokenMap, pull_back
+from unlearn.errors import ModelError, require_choice
+
+if TYPE_CHECKING:
+    from unlearn.diffusion.pipelines import LoadedPipeline
+    from unlearn.erasers.erasure import Projected
+
+#: How CCUP reaches the token states; the first is the default, as it forgets more where as much is kept (README).
+CARRY_METHODS = ("ridge", "pull_back")
+
+
+#: What a solution on the states leaves aside.
+OF_THE_SCORE = (
+    "The drawing follows concepts, retain set, strength and synonyms. Form, side, λ and μ are of CLIP's own score; on "
+    "the token states CCUP has one form, and a λ and μ of its own."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class EditedPipeline:
+    """A painter that hears the edits, and what the visitor should know about it."""
+
+    loaded: LoadedPipeline
+    maps: tuple[TokenMap | None, ...]
+    notices: tuple[str, ...]
+
+
+def apply_to_pipeline(
+    loaded: LoadedPipeline,
+    encoder: OpenClipEncoder,
+    *,
+    closed_form: Projected[Any] | None = None,
+    tuned: OpenClipEncoder | None = None,
+    carry_method: str = "ridge",
+    vocabulary: Vocabulary | None = None,
+    settings: RidgeSettings | None = None,
+) -> EditedPipeline:
+    """``loaded`` with the edits of ``encoder`` in its text encoders; nothing that is shared changes.
+
+    Args:
+        painter: the pipeline.
+        encoder: the CLIP that was edited, as it was before.
+        closed_form: CCUP's edit. It is solved for each text encoder, whichever CLIP that comes from.
+        tuned: what CLIPErase made of ``encoder``.
+        way: ``ridge`` or ``pull_back``; the second needs the pipeline to be driven by ``encoder`` itself.
+        vocabulary: see :func:`unlearn.diffusion.conditioning.solve`.
+
+    Raises:
+        ModelError: the edit cannot be carried; the sentence says why.
+    """
+    require_choice("carry method", carry_method, CARRY_METHODS)
+    own = [drives(encoder, text_encoder) for text_encoder in loaded.text_encoders]
+    edited_pipeline = EditedPipeline(loaded, (None,) * len(own), ())
+    if tuned is not None:
+        edited_pipeline = _with_tuned_tower(edited_pipeline, own, encoder, tuned)
+    if closed_form is None:
+        return edited_pipeline
+    if carry_method == "ridge":
+
+        def solved(text_encoder: TextEncoder) -> TokenMap:
+            asked = {name: getattr(closed_form.settings, name) for name in ("strength", "synonyms")}
+            return solve(text_encoder, closed_form.selection, vocabulary=vocabulary, settings=settings, **asked)
+
+        edited_pipeline = _solved(edited_pipeline, own, solved)
+        aside = (OF_THE_SCORE,) if _has_more(closed_form.settings) else ()
+        return replace(edited_pipeline, notices=edited_pipeline.notices + aside)
+    if not all(own):
+        raise ModelError(
+            f"CCUP can be pulled back only where “{encoder.name}” itself drives the pipeline; “{loaded.name}” "
+            f"hears {loaded.known.clips[own.index(False)]}. Solve on the states instead (ridge)."
+        )
+    return _pulled_back(edited_pipeline, closed_form, tuned or encoder)
+
+
+def _with_tuned_tower(
+    edited_pipeline: EditedPipeline, own: Sequence[bool], encoder: OpenClipEncoder, tuned: OpenClipEncoder
+) -> EditedPipeline:
+    """CLIPErase's text tower in place of the one that it was made of."""
+    loaded = edited_pipeline.loaded
+    if not any(own):
+        raise ModelError(
+            f"CLIPErase's edit of “{encoder.name}” cannot be carried to “{loaded.name}”: its text encoder is "
+            f"another CLIP ({', '.join(loaded.known.clips)}). CCUP can, as it is solved anew for any of them."
+        )
+    text_encoders, notices = list(loaded.text_encoders), list(edited_pipeline.notices)
+    for position in (position for position, is_own in enumerate(own) if is_own):
+        weights = _changed(encoder, tuned, text_encoders[position])
+        if not weights:
+            notices.append(
+                "This CLIPErase run trained nothing that a diffusion model reads (projections come after the token "
+                "states): fine-tune the last blocks to change pictures."
+            )
+        text_encoders[position] = text_encoders[position].edited(weights=weights)
+    return EditedPipeline(loaded.with_text_encoders(tuple(text_encoders)), edited_pipeline.maps, tuple(notices))
+
+
+def _pulled_back(
+    edited_pipeline: EditedPipeline, closed_form: Projected[Any], encoder: OpenClipEncoder
+) -> EditedPipeline:
+    """CCUP's own map, taken through the text projection of ``encoder``, which drives the pipeline."""
+    token_map = pull_back(closed_form.projection, _text_projection(encoder.model))
+    text_encoders = tuple(
+        text_encoder.edited(token_map=token_map) for text_encoder in edited_pipeline.loaded.text_encoders
+    )
+    return EditedPipeline(
+        edited_pipeline.loaded.with_text_encoders(text_encoders),
+        (token_map,) * len(text_encoders),
+        edited_pipeline.notices,
+    )
+
+
+def _solved(
+    edited_pipeline: EditedPipeline, own: Sequence[bool], solved: Callable[[TextEncoder], TokenMap]
+) -> EditedPipeline:
+    """CCUP ``solved`` for each text encoder, and where the denoiser reads its pooled state too, for that."""
+    loaded, notices = edited_pipeline.loaded, list(edited_pipeline.notices)
+    text_encoders, maps = [], []
+    for position, text_encoder in enumerate(loaded.text_encoders):
+        maps.append(solved(text_encoder))
+        edited = text_encoder.edited(token_map=maps[-1])
+        if loaded.reads_pooled(position):
+            pooled = solved(replace(text_encoder, layer=None))
+            edited = replace(replace(edited, layer=None).edited(token_map=pooled), layer=text_encoder.layer)
+        text_encoders.append(edited)
+        if not own[position]:
+            notices.append(
+                f"CCUP was solved anew for {loaded.known.clips[position]}, the text encoder of “{loaded.name}”."
+            )
+    return EditedPipeline(loaded.with_text_encoders(tuple(text_encoders)), tuple(maps), tuple(notices))
+
+
+def _has_more(asked: CCUPSettings) -> bool:
+    """Whether something was chosen that the token states do not follow."""
+    return asked != CCUPSettings(strength=asked.strength, synonyms=asked.synonyms)
+
+
+def drives(encoder: OpenClipEncoder, text_encoder: TextEncoder) -> bool:
+    """Whether the pipeline's text encoder is ``encoder``'s text tower, number by number up to half precision."""
+    try:
+        tower = text_tower(encoder.model)
+    except ModelError:
+        return False
+    theirs = text_encoder.text_encoder.state_dict()
+    ours = _under_their_names(state_dict(tower, text_encoder.text_encoder.config.num_hidden_layers), text_encoder)
+    return all(
+        key in theirs
+        and theirs[key].shape == tensor.shape
+        and torch.allclose(theirs[key].float().cpu(), tensor, rtol=2e-3, atol=2e-3)
+        for key, tensor in ours.items()
+    )
+
+
+def _changed(encoder: OpenClipEncoder, tuned: OpenClipEncoder, text_encoder: TextEncoder) -> dict[str, Tensor]:
+    """The text encoder's tensors that CLIPErase changed, under the pipeline's names and in its precision."""
+    layers = text_encoder.text_encoder.config.num_hidden_layers
+    before, after = (
+        _under_their_names(state_dict(text_tower(model.model), layers), text_encoder) for model in (encoder, tuned)
+    )
+    dtype = text_encoder.text_encoder.dtype
+    return {key: tensor.to(dtype) for key, tensor in after.items() if not torch.equal(tensor, before[key])}
+
+
+def _under_their_names(state: dict[str, Tensor], text_encoder: TextEncoder) -> dict[str, Tensor]:
+    """Text encoders with a projection of their own (SDXL's second) keep the tower one level down."""
+    nested = any(key.startswith("text_model.") for key in text_encoder.text_encoder.state_dict())
+    return {f"text_model.{key}": tensor for key, tensor in state.items()} if nested else state
+
+
+def _text_projection(model: torch.nn.Module) -> Tensor:
+    """W_t (width, d)."""
+    found = final_projection(model, "text")
+    weight: Tensor = model.state_dict()[found.weight]
+    return weight if found.rows_are_inputs else weight.T
+
+
+def baked_attention(edited_pipeline: EditedPipeline) -> dict[str, Tensor]:
+    """The denoiser's cross-attention weights with the maps in them, for pipelines elsewhere: no hook, no ``unlearn``.
+
+    ``to_k`` and ``to_v`` are linear in the token states, so ``(c H) Wᵀ = c (W Hᵀ)ᵀ``: each weight (out, width) becomes
+    ``W @ Hᵀ``. SDXL's denoiser reads the states of both encoders side by side, so there H is block-diagonal.
+    """
+    widths = [text_encoder.text_encoder.config.hidden_size for text_encoder in edited_pipeline.loaded.text_encoders]
+    blocks = [torch.eye(w) if m is None else m.matrix for w, m in zip(widths, edited_pipeline.maps, strict=True)]
+    whole: Tensor = torch.block_diag(*blocks).double()  # type: ignore[no-untyped-call]
+    weights = edited_pipeline.loaded.pipeline.unet.state_dict()
+    return {
+        key: (tensor.detach().cpu().double() @ whole.T).float()
+        for key, tensor in weights.items()
+        if key.endswith(("attn2.to_k.weight", "attn2.to_v.weight"))
+    }

@@ -1,0 +1,1 @@
+"""Files that come from elsewhere or go elsewhere: checked against a schema, written whole, temporary."""

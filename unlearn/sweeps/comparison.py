@@ -1,0 +1,108 @@
+"""Every method on the same concepts, side by side: what it forgets, what it keeps, and what that costs."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.erasers import cliperase, methods
+from unlearn.errors import ModelError, UnlearnError
+from unlearn.evaluation.zero_shot import evaluate_zero_shot
+from unlearn.finetuning.prepared import Preparation
+from unlearn.jobs import map_progress
+
+if TYPE_CHECKING:
+    from unlearn.erasers.erasure import Erasure
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One method: top-1 on pictures of the erased concepts and on all others, seconds to fit, numbers changed.
+
+    Attributes:
+        parameters: None where the weights that an edit would change are out of reach.
+        refusal: why it could not be fitted; nothing was measured then.
+    """
+
+    label: str
+    variant: str
+    forget: float = math.nan
+    retain: float = math.nan
+    seconds: float = math.nan
+    parameters: int | None = None
+    refusal: str = ""
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether both accuracies are known: not for what was refused, nor where no picture shows what is erased."""
+        return not math.isnan(self.forget + self.retain)
+
+    @property
+    def changed(self) -> str:
+        """``parameters`` for people."""
+        return "–" if self.parameters is None else f"{self.parameters:,}"
+
+    @property
+    def duration(self) -> str:
+        """``seconds`` for people: “0.4 ms”, “79 ms”, “12 s”."""
+        if self.seconds >= 1:
+            return f"{self.seconds:.0f} s"
+        return f"{1000 * self.seconds:.0f} ms" if self.seconds >= 0.01 else f"{1000 * self.seconds:.1f} ms"
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """Progress: the method at work, and how much of it is done."""
+
+    label: str
+    done: int
+    total: int
+
+
+def compare(task: methods.Task, names: Sequence[str]) -> Generator[Comparing, None, tuple[Outcome, ...]]:
+    """Fit each of the methods ``names`` on ``task`` and measure it on ``task.probe``, every label offered.
+
+    One that cannot be fitted, for want of a picture or of time, does not keep the others from being compared.
+    """
+    outcomes = []
+    for name in names:
+        method = methods.METHODS[name]
+        started = time.perf_counter()
+        try:
+            yield Comparing(method.label, 0, 1)
+            erasure = yield from map_progress(methods.fit(name, task), partial(_comparing, method.label))
+            outcomes.append(_measured(method, erasure, task, time.perf_counter() - started))
+        except UnlearnError as error:
+            outcomes.append(Outcome(method.label, method.variant, refusal=str(error)))
+    return tuple(outcomes)
+
+
+def _measured(method: methods.Method, erasure: Erasure, task: methods.Task, seconds: float) -> Outcome:
+    report = evaluate_zero_shot(
+        erasure.apply(task.encoder),
+        task.probe,
+        forget=task.selection.forget_names,
+        vocabulary=task.vocabulary,
+    )
+    accuracy = report.forget.top1, report.retain.top1
+    return Outcome(method.label, method.variant, *accuracy, seconds, _numbers_changed(erasure, task.encoder))
+
+
+def _numbers_changed(erasure: Erasure, encoder: OpenClipEncoder) -> int | None:
+    try:
+        changed = erasure.changed_weights(encoder).items()
+    except ModelError:  # a tower that ends in no linear projection: the edit is live only
+        return None
+    state = encoder.model.state_dict()
+    return sum(int((tensor != state[key].cpu().float()).sum()) for key, tensor in changed)
+
+
+def _comparing(label: str, step: cliperase.Progress) -> Comparing:
+    if isinstance(step, Preparation):
+        return Comparing(label, step.done, step.total)
+    return Comparing(label, step.step, step.steps)

@@ -1,0 +1,89 @@
+"""What erasing costs: accuracy on forget and retain set against strength, and against how much is erased."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from unlearn.clip.encoders import TextImageEncoder
+from unlearn.concepts.selection import Selection, Vocabulary, select
+from unlearn.data.gallery import Gallery
+from unlearn.erasers import ccup
+from unlearn.erasers.settings import MODES, CCUPSettings
+from unlearn.evaluation.zero_shot import evaluate_zero_shot
+
+STRENGTHS = tuple(i / 10 for i in range(11))
+COUNTS = (1, 2, 5, 10, 20, 50, 100)
+
+
+@dataclass(frozen=True)
+class TradeOffPoint:
+    """One measured edit: top-1 on forget and retain pictures (fractions), and how it was made."""
+
+    mode: str
+    strength: float
+    num_erased: int
+    forget: float
+    retain: float
+
+
+def measure(
+    encoder: TextImageEncoder, gallery: Gallery, erasure: ccup.Erasure, vocabulary: Vocabulary
+) -> TradeOffPoint:
+    """Forget and retain accuracy of ``erasure`` on ``gallery`` with all of ``vocabulary`` offered."""
+    names = erasure.selection.forget_names
+    report = evaluate_zero_shot(erasure.apply(encoder), gallery, forget=names, vocabulary=vocabulary)
+    settings = erasure.settings
+    return TradeOffPoint(settings.mode, settings.strength, len(names), report.forget.top1, report.retain.top1)
+
+
+def sweep_strength(
+    encoder: TextImageEncoder,
+    gallery: Gallery,
+    selection: Selection,
+    settings: CCUPSettings,
+    *,
+    vocabulary: Vocabulary,
+    strengths: Sequence[float] = STRENGTHS,
+) -> Iterator[TradeOffPoint]:
+    """Measure ``selection`` at every strength, in every mode."""
+    for mode in MODES:
+        fitted = ccup.erase(encoder, selection, replace(settings.in_mode(mode), strength=1.0), vocabulary=vocabulary)
+        for strength in strengths:
+            yield measure(encoder, gallery, fitted.at(strength), vocabulary)
+
+
+def growing(
+    selection: Selection, vocabulary: Vocabulary, counts: Sequence[int] = COUNTS, seed: int = 0
+) -> list[Selection]:
+    """Forget sets of ``counts`` concepts: those of ``selection`` first, then strangers drawn with ``seed``.
+
+    What is retained goes by the choice of ``selection``: the rest of the vocabulary, or its own names, of which no
+    stranger is one then. Counts that leave nothing of either are left out.
+    """
+    own = selection.forget_names
+    rest = selection.retain == vocabulary.without(own)
+    taken = {name.casefold() for name in (own if rest else (*own, *selection.retain))}
+    strangers = [name for name in vocabulary.names if name.casefold() not in taken]
+    order = torch.randperm(len(strangers), generator=torch.Generator().manual_seed(seed)).tolist()
+    names = [*own, *(strangers[i] for i in order)]
+    most = min(len(names), len(vocabulary.names) - 1)
+    sets = [select(names[:count], vocabulary=vocabulary, most=count) for count in counts if count <= most]
+    return sets if rest else [replace(grown, retain=selection.retain) for grown in sets]
+
+
+def sweep_count(
+    encoder: TextImageEncoder,
+    gallery: Gallery,
+    selections: Sequence[Selection],
+    settings: CCUPSettings,
+    *,
+    vocabulary: Vocabulary,
+) -> Iterator[TradeOffPoint]:
+    """Measure each of ``selections``, forget sets as :func:`growing` gives them, in every mode."""
+    for mode in MODES:
+        for selection in selections:
+            erasure = ccup.erase(encoder, selection, settings.in_mode(mode), vocabulary=vocabulary)
+            yield measure(encoder, gallery, erasure, vocabulary)

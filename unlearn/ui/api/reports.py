@@ -1,0 +1,67 @@
+"""The state of a background run as a program is told it: numbers that are not there are null."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from unlearn.data.images import data_uri
+from unlearn.evaluation.missing import nan_to_none
+
+if TYPE_CHECKING:
+    from unlearn.app.audits import AuditStatus
+    from unlearn.app.drawings import DrawStatus
+    from unlearn.app.runs import RunStatus
+    from unlearn.attacks.finding import Finding
+    from unlearn.jobs import Status
+
+NO_RUN = {"state": "none"}
+
+
+def run_report(status: RunStatus | None) -> dict[str, Any]:
+    """A run of CLIPErase, with what it last reported."""
+    if status is None:
+        return NO_RUN
+    last = nan_to_none(asdict(status.progress[-1])) if status.progress else {}
+    return _state(status) | last
+
+
+def drawing_report(status: DrawStatus | None) -> dict[str, Any]:
+    """A drawing, with the pictures and what is seen in them once it is done."""
+    if status is None:
+        return NO_RUN
+    from unlearn.app.drawings import Drawn, Rates
+    from unlearn.diffusion.records import report
+
+    told = _state(status)
+    if status.progress:
+        told |= {"step": status.progress[-1].step, "steps": status.progress[-1].steps}
+    result = status.result
+    if isinstance(result, Drawn):
+        told |= report(result.pair, result.edited_pipeline, result.detections)
+        told |= {"forget": list(result.erased), "notices": list(result.notices)}
+        told |= {side: [data_uri(p) for p in getattr(result.pair, side)] for side in ("before", "after")}
+    elif isinstance(result, Rates):
+        told["rates"] = asdict(result)
+    return told
+
+
+def audit_report(status: AuditStatus | None) -> dict[str, Any]:
+    """An audit, with its findings so far."""
+    if status is None:
+        return NO_RUN
+    from unlearn.app.audits import Audited
+
+    last = status.progress[-1] if status.progress else None
+    found = status.result.report.findings if isinstance(status.result, Audited) else getattr(last, "findings", ())
+    told = {"doing": getattr(last, "text", ""), "findings": [_finding(finding) for finding in found]}
+    return _state(status) | told
+
+
+def _state(status: Status[Any, Any]) -> dict[str, Any]:
+    return {"state": str(status.state), "place": status.place, "wait": status.wait, "message": status.message}
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    pictures = dict(zip(("before", "after"), finding.pictures, strict=True))
+    return finding.record() | {"pictures": {side: [data_uri(p) for p in drawn] for side, drawn in pictures.items()}}

@@ -1,0 +1,190 @@
+"""The endpoints that take their time: background runs, told as they go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import gradio as gr
+from gradio.components.api_component import Api
+
+from unlearn.app.session import DrawRequest, FineTuneRequest, Visitor
+from unlearn.app.startup import Provider
+from unlearn.jobs import Status
+from unlearn.ui.api.endpoints import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, erase_first, erased_first
+from unlearn.ui.api.reports import audit_report, drawing_report, run_report
+from unlearn.ui.background import poll
+from unlearn.ui.server.listeners import Attention
+
+Number = TypeVar("Number", int, float)
+P = TypeVar("P")
+R = TypeVar("R")
+#: A number that is left to what suits: JSON's null would say that the parameter was forgotten.
+LEFT_OPEN = -1
+
+
+@dataclass(frozen=True)
+class RunEndpoints:
+    """``/cliperase``, ``/generate``, ``/audit`` and ``/cancel``."""
+
+    services: Provider
+
+    async def cliperase(  # noqa: PLR0917  its arguments are the endpoint's
+        self,
+        visitor: Visitor,
+        forget: list[str],
+        steps: int,
+        learning_rate: float,
+        trainable: str,
+        forgetting: str,
+        seed: int,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Fine-tune concepts away with CLIPErase; streams the state of the run until it has ended.
+
+        Args:
+            forget: Concepts with pictures in the gallery.
+            steps: Steps of the training; -1 leaves them to what suits the weights that train.
+            learning_rate: Learning rate of the training; -1 leaves it to what suits the weights that train.
+            trainable: What trains, "last_blocks", "projections", "lora" or "all".
+            forgetting: The forgetting module, "cosine" or "gradient_ascent".
+            seed: Seed of the training.
+
+        Returns:
+            State, place in line, seconds to wait there, step, losses and accuracies (null where not measured), seconds
+            and seconds left. Once done, the later calls of the same client compare "CLIPErase" too; the run of a client
+            that leaves is ended.
+        """
+        from unlearn.app.runs import run_of, start_run
+
+        request = FineTuneRequest(forget, _if_chosen(steps), _if_chosen(learning_rate), trainable, forgetting, seed)
+        await asyncio.to_thread(lambda: start_run(self.services(), visitor, request))
+        async for status in self._streamed(visitor, "cliperase", lambda: run_of(self.services(), visitor)):
+            yield run_report(status)
+
+    async def generate(  # noqa: PLR0917  its arguments are the endpoint's
+        self,
+        visitor: Visitor,
+        prompt: str,
+        pipeline: str,
+        seed: int,
+        count: int,
+        steps: int,
+        guidance: float,
+        edit: str,
+        carry_method: str,
+        judge: bool,
+        forget: list[str],
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Draw the same seeds before and after the edits in force; streams the state until it is complete.
+
+        Args:
+            prompt: What to draw.
+            pipeline: "pocket", "stable-diffusion-v1-5", "stable-diffusion-2-1", "stable-diffusion-xl" or "sd-turbo".
+            seed: Seed of the first picture; the next takes the next.
+            count: Number of pictures.
+            steps: Steps of a drawing; -1 leaves them to what the pipeline draws well with.
+            guidance: Guidance; -1 leaves it to what the pipeline draws well with.
+            edit: Edit that draws "after", "CCUP", "CLIPErase" or "" for all in force.
+            way: How CCUP reaches the pipeline, "ridge" or "pull_back".
+            judge: Whether a batch is drawn and judged instead of the prompt.
+            forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
+
+        Returns:
+            State, place in line, seconds to wait there, and step; once done, the pictures as PNG data URIs (but for an
+            assistant) and what is seen in them, or the rates of the batch.
+        """
+        from unlearn.app.drawings import drawing_of, start_drawing
+
+        await asyncio.to_thread(erase_first, self.services, visitor, forget)
+        request = DrawRequest(
+            prompt, pipeline, seed, _if_chosen(steps), _if_chosen(guidance), count, edit, carry_method, judge
+        )
+        start_drawing(self.services(), visitor, request)
+        async for status in self._streamed(visitor, "drawing", lambda: drawing_of(self.services(), visitor)):
+            yield drawing_report(status)
+
+    async def audit(self, visitor: Visitor, concept: str, forget: list[str]) -> AsyncIterator[dict[str, Any]]:
+        """Attack the edits in force, to see what they left; streams the state of the audit until it has ended.
+
+        Args:
+            concept: The erased concept to attack; "" for the first.
+            forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
+
+        Returns:
+            State, place in line, seconds to wait there, what is done now, and the findings so far: verdict ("held",
+            "leaked" or "not applicable"), the number before and after the edit, by chance and under a random edit, as
+            fractions (null where not measured), its 95% interval, details, and as PNG data URIs (but for an assistant)
+            what a soft prompt drew.
+        """
+        from unlearn.app.audits import audit_of, start_audit
+
+        await asyncio.to_thread(erase_first, self.services, visitor, forget)
+        await asyncio.to_thread(lambda: start_audit(self.services(), visitor, concept))
+        async for status in self._streamed(visitor, "audit", lambda: audit_of(self.services(), visitor)):
+            yield audit_report(status)
+
+    async def _streamed(
+        self, visitor: Visitor, line: str, find: Callable[[], Status[P, R] | None]
+    ) -> AsyncIterator[Status[P, R] | None]:
+        """The run that was begun in ``line``; it ends with its stream, so that none goes on that nobody hears of."""
+        try:
+            async for status in poll(find, Attention()):
+                yield status
+        finally:
+            self.services().jobs.cancel(visitor.lines[line])
+
+    def cancel(self, visitor: Visitor) -> dict[str, Any]:
+        """Stop this session's run, drawing and audit within a step; the edit in force and the pictures stay.
+
+        Returns:
+            The state of the run, of the drawing and of the audit.
+        """
+        from unlearn.app.audits import stop_audit
+        from unlearn.app.drawings import stop_drawing
+        from unlearn.app.runs import stop_run
+
+        status, drawing = stop_run(self.services(), visitor), stop_drawing(self.services(), visitor)
+        others = {"drawing": drawing, "audit": stop_audit(self.services(), visitor)}
+        return run_report(status) | {what: str(o.state) if o else "none" for what, o in others.items()}
+
+    def register(self, visitor: gr.State) -> None:
+        # A generator waits without holding a thread, so any number may.
+        stream = {"concurrency_limit": None}
+        attacked = Api("", TEXT, "Erased concept to attack; the first if empty")
+        endpoint(self.cliperase, visitor, *_run_parameters(), **stream)
+        endpoint(self.generate, visitor, *_drawing_parameters(), erased_first(), **stream)
+        endpoint(self.audit, visitor, attacked, erased_first(), **stream)
+        endpoint(self.cancel, visitor)
+
+
+def _run_parameters() -> list[Api]:
+    usual = FineTuneRequest()
+    return [
+        Api(None, TEXTS, "Concepts to erase"),
+        Api(LEFT_OPEN, NUMBER, "Steps; -1 for what suits"),
+        Api(LEFT_OPEN, NUMBER, "Learning rate; -1 for what suits"),
+        Api(usual.trainable, TEXT, "What trains: last_blocks, projections, lora or all"),
+        Api(usual.forgetting, TEXT, "Forgetting module: cosine or gradient_ascent"),
+        Api(usual.seed, NUMBER, "Seed"),
+    ]
+
+
+def _drawing_parameters() -> list[Api]:
+    usual = DrawRequest("")
+    return [
+        Api(None, TEXT, "Prompt"),
+        Api(usual.pipeline, TEXT, "Pipeline"),
+        Api(usual.seed, NUMBER, "Seed of the first picture"),
+        Api(usual.count, NUMBER, "Pictures"),
+        Api(LEFT_OPEN, NUMBER, "Steps; -1 for the pipeline's own"),
+        Api(LEFT_OPEN, NUMBER, "Guidance; -1 for the pipeline's own"),
+        Api(usual.edit, TEXT, "Edit: CCUP, CLIPErase, or all in force"),
+        Api(usual.carry_method, TEXT, "How CCUP reaches the pipeline: ridge or pull_back"),
+        Api(usual.judge, YES_OR_NO, "Draw and judge a batch instead"),
+    ]
+
+
+def _if_chosen(number: Number) -> Number | None:
+    return None if number == LEFT_OPEN else number

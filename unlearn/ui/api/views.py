@@ -1,0 +1,210 @@
+"""The endpoints that erase by name and compare before and after: what the page's views show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from gradio.components.api_component import Api
+
+from unlearn.app.requests import erase
+from unlearn.app.session import SEARCH_GALLERY, ErasureRequest, Session, Visitor
+from unlearn.app.startup import Provider
+from unlearn.ui.api.endpoints import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, erase_first, erased_first
+from unlearn.ui.components import picture_input
+
+if TYPE_CHECKING:
+    from unlearn.data.gallery import Picture
+
+
+@dataclass(frozen=True)
+class ViewEndpoints:
+    """``/erase``, ``/model`` and those that compare; a client's calls share one session."""
+
+    services: Provider
+
+    def erase(  # noqa: PLR0917  positions are how gradio passes values
+        self,
+        visitor: Visitor,
+        forget: list[str],
+        strength: float,
+        mode: str,
+        side: str,
+        retain: str,
+        own_retain: list[str],
+        lam: float,
+        mu: float,
+        synonyms: bool,
+    ) -> dict[str, Any]:
+        """Erase concepts with CCUP; the later calls of the same client compare before and after.
+
+        Args:
+            forget: Concepts to erase, any words.
+            strength: How much of them is erased, 0 to 1.
+            mode: "paired" acts where pictures and words of the concepts meet, "consistent" protects the others,
+                "nullspace" is the plain projection.
+            side: Embeddings that are edited, "image", "text" or, but for "paired", "both".
+            retain: Concepts that are protected, "vocabulary", "neighbours", or "list" for own_retain.
+            own_retain: The list of protected concepts.
+            lam: Weight λ of forgetting.
+            mu: Weight μ of protecting.
+            synonyms: Whether plurals and synonyms are erased too.
+
+        Returns:
+            The concepts, the neighbours most at risk, and top-1 and top-5 accuracy before and after as fractions.
+        """
+        request = ErasureRequest(forget, strength, mode, side, retain, own_retain, lam, mu, synonyms)
+        session = erase(self.services(), visitor, request)
+        summary = self.services().summary(session)
+        erasure = session.erasure
+        return {
+            "forget": list(session.erased),
+            "retained": len(erasure.selection.retain) if erasure else 0,
+            "settings": asdict(erasure.settings) if erasure else {},
+            "notices": list(summary.notices),
+            "at_risk": [asdict(neighbour) for neighbour in summary.at_risk],
+            "accuracy": {variant: asdict(accuracy) for variant, accuracy in summary.accuracy.items()},
+        }
+
+    def model(self, visitor: Visitor, model: str, vocabulary: str) -> dict[str, Any]:
+        """Edit another CLIP, or choose among other words; in the later calls of the same client all is measured there.
+
+        Args:
+            model: one of the curated models, such as "pocket", or where this app offers any, ARCHITECTURE/TAG as
+                open_clip knows them, hf-hub:ORG/REPO or blip:ORG/REPO; "" is the app's own.
+            vocabulary: "bundled", "imagenet", "cifar100" or your own words, separated by commas; "" is the app's own.
+
+        Returns:
+            Name, device, millions of parameters, the diffusion pipelines that it drives, and the number of words. What
+            was erased is erased there too; a fine-tuned model is dropped.
+        """
+        from unlearn.app.model_choice import choose, facts_of
+
+        session = choose(self.services(), visitor, model, vocabulary)
+        return asdict(facts_of(self.services(), session))
+
+    def zero_shot(
+        self, visitor: Visitor, labels: list[str], picture: dict[str, Any] | None = None, forget: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Classify a picture with CLIP, zero-shot among labels, before and after concepts are erased.
+
+        Args:
+            labels: Candidate labels; none lets the whole vocabulary compete.
+            picture: The file, as a data URI from an assistant; none takes the last one sent.
+            forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
+
+        Returns:
+            The erased concepts and, by variant, the probability of the most telling labels.
+        """
+        erase_first(self.services, visitor, forget)
+        session = _looking_at(visitor, picture)
+        view = self.services().zero_shot(session, labels)
+        return {"forget": list(session.erased), "offered": view.offered, "probabilities": view.probabilities}
+
+    def retrieve(
+        self,
+        visitor: Visitor,
+        query: str,
+        picture: dict[str, Any] | None = None,
+        forget: Sequence[str] = (),
+        source: str = SEARCH_GALLERY,
+    ) -> dict[str, Any]:
+        """Search pictures by text, and captions by picture, before and after concepts are erased.
+
+        Args:
+            query: Any text.
+            picture: The file, as a data URI from an assistant; none takes the last one sent, and without any no
+                captions are searched.
+            forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
+            source: Pictures to search, "gallery", or "index" where the app has a large collection besides; captions
+                and recall are the gallery's.
+
+        Returns:
+            By variant, what was found with its cosine, pictures of an index by their file in it, why a variant found
+            none ("unanswered"), and recall@1, 5, 10 on erased and on other concepts.
+        """
+        from unlearn.app.searches import find_pictures
+        from unlearn.evaluation.as_json import retrieval_metrics
+
+        erase_first(self.services, visitor, forget)
+        session, services = _looking_at(visitor, picture), self.services()
+        found = find_pictures(services, session, query, source)
+        captions = services.find_captions(session) if session.picture else {}
+        return {
+            "forget": list(session.erased),
+            "pictures": {
+                variant: [_named(hit.picture) | {"score": hit.score} for hit in answer.pictures]
+                for variant, answer in found.items()
+            },
+            "unanswered": {variant: answer.unanswered for variant, answer in found.items() if answer.unanswered},
+            "captions": {variant: [asdict(hit) for hit in hits] for variant, hits in captions.items()},
+            "recall": {variant: retrieval_metrics(report) for variant, report in services.recall(session).items()},
+        }
+
+    def trade_off(self, visitor: Visitor, forget: Sequence[str] = ()) -> dict[str, Any]:
+        """Measure what an erasure costs, against its strength and against the number of concepts erased.
+
+        Args:
+            forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
+
+        Returns:
+            Points of both curves for every mode (accuracies as fractions; the paired form edits pictures where the
+            erasure is one of both sides), and the mean cosine of pictures (rows) with texts (columns) by variant.
+        """
+        from unlearn.app import trade_offs
+
+        erase_first(self.services, visitor, forget)
+        session = visitor.session
+        measured = trade_offs.measure(self.services(), session)
+        session = visitor.change(since=session, trade_off=measured)
+        geometry = trade_offs.geometry(self.services(), session)
+        return {
+            "by_strength": [asdict(point) for point in measured.by_strength],
+            "by_count": [asdict(point) for point in measured.by_count],
+            "names": list(geometry.names),
+            "similarity": {variant: matrix.tolist() for variant, matrix in geometry.similarity.items()},
+        }
+
+    def register(self, visitor: gr.State) -> None:
+        endpoint(self.erase, visitor, *_erasure_parameters())
+        endpoint(self.model, visitor, Api(None, TEXT, "Model"), Api("", TEXT, "Vocabulary"))
+        with gr.Row(visible=False):
+            first, second = picture_input(label="Picture"), picture_input(label="Picture")
+        endpoint(self.zero_shot, visitor, Api([], TEXTS, "Candidate labels"), first, erased_first())
+        place = Api(SEARCH_GALLERY, TEXT, "Pictures to search: gallery or index")
+        endpoint(self.retrieve, visitor, Api(None, TEXT, "Query"), second, erased_first(), place)
+        endpoint(self.trade_off, visitor, erased_first())
+
+
+def _erasure_parameters() -> list[Api]:
+    """What :class:`ErasureRequest` holds, in its order."""
+    usual = ErasureRequest()
+    return [
+        Api(None, TEXTS, "Concepts to erase"),
+        Api(usual.strength, NUMBER, "Strength, 0 to 1"),
+        Api(usual.mode, TEXT, "paired, consistent or nullspace"),
+        Api(usual.side, TEXT, "Edited embeddings: image, text or both"),
+        Api(usual.retain, TEXT, "Protected concepts: vocabulary, neighbours or list"),
+        Api([], TEXTS, "The list of protected concepts"),
+        Api(usual.lam, NUMBER, "λ, weight of forgetting"),
+        Api(usual.mu, NUMBER, "μ, weight of protecting"),
+        Api(usual.synonyms, YES_OR_NO, "Erase plurals and synonyms too"),
+    ]
+
+
+def _named(picture: Picture) -> dict[str, str]:
+    """What is known of a picture that was found."""
+    if not picture.concept:
+        return {"file": picture.source}  # not "path": gradio's clients would take it for a file to download
+    return {"concept": picture.concept, "caption": picture.caption}
+
+
+def _looking_at(visitor: Visitor, file: dict[str, Any] | None) -> Session:
+    """The session with the picture in ``file``, or as it was without one."""
+    if file is None:
+        return visitor.session
+    from unlearn.app.sources import alone, uploaded_picture
+
+    return visitor.change(picture=alone(uploaded_picture(file.get("path"))))

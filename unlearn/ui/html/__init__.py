@@ -1,0 +1,1 @@
+"""HTML shown on the page."""

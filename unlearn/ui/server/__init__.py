@@ -1,0 +1,1 @@
+"""The ASGI side: request filter, rate limit, sessions, uploads."""

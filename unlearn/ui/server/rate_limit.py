@@ -1,0 +1,48 @@
+"""How much one visitor may ask for: a token bucket for every address, in bounded memory."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from unlearn.ui.server.addresses import payer
+
+#: Addresses remembered. One that is forgotten starts with a full bucket again, so the oldest, nearly full, go first.
+REMEMBERED = 10_000
+
+
+class RateLimit:
+    """``per_minute`` tokens flow into each address's bucket, which holds a minute's worth.
+
+    Called on the event loop alone, so it needs no lock.
+    """
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.per_minute = per_minute
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def wait(self, address: str) -> float:
+        """Take a token for a request and return 0, or take none and return the seconds until there is one."""
+        left = self._left(address)
+        if left >= 1:
+            self.charge(address, 1)
+            return 0.0
+        return (1 - left) * 60 / self.per_minute
+
+    def charge(self, address: str, tokens: float) -> None:
+        """Take ``tokens`` for what a request turned out to cost; where there are not so many, later requests wait."""
+        left = max(self._left(address) - tokens, -float(self.per_minute))
+        self._buckets.pop(payer(address), None)
+        self._buckets[payer(address)] = (left, self._clock())
+        while len(self._buckets) > REMEMBERED:
+            self._buckets.popitem(last=False)
+
+    def _left(self, address: str) -> float:
+        now = self._clock()
+        left, since = self._buckets.get(payer(address), (float(self.per_minute), now))
+        return min(float(self.per_minute), left + (now - since) * self.per_minute / 60)

@@ -1,0 +1,149 @@
+"""Starting the web server with the limits of the settings."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import signal
+import socket
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio import http_server
+from starlette.middleware import Middleware
+
+from unlearn import zero_gpu  # noqa: F401  it decorates a function, which ZeroGPU looks for when the server starts
+from unlearn.app.startup import Provider
+from unlearn.config import Settings
+from unlearn.errors import ParameterError
+from unlearn.logs import keep_words_out
+from unlearn.ui.server.addresses import Proxies
+from unlearn.ui.server.connections import BoundedServer, Connections, bound_socket, raise_file_limit
+from unlearn.ui.server.listeners import Listeners
+from unlearn.ui.server.own_folder import remove_own_folder
+from unlearn.ui.server.request_filter import RequestFilter
+from unlearn.ui.server.sessions import Visits
+from unlearn.ui.theme import CSS, build_theme
+
+#: Events that may run at once; more would only share the same cores.
+CONCURRENCY = 4
+#: Events that may be under way at once, those that only wait for a run among them.
+THREADS = 200
+#: What keeps the page from losing a click.
+ANSWERS = Path(__file__).parent / "answers.js"
+
+
+def launch(demo: gr.Blocks, services: Provider, settings: Settings) -> None:
+    """Serve ``demo`` until interrupted; the services are loaded once the page answers.
+
+    Raises:
+        ParameterError: the port is taken, or the address is not this machine's.
+        ModelError, PictureError: the services cannot be loaded; nothing is served any longer.
+    """
+    keep_words_out()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: _end(number))
+    start(demo, services, settings)
+    services().warm_up()
+    demo.block_thread()
+
+
+def _end(number: int) -> None:
+    """Delete visitors' files and be gone, with the exit code that shells give a signal.
+
+    Open pages and the step that a run is in are not waited for, as a container is given little time; and an interpreter
+    that is left in order aborts while torch computes in a thread.
+    """
+    remove_own_folder()
+    os._exit(128 + number)
+
+
+def start(demo: gr.Blocks, services: Provider, settings: Settings) -> str:
+    """Serve ``demo`` from a thread of its own; returns its local address.
+
+    Raises:
+        ParameterError: the port is taken, or the address is not this machine's; a proxy is named wrongly.
+    """
+    connections = Connections(raise_file_limit(), settings.connections_per_address, Proxies(settings.trusted_proxies))
+    visits = Visits(demo, services, settings.sessions_per_address)
+    server = partial(
+        BoundedServer,
+        listener=_listener(settings.host, settings.port),
+        connections=connections,
+        middleware=(RequestFilter, {"settings": settings, "demo": demo, "visits": visits}),
+    )
+    # It writes a line about every upload that is none.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+    # Uvicorn takes it from nowhere else, and gradio starts uvicorn.
+    os.environ["FORWARDED_ALLOW_IPS"] = settings.trusted_proxies
+    demo.queue(max_size=settings.queue_size, default_concurrency_limit=CONCURRENCY, api_open=False)
+    with warnings.catch_warnings(), _started_as(server), _without_proxies(settings.host):
+        # Gradio's tools keep no state between calls; ours need none, see unlearn/ui/api/assistants.py.
+        warnings.filterwarnings("ignore", message="This MCP server includes a tool that has a gr.State input")
+        _, address, _ = _launch(demo, visits, settings)
+    return str(address)
+
+
+def _launch(demo: gr.Blocks, visits: Visits, settings: Settings) -> tuple[Any, str, str]:
+    return demo.launch(
+        server_name=f"[{settings.host.strip('[]')}]" if ":" in settings.host else settings.host,
+        server_port=settings.port,
+        prevent_thread_lock=True,
+        theme=build_theme(),
+        css=CSS,
+        head=f"<script>{ANSWERS.read_text(encoding='utf-8')}</script>",
+        footer_links=["api"],
+        allowed_paths=[],
+        app_kwargs={"lifespan": visits.ending, "middleware": [Middleware(Listeners)]},
+        max_file_size=f"{settings.max_upload_mb}mb",
+        max_threads=THREADS,
+        mcp_server=importlib.util.find_spec("mcp") is not None,
+        ssr_mode=False,
+        share=False,
+        show_error=False,
+        run_history=False,
+    )
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A bound socket, or a sentence before gradio fails with a traceback."""
+    try:
+        return bound_socket(host, port)
+    except (OSError, OverflowError) as error:
+        raise ParameterError(
+            f"Cannot listen on {host}:{port} ({error}). Choose another with UNLEARN_PORT or UNLEARN_HOST."
+        ) from error
+
+
+@contextmanager
+def _started_as(server: Callable[..., http_server.Server]) -> Iterator[None]:
+    """Meanwhile gradio, which takes no server, starts this one."""
+    theirs = http_server.Server
+    http_server.Server = server  # type: ignore[assignment,misc]
+    try:
+        yield
+    finally:
+        http_server.Server = theirs  # type: ignore[misc]
+
+
+@contextmanager
+def _without_proxies(host: str) -> Iterator[None]:
+    """Keep what gradio asks of itself, now and for assistants' calls, from the proxies in the environment.
+
+    Meanwhile there are none, as one of an unknown kind ends every request with an error; afterwards none for the app's
+    own addresses.
+    """
+    names = ("no_proxy", "NO_PROXY")
+    listed = next((os.environ[name] for name in names if os.environ.get(name)), "")
+    own = ",".join(dict.fromkeys(["localhost", "127.0.0.1", "::1", host.strip("[]")]))
+    os.environ.update(dict.fromkeys(names, "*"))
+    try:
+        yield
+    finally:
+        os.environ.update(dict.fromkeys(names, f"{listed},{own}" if listed else own))

@@ -1,0 +1,162 @@
+"""CLIPErase: fine-tune the concepts away in the background, watch it happen, stop it any time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import gradio as gr
+
+from unlearn.app.session import FineTuneRequest, Session, Visitor
+from unlearn.app.startup import Provider
+from unlearn.plots.runs import accuracy_curves, loss_curves
+from unlearn.ui.background import button_states, poll
+from unlearn.ui.components import Given, Shown, chart
+from unlearn.ui.guard import on_screen
+from unlearn.ui.html import markup
+
+if TYPE_CHECKING:
+    from unlearn.app.runs import RunStatus
+    from unlearn.erasers.cliperase import Record
+
+INTRO = (
+    "<p class='u-small'>CLIPErase fine-tunes CLIP until it no longer ties pictures of the concepts to their names "
+    "(forgetting), while it keeps matching the others (retention) and stays close to what it was (consistency). It "
+    "erases the concepts named under “Erase”, learns from pictures that are never measured on, and when it is done "
+    "joins the comparison in every view. Pictures of a concept that the gallery lacks can be added under “Pictures”."
+    "</p>"
+)
+
+
+@dataclass(frozen=True)
+class CLIPEraseTab:
+    """The tab's components; ``render`` gives values of ``outputs``."""
+
+    services: Provider
+    tab: gr.Tab
+    steps: gr.Number
+    learning_rate: gr.Number
+    trainable: gr.Radio
+    forgetting: gr.Radio
+    start: gr.Button
+    stop: gr.Button
+    remove: gr.Button
+    status: gr.HTML
+    losses: gr.Plot
+    accuracy: gr.Plot
+
+    @classmethod
+    def build(cls, services: Provider) -> CLIPEraseTab:
+        asked = FineTuneRequest()
+        with gr.Tab("CLIPErase", id="cliperase") as tab:
+            gr.HTML(INTRO)
+            with gr.Row(elem_classes="u-buttons"):
+                start = gr.Button("Start", variant="primary", size="md", scale=0, min_width=130, elem_id="start-run")
+                stop = gr.Button("Stop", size="md", interactive=False, scale=0, min_width=90, elem_id="stop-run")
+                remove = gr.Button(
+                    "Undo the run", size="md", interactive=False, scale=0, min_width=140, elem_id="remove-run"
+                )
+            with gr.Accordion("How to fine-tune", open=False):
+                with gr.Row():
+                    steps = gr.Number(0, precision=0, label="Steps (0: what suits)", min_width=120)
+                    learning_rate = gr.Number(0, label="Learning rate (0: what suits)", min_width=120)
+                trainable = gr.Radio(
+                    [
+                        ("Projections of both towers (seconds)", "projections"),
+                        ("Their last blocks (minutes)", "last_blocks"),
+                        ("LoRA adapters", "lora"),
+                        ("All weights (slow)", "all"),
+                    ],
+                    value=asked.trainable,
+                    label="What trains",
+                )
+                forgetting = gr.Radio(
+                    [("Cosine of the pairs (paper)", "cosine"), ("Gradient ascent (variant)", "gradient_ascent")],
+                    value=asked.forgetting,
+                    label="Forgetting module",
+                )
+            status = gr.HTML(markup.no_run(), elem_id="run-status")
+            with gr.Row():
+                losses = chart("run-losses", height=360, min_width=300, visible=False)
+                accuracy = chart("run-accuracy", height=360, min_width=300, visible=False)
+        return cls(
+            services, tab, steps, learning_rate, trainable, forgetting, start, stop, remove, status, losses, accuracy
+        )
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return []
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.start, self.stop, self.remove, self.status, self.losses, self.accuracy]
+
+    def render(self, session: Session, given: Given) -> Shown:
+        """The state that does not move: whether there is a run to undo. A moving run is shown by :meth:`watch`."""
+        return {self.remove: gr.update(interactive=session.fine_tuned is not None)}
+
+    def updates_for(self, visitor: Visitor, status: RunStatus | None) -> Shown:
+        """Values of ``outputs`` for a run as it is now."""
+        start, stop = button_states(status)
+        shown: Shown = {self.start: start, self.stop: stop, **self.render(visitor.session, {})}
+        if status is None:
+            cleared = gr.update(value=None, visible=False)
+            return shown | {self.status: markup.no_run(), self.losses: cleared, self.accuracy: cleared}
+        shown[self.status] = markup.run_status(status)
+        if records := steps_of(status):
+            shown[self.losses] = gr.update(value=loss_curves(records), visible=True)
+            shown[self.accuracy] = gr.update(value=accuracy_curves(records), visible=True)
+        return shown
+
+    async def watch(self, visitor: Visitor) -> AsyncIterator[Shown]:
+        """Show the visitor's run until it has ended, on whichever page it was started."""
+        from unlearn.app.runs import run_of
+
+        async for status in poll(lambda: run_of(self.services(), visitor)):
+            yield self.updates_for(visitor, status)
+
+    @property
+    def settings(self) -> list[gr.components.Component]:
+        """What :class:`unlearn.app.runs.FineTuneRequest` holds beside the concepts."""
+        return [self.steps, self.learning_rate, self.trainable, self.forgetting]
+
+    def values_for(self, asked: FineTuneRequest) -> Shown:
+        """The values of ``settings`` that ask for ``asked``."""
+        return {
+            self.steps: asked.steps or 0,
+            self.learning_rate: asked.learning_rate or 0,
+            self.trainable: asked.trainable,
+            self.forgetting: asked.forgetting,
+        }
+
+    def begin(self, visitor: Visitor, forget: list[str], given: Given) -> Shown:
+        """Put the visitor's run in line."""
+        from unlearn.app.runs import start_run
+
+        request = FineTuneRequest(
+            forget,
+            steps=given[self.steps] or None,
+            learning_rate=given[self.learning_rate] or None,
+            trainable=given[self.trainable],
+            forgetting=given[self.forgetting],
+        )
+        return self.updates_for(visitor, start_run(self.services(), visitor, request))
+
+    def end(self, visitor: Visitor) -> Shown:
+        """Stop the visitor's run within a step; the edit that was in force stays."""
+        from unlearn.app.runs import stop_run
+
+        return self.updates_for(visitor, stop_run(self.services(), visitor))
+
+    def register_callbacks(self, visitor: gr.State) -> None:
+        self.stop.click(
+            on_screen(self.end), visitor, self.outputs, show_progress="hidden", api_visibility="private", queue=False
+        )
+
+
+def steps_of(status: RunStatus) -> list[Record]:
+    """The steps a run has made, without the preparation before them."""
+    from unlearn.erasers.cliperase import Record
+
+    return [progress for progress in status.progress if isinstance(progress, Record)]

@@ -1,0 +1,188 @@
+"""Generation: the same seeds drawn before and after, by a diffusion model that the edited text encoder drives."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from unlearn.app.session import DrawRequest, Session, Visitor
+from unlearn.app.startup import Provider
+from unlearn.ui.background import button_states, poll
+from unlearn.ui.components import Given, Shown
+from unlearn.ui.guard import on_screen
+from unlearn.ui.html import drawing_markup
+
+if TYPE_CHECKING:
+    from unlearn.app.drawings import DrawStatus
+
+INTRO = (
+    "<p class='u-small'>A diffusion model draws what its text encoder tells it. The same noise is drawn twice: with "
+    "the original text encoder, and with the one that carries what you erased. “pocket” was made here, draws 100 "
+    "things at 64 pixels and needs no download; the others are Stable Diffusion, fetched when first asked for.</p>"
+)
+EXAMPLE = "a {} and a pizza on a blue background"
+SLIDERS = 4
+PIPELINE_CHOICES = [
+    ("pocket (64 px, in seconds)", "pocket"),
+    ("Stable Diffusion 1.5", "stable-diffusion-v1-5"),
+    ("Stable Diffusion 2.1", "stable-diffusion-2-1"),
+    ("Stable Diffusion XL", "stable-diffusion-xl"),
+    ("SD Turbo (few steps)", "sd-turbo"),
+]
+
+
+@dataclass(frozen=True)
+class GenerationTab:
+    """The tab's components; a drawing is shown by :meth:`watch`, as it goes, and stays until the next is complete."""
+
+    services: Provider
+    tab: gr.Tab
+    prompt: gr.Textbox
+    draw: gr.Button
+    judge: gr.Button
+    stop: gr.Button
+    pipeline: gr.Dropdown
+    seed: gr.Number
+    steps: gr.Number
+    guidance: gr.Number
+    count: gr.Slider
+    edit: gr.Radio
+    carry_method: gr.Radio
+    status: gr.HTML
+    pictures: gr.HTML
+    sliders: tuple[gr.ImageSlider, ...]
+    rates: gr.HTML
+
+    @classmethod
+    def build(cls, services: Provider, example: str) -> GenerationTab:
+        asked = DrawRequest("")
+        with gr.Tab("Generation", id="generation") as tab:
+            gr.HTML(INTRO)
+            with gr.Row(equal_height=True, elem_classes="u-prompt"):
+                prompt = gr.Textbox(
+                    EXAMPLE.format(example), label="Prompt", elem_id="prompt", max_lines=2, scale=4, min_width=260
+                )
+                draw = gr.Button("Draw", variant="primary", elem_id="draw", scale=1, min_width=90)
+                stop = gr.Button("Stop", interactive=False, elem_id="stop-drawing", scale=1, min_width=90)
+            with gr.Accordion("How to draw", open=False):
+                with gr.Row():
+                    pipeline = gr.Dropdown(PIPELINE_CHOICES, value=asked.pipeline, label="Diffusion model")
+                    seed = gr.Number(asked.seed, precision=0, label="Seed of the first picture", min_width=120)
+                    count = gr.Slider(1, SLIDERS, value=asked.count, step=1, label="Pictures", buttons=[])
+                with gr.Row():
+                    steps = gr.Number(0, precision=0, label="Steps (0: what suits)", min_width=120)
+                    guidance = gr.Number(0, label="Guidance (0: what suits)", min_width=120)
+                edit = gr.Radio(
+                    [("All edits in force", ""), ("CCUP alone", "CCUP"), ("CLIPErase alone", "CLIPErase")],
+                    value=asked.edit,
+                    label="Drawn after",
+                )
+                carry_method = gr.Radio(
+                    [("Solved on the token states", "ridge"), ("Pulled back from the joint space", "pull_back")],
+                    value=asked.carry_method,
+                    label="How CCUP reaches the diffusion model",
+                )
+            status = gr.HTML(drawing_markup.no_drawing(), elem_id="drawing-status")
+            pictures = gr.HTML(elem_id="drawn")
+            with gr.Row(elem_id="sliders"):
+                sliders = tuple(
+                    gr.ImageSlider(
+                        visible=False, show_label=False, buttons=[], interactive=False, min_width=120, max_height=320
+                    )
+                    for _ in range(SLIDERS)
+                )
+            with gr.Row(elem_classes="u-head"):
+                gr.HTML(
+                    "<h3>How often is it seen?</h3><p class='u-small'>Draws 20 pictures of what is erased, 20 of other "
+                    "things and 20 of both side by side, and lets the judge look.</p>"
+                )
+                judge = gr.Button("Judge a batch", size="sm", elem_id="judge", scale=0, min_width=150)
+            rates = gr.HTML(elem_id="rates")
+        return cls(
+            services, tab, prompt, draw, judge, stop, pipeline, seed, steps, guidance, count, edit, carry_method,
+            status, pictures, sliders, rates,
+        )  # fmt: skip
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return []
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.draw, self.judge, self.stop, self.status, self.pictures, *self.sliders, self.rates]
+
+    def render(self, session: Session, given: Given) -> Shown:
+        """Nothing moves when the erasure does: the pictures say of which erasure they are."""
+        return {}
+
+    @property
+    def settings(self) -> dict[str, gr.components.Component]:
+        """The components for the fields of :class:`DrawRequest`, by the field's name."""
+        return {
+            "prompt": self.prompt,
+            "pipeline": self.pipeline,
+            "seed": self.seed,
+            "steps": self.steps,
+            "guidance": self.guidance,
+            "count": self.count,
+            "edit": self.edit,
+            "carry_method": self.carry_method,
+        }
+
+    def updates_for(self, status: DrawStatus | None) -> Shown:
+        """Values of ``outputs`` for a drawing as it is now."""
+        from unlearn.app.drawings import Drawn, Rates
+
+        start, stop = button_states(status)
+        shown: Shown = {self.draw: start, self.judge: start, self.stop: stop}
+        if status is None:
+            return shown
+        shown[self.status] = drawing_markup.drawing_status(status)
+        if isinstance(status.result, Drawn):
+            pair = status.result.pair
+            shown[self.pictures] = drawing_markup.drawn(status.result)
+            for slider, compared in zip_longest(self.sliders, zip(pair.before, pair.after, strict=True)):
+                shown[slider] = gr.update(value=compared, visible=compared is not None)
+        elif isinstance(status.result, Rates):
+            shown[self.rates] = drawing_markup.judged_rates(status.result)
+        return shown
+
+    async def watch(self, visitor: Visitor) -> AsyncIterator[Shown]:
+        """Show the visitor's drawing until it is complete, on whichever page it was started."""
+        from unlearn.app.drawings import drawing_of
+
+        async for status in poll(lambda: drawing_of(self.services(), visitor)):
+            yield self.updates_for(status)
+
+    def begin(self, visitor: Visitor, given: Given, *, judge: bool = False) -> Shown:
+        """Put the visitor's drawing in line, or a batch to be judged."""
+        from unlearn.app.drawings import start_drawing
+
+        asked = {field: given[component] for field, component in self.settings.items()}
+        asked |= {"steps": asked["steps"] or None, "guidance": asked["guidance"] or None}
+        return self.updates_for(start_drawing(self.services(), visitor, DrawRequest(**asked, judge=judge)))
+
+    def end(self, visitor: Visitor) -> Shown:
+        """Stop within a step; what was drawn before stays."""
+        from unlearn.app.drawings import stop_drawing
+
+        return self.updates_for(stop_drawing(self.services(), visitor))
+
+    def register_callbacks(self, visitor: gr.State) -> None:
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+        def draw(given: Given) -> Shown:
+            return self.begin(given[visitor], given)
+
+        def judge(given: Given) -> Shown:
+            return self.begin(given[visitor], given, judge=True)
+
+        for triggers, handler in (([self.draw.click, self.prompt.submit], draw), ([self.judge.click], judge)):
+            gr.on(triggers, on_screen(handler), {visitor, *self.settings.values()}, self.outputs, **quiet).then(
+                self.watch, visitor, self.outputs, concurrency_limit=None, **quiet
+            )
+        self.stop.click(on_screen(self.end), visitor, self.outputs, queue=False, **quiet)

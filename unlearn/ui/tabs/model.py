@@ -1,0 +1,113 @@
+"""Which CLIP is edited, and which words it knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from unlearn.app.session import Session, Visitor
+from unlearn.app.startup import Provider
+from unlearn.ui.components import Given, Shown
+
+if TYPE_CHECKING:
+    from unlearn.app.model_choice import Watch
+    from unlearn.app.results import ModelFacts
+
+APP, OWN = "", "own"
+TYPED = "Or type any that open_clip knows: ARCHITECTURE/TAG, hf-hub:ORG/REPO; or blip:ORG/REPO."
+VOCABULARY_CHOICES = [
+    ("The app's", APP),
+    ("ImageNet-1k", "imagenet"),
+    ("CIFAR-100", "cifar100"),
+    ("My own list", OWN),
+]
+
+
+@dataclass(frozen=True)
+class ModelPanel:
+    """The panel's components; ``inputs`` are what :func:`unlearn.app.model_choice.choose` is asked with."""
+
+    services: Provider
+    frame: gr.Accordion
+    model: gr.Dropdown
+    vocabulary: gr.Dropdown
+    own: gr.Textbox
+    use: gr.Button
+    note: gr.HTML
+
+    @classmethod
+    def build(cls, services: Provider) -> ModelPanel:
+        with gr.Accordion("Model", open=False) as frame:
+            model = gr.Dropdown(
+                [],
+                allow_custom_value=True,
+                label="CLIP",
+                elem_id="model",
+            )
+            vocabulary = gr.Dropdown(VOCABULARY_CHOICES, value=APP, label="Words it chooses among", elem_id="words")
+            own = gr.Textbox(
+                label="My words", placeholder="mug, spoon, kettle", lines=3, visible=False, elem_id="own-words"
+            )
+            use = gr.Button("Use", size="sm", elem_id="use-model")
+            note = gr.HTML(elem_id="model-note")
+        return cls(services, frame, model, vocabulary, own, use, note)
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return [self.model, self.vocabulary, self.own]
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.frame, *self.inputs, self.note]
+
+    def opened(self, session: Session, vocabulary: str) -> Shown:
+        """The values of ``outputs`` when the page opens with ``vocabulary``."""
+        from unlearn.app.model_choice import curated_choices
+
+        services = self.services()
+        model = services.encoder_of(session).name
+        info = TYPED if services.models.offered == "any" else None
+        known = vocabulary in [name for _, name in VOCABULARY_CHOICES]
+        return {
+            self.model: gr.update(choices=curated_choices(services.models.own.name), value=model, info=info),
+            self.vocabulary: vocabulary if known else OWN,
+            self.own: gr.update(value="" if known else vocabulary, visible=not known),
+            **self.chosen(session),
+        }
+
+    def chosen(self, session: Session) -> Shown:
+        """What tells of the model in use."""
+        from unlearn.app.model_choice import facts_of
+
+        facts = facts_of(self.services(), session)
+        return {self.frame: gr.update(label=f"Model: {facts.name}"), self.note: note_of(facts)}
+
+    def switch(self, visitor: Visitor, given: Given, watch: Watch) -> Session:
+        """Put the visitor's choice into force; ``watch`` hears what is waited for."""
+        from unlearn.app.model_choice import choose
+
+        own, vocabulary = given[self.own], given[self.vocabulary]
+        words = own or " " if vocabulary == OWN else vocabulary  # an empty list is not the app's vocabulary
+        return choose(self.services(), visitor, (given[self.model] or "").strip(), words, watch)
+
+    def register_callbacks(self) -> None:
+        self.vocabulary.input(
+            lambda vocabulary: gr.update(visible=vocabulary == OWN),
+            self.vocabulary,
+            self.own,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+
+def note_of(facts: ModelFacts) -> str:
+    """A sentence or two on the model in use."""
+    size = f"{facts.millions:.0f} million parameters on" if facts.millions else "Runs on"
+    drives = f" It drives {' and '.join(facts.drives)}." if facts.drives else " It drives no diffusion model."
+    return (
+        f"<p class='u-small'>{size} {escape(facts.device)}, choosing among {facts.words:,} words.{drives} "
+        "Other models are downloaded when first used; where no hub can be reached, pocket is what there is.</p>"
+    )

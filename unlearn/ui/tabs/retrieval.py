@@ -1,0 +1,103 @@
+"""Retrieval: which pictures does CLIP find for a text, and which captions for a picture, before and after?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from unlearn.app.session import SEARCH_GALLERY, Session
+from unlearn.app.startup import Provider
+from unlearn.ui.components import Given, Shown
+from unlearn.ui.guard import on_screen
+from unlearn.ui.html import markup
+
+
+@dataclass(frozen=True)
+class RetrievalTab:
+    """The tab's components; ``render`` gives values of ``outputs`` from those of ``inputs``."""
+
+    services: Provider
+    tab: gr.Tab
+    query: gr.Textbox
+    source: gr.Radio
+    pictures: gr.HTML
+    shown: gr.HTML
+    captions: gr.HTML
+    recall: gr.HTML
+
+    @classmethod
+    def build(cls, services: Provider, example: str) -> RetrievalTab:
+        with gr.Tab("Retrieval", id="retrieval") as tab:
+            query = gr.Textbox(
+                f"a {example}",
+                label="Text → pictures",
+                info="Type anything; the closest pictures follow.",
+                elem_id="query",
+                max_lines=1,
+            )
+            # Shown where there is more than one place, which is known once the services are loaded.
+            source = gr.Radio(
+                [SEARCH_GALLERY], value=SEARCH_GALLERY, label="Search in", elem_id="source", visible=False
+            )
+            pictures = gr.HTML(elem_id="found-pictures", min_height=260)
+            gr.HTML("<h3>Picture → captions</h3>")
+            with gr.Row(equal_height=False):
+                with gr.Column(scale=1, min_width=140):
+                    shown = gr.HTML(elem_id="caption-picture")
+                with gr.Column(scale=5, min_width=280):
+                    captions = gr.HTML(elem_id="found-captions", min_height=240)
+            gr.HTML("<h3>Recall on the whole gallery</h3>")
+            recall = gr.HTML(elem_id="recall", min_height=220)
+        return cls(services, tab, query, source, pictures, shown, captions, recall)
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return [self.query, self.source]
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.source, self.pictures, self.shown, self.captions, self.recall]
+
+    def render(self, session: Session, given: Given) -> Shown:
+        from unlearn.app.searches import places
+
+        services = self.services()
+        offered = [(called, place) for place, called in places(services, session).items()]
+        if session.picture is None:
+            shown, captions = "", "<p>Choose a picture under Zero-shot.</p>"
+        else:
+            shown = markup.shown_picture(session.picture.pictures[0])
+            captions = markup.found_captions(services.find_captions(session), session.erased)
+        return {
+            self.source: gr.update(choices=offered, visible=len(offered) > 1),
+            self.shown: shown,
+            self.captions: captions,
+            self.recall: markup.recall_table(services.recall(session)),
+            **self.find(session, given),
+        }
+
+    def find(self, session: Session, given: Given) -> Shown:
+        """The pictures for the query; an empty query, met while typing, leaves the last ones."""
+        from unlearn.app.searches import find_pictures
+
+        query = given[self.query]
+        if not query.strip():
+            return {}
+        found = find_pictures(self.services(), session, query, given[self.source])
+        return {self.pictures: markup.found_pictures(found, session.erased)}
+
+    def register_callbacks(self, visitor: gr.State) -> None:
+        def search(given: Given) -> Any:
+            return self.find(given[visitor].session, given) or gr.skip()
+
+        gr.on(
+            [self.query.change, self.source.input],
+            on_screen(search),
+            {visitor, *self.inputs},
+            self.pictures,
+            trigger_mode="always_last",
+            show_progress="hidden",
+            api_visibility="private",
+        )

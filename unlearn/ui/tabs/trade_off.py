@@ -1,0 +1,150 @@
+"""Trade-off: what erasing costs, as curves over strength and number of concepts, and in the geometry behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from unlearn.app.session import Session, Visitor
+from unlearn.app.startup import Provider
+from unlearn.plots.bars import own_similarity_bars
+from unlearn.plots.matrices import interference_matrix, similarity_matrix
+from unlearn.plots.trade_off import count_curves, strength_curves
+from unlearn.ui.components import Given, Shown, chart
+from unlearn.ui.guard import on_screen
+
+NOTHING = "This measures what CCUP costs as it erases: name a concept under “Erase” first."
+CURRENT = "Top-1 on the pictures, every label offered. The dashed line is where the slider stands."
+STALE = "What is erased, or from which model, has changed since these curves were measured."
+
+
+@dataclass(frozen=True)
+class TradeOffTab:
+    """The tab's components; ``render`` gives values of ``outputs``. The curves outlast a move of the slider."""
+
+    services: Provider
+    tab: gr.Tab
+    note: gr.HTML
+    measure: gr.Button
+    charts: gr.Column
+    by_strength: gr.Plot
+    by_count: gr.Plot
+    before: gr.Plot
+    after: gr.Plot
+    own: gr.Plot
+    interference: gr.Plot
+
+    @classmethod
+    def build(cls, services: Provider) -> TradeOffTab:
+        with gr.Tab("Trade-off", id="trade-off") as tab:
+            with gr.Row(elem_classes="u-strip-head"):
+                note = gr.HTML(f"<p class='u-small'>{CURRENT}</p>", elem_id="trade-off-note")
+                measure = gr.Button("Measure", size="sm", variant="primary", visible=False, elem_id="measure", scale=0)
+            with gr.Column() as charts:
+                with gr.Row():
+                    by_strength = chart("by-strength", height=360, min_width=300)
+                    by_count = chart("by-count", height=360, min_width=300)
+                gr.HTML(
+                    "<h3>Cosine of pictures (rows) with texts (columns)</h3>"
+                    "<p class='u-small'>How close the pictures of each concept lie to each text; blank where there is "
+                    "no picture of it.</p>"
+                )
+                with gr.Row():
+                    before = chart("similarity-before", height=400, min_width=300)
+                    after = chart("similarity-after", height=400, min_width=300)
+                with gr.Row(equal_height=False):
+                    with gr.Column(min_width=300):
+                        gr.HTML(
+                            "<h3>Cosine of pictures with their own text</h3>"
+                            "<p class='u-small'>It should fall for what is erased and stay for what is kept.</p>"
+                        )
+                        own = chart("own-similarity", height=400, min_width=300)
+                    with gr.Column(min_width=300):
+                        gr.HTML(
+                            "<h3>Who is hurt by whom</h3>"
+                            "<p class='u-small'>Erase a row alone, whole, in the paired form: how the right label's "
+                            "probability changes in pictures of each column.</p>"
+                        )
+                        interference = chart("interference", height=400, min_width=300)
+        return cls(services, tab, note, measure, charts, by_strength, by_count, before, after, own, interference)
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return []
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [*self.measured, self.charts, self.before, self.after, self.own]
+
+    @property
+    def measured(self) -> list[gr.components.Component]:
+        """What outlasts a move of the slider: the values of :meth:`curves`."""
+        return [self.note, self.measure, self.by_strength, self.by_count, self.interference]
+
+    def render(self, session: Session, given: Given) -> Shown:
+        from unlearn.app import trade_offs
+
+        if session.erasure is None:
+            hidden = gr.update(visible=False)
+            return {self.note: _note(NOTHING), self.measure: hidden, self.charts: hidden}
+        geometry = trade_offs.geometry(self.services(), session)
+        (first, before), *edited = geometry.similarity.items()
+        last, after = edited[-1]
+        return {
+            **self.curves(session),
+            self.charts: gr.update(visible=True),
+            self.before: similarity_matrix(before, geometry.names, session.erased, first, geometry.largest),
+            self.after: similarity_matrix(after, geometry.names, session.erased, last, geometry.largest),
+            self.own: own_similarity_bars(geometry.similarity, geometry.names, session.erased),
+        }
+
+    def curves(self, session: Session) -> Shown:
+        """The note, the button and the charts, as last measured."""
+        from unlearn.app import trade_offs
+
+        if session.erasure is None:
+            return {}
+        if session.trade_off is None:
+            return {self.note: _note(CURRENT), self.measure: gr.update(visible=True)}
+        current = trade_offs.holds(self.services(), session)
+        note = " ".join([CURRENT, *trade_offs.remarks(self.services(), session)]) if current else STALE
+        return {
+            self.note: _note(note),
+            self.measure: gr.update(visible=not current),
+            self.by_strength: strength_curves(session.trade_off.by_strength, session.erasure.settings.strength),
+            self.by_count: count_curves(session.trade_off.by_count),
+            self.interference: interference_matrix(session.trade_off.interference, session.erased),
+        }
+
+    def register_callbacks(self, visitor: gr.State) -> None:
+        def measure(
+            visitor: Visitor,
+            progress: gr.Progress = gr.Progress(),  # noqa: B008  how gradio hands it over
+        ) -> Any:
+            session = visitor.session
+            if session.erasure is None:
+                return gr.skip()
+            from unlearn.app import trade_offs
+
+            measured = trade_offs.measure(
+                self.services(),
+                session,
+                lambda done, total: progress((done, total), desc="Measuring", unit="points"),
+            )
+            return self.curves(visitor.change(since=session, trade_off=measured)) or gr.skip()
+
+        gr.on(
+            [self.tab.select, self.measure.click],
+            on_screen(measure),
+            visitor,
+            self.measured,
+            show_progress_on=[self.by_strength, self.by_count, self.interference],
+            trigger_mode="once",
+            api_visibility="private",
+        )
+
+
+def _note(text: str) -> str:
+    return f"<p class='u-small'>{text}</p>"

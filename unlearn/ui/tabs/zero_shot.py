@@ -1,0 +1,136 @@
+"""Zero-shot: what does CLIP see in this picture, before and after?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from gradio.blocks import Block
+
+from unlearn.app.session import Session
+from unlearn.app.startup import Provider
+from unlearn.plots.bars import label_bars
+from unlearn.ui.components import UNDECODED, Given, Shown, chart, picture_input, thumbnail_strip
+from unlearn.ui.guard import on_screen
+from unlearn.ui.html import markup
+
+if TYPE_CHECKING:
+    from unlearn.data.gallery import Picture
+
+#: What the strip shows until a concept is chosen: pictures on which the edit is seen at work.
+MOST_TELLING = "Erased and most at risk"
+
+
+@dataclass(frozen=True)
+class ZeroShotTab:
+    """The tab's components; ``render`` gives values of ``outputs`` from those of ``inputs``.
+
+    ``accuracy`` depends on the erasure and not on the picture: the page fills it, with the summary.
+    """
+
+    services: Provider
+    tab: gr.Tab
+    picture: gr.Image
+    labels: gr.Dropdown
+    bars: gr.Plot
+    accuracy: gr.HTML
+    shown: gr.Dropdown
+    strip: gr.HTML
+
+    @classmethod
+    def build(cls, services: Provider) -> ZeroShotTab:
+        with gr.Tab("Zero-shot", id="zero-shot") as tab:
+            with gr.Row(equal_height=False):
+                with gr.Column(scale=2, min_width=240):
+                    picture = picture_input(label="Picture", height=280, elem_id="picture")
+                    labels = gr.Dropdown(
+                        [],
+                        multiselect=True,
+                        allow_custom_value=True,
+                        label="Candidate labels",
+                        info="Leave empty to let the whole vocabulary compete.",
+                        elem_id="labels",
+                    )
+                with gr.Column(scale=3, min_width=300):
+                    gr.HTML(
+                        "<h3>Probability of each label</h3>"
+                        "<p class='u-small'>What CLIP takes the picture for, before and after your edit.</p>"
+                    )
+                    bars = chart("label-chart", height=460)
+            accuracy = gr.HTML(elem_id="accuracy", min_height=120)
+            with gr.Row(elem_classes="u-head"):
+                gr.HTML("<h3>Other pictures</h3>")
+                shown = gr.Dropdown(
+                    [MOST_TELLING],
+                    value=MOST_TELLING,
+                    label="Pictures of",
+                    container=False,
+                    elem_id="shown-concept",
+                    min_width=250,
+                    scale=0,
+                )
+            strip = thumbnail_strip(elem_id="strip", min_height=110)
+        return cls(services, tab, picture, labels, bars, accuracy, shown, strip)
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return [self.labels, self.shown]
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.bars]
+
+    def render(self, session: Session, given: Given) -> Shown:
+        """The bars of the picture looked at; nothing before there is one."""
+        if session.picture is None:
+            return {}
+        view = self.services().zero_shot(session, given[self.labels] or ())
+        return {self.bars: label_bars(view.probabilities, session.erased)}
+
+    def thumbnails(self, session: Session, given: Given) -> str:
+        """The strip: pictures of the chosen concept, or of what is erased and most at risk, then some others."""
+        from unlearn.app.sources import thumbnails_for
+
+        services, wanted = self.services(), [given[self.shown]]
+        if wanted == [MOST_TELLING]:
+            wanted = [*session.erased, *(neighbour.name for neighbour in services.at_risk(session))]
+        return markup.strip(thumbnails_for(services.collection(session), wanted), session.erased)
+
+    def register_callbacks(self, visitor: gr.State) -> None:
+        def look_at(given: Given, picture: Picture) -> Shown:
+            from unlearn.app.sources import alone
+
+            session = given[visitor].change(picture=alone(picture))
+            return {self.picture: picture.load(), **self.render(session, given)}
+
+        def choose(given: Given, event: gr.EventData) -> Shown:
+            collection = self.services().collection(given[visitor].session)
+            return look_at(given, collection.pictures[int(event.index)])
+
+        def upload(given: Given) -> Any:
+            from unlearn.app.sources import uploaded_picture
+
+            file: dict[str, Any] | None = given[self.picture]
+            # Cleared, to make room for another: the last picture's chart stays until then.
+            return look_at(given, uploaded_picture(file.get("path"))) if file else gr.skip()
+
+        def as_before(given: Given) -> Shown:
+            """After an upload that cannot be read: the picture that the chart still speaks of."""
+            picture = given[visitor].session.picture
+            return {self.picture: picture.pictures[0].load() if picture else None}
+
+        def relabel(given: Given) -> Any:
+            return self.render(given[visitor].session, given) or gr.skip()
+
+        def show(given: Given) -> Shown:
+            return {self.strip: self.thumbnails(given[visitor].session, given)}
+
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        asked: set[Block] = {visitor, *self.inputs}
+        shown = [self.picture, *self.outputs]
+        self.strip.click(on_screen(choose), asked, shown, **quiet)
+        # Not .input, which on removal still carries the removed picture.
+        self.picture.upload(on_screen(upload, as_before), {*asked, self.picture}, shown, **UNDECODED, **quiet)
+        self.labels.change(on_screen(relabel), asked, self.outputs, trigger_mode="always_last", **quiet)
+        self.shown.change(on_screen(show), {visitor, self.shown}, self.strip, **quiet)
