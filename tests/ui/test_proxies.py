@@ -14,7 +14,7 @@ import pytest
 from helpers.calling import visiting
 
 from unlearn.bench.serving import free_port, served
-from unlearn.ui.proxies import usable_proxies
+from unlearn.ui.server.proxies import usable_proxies
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
 PATHS = ("/", "/config", "/gradio_api/info", "/gradio_api/mcp/schema", "/theme.css", "/gradio_api/app_id")
