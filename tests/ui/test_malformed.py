@@ -7,6 +7,7 @@ import json
 import random
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,12 @@ class App(httpx.Client):
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     log = tmp_path_factory.mktemp("malformed") / "log"
     limits = {"UNLEARN_REQUESTS_PER_MINUTE": "100000", "UNLEARN_SESSIONS_PER_ADDRESS": "400"}
-    with served("tests/helpers/fake_app.py", log=log, **limits) as (address, _), App(address, log) as web:
-        yield web
+    with served("tests/helpers/fake_app.py", log=log, **limits) as (address, _):
+        deadline = time.monotonic() + 20  # the page answers before gradio has written its last line
+        while "gradio_api/mcp" not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        with App(address, log) as web:
+            yield web
 
 
 def written(body: Any) -> bytes:
