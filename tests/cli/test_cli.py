@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 
 import open_clip
 import pytest
@@ -183,8 +184,7 @@ def test_a_changed_checkpoint_is_refused(erased, pocket, tmp_path):
 
 
 def test_a_record_changed_by_hand_is_refused(erased, pocket, tmp_path):
-    for name in ("model.safetensors", "edit.safetensors", "erasure.json"):
-        (tmp_path / name).write_bytes((erased / name).read_bytes())
+    shutil.copytree(erased, tmp_path, dirs_exist_ok=True)
     told = json.loads((erased / "erasure.json").read_text())
     told["concepts"]["forget"][0]["name"] = "harmless"
     (tmp_path / "erasure.json").write_text(json.dumps(told))
@@ -300,7 +300,7 @@ def test_a_vocabulary_is_offered_instead_of_the_classes(folder, tmp_path, capsys
     assert retained == ["dog", "pizza", "car", "hot dog", "spaceship"]
 
 
-@pytest.mark.parametrize(("lam", "said"), [("0.1", True), ("1000", False)])
+@pytest.mark.parametrize(("lam", "said"), [("0.01", True), ("1000", False)])
 def test_an_edit_that_leaves_more_than_chance_says_so(lam, said, tmp_path, capsys):
     arguments = ["erase", "--forget", "cat", "--vocabulary", "cat,dog", "--lambda", lam, "--formats"]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0

@@ -125,7 +125,7 @@ def test_what_cannot_be_carried_is_said(stable_diffusion, pocket):
         apply_to_pipeline(loaded, pocket, tuned=pocket)
     with pytest.raises(ModelError, match="can be pulled back only where “pocket” itself drives"):
         apply_to_pipeline(loaded, pocket, closed_form=erasure_of(pocket), carry_method="pull_back")
-    with pytest.raises(ParameterError, match="way is 'sideways'"):
+    with pytest.raises(ParameterError, match="carry method is 'sideways'"):
         apply_to_pipeline(loaded, encoder, carry_method="sideways")
     anew = apply_to_pipeline(loaded, pocket, closed_form=erasure_of(pocket), vocabulary=FEW)
     assert "solved anew" in anew.notices[0]

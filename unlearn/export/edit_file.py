@@ -24,7 +24,7 @@ from torch import Tensor
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.erasers import baselines, ccup, cliperase, stacked
 from unlearn.erasers.erasure import Erasure
-from unlearn.errors import ErasureFileError
+from unlearn.errors import ErasureFileError, ModelError
 from unlearn.export.record import Record
 from unlearn.files.schemas import RefusedError, TensorFile
 from unlearn.finetuning.sources import BUNDLED
@@ -109,9 +109,13 @@ def _require_embeddings(tuned: OpenClipEncoder, name: str) -> None:
     Raises:
         ErasureFileError: it does not.
     """
-    rows = torch.cat([tuned.encode_image([Image.new("RGB", (64, 64), "teal")]), tuned.encode_text(["a photo"])])
+    refusal = f"{name} holds weights so large that the model's embeddings are no numbers any more."
+    try:
+        rows = torch.cat([tuned.encode_image([Image.new("RGB", (64, 64), "teal")]), tuned.encode_text(["a photo"])])
+    except ModelError as error:
+        raise ErasureFileError(refusal) from error
     if not ((rows.norm(dim=1) - 1).abs() < 0.01).all() or not math.isfinite(tuned.logit_scale):
-        raise ErasureFileError(f"{name} holds weights so large that the model's embeddings are no numbers any more.")
+        raise ErasureFileError(refusal)
 
 
 def require_base(record: Record, encoder: OpenClipEncoder) -> None:
