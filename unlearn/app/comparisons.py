@@ -12,7 +12,7 @@ from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.data.gallery import Gallery, image_features, remember_features
-from unlearn.erasers.methods import METHODS, Task
+from unlearn.erasers.methods import COMPARED, Task
 from unlearn.errors import ModelError
 from unlearn.jobs import Status
 from unlearn.sweeps.comparison import Comparing, Outcome, compare
@@ -43,7 +43,7 @@ def start_comparison(services: Services, visitor: Visitor, training_too: bool = 
     if not isinstance(encoder, OpenClipEncoder):
         raise ModelError("The methods are compared by the weights that they change, and this model shows none.")
     probe = measured_on(services, session, selection.forget_names)
-    names = [name for name, method in METHODS.items() if training_too or not method.trains]
+    names = [name for name, method in COMPARED.items() if training_too or not method.trains]
 
     def start() -> Generator[Comparing, None, Compared]:
         training = _training(services, session, encoder, selection.forget_names)

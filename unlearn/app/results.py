@@ -108,7 +108,7 @@ class TradeOff:
     interference: Interference
 
     def belongs_to(self, model: str, vocabulary: Vocabulary, erasure: Erasure, collection: Gallery) -> bool:
-        """Whether these are the curves of ``erasure``, whatever its strength and mode, on ``collection``."""
+        """Whether these are the curves of ``erasure``, whatever its strength and form, on ``collection``."""
         return (
             (model, vocabulary) == (self.model, self.vocabulary)
             and collection is self.collection
@@ -119,5 +119,5 @@ class TradeOff:
 
 def _beside_curves(erasure: Erasure) -> CCUPSettings:
     """The settings of ``erasure``, with the defaults for those that the curves run through."""
-    # A mode that takes every side.
-    return replace(erasure.settings, strength=1.0, mode="consistent")
+    # A form that takes every side.
+    return replace(erasure.settings, strength=1.0, form="consistent")

@@ -65,17 +65,18 @@ class Comparing:
 
 
 def compare(task: methods.Task, names: Sequence[str]) -> Generator[Comparing, None, tuple[Outcome, ...]]:
-    """Fit each of the methods ``names`` on ``task`` and measure it on ``task.probe``, every label offered.
+    """Fit each of ``names``, of :data:`~unlearn.erasers.methods.COMPARED`, and measure it on ``task.probe``.
 
-    One that cannot be fitted, for want of a picture or of time, does not keep the others from being compared.
+    Every label is offered. One that cannot be fitted, for want of a picture or of time, does not keep the others from
+    being compared.
     """
     outcomes = []
     for name in names:
-        method = methods.METHODS[name]
+        method = methods.COMPARED[name]
         started = time.perf_counter()
         try:
             yield Comparing(method.label, 0, 1)
-            erasure = yield from map_progress(methods.fit(name, task), partial(_comparing, method.label))
+            erasure = yield from map_progress(method.fit(task), partial(_comparing, method.label))
             outcomes.append(_measured(method, erasure, task, time.perf_counter() - started))
         except UnlearnError as error:
             outcomes.append(Outcome(method.label, method.variant, refusal=str(error)))
