@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,7 @@ from unlearn.errors import (
     PictureError,
 )
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
+from unlearn.export.edit_file import load_edit, record_of, save_edit
 from unlearn.finetuning.batches import Embedded
 from unlearn.finetuning.pairs import forget_and_retain, hold_out
 from unlearn.finetuning.prepared import Preparation
@@ -166,9 +167,10 @@ def test_ccup_stacks_on_it_and_comes_off_again(toy, toy_gallery, toy_vocabulary,
     assert torch.equal(image_features(finetuned, toy_gallery.test), alone)
 
 
-def test_made_again_of_its_tensors_it_is_the_same(toy, start):
+def test_read_back_from_its_file_it_is_the_same(toy, start, tmp_path):
     _, erasure = finish(start(replace(SETTINGS, steps=2)))
-    again = cliperase.Erasure.of_tensors(erasure.tensors, erasure.selection, asdict(erasure.settings))
+    save_edit(tmp_path / "edit", erasure, record_of(toy, erasure, metrics={}))
+    again, _ = load_edit(tmp_path / "edit", toy)
     assert again.settings == erasure.settings
     assert torch.equal(again.apply(toy).encode_text(["apple"]), erasure.apply(toy).encode_text(["apple"]))
 

@@ -12,8 +12,8 @@ from unlearn.clip.projection import Projection
 from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import TEMPLATES, select
 from unlearn.data.gallery import image_features
-from unlearn.erasers import ccup, stacked
-from unlearn.erasers.cliperase import Erasure as Tuned
+from unlearn.erasers import ccup
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import MODES, SIDES, CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ModelError
 from unlearn.export.saved import save_erasure
@@ -73,7 +73,7 @@ def test_where_as_many_directions_go_as_there_are_no_picture_is_left(toy, toy_vo
 
 def test_of_two_edits_the_closed_form_is_asked_on_the_tuned_weights(pocket, vocabulary, tmp_path):
     delta = {"text_projection": pocket.model.state_dict()["text_projection"] * 1.01}
-    tuned = Tuned(select("pizza", vocabulary=vocabulary), CLIPEraseSettings(), delta)
-    both = stacked.on_top(pocket, tuned, CCUPSettings("nullspace", side="text"), vocabulary=vocabulary)
+    tuned = Erasure("cliperase", select("pizza", vocabulary=vocabulary), CLIPEraseSettings(), delta)
+    both = ccup.on_top(pocket, tuned, CCUPSettings("nullspace", side="text"), vocabulary=vocabulary)
     with pytest.raises(ModelError, match="“pizza”"):
         save_erasure(tmp_path / "out", pocket, both, metrics={})

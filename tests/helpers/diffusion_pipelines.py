@@ -10,8 +10,8 @@ from typing import Any
 import open_clip
 import torch
 from open_clip.tokenizer import SimpleTokenizer
-from test_text_encoders import untrained
 
+from helpers.towers import untrained
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.text_tower import as_clip_text_model
 from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline

@@ -21,7 +21,8 @@ from unlearn.config import Settings
 from unlearn.data import decoding
 from unlearn.data.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
 from unlearn.diffusion.pipelines import PipelineCache
-from unlearn.erasers import ccup, stacked
+from unlearn.erasers import ccup
+from unlearn.erasers.erasure import Erasure, Stacked
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
 from unlearn.errors import ConceptError, require_choice
@@ -85,7 +86,7 @@ class Services:
     pipelines: PipelineCache = field(default_factory=PipelineCache)
     downloads: Downloads = field(default_factory=Downloads)
     #: CCUP solved on what a visitor's fine-tuned model makes of the words, for all strengths.
-    on_top: ObjectCache[ccup.Erasure] = field(default_factory=lambda: ObjectCache(most=1))
+    on_top: ObjectCache[Erasure[CCUPSettings]] = field(default_factory=lambda: ObjectCache(most=1))
 
     def encoder_of(self, session: Session) -> TextImageEncoder:
         """The model that the visitor chose, unedited.
@@ -108,7 +109,7 @@ class Services:
             compared[BOTH] = both.closed_form.apply(tuned.encoder)
         return compared
 
-    def both(self, session: Session) -> stacked.Erasure | None:
+    def both(self, session: Session) -> Stacked | None:
         """The two edits in force as one, CCUP solved anew: the fine-tuned text tower puts the words elsewhere."""
         erasure, tuned = session.erasure, session.fine_tuned
         if erasure is None or tuned is None:
@@ -119,7 +120,7 @@ class Services:
             (whole.selection, whole.settings, vocabulary),
             lambda: ccup.erase(tuned.encoder, whole.selection, whole.settings, vocabulary=vocabulary),
         )
-        return stacked.Erasure(tuned.erasure, again.at(erasure.settings.strength))
+        return Stacked(tuned.erasure, again.at(erasure.settings.strength))
 
     def collection(self, session: Session) -> Gallery:
         """The labelled pictures that accuracy and retrieval are measured on, none of which a model was trained on."""
@@ -138,7 +139,7 @@ class Services:
         own = [concept_of(name) for name in (pictures.concepts if pictures else ()) if chosen.find(name) is None]
         return replace(chosen, concepts=(*chosen.concepts, *own)) if own else chosen
 
-    def erase(self, session: Session, request: ErasureRequest) -> ccup.Erasure:
+    def erase(self, session: Session, request: ErasureRequest) -> Erasure[CCUPSettings]:
         """Fit CCUP for ``request``.
 
         Raises:

@@ -44,7 +44,7 @@ from unlearn.jobs import run_to_end
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from unlearn.erasers.erasure import Erasure
+    from unlearn.erasers.erasure import AnyErasure
     from unlearn.finetuning.sources import TrainingData
 
 logger = logging.getLogger(__name__)
@@ -241,7 +241,7 @@ def _percent(values: Sequence[float]) -> str:
     return f"{100 * fmean(values):.1f}"
 
 
-def _size(erasure: Erasure) -> int:
+def _size(erasure: AnyErasure) -> int:
     return sum(tensor.nbytes for tensor in erasure.tensors.values())
 
 

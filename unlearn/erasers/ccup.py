@@ -21,12 +21,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.caching import ObjectCache
-from unlearn.clip.encoders import EditedEncoder, TextImageEncoder, class_embeddings
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder, class_embeddings
 from unlearn.concepts.selection import Concept, Selection, Vocabulary, load_vocabulary, select, surface_forms
 from unlearn.erasers import closed_form, paired
 from unlearn.erasers.closed_form import RetainFactor
-from unlearn.erasers.erasure import Projected
-from unlearn.erasers.settings import CCUPSettings
+from unlearn.erasers.erasure import Erasure, Stacked
+from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 
 #: Names whose cosine about the mean of all is above this are one thing to the model. In the embedded model a concept's
 #: other names stand at 0.98 (median) with its name, 95 % of them above 0.9; the closest two concepts at 0.73.
@@ -40,13 +40,6 @@ SHORT = 10
 PAIRS_SHOWN = 3
 
 
-class Erasure(Projected[CCUPSettings]):
-    """A visitor's edit."""
-
-    method = "ccup"
-    settings_type = CCUPSettings
-
-
 _factors: ObjectCache[RetainFactor] = ObjectCache(most=8)
 _retain_factors: ObjectCache[paired.RetainFactors] = ObjectCache(most=8)
 
@@ -58,7 +51,7 @@ def erase(
     *,
     vocabulary: Vocabulary | None = None,
     constants: paired.Constants = paired.CHOSEN,
-) -> Erasure:
+) -> Erasure[CCUPSettings]:
     """Fit CCUP for ``selection`` on ``encoder``; no picture is needed.
 
     Args:
@@ -80,7 +73,23 @@ def erase(
     else:
         factor = _factor(encoder, selection, settings.mu, vocabulary) if settings.mode == "consistent" else None
         projection = closed_form.fit(torch.cat(texts, dim=1), factor, lam=settings.lam, strength=settings.strength)
-    return Erasure(selection, settings, projection)
+    return Erasure("ccup", selection, settings, projection=projection)
+
+
+def on_top(
+    encoder: OpenClipEncoder,
+    tuned: Erasure[CLIPEraseSettings],
+    settings: CCUPSettings | None = None,
+    *,
+    selection: Selection | None = None,
+    vocabulary: Vocabulary | None = None,
+) -> Stacked:
+    """Fit CCUP on what ``tuned`` makes of ``encoder``: fine-tuning put the words elsewhere.
+
+    It erases what ``tuned`` does, or what ``selection`` names.
+    """
+    closed_form = erase(tuned.fine_tuned(encoder), selection or tuned.selection, settings, vocabulary=vocabulary)
+    return Stacked(tuned, closed_form)
 
 
 def ccup(
@@ -88,7 +97,7 @@ def ccup(
     forget: str | Iterable[str],
     retain: str | Iterable[str] | None = None,
     **settings: Any,
-) -> EditedEncoder:
+) -> TextImageEncoder:
     """Erase concepts by name: ``ccup(load_clip("pocket"), ["cat", "dog"], strength=0.8)``.
 
     Args:
