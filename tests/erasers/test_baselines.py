@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from unlearn.cli import erase as erase_command
 from unlearn.clip.encoders import weights_checksum
 from unlearn.concepts.selection import select
-from unlearn.data.gallery import Gallery, image_features
+from unlearn.data.gallery import Gallery
 from unlearn.erasers import baselines, ccup, cliperase, methods
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import BaselineSettings, CLIPEraseSettings
@@ -75,7 +75,7 @@ def test_random_directions_are_an_orthogonal_projection_of_that_rank():
 
 def test_no_edit_changes_nothing(task):
     edited = run_to_end(methods.fit("none", task)).apply(task.encoder)
-    before, after = (image_features(encoder, task.probe) for encoder in (task.encoder, edited))
+    before, after = (encoder.image_features(task.probe) for encoder in (task.encoder, edited))
     torch.testing.assert_close(before, after, atol=1e-6, rtol=0)
 
 
@@ -89,7 +89,7 @@ def test_every_method_is_fitted_kept_and_read_back(name, task, tmp_path, monkeyp
     loaded = load_erasure(tmp_path / name, task.encoder)
     assert type(loaded) is type(erasure)
     assert asdict(loaded.settings) == asdict(erasure.settings) == record["parameters"]
-    first, second = (image_features(e.apply(task.encoder), task.probe) for e in (erasure, loaded))
+    first, second = (e.apply(task.encoder).image_features(task.probe) for e in (erasure, loaded))
     torch.testing.assert_close(first, second, atol=1e-6, rtol=0)
 
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from unlearn.clip.encoders import weights_checksum
 from unlearn.concepts.selection import TEMPLATES, select
-from unlearn.data.gallery import Gallery, Picture, image_features
+from unlearn.data.gallery import Gallery, Picture
 from unlearn.erasers import ccup, cliperase
 from unlearn.erasers.settings import TRAINABLE, CLIPEraseSettings
 from unlearn.errors import (
@@ -158,13 +158,13 @@ def test_bfloat16_goes_the_same_way(toy, toy_gallery, start):
 
 def test_ccup_stacks_on_it_and_comes_off_again(toy, toy_gallery, toy_vocabulary, start):
     finetuned = finish(start())[1].apply(toy)
-    alone = image_features(finetuned, toy_gallery.test)
+    alone = finetuned.image_features(toy_gallery.test)
     selection = select("frog", vocabulary=toy_vocabulary)
     stacked = ccup.erase(finetuned, selection, vocabulary=toy_vocabulary).apply(finetuned)
     report = evaluate_zero_shot(stacked, toy_gallery.test, forget=["frog", "apple"])
     assert report.forget.top1 == 0.0
     assert report.retain.top1 >= 0.9
-    assert torch.equal(image_features(finetuned, toy_gallery.test), alone)
+    assert torch.equal(finetuned.image_features(toy_gallery.test), alone)
 
 
 def test_read_back_from_its_file_it_is_the_same(toy, start, tmp_path):

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlearn.clip.encoders import class_embeddings
 from unlearn.concepts.selection import Selection, Vocabulary, select, unite
 from unlearn.data.gallery import Gallery
 from unlearn.erasers import ccup, paired
@@ -59,7 +58,7 @@ def test_with_the_bundled_vocabulary_retained_nothing_is_added(pocket, vocabular
     selection = select(forget, vocabulary=vocabulary)
     erasure = ccup.erase(pocket, selection, vocabulary=vocabulary)
     assert erasure.selection.surroundings == ()
-    texts = class_embeddings(pocket, vocabulary.names, vocabulary.templates).T
+    texts = pocket.text_features(vocabulary.names, vocabulary.templates).T
     removed = [vocabulary.names.index(name) for name in forget if name in vocabulary.names]
     around = paired.RetainFactors.fit(texts, PAIRED.mu).without(removed)
     concepts = [ccup.forget_texts(pocket, concept, PAIRED, vocabulary.templates).T for concept in selection.forget]
@@ -75,7 +74,7 @@ def test_what_was_taken_out_of_the_shared_factors_was_never_in(pocket, vocabular
     erasure = ccup.erase(pocket, selection, vocabulary=words)
     names = (*selection.retain, *erasure.selection.surroundings)
     weights = torch.tensor([1.0] * len(selection.retain) + [paired.CHOSEN.others] * len(erasure.selection.surroundings))
-    texts = class_embeddings(pocket, names, words.templates).T
+    texts = pocket.text_features(names, words.templates).T
     own = paired.fit(
         [ccup.forget_texts(pocket, selection.forget[0], PAIRED, words.templates).T],
         paired.RetainFactors.fit(texts, PAIRED.mu, weights=weights),
@@ -132,7 +131,7 @@ def test_the_papers_forms_are_fitted_on_the_retain_set_alone(pocket, vocabulary,
 def test_what_is_retained_counts_for_more_than_what_fills_up(pocket, vocabulary):
     """The same words, retained or merely around: what is retained moves less."""
     words = Vocabulary.of(["cat", "dog", "tiger", "lion"])
-    tiger = class_embeddings(pocket, ["tiger"], words.templates)
+    tiger = pocket.text_features(["tiger"], words.templates)
     moved = []
     for kept in ("tiger", "dog"):
         projection = ccup.erase(pocket, select("cat", [kept], vocabulary=words), vocabulary=words).projection

@@ -16,7 +16,7 @@ from PIL import Image
 from test_transformers_clip import untrained
 
 from unlearn import classify
-from unlearn.clip.encoders import OpenClipEncoder, class_embeddings, similarity
+from unlearn.clip.encoders import OpenClipEncoder, similarity
 from unlearn.concepts.selection import TEMPLATES, Concept, Vocabulary, select
 from unlearn.config import ASSETS
 from unlearn.erasers import ccup
@@ -103,7 +103,7 @@ def test_the_whole_model_in_transformers(place):
 def test_the_edit_of_embeddings(place, pocket, erasure):
     save_erasure(place / "erased", pocket, erasure, metrics={}, seed=0, formats=())
     images = pocket.encode_image([Image.open(place / "picture.jpg").convert("RGB")])
-    texts = class_embeddings(pocket, ["cat", *LABELS], TEMPLATES)
+    texts = pocket.text_features(["cat", *LABELS], TEMPLATES)
     np.save(place / "image_features.npy", images.numpy())
     np.save(place / "text_features.npy", texts.numpy())
     run(example("edit_of_embeddings"), place)

@@ -7,11 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlearn.clip.encoders import class_embeddings, similarity
+from unlearn.clip.encoders import similarity
 from unlearn.clip.projection import Projection
 from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import TEMPLATES, select
-from unlearn.data.gallery import image_features
 from unlearn.erasers import ccup
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import MODES, SIDES, CCUPSettings, CLIPEraseSettings
@@ -24,8 +23,8 @@ CHOICES = [(mode, side) for mode in MODES for side in SIDES if (mode, side) != (
 
 def first_labels(encoder, gallery, vocabulary) -> torch.Tensor:
     """What ``encoder`` takes each picture for."""
-    classes = class_embeddings(encoder, vocabulary.names, vocabulary.templates)
-    return similarity(image_features(encoder, gallery), classes).argmax(dim=1)
+    classes = encoder.text_features(vocabulary.names, vocabulary.templates)
+    return similarity(encoder.image_features(gallery), classes).argmax(dim=1)
 
 
 @pytest.mark.parametrize("strength", [0.5, 1.0])
@@ -55,9 +54,9 @@ def test_weights_have_back_what_counts_as_gone(pocket, vocabulary):
     erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), settings, vocabulary=vocabulary)
     assert texts_gone(erasure.apply(pocket), erasure.selection, TEMPLATES)[0] == "cat"
     baked = with_weights(pocket, erasure.changed_weights(pocket), name="baked")
-    before, after = (class_embeddings(encoder, ["cat"], TEMPLATES)[0] for encoder in (pocket, baked))
+    before, after = (encoder.text_features(["cat"], TEMPLATES)[0] for encoder in (pocket, baked))
     assert before @ after > 0.95
-    assert not class_embeddings(erasure.apply(pocket), ["cat"], TEMPLATES).any()
+    assert not erasure.apply(pocket).text_features(["cat"], TEMPLATES).any()
 
 
 def test_where_as_many_directions_go_as_there_are_no_picture_is_left(toy, toy_vocabulary, tmp_path):

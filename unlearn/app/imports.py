@@ -14,9 +14,7 @@ from unlearn.app.requests import request_of
 from unlearn.app.runs import FineTuned
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
-from unlearn.clip.encoders import class_embeddings
 from unlearn.clip.projection import Projection
-from unlearn.data.gallery import prepare_features
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ErasureFileError
@@ -80,9 +78,9 @@ def _opened(
     opened = replace(session, fine_tuned=tuned)
     collection = services.collection(opened)
     progress = partial(Preparation, total=len(collection))
-    features = yield from map_progress(prepare_features(encoder, collection), progress)
+    features = yield from map_progress(encoder.prepare_image_features(collection), progress)
     for start in range(0, len(words.names), AT_ONCE):
-        class_embeddings(encoder, words.names[start : start + AT_ONCE], words.templates)
+        encoder.text_features(words.names[start : start + AT_ONCE], words.templates)
         yield progress(len(collection))
     if not torch.isfinite(features).all():
         raise ErasureFileError("With the weights of this file, some pictures have no embedding any more.")

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 
 from unlearn.app.services import Services
 from unlearn.app.session import FineTuneRequest, Session, Visitor
-from unlearn.clip.encoders import OpenClipEncoder, class_embeddings
+from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.selection import select
-from unlearn.data.gallery import bundled_gallery, image_features
+from unlearn.data.gallery import bundled_gallery
 from unlearn.erasers import cliperase
 from unlearn.erasers.erasure import FINE_TUNED, Erasure
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
@@ -88,8 +88,8 @@ def start_run(services: Services, visitor: Visitor, request: FineTuneRequest) ->
         erasure = yield from run
         edited = erasure.fine_tuned(encoder)
         # What every view asks for first, encoded here, so that the page does not wait for it.
-        image_features(edited, probe)
-        class_embeddings(edited, vocabulary.names, vocabulary.templates)
+        edited.image_features(probe)
+        edited.text_features(vocabulary.names, vocabulary.templates)
         only_bundled = own is None and training is bundled_gallery().train
         return FineTuned(erasure, edited, BUNDLED if only_bundled else "", learned_own=own is not None)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from unlearn.clip.encoders import TextImageEncoder
 from unlearn.clip.projection import Projection
 from unlearn.concepts.selection import Selection, surface_forms
-from unlearn.data.gallery import Gallery, image_features
+from unlearn.data.gallery import Gallery
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import BaselineSettings
 from unlearn.errors import PictureError
@@ -85,4 +85,4 @@ def _labelled(encoder: TextImageEncoder, selection: Selection, training: Gallery
             "upload some, or erase it with CCUP, which needs words only."
         )
     targets = training.targets(selection.forget_names)
-    return image_features(encoder, training), targets[:, None] == torch.arange(len(selection.forget))
+    return encoder.image_features(training), targets[:, None] == torch.arange(len(selection.forget))

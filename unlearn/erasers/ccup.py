@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.caching import ObjectCache
-from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder, class_embeddings
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.concepts.selection import Concept, Selection, Vocabulary, load_vocabulary, select, surface_forms
 from unlearn.erasers import closed_form, paired
 from unlearn.erasers.closed_form import RetainFactor
@@ -119,7 +119,7 @@ def forget_texts(
 ) -> Tensor:
     """The texts that span ``concept``, one row for each way of writing it, (m, d): the mean over the templates."""
     forms = surface_forms(concept, synonyms=settings.synonyms)
-    return class_embeddings(encoder, forms, templates)
+    return encoder.text_features(forms, templates)
 
 
 def words_read(vocabulary: Vocabulary) -> tuple[str, ...]:
@@ -149,9 +149,9 @@ def _with_surroundings(
     forms = [(form, concept) for concept in selection.forget for form in surface_forms(concept)]
     aliases = {form.casefold() for form, _ in forms}
     aliases |= {known.name.casefold() for form, _ in forms if (known := bundled.find(form))}
-    texts = class_embeddings(encoder, names, vocabulary.templates)
+    texts = encoder.text_features(names, vocabulary.templates)
     mean = texts.mean(dim=0)
-    erased = class_embeddings(encoder, [form for form, _ in forms], vocabulary.templates)
+    erased = encoder.text_features([form for form, _ in forms], vocabulary.templates)
     alike, nearest = (F.normalize(texts - mean, dim=1) @ F.normalize(erased - mean, dim=1).T).max(dim=1)
     same = (alike > SAME).tolist()
     notices = list(selection.notices)
@@ -183,7 +183,7 @@ def _nearly_one(twins: Sequence[tuple[str, str, float]]) -> str:
 def _factor(encoder: TextImageEncoder, selection: Selection, mu: float, vocabulary: Vocabulary) -> RetainFactor:
     """The retain set factored for the paper's form."""
     names, removed = selection.retained_of(vocabulary)
-    texts = class_embeddings(encoder, names, vocabulary.templates).T
+    texts = encoder.text_features(names, vocabulary.templates).T
     factor = _factors.get(encoder, (names, vocabulary.templates, mu), lambda: RetainFactor.fit(texts, mu))
     return factor.without(texts[:, removed])
 
@@ -201,7 +201,7 @@ def _around(
         retained, removed = selection.retain, []
     others = _others(retained, vocabulary)
     names = (*retained, *others)
-    texts = class_embeddings(encoder, names, vocabulary.templates).T
+    texts = encoder.text_features(names, vocabulary.templates).T
     weights = torch.cat([torch.ones(len(retained)), torch.full((len(others),), constants.others)])
     key = (names, len(retained), vocabulary.templates, mu, constants)
     whole = _retain_factors.get(encoder, key, lambda: paired.RetainFactors.fit(texts, mu, constants, weights=weights))
