@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 
 from unlearn.cli import main
 from unlearn.clip.sources import POCKET
-from unlearn.data.gallery import image_features
 from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ErasureFileError
@@ -64,7 +63,7 @@ def test_only_the_projection_changes_and_stock_open_clip_agrees(erased, pocket, 
         stock = model.eval().encode_image(torch.stack([preprocess(p) for p in pictures]), normalize=True)
     live = load_erasure(erased, pocket).apply(pocket)
     torch.testing.assert_close(stock, live.encode_image(pictures), atol=1e-5, rtol=0)
-    torch.testing.assert_close(image_features(live, gallery)[:4], stock, atol=1e-5, rtol=0)
+    torch.testing.assert_close(live.image_features(gallery)[:4], stock, atol=1e-5, rtol=0)
 
 
 def test_evaluate_prints_fractions_as_json(erased, folder, capsys):

@@ -21,6 +21,7 @@ from unlearn.diffusion.drawing import Drawing, draw
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.diffusion.records import save_attention
 from unlearn.erasers import ccup
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ModelError, ParameterError
 from unlearn.jobs import run_to_end
@@ -29,7 +30,7 @@ FEW = Vocabulary.of(("cat", "dog", "pizza", "car", "tree"))
 DRAWING = Drawing("a cat and a pizza", seed=3, steps=2, guidance=3.0, count=1)
 
 
-def erasure_of(encoder: OpenClipEncoder, strength: float = 1.0) -> ccup.Erasure:
+def erasure_of(encoder: OpenClipEncoder, strength: float = 1.0) -> Erasure[CCUPSettings]:
     return ccup.erase(encoder, select("cat", vocabulary=FEW), CCUPSettings(strength=strength), vocabulary=FEW)
 
 

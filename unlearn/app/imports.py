@@ -14,9 +14,9 @@ from unlearn.app.requests import request_of
 from unlearn.app.runs import FineTuned
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
-from unlearn.clip.encoders import class_embeddings
-from unlearn.data.gallery import prepare_features
-from unlearn.erasers import ccup, cliperase
+from unlearn.clip.projection import Projection
+from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ErasureFileError
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
@@ -45,13 +45,12 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
         raise ErasureFileError(f"“{name or Path(path).name}” is not a .safetensors file.")
     session = visitor.session
     erasure, record = load_recorded(path, exportable(services, session))
-    closed_form = erasure.closed_form
-    if closed_form is not None and not isinstance(closed_form, ccup.Erasure):
+    if erasure.method == "baseline":
         raise ErasureFileError(
             "This is the edit of a baseline; the page opens those of CCUP and CLIPErase. What this one does, "
             "`python -m unlearn report --erasure FILE` tells."
         )
-    line = visitor.lines["cliperase"]
+    line, closed_form = visitor.lines["cliperase"], erasure.closed_form
     if erasure.tuned:
         services.jobs.start(line, partial(_opened, services, session, erasure.tuned, closed_form, record))
     else:
@@ -64,8 +63,8 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
 def _opened(
     services: Services,
     session: Session,
-    erasure: cliperase.Erasure,
-    closed_form: ccup.Erasure | None,
+    erasure: Erasure[CLIPEraseSettings],
+    closed_form: Erasure[CCUPSettings] | None,
     record: Record,
 ) -> Generator[Preparation, None, FineTuned]:
     """The model that ``erasure`` makes, with what every view asks for first, and the CCUP of the same file.
@@ -73,22 +72,22 @@ def _opened(
     Raises:
         ErasureFileError: a picture has no embedding any more, or CCUP comes out otherwise here.
     """
-    encoder, words = erasure.apply(exportable(services, session)), services.vocabulary_of(session)
+    encoder, words = erasure.fine_tuned(exportable(services, session)), services.vocabulary_of(session)
     # Pictures that only their owner has may be those that this visitor brought along.
     tuned = FineTuned(erasure, encoder, record.pictures, learned_own=not record.pictures)
     opened = replace(session, fine_tuned=tuned)
     collection = services.collection(opened)
     progress = partial(Preparation, total=len(collection))
-    features = yield from map_progress(prepare_features(encoder, collection), progress)
+    features = yield from map_progress(encoder.prepare_image_features(collection), progress)
     for start in range(0, len(words.names), AT_ONCE):
-        class_embeddings(encoder, words.names[start : start + AT_ONCE], words.templates)
+        encoder.text_features(words.names[start : start + AT_ONCE], words.templates)
         yield progress(len(collection))
     if not torch.isfinite(features).all():
         raise ErasureFileError("With the weights of this file, some pictures have no embedding any more.")
     return replace(tuned, beside=_beside(services, opened, closed_form)) if closed_form else tuned
 
 
-def _beside(services: Services, session: Session, closed_form: ccup.Erasure) -> ccup.Erasure:
+def _beside(services: Services, session: Session, closed_form: Erasure[CCUPSettings]) -> Erasure[CCUPSettings]:
     """CCUP as the panel asks for it, for the original model, which on top of ``session``'s own is ``closed_form``.
 
     Raises:
@@ -97,13 +96,17 @@ def _beside(services: Services, session: Session, closed_form: ccup.Erasure) -> 
     asked = request_of(services, replace(session, erasure=closed_form, request=None))
     own = services.erase(session, asked)
     again = services.both(replace(session, erasure=own))
-    wanted = closed_form.projection.matrix
-    if (
-        again is None
-        or (again.closed_form.projection.matrix - wanted).norm() > SAME * (wanted - torch.eye(len(wanted))).norm()
-    ):
+    if again is None or not _same(again.closed_form.projection, closed_form.projection):
         raise ErasureFileError(
             "This edit was made among other words than those of this page; choose its vocabulary first, under Model, "
             "or use it on the command line: `python -m unlearn evaluate --erasure FILE`."
         )
     return own
+
+
+def _same(made: Projection | None, wanted: Projection | None) -> bool:
+    """Whether two projections differ by no more than two machines do."""
+    if made is None or wanted is None:
+        return False
+    edit = wanted.matrix - torch.eye(len(wanted.matrix))
+    return bool((made.matrix - wanted.matrix).norm() <= SAME * edit.norm())

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from unlearn.concepts.selection import Vocabulary
     from unlearn.data.gallery import Gallery, Picture
-    from unlearn.erasers.ccup import Erasure
+    from unlearn.erasers.erasure import Erasure
     from unlearn.erasers.settings import CCUPSettings
     from unlearn.evaluation.interference import Interference
     from unlearn.evaluation.neighbours import Neighbour
@@ -101,13 +101,15 @@ class TradeOff:
 
     model: str
     vocabulary: Vocabulary
-    erasure: Erasure
+    erasure: Erasure[CCUPSettings]
     collection: Gallery
     by_strength: tuple[TradeOffPoint, ...]
     by_count: tuple[TradeOffPoint, ...]
     interference: Interference
 
-    def belongs_to(self, model: str, vocabulary: Vocabulary, erasure: Erasure, collection: Gallery) -> bool:
+    def belongs_to(
+        self, model: str, vocabulary: Vocabulary, erasure: Erasure[CCUPSettings], collection: Gallery
+    ) -> bool:
         """Whether these are the curves of ``erasure``, whatever its strength and form, on ``collection``."""
         return (
             (model, vocabulary) == (self.model, self.vocabulary)
@@ -117,7 +119,7 @@ class TradeOff:
         )
 
 
-def _beside_curves(erasure: Erasure) -> CCUPSettings:
+def _beside_curves(erasure: Erasure[CCUPSettings]) -> CCUPSettings:
     """The settings of ``erasure``, with the defaults for those that the curves run through."""
     # A form that takes every side.
     return replace(erasure.settings, strength=1.0, form="consistent")

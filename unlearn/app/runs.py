@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, replace
 
 from unlearn.app.services import Services
 from unlearn.app.session import FineTuneRequest, Session, Visitor
-from unlearn.clip.encoders import OpenClipEncoder, class_embeddings
+from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.selection import select
-from unlearn.data.gallery import bundled_gallery, image_features
-from unlearn.erasers import ccup, cliperase
-from unlearn.erasers.settings import CLIPEraseSettings
+from unlearn.data.gallery import bundled_gallery
+from unlearn.erasers import cliperase
+from unlearn.erasers.erasure import FINE_TUNED, Erasure
+from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ModelError, require_whole
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.jobs import Status
@@ -27,16 +28,16 @@ class FineTuned:
         beside: CCUP as the panel asks for it, of a file that held both.
     """
 
-    erasure: cliperase.Erasure
+    erasure: Erasure[CLIPEraseSettings]
     encoder: OpenClipEncoder
     pictures: str = ""
     learned_own: bool = False
-    beside: ccup.Erasure | None = None
+    beside: Erasure[CCUPSettings] | None = None
 
     @property
     def base(self) -> str:
         """The name of the model that was fine-tuned."""
-        return self.encoder.name.removesuffix(cliperase.FINE_TUNED)
+        return self.encoder.name.removesuffix(FINE_TUNED)
 
     @property
     def forget_names(self) -> tuple[str, ...]:
@@ -85,10 +86,10 @@ def start_run(services: Services, visitor: Visitor, request: FineTuneRequest) ->
 
     def start() -> Generator[cliperase.Progress, None, FineTuned]:
         erasure = yield from run
-        edited = erasure.apply(encoder)
+        edited = erasure.fine_tuned(encoder)
         # What every view asks for first, encoded here, so that the page does not wait for it.
-        image_features(edited, probe)
-        class_embeddings(edited, vocabulary.names, vocabulary.templates)
+        edited.image_features(probe)
+        edited.text_features(vocabulary.names, vocabulary.templates)
         only_bundled = own is None and training is bundled_gallery().train
         return FineTuned(erasure, edited, BUNDLED if only_bundled else "", learned_own=own is not None)
 

@@ -13,15 +13,16 @@ from unlearn.app.results import FoundCaption, LabelView, SplitAccuracy, Summary
 from unlearn.app.searches import HITS, open_index
 from unlearn.app.session import RETAIN_CHOICES, RETAIN_NEIGHBOURS, RETAIN_OWN, ErasureRequest, Session, Visitor
 from unlearn.caching import ObjectCache
-from unlearn.clip.encoders import TextImageEncoder, class_embeddings
+from unlearn.clip.encoders import TextImageEncoder
 from unlearn.clip.loading import load_clip
 from unlearn.clip.models import Models
 from unlearn.concepts.selection import Vocabulary, concept_of, load_vocabulary, parse_names, select
 from unlearn.config import Settings
 from unlearn.data import decoding
-from unlearn.data.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
+from unlearn.data.gallery import Gallery, Picture, bundled_gallery, folder_gallery, restore_features
 from unlearn.diffusion.pipelines import PipelineCache
-from unlearn.erasers import ccup, stacked
+from unlearn.erasers import ccup
+from unlearn.erasers.erasure import Erasure, Stacked
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
 from unlearn.errors import ConceptError, require_choice
@@ -63,8 +64,8 @@ def load_services(settings: Settings) -> Services:
         gallery, training, vocabulary = bundled_gallery().test, bundled_gallery().train, load_vocabulary()
         restore_features(encoder)
     # Nothing to do where embeddings are shipped; otherwise better now than under the first visitor's hand.
-    image_features(encoder, gallery, progress=True)
-    class_embeddings(encoder, ccup.words_read(vocabulary), vocabulary.templates)
+    encoder.image_features(gallery, progress=True)
+    encoder.text_features(ccup.words_read(vocabulary), vocabulary.templates)
     models = Models(encoder, settings.precision, settings.visitors_models)
     jobs = Jobs[Any, Any](minutes=settings.max_run_minutes, per_payer=settings.max_runs_per_address)
     downloads = Downloads(settings.max_downloads_mb * 1_000_000)
@@ -85,7 +86,7 @@ class Services:
     pipelines: PipelineCache = field(default_factory=PipelineCache)
     downloads: Downloads = field(default_factory=Downloads)
     #: CCUP solved on what a visitor's fine-tuned model makes of the words, for all strengths.
-    on_top: ObjectCache[ccup.Erasure] = field(default_factory=lambda: ObjectCache(most=1))
+    on_top: ObjectCache[Erasure[CCUPSettings]] = field(default_factory=lambda: ObjectCache(most=1))
 
     def encoder_of(self, session: Session) -> TextImageEncoder:
         """The model that the visitor chose, unedited.
@@ -108,7 +109,7 @@ class Services:
             compared[BOTH] = both.closed_form.apply(tuned.encoder)
         return compared
 
-    def both(self, session: Session) -> stacked.Erasure | None:
+    def both(self, session: Session) -> Stacked | None:
         """The two edits in force as one, CCUP solved anew: the fine-tuned text tower puts the words elsewhere."""
         erasure, tuned = session.erasure, session.fine_tuned
         if erasure is None or tuned is None:
@@ -119,7 +120,7 @@ class Services:
             (whole.selection, whole.settings, vocabulary),
             lambda: ccup.erase(tuned.encoder, whole.selection, whole.settings, vocabulary=vocabulary),
         )
-        return stacked.Erasure(tuned.erasure, again.at(erasure.settings.strength))
+        return Stacked(tuned.erasure, again.at(erasure.settings.strength))
 
     def collection(self, session: Session) -> Gallery:
         """The labelled pictures that accuracy and retrieval are measured on, none of which a model was trained on."""
@@ -138,7 +139,7 @@ class Services:
         own = [concept_of(name) for name in (pictures.concepts if pictures else ()) if chosen.find(name) is None]
         return replace(chosen, concepts=(*chosen.concepts, *own)) if own else chosen
 
-    def erase(self, session: Session, request: ErasureRequest) -> ccup.Erasure:
+    def erase(self, session: Session, request: ErasureRequest) -> Erasure[CCUPSettings]:
         """Fit CCUP for ``request``.
 
         Raises:
@@ -221,7 +222,7 @@ class Services:
         offered = parse_names(labels, what="label") or vocabulary.names
         probabilities = {}
         for variant, encoder in self.variants(session).items():
-            row = label_probabilities(encoder, image_features(encoder, picture), offered, vocabulary.templates)[0]
+            row = label_probabilities(encoder, encoder.image_features(picture), offered, vocabulary.templates)[0]
             probabilities[variant] = dict(zip(offered, row.tolist(), strict=True))
         shown = most_telling(probabilities, [label for label in session.erased if label in offered][:2], CHART_LABELS)
         return LabelView({v: {label: p[label] for label in shown} for v, p in probabilities.items()}, len(offered))
@@ -231,8 +232,8 @@ class Services:
         encoder = self.encoder_of(session)
         own = [i for i, picture in enumerate(self.gallery) if picture.concept == concept]
         scores = (
-            image_features(encoder, self.gallery)[own]
-            @ class_embeddings(encoder, [concept], self.vocabulary_of(session).templates)[0]
+            encoder.image_features(self.gallery)[own]
+            @ encoder.text_features([concept], self.vocabulary_of(session).templates)[0]
         )
         return self.gallery.pictures[own[int(scores.argmax())]]
 
@@ -248,7 +249,7 @@ class Services:
         return {
             variant: [
                 FoundCaption(captions[hit.index], concept_of[captions[hit.index]], hit.score)
-                for hit in find_captions(encoder, image_features(encoder, picture)[0], captions, HITS)
+                for hit in find_captions(encoder, encoder.image_features(picture)[0], captions, HITS)
             ]
             for variant, encoder in self.variants(session).items()
         }

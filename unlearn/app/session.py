@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from unlearn.app.runs import FineTuned
     from unlearn.concepts.selection import Selection, Vocabulary
     from unlearn.data.gallery import Gallery
-    from unlearn.erasers.ccup import Erasure
+    from unlearn.erasers.erasure import Erasure
 
 RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN = "vocabulary", "neighbours", "list"
 RETAIN_CHOICES = (RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN)
@@ -111,7 +111,7 @@ class Session:
 
     model: str = ""
     vocabulary: Vocabulary | None = None
-    erasure: Erasure | None = None
+    erasure: Erasure[CCUPSettings] | None = None
     request: ErasureRequest | None = None
     fine_tuned: FineTuned | None = None
     picture: Gallery | None = None

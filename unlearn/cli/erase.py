@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from unlearn.cli import finetuning
 from unlearn.cli.arguments import add_model, names_of, print_notices
 from unlearn.erasers.methods import METHODS, Task
-from unlearn.erasers.settings import FORMS, SIDES
+from unlearn.erasers.settings import FORMS, SIDES, CLIPEraseSettings
 from unlearn.errors import ErasureFileError, require_choice, require_whole
 from unlearn.files.writing import require_file
 
 if TYPE_CHECKING:
     from unlearn.clip.encoders import OpenClipEncoder
-    from unlearn.erasers import cliperase
+    from unlearn.erasers.erasure import Erasure
 
 #: Settings that are arguments; one that has no effect on the method is refused.
 SETTINGS = ("form", "strength", "side", "synonyms", "lam", "mu", *finetuning.CHOICES, *finetuning.NUMBERS)
@@ -146,15 +146,15 @@ def _retained(arguments: argparse.Namespace) -> list[str] | str | None:
     return read_list(path)
 
 
-def _beneath(arguments: argparse.Namespace, encoder: OpenClipEncoder) -> tuple[cliperase.Erasure | None, str]:
+def _beneath(arguments: argparse.Namespace, encoder: OpenClipEncoder) -> tuple[Erasure[CLIPEraseSettings] | None, str]:
     """What CCUP is to be put on top of, if anything, and the pictures that the erasure learns from, or did."""
-    from unlearn.erasers import cliperase
     from unlearn.export.saved import load_recorded
 
     if arguments.on is None:
         return None, arguments.pictures
-    tuned, record = load_recorded(arguments.on, encoder)
-    if not isinstance(tuned, cliperase.Erasure):
+    erasure, record = load_recorded(arguments.on, encoder)
+    tuned = erasure.tuned
+    if tuned is None or erasure.closed_form:
         raise ErasureFileError(f"“{arguments.on}” is no erasure by CLIPErase; CCUP goes on top of such a one.")
     return tuned, record.pictures
 

@@ -17,7 +17,7 @@ from unlearn.finetuning.prepared import Preparation
 from unlearn.jobs import map_progress
 
 if TYPE_CHECKING:
-    from unlearn.erasers.erasure import Erasure
+    from unlearn.erasers.erasure import AnyErasure
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def compare(task: methods.Task, names: Sequence[str]) -> Generator[Comparing, No
     return tuple(outcomes)
 
 
-def _measured(method: methods.Method, erasure: Erasure, task: methods.Task, seconds: float) -> Outcome:
+def _measured(method: methods.Method, erasure: AnyErasure, task: methods.Task, seconds: float) -> Outcome:
     report = evaluate_zero_shot(
         erasure.apply(task.encoder),
         task.probe,
@@ -94,7 +94,7 @@ def _measured(method: methods.Method, erasure: Erasure, task: methods.Task, seco
     return Outcome(method.label, method.variant, *accuracy, seconds, _numbers_changed(erasure, task.encoder))
 
 
-def _numbers_changed(erasure: Erasure, encoder: OpenClipEncoder) -> int | None:
+def _numbers_changed(erasure: AnyErasure, encoder: OpenClipEncoder) -> int | None:
     try:
         changed = erasure.changed_weights(encoder).items()
     except ModelError:  # a tower that ends in no linear projection: the edit is live only
