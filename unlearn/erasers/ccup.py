@@ -14,15 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.caching import ObjectCache
-from unlearn.clip.encoders import EditedEncoder, TextImageEncoder, class_embeddings
-from unlearn.concepts.selection import Concept, Selection, Vocabulary, load_vocabulary, select, surface_forms
+from unlearn.clip.encoders import TextImageEncoder, class_embeddings
+from unlearn.concepts.selection import Concept, Selection, Vocabulary, load_vocabulary, surface_forms
 from unlearn.erasers import closed_form, paired
 from unlearn.erasers.closed_form import RetainFactor
 from unlearn.erasers.erasure import Projected
@@ -81,28 +80,6 @@ def erase(
         factor = _factor(encoder, selection, settings.mu, vocabulary) if settings.mode == "consistent" else None
         projection = closed_form.fit(torch.cat(texts, dim=1), factor, lam=settings.lam, strength=settings.strength)
     return Erasure(selection, settings, projection)
-
-
-def ccup(
-    encoder: TextImageEncoder,
-    forget: str | Iterable[str],
-    retain: str | Iterable[str] | None = None,
-    **settings: Any,
-) -> EditedEncoder:
-    """Erase concepts by name: ``ccup(load_clip("pocket"), ["cat", "dog"], strength=0.8)``.
-
-    Args:
-        encoder: the model; it is not changed.
-        forget: concepts to erase.
-        retain: concepts to protect; the rest of the bundled vocabulary by default.
-        **settings: fields of :class:`CCUPSettings`.
-
-    Raises:
-        ConceptError, ParameterError: an argument cannot be used.
-    """
-    vocabulary = load_vocabulary()
-    selection = select(forget, retain, vocabulary=vocabulary)
-    return erase(encoder, selection, CCUPSettings(**settings), vocabulary=vocabulary).apply(encoder)
 
 
 def forget_texts(

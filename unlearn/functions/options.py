@@ -1,0 +1,114 @@
+"""Arguments of :func:`unlearn.erase` by method, as type checkers and editors read them (PEP 692).
+
+The fields are those of the settings in :mod:`unlearn.erasers.settings`, less what a method leaves no choice of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
+
+if TYPE_CHECKING:
+    from unlearn.functions.erasing import RecordedErasure
+
+#: Called with what is being done, how much of it is done, and how much there is.
+OnProgress: TypeAlias = Callable[[str, int, int], object]
+#: Called with a sentence that the user should know at once.
+OnNotice: TypeAlias = Callable[[str], object]
+Names: TypeAlias = str | Iterable[str]
+Side: TypeAlias = Literal["image", "text", "both"]
+
+
+class AnyMethod(TypedDict, total=False):
+    """Arguments that every method takes."""
+
+    retain: Names | None
+    images: str | Path
+    vocabulary: Names | Path | None
+    seed: int
+    on: RecordedErasure | None
+    checkpoint: str | Path | None
+    measure: bool
+    on_progress: OnProgress | None
+    on_notice: OnNotice | None
+
+
+class BaselineOptions(AnyMethod, total=False):
+    """Options of the baselines ``random`` and ``leace``."""
+
+    strength: float
+    side: Side
+
+
+class NullspaceOptions(AnyMethod, total=False):
+    """Options of CCUP's nullspace form, which weighs nothing."""
+
+    strength: float
+    side: Side
+    synonyms: bool
+
+
+class CCUPOptions(NullspaceOptions, total=False):
+    """Options of CCUP."""
+
+    lam: float
+    mu: float
+
+
+class TrainingOptions(AnyMethod, total=False):
+    """Options of every variant of CLIPErase."""
+
+    trainable: Literal["projections", "last_blocks", "all", "lora"]
+    steps: int
+    batch_size: int
+    learning_rate: float
+    forgetting_weight: float
+    lora_rank: int
+    precision: Literal["float32", "bfloat16"]
+    eval_every: int
+
+
+class ForgettingOnlyOptions(TrainingOptions, total=False):
+    """Options of CLIPErase with the forgetting module alone."""
+
+    forgetting: Literal["cosine", "gradient_ascent"]
+
+
+class WithoutConsistencyOptions(ForgettingOnlyOptions, total=False):
+    """Options of CLIPErase without its consistency module."""
+
+    retention_weight: float
+
+
+class GradientAscentOptions(TrainingOptions, total=False):
+    """Options of CLIPErase with gradient ascent as its forgetting module."""
+
+    retention_weight: float
+    consistency_weight: float
+
+
+class CLIPEraseOptions(WithoutConsistencyOptions, total=False):
+    """Options of CLIPErase."""
+
+    consistency_weight: float
+
+
+class StackedOptions(CLIPEraseOptions, CCUPOptions, total=False):
+    """Options of CLIPErase with CCUP on top."""
+
+
+#: Options by method: a test compares them with what the method takes.
+OPTIONS: dict[str, type[AnyMethod]] = {
+    "none": AnyMethod,
+    "random": BaselineOptions,
+    "leace": BaselineOptions,
+    "nullspace": NullspaceOptions,
+    "consistent": CCUPOptions,
+    "ccup": CCUPOptions,
+    "forgetting_only": ForgettingOnlyOptions,
+    "without_consistency": WithoutConsistencyOptions,
+    "gradient_ascent": GradientAscentOptions,
+    "cliperase": CLIPEraseOptions,
+    "stacked": StackedOptions,
+}
