@@ -187,7 +187,7 @@ def test_the_report_of_two_edits_makes_one_after_the_other(real: Services, stack
     assert "Erased from pocket: cat, my mug, pizza" in page
     first, second = page[page.index("<h2>Do it again") :].splitlines()[:2]
     assert "--forget pizza" in first
-    assert "--pictures somewhere --vocabulary bundled" in first
+    assert "--images somewhere --vocabulary bundled" in first
     assert first.endswith("--out tuned")
     assert "--retain dog tiger" in second
     assert "--on tuned --out erased" in second

@@ -169,7 +169,7 @@ def made(folder, *asked: str) -> Record:
         ),
         ("--forget", "cat", "--vocabulary", "cat,dog"),
         ("--forget", "cat", "--retain", "dog", "pizza"),
-        ("--forget", "cat", "--pictures", "{folder}", "--vocabulary", "cifar100", "--method", "leace"),
+        ("--forget", "cat", "--images", "{folder}", "--vocabulary", "cifar100", "--method", "leace"),
         ("--forget", "car", "--vocabulary", "cifar100", "--strength", "0.6", "--on", "{beneath}"),
     ],
 )
@@ -182,7 +182,7 @@ def test_the_printed_command_makes_the_same_erasure(asked, tmp_path, gallery, po
             turned.save(folder / picture.concept / f"{hash(picture)}-{angle}.png")
     if "--on" in asked:
         tuning = ("--method", "cliperase", "--steps", "3", "--trainable", "last_blocks")
-        made(tmp_path / "beneath", "--forget", "cat", "--pictures", str(folder), *tuning)
+        made(tmp_path / "beneath", "--forget", "cat", "--images", str(folder), *tuning)
     places = {"folder": folder, "beneath": tmp_path / "beneath"}
     first = made(tmp_path / "first", *(word.format(**places) for word in asked))
     out = tmp_path / "report.html"
