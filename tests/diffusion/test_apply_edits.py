@@ -8,9 +8,9 @@ import pytest
 import torch
 from helpers.diffusion_pipelines import random_pipeline
 from helpers.toy import toy_model
+from helpers.untrained import untrained_text_tower
 from PIL import ImageChops
 from safetensors.torch import load_file
-from test_text_encoders import untrained
 
 from unlearn.clip.encoders import OpenClipEncoder, weights_checksum
 from unlearn.clip.loading import load_clip
@@ -41,7 +41,7 @@ def test_a_pipeline_is_driven_by_its_own_clip_only(stable_diffusion, pocket):
 
 def test_sdxls_second_text_encoder_is_known_and_carries_cliperase_too(tmp_path):
     loaded, _ = random_pipeline("stable-diffusion-xl", tmp_path)
-    second = replace(toy_model(), model=untrained("ViT-bigG-14"))
+    second = replace(toy_model(), model=untrained_text_tower("ViT-bigG-14"))
     assert [drives(second, text_encoder) for text_encoder in loaded.text_encoders] == [False, True]
     key = "transformer.resblocks.0.mlp.c_fc.weight"
     tuned = with_weights(second, {key: second.model.state_dict()[key] * 1.1}, name="tuned")

@@ -12,8 +12,8 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from helpers.untrained import untrained
 from PIL import Image
-from test_transformers_clip import untrained
 
 from unlearn import classify
 from unlearn.clip.encoders import OpenClipEncoder, class_embeddings, similarity

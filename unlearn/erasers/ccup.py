@@ -31,8 +31,9 @@ from unlearn.erasers.settings import CCUPSettings
 #: other names stand at 0.98 (median) with its name, 95 % of them above 0.9; the closest two concepts at 0.73.
 SAME = 0.9
 #: Where fewer labels than this are offered, about as many neutral words join them. Half or twice as many do as well;
-#: all of the bundled vocabulary leaves a little more of the concept, and costs a large model minutes to read.
-FEW = 64
+#: all of the bundled vocabulary leaves more of the concept, above all in a model that knows little but its labels, and
+#: costs a large model minutes to read.
+FEW = 32
 #: Who retains fewer names than this hears what they were filled up with: without, some such sets kept the concept.
 SHORT = 10
 #: Pairs of nearly equal names that a notice gives.
