@@ -169,7 +169,7 @@ def test_a_method_that_cannot_be_fitted_is_a_row_with_its_reason(services: Servi
 def test_a_comparison_whose_time_is_up_keeps_what_it_has(toy, toy_gallery, toy_vocabulary):
     selection = select("apple", vocabulary=toy_vocabulary)
     run = compare(Task(toy, selection, toy_vocabulary, toy_gallery.train, toy_gallery.test), ["none", "ccup", "leace"])
-    assert [next(run).label, next(run).label] == ["No edit", "CCUP, paired (default)"]
+    assert [next(run).text, next(run).text] == ["No edit…", "CCUP, paired (default)…"]
     run.throw(OutOfTimeError("It was ended."))
     with pytest.raises(StopIteration) as stop:
         run.throw(OutOfTimeError("It was ended."))

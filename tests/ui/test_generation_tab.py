@@ -11,7 +11,7 @@ from helpers.waiting import ended
 
 from unlearn import zero_gpu
 from unlearn.app import drawings
-from unlearn.app.drawings import Drawn, Judging, Rates, drawing_of, start_drawing, stop_drawing
+from unlearn.app.drawings import Drawn, Rates, drawing_of, start_drawing, stop_drawing
 from unlearn.app.exports import last_drawn
 from unlearn.app.runs import FineTuned
 from unlearn.app.services import Services
@@ -100,7 +100,7 @@ def test_a_batch_is_judged(services: Services, visitor: Visitor, monkeypatch):
     rates = status.result
     assert isinstance(rates, Rates), status.message
     assert {rate.n for rate in (rates.erased, rates.others, rates.beside)} == {4}
-    assert [(p.step, p.steps) for p in status.progress if isinstance(p, Judging)][-1] == (4, 4)
+    assert [(p.done, p.total) for p in status.progress][-1] == (4, 4)
     assert "What is erased" in drawing_markup.judged_rates(rates)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from unlearn.app.drawings import edited_pipeline
 from unlearn.app.services import Services
 from unlearn.app.session import NOTHING_ERASED, Edits, Session, Visitor
-from unlearn.attacks.audit import Progress, Report, run_audit
+from unlearn.attacks.audit import AuditProgress, Report, run_audit
 from unlearn.attacks.target import AttackTarget
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.selection import Concept, Selection
@@ -31,7 +31,7 @@ class Audited:
         return self.edits == session.edits and self.pictures is session.own_pictures
 
 
-AuditStatus = Status[Progress, Audited]
+AuditStatus = Status[AuditProgress, Audited]
 
 
 def start_audit(services: Services, visitor: Visitor, concept: str = "") -> AuditStatus:
@@ -57,7 +57,7 @@ def start_audit(services: Services, visitor: Visitor, concept: str = "") -> Audi
         loaded = services.pipelines.get("pocket")
         return loaded, edited_pipeline(services, session, loaded, original).loaded
 
-    def start() -> Generator[Progress, None, Audited]:
+    def start() -> Generator[AuditProgress, None, Audited]:
         report = yield from run_audit(target, pipelines)
         return Audited(report, session.edits, session.own_pictures)
 

@@ -14,8 +14,8 @@ from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.data.gallery import Gallery, image_features, remember_features
 from unlearn.erasers.methods import METHODS, Task
 from unlearn.errors import ModelError
-from unlearn.jobs import Status
-from unlearn.sweeps.comparison import Comparing, Outcome, compare
+from unlearn.jobs import Progress, Status
+from unlearn.sweeps.comparison import Outcome, compare
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Compared:
     outcomes: tuple[Outcome, ...]
 
 
-ComparisonStatus = Status[Comparing, Compared]
+ComparisonStatus = Status[Progress, Compared]
 
 
 def start_comparison(services: Services, visitor: Visitor, training_too: bool = False) -> ComparisonStatus:
@@ -45,7 +45,7 @@ def start_comparison(services: Services, visitor: Visitor, training_too: bool = 
     probe = measured_on(services, session, selection.forget_names)
     names = [name for name, method in METHODS.items() if training_too or not method.trains]
 
-    def start() -> Generator[Comparing, None, Compared]:
+    def start() -> Generator[Progress, None, Compared]:
         training = _training(services, session, encoder, selection.forget_names)
         task = Task(encoder, selection, services.vocabulary_of(session), training, probe)
         outcomes = yield from compare(task, names)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unlearn.app.services import Services
 from unlearn.app.session import NOTHING_ERASED, DrawRequest, Edits, Session, Visitor
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.diffusion.apply_edits import CARRY_METHODS, EditedPipeline, apply_to_pipeline
-from unlearn.diffusion.drawing import Drawing, Pair, Step, draw
+from unlearn.diffusion.drawing import Drawing, Pair, draw
 from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline
 from unlearn.diffusion.rates import Detected, DetectionRate, cases_of, detect, two_thing_cases
 from unlearn.diffusion.records import Detections, judged
 from unlearn.erasers.variants import CCUP, CLIPERASE
 from unlearn.errors import ConceptError, ModelError, require_choice
 from unlearn.evaluation.judge import load_judge
-from unlearn.jobs import Status, map_progress
+from unlearn.jobs import Progress, Status, map_progress
 from unlearn.zero_gpu import on_zero_gpu
 
 #: Pictures of a batch that is judged: with the concept, without it, and with it beside another.
@@ -44,15 +44,6 @@ class Rates:
     beside: DetectionRate
 
 
-@dataclass(frozen=True)
-class Judging:
-    """Progress of a batch."""
-
-    step: int
-    steps: int
-
-
-Progress = Step | Judging
 DrawStatus = Status[Progress, Drawn | Rates]
 
 
@@ -80,13 +71,13 @@ def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) ->
         raise ModelError("This model drives no diffusion pipeline.")
 
     def start() -> Generator[Progress, None, Drawn | Rates]:
+        yield Progress(text="Loading the diffusion model and carrying the edit into it.")
         loaded = services.pipelines.get(request.pipeline)
         heard = edited_pipeline(services, session, loaded, encoder, request.carry_method)
         if request.judge:
             return (yield from _judge_batch(services, session, loaded, heard, drawing))
-        pair = yield from on_zero_gpu(
-            lambda: draw(loaded, heard.loaded, drawing), loaded.pipeline, heard.loaded.pipeline
-        )()
+        run = on_zero_gpu(lambda: draw(loaded, heard.loaded, drawing), loaded.pipeline, heard.loaded.pipeline)()
+        pair = yield from map_progress(run, _then_looking)
         notices = (*heard.notices, *_unknown_to(loaded, session.erased), *pair.notices)
         return Drawn(pair, judged(pair, session.erased, encoder), session.erased, session.edits, notices, heard)
 
@@ -146,9 +137,14 @@ def _judge_batch(
         two_thing_cases(erased[0], others, JUDGED, drawing.seed),
     ]
 
-    def start() -> Generator[tuple[int, int], None, list[list[Detected]]]:
+    def start() -> Generator[Progress, None, list[list[Detected]]]:
         return detect(loaded, edited_pipeline.loaded, groups, judge, steps=drawing.steps, guidance=drawing.guidance)
 
     run = on_zero_gpu(start, loaded.pipeline, edited_pipeline.loaded.pipeline)()
-    verdicts = yield from map_progress(run, lambda made: Judging(*made))
+    verdicts = yield from map_progress(run, _then_looking)
     return Rates(*map(DetectionRate.of, verdicts))
+
+
+def _then_looking(step: Progress) -> Progress:
+    """The last step is followed by a look at the pictures."""
+    return replace(step, text="Looking at the pictures.") if step.done == step.total else step

@@ -20,8 +20,8 @@ from unlearn.erasers import ccup, cliperase
 from unlearn.errors import ErasureFileError
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
-from unlearn.finetuning.prepared import Preparation
-from unlearn.jobs import map_progress
+from unlearn.finetuning.prepared import encoding
+from unlearn.jobs import Progress, map_progress
 
 #: How far, as a share of the edit, two solutions of the same problem may lie apart on two machines.
 SAME = 0.01
@@ -67,7 +67,7 @@ def _opened(
     erasure: cliperase.Erasure,
     closed_form: ccup.Erasure | None,
     record: Record,
-) -> Generator[Preparation, None, FineTuned]:
+) -> Generator[Progress, None, FineTuned]:
     """The model that ``erasure`` makes, with what every view asks for first, and the CCUP of the same file.
 
     Raises:
@@ -78,7 +78,7 @@ def _opened(
     tuned = FineTuned(erasure, encoder, record.pictures, learned_own=not record.pictures)
     opened = replace(session, fine_tuned=tuned)
     collection = services.collection(opened)
-    progress = partial(Preparation, total=len(collection))
+    progress = partial(encoding, total=len(collection))
     features = yield from map_progress(prepare_features(encoder, collection), progress)
     for start in range(0, len(words.names), AT_ONCE):
         class_embeddings(encoder, words.names[start : start + AT_ONCE], words.templates)

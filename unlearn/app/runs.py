@@ -14,7 +14,7 @@ from unlearn.erasers import ccup, cliperase
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ModelError, require_whole
 from unlearn.finetuning.sources import BUNDLED
-from unlearn.jobs import Status
+from unlearn.jobs import Progress, Status
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ def settings_of(request: FineTuneRequest, most_steps: int) -> CLIPEraseSettings:
     return settings
 
 
-RunStatus = Status[cliperase.Progress, FineTuned]
+RunStatus = Status[Progress, FineTuned]
 
 
 def start_run(services: Services, visitor: Visitor, request: FineTuneRequest) -> RunStatus:
@@ -83,7 +83,7 @@ def start_run(services: Services, visitor: Visitor, request: FineTuneRequest) ->
         vocabulary=vocabulary,
     )
 
-    def start() -> Generator[cliperase.Progress, None, FineTuned]:
+    def start() -> Generator[Progress, None, FineTuned]:
         erasure = yield from run
         edited = erasure.apply(encoder)
         # What every view asks for first, encoded here, so that the page does not wait for it.

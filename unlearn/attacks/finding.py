@@ -38,14 +38,6 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Tick:
-    """Progress of an attack."""
-
-    done: int = 0
-    total: int = 1
-
-
-@dataclass(frozen=True)
 class Row:
     """One part of a finding: an attack's wording, number of examples or precision, and its numbers.
 

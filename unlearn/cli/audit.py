@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
     from tqdm import tqdm
 
-    from unlearn.attacks.audit import Progress, run_audit
+    from unlearn.attacks.audit import run_audit
     from unlearn.attacks.target import AttackTarget
     from unlearn.clip.loading import load_clip
     from unlearn.concepts.named_vocabularies import named_vocabulary
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.errors import ParameterError, require_choice
     from unlearn.export.saved import load_recorded
     from unlearn.finetuning.sources import training_data
-    from unlearn.jobs import run_to_end
+    from unlearn.jobs import Progress, run_to_end
 
     encoder = load_clip(arguments.model)
     restore_features(encoder)

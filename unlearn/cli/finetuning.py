@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from unlearn.erasers.settings import FORGETTING, PRECISIONS, TRAINABLE
 
 if TYPE_CHECKING:
-    from unlearn.erasers import cliperase
     from unlearn.erasers.erasure import Erasure
     from unlearn.erasers.methods import Fitting
 
@@ -49,18 +48,16 @@ def watched(run: Fitting, *, quiet: bool = False) -> Erasure:
     """Take a method's run to its end under a progress bar."""
     from tqdm import tqdm
 
-    from unlearn.finetuning.prepared import Preparation
-    from unlearn.jobs import run_to_end
+    from unlearn.erasers.cliperase import Record
+    from unlearn.jobs import Progress, run_to_end
 
     part = ""
     with tqdm(disable=quiet) as bar:
 
-        def show(progress: cliperase.Progress) -> None:
+        def show(progress: Progress) -> None:
             nonlocal part
-            if isinstance(progress, Preparation):
-                what, done, total = "encoding pictures", progress.done, progress.total
-            else:
-                what, done, total = "CLIPErase", progress.step, progress.steps
+            what = "CLIPErase" if isinstance(progress, Record) else "encoding pictures"
+            if isinstance(progress, Record):
                 bar.set_postfix(
                     loss=f"{progress.loss:.3f}",
                     forget=f"{progress.forget_accuracy:.1%}",
@@ -70,8 +67,8 @@ def watched(run: Fitting, *, quiet: bool = False) -> Erasure:
             if what != part:
                 part = what
                 bar.set_description(what, refresh=False)
-                bar.reset(total)  # a new part has a rate of its own
-            bar.update(done - bar.n)
+                bar.reset(progress.total)  # a new part has a rate of its own
+            bar.update(progress.done - bar.n)
 
         return run_to_end(run, show)
 

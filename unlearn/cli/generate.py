@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
     encoder = load_clip(arguments.clip or loaded.known.clips[0])
     edited_pipeline, erased = _carried(arguments, loaded, encoder)
     with tqdm(total=drawing.steps, desc="drawing", unit="step") as bar:
-        pair = run_to_end(draw(loaded, edited_pipeline.loaded, drawing), lambda step: bar.update(step.step - bar.n))
+        pair = run_to_end(draw(loaded, edited_pipeline.loaded, drawing), lambda step: bar.update(step.done - bar.n))
     detections = judged(pair, erased, encoder)
     save_pair(arguments.out, pair, edited_pipeline, detections, export=arguments.export)
     for notice in (*edited_pipeline.notices, *pair.notices):

@@ -23,8 +23,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     from unlearn.clip.loading import load_clip
     from unlearn.data.folders import skipped_in_words
-    from unlearn.index.build import Progress, build_index
-    from unlearn.jobs import run_to_end
+    from unlearn.index.build import build_index
+    from unlearn.jobs import Progress, run_to_end
 
     require_folder(arguments.out)
     encoder = load_clip(arguments.model)

@@ -5,26 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import gradio as gr
 
-if TYPE_CHECKING:
-    from unlearn.jobs import Status
+from unlearn.jobs import Progress, Status
 
+AnyProgress = TypeVar("AnyProgress", bound=Progress)
 P = TypeVar("P")
 R = TypeVar("R")
 
 #: Seconds between two looks at a run.
 POLL = 0.7
-
-
-class Moving(NamedTuple):
-    """A run on its way: what it is at, and how much of it is done."""
-
-    text: str
-    done: int = 0
-    total: int = 1
+#: Shown of a run before its first report.
+STARTING = Progress(text="Starting.")
 
 
 async def poll(
@@ -51,14 +45,11 @@ def button_states(status: Status[P, R] | None) -> tuple[Any, Any]:
     return gr.update(interactive=not busy), gr.update(interactive=busy)
 
 
-def told(
-    status: Status[P, R], moving: Callable[[P | None], Moving], *, stopped: str, done: str = "", below: str = ""
-) -> str:
+def status_html(status: Status[AnyProgress, Any], *, stopped: str, done: str = "", below: str = "") -> str:
     """A run as HTML: a sentence, and a bar while it moves.
 
     Args:
         status: the run.
-        moving: words and bar of a run that has last reported this; None before its first report.
         stopped: what to say of one that was stopped.
         done: what to say of one that is done; without it, nothing is shown of that.
         below: HTML under the bar of one that moves.
@@ -68,12 +59,13 @@ def told(
     texts = {"failed": status.message, "cancelled": stopped, "done": done}
     shown = ""
     if status.state == "waiting":
-        text = f"In line: {status.place} before you{_wait(status)}." if status.place else "Starting."
+        text = f"Queued: {status.queue_position} before you{_wait(status)}." if status.queue_position else STARTING.text
     elif status.state in texts:
         text = texts[status.state]
     else:
-        text, step, steps = moving(status.progress[-1] if status.progress else None)
-        shown = f'<progress value="{step}" max="{steps}"></progress>{below}'
+        last = status.progress[-1] if status.progress else STARTING
+        text = last.text
+        shown = f'<progress value="{last.done}" max="{last.total}"></progress>{below}'
     return f'<div class="u-run" role="status"><p>{escape(text)}</p>{shown}</div>'
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from unlearn.data.images import data_uri
 from unlearn.evaluation.missing import nan_to_none
+from unlearn.jobs import Progress
 
 if TYPE_CHECKING:
     from unlearn.app.audits import AuditStatus
@@ -22,8 +23,7 @@ def run_report(status: RunStatus | None) -> dict[str, Any]:
     """A run of CLIPErase, with what it last reported."""
     if status is None:
         return NO_RUN
-    last = nan_to_none(asdict(status.progress[-1])) if status.progress else {}
-    return _state(status) | last
+    return _state(status) | (nan_to_none(asdict(status.progress[-1])) if status.progress else {})
 
 
 def drawing_report(status: DrawStatus | None) -> dict[str, Any]:
@@ -34,8 +34,6 @@ def drawing_report(status: DrawStatus | None) -> dict[str, Any]:
     from unlearn.diffusion.records import report
 
     told = _state(status)
-    if status.progress:
-        told |= {"step": status.progress[-1].step, "steps": status.progress[-1].steps}
     result = status.result
     if isinstance(result, Drawn):
         told |= report(result.pair, result.edited_pipeline, result.detections)
@@ -54,12 +52,13 @@ def audit_report(status: AuditStatus | None) -> dict[str, Any]:
 
     last = status.progress[-1] if status.progress else None
     found = status.result.report.findings if isinstance(status.result, Audited) else getattr(last, "findings", ())
-    told = {"doing": getattr(last, "text", ""), "findings": [_finding(finding) for finding in found]}
-    return _state(status) | told
+    return _state(status) | {"findings": [_finding(finding) for finding in found]}
 
 
 def _state(status: Status[Any, Any]) -> dict[str, Any]:
-    return {"state": str(status.state), "place": status.place, "wait": status.wait, "message": status.message}
+    told = {"state": str(status.state), "queue_position": status.queue_position, "wait": status.wait}
+    last = status.progress[-1] if status.progress else Progress()
+    return told | {"message": status.message, "done": last.done, "total": last.total, "text": last.text}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

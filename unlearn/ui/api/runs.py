@@ -52,9 +52,9 @@ class RunEndpoints:
             seed: Seed of the training.
 
         Returns:
-            State, place in line, seconds to wait there, step, losses and accuracies (null where not measured), seconds
-            and seconds left. Once done, the later calls of the same client compare "CLIPErase" too; the run of a client
-            that leaves is ended.
+            State, queue position, seconds to wait, what is done of how much, as a text too, losses and accuracies (null
+            where not measured), seconds and seconds left. Once done, the later calls of the same client compare
+            "CLIPErase" too; the run of a client that leaves is ended.
         """
         from unlearn.app.runs import run_of, start_run
 
@@ -92,8 +92,8 @@ class RunEndpoints:
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
 
         Returns:
-            State, place in line, seconds to wait there, and step; once done, the pictures as PNG data URIs (but for an
-            assistant) and what is seen in them, or the rates of the batch.
+            State, queue position, seconds to wait, and what is done of how much, as a text too; once done, the pictures
+            as PNG data URIs (but for an assistant) and what is seen in them, or the rates of the batch.
         """
         from unlearn.app.drawings import drawing_of, start_drawing
 
@@ -113,10 +113,10 @@ class RunEndpoints:
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
 
         Returns:
-            State, place in line, seconds to wait there, what is done now, and the findings so far: verdict ("held",
-            "leaked" or "not applicable"), the number before and after the edit, by chance and under a random edit, as
-            fractions (null where not measured), its 95% interval, details, and as PNG data URIs (but for an assistant)
-            what a soft prompt drew.
+            State, queue position, seconds to wait, what is done of how much, as a text too, and the findings so far:
+            verdict ("held", "leaked" or "not applicable"), the number before and after the edit, by chance and under a
+            random edit, as fractions (null where not measured), its 95% interval, details, and as PNG data URIs (but
+            for an assistant) what a soft prompt drew.
         """
         from unlearn.app.audits import audit_of, start_audit
 

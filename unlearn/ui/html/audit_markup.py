@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from unlearn.attacks.groups import Group
 from unlearn.data.images import count_in_words, data_uri
-from unlearn.ui.background import Moving, told
+from unlearn.ui.background import status_html
 from unlearn.ui.html.markup import percent
 
 if TYPE_CHECKING:
     from unlearn.app.audits import Audited, AuditStatus
-    from unlearn.attacks.audit import Progress
     from unlearn.attacks.finding import Finding
 
 STALE = (
@@ -32,11 +31,7 @@ def no_audit() -> str:
 
 def audit_status(status: AuditStatus) -> str:
     """An audit in a sentence, and a bar while it moves."""
-    return told(status, _moving, stopped="Stopped. What was found before is still here.")
-
-
-def _moving(last: Progress | None) -> Moving:
-    return Moving(f"{last.text}…", last.done, last.total) if last else Moving("Starting.")
+    return status_html(status, stopped="Stopped. What was found before is still here.")
 
 
 def audited(result: Audited, *, current: bool) -> str:

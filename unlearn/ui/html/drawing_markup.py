@@ -8,12 +8,13 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from unlearn.data.images import data_uri
-from unlearn.ui.background import Moving, told
+from unlearn.ui.background import status_html
 from unlearn.ui.html.markup import name_of, percent
 
 if TYPE_CHECKING:
-    from unlearn.app.drawings import Drawn, DrawStatus, Progress, Rates
+    from unlearn.app.drawings import Drawn, DrawStatus, Rates
     from unlearn.evaluation.generation import Detection
+    from unlearn.jobs import Progress
 
 
 def no_drawing() -> str:
@@ -23,29 +24,13 @@ def no_drawing() -> str:
 
 def drawing_status(status: DrawStatus) -> str:
     """A drawing in a sentence, and while it moves a bar and the first pair as it takes shape."""
-    return told(
-        status,
-        _drawing,
-        stopped="Stopped. The pictures drawn before are still here.",
-        below=_preview(status.progress),
-    )
-
-
-def _drawing(last: Progress | None) -> Moving:
-    from unlearn.diffusion.drawing import Step
-
-    if last is None:
-        return Moving("Loading the diffusion model and carrying the edit into it.")
-    if last.step == last.steps:
-        return Moving("Looking at the pictures.", 1)
-    left = f", about {last.seconds_left:.0f} s left" if isinstance(last, Step) else ""
-    return Moving(f"Step {last.step} of {last.steps}{left}.", last.step, last.steps)
+    stopped = "Stopped. The pictures drawn before are still here."
+    return status_html(status, stopped=stopped, below=_preview(status.progress))
 
 
 def _preview(progress: Sequence[Progress]) -> str:
-    from unlearn.diffusion.drawing import Step
-
-    seen = next((p.preview for p in reversed(progress) if isinstance(p, Step) and p.preview), None)
+    previews = (getattr(step, "preview", None) for step in reversed(progress))
+    seen = next(filter(None, previews), None)
     if seen is None:
         return ""
     return (
