@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from unlearn.app.background import BackgroundRun, Plan
+from unlearn.app.edits import Edits
 from unlearn.app.services import Services
-from unlearn.app.session import NOTHING_ERASED, DrawRequest, Edits, Session, Visitor
+from unlearn.app.session import NOTHING_ERASED, DrawRequest, Session
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.diffusion.apply_edits import CARRY_METHODS, EditedPipeline, apply_to_pipeline
 from unlearn.diffusion.drawing import Drawing, Pair, draw
 from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline
 from unlearn.diffusion.rates import Detected, DetectionRate, cases_of, detect, two_thing_cases
-from unlearn.diffusion.records import Detections, judged
+from unlearn.diffusion.records import Detections, judged, report
 from unlearn.erasers.variants import CCUP, CLIPERASE
-from unlearn.errors import ConceptError, ModelError, require_choice
+from unlearn.errors import ConceptError, require_choice
 from unlearn.evaluation.judge import load_judge
 from unlearn.jobs import Progress, Status, map_progress
 from unlearn.zero_gpu import on_zero_gpu
 
 #: Pictures of a batch that is judged: with the concept, without it, and with it beside another.
 JUDGED = 20
+DRIVES_NOTHING = "This model drives no diffusion pipeline."
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,11 @@ class Drawn:
     edits: Edits
     notices: tuple[str, ...]
     edited_pipeline: EditedPipeline
+
+    def record(self) -> dict[str, Any]:
+        """The drawing as JSON, without its pictures."""
+        told = report(self.pair, self.edited_pipeline, self.detections)
+        return told | {"forget": list(self.erased), "notices": list(self.notices)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +56,13 @@ class Rates:
 DrawStatus = Status[Progress, Drawn | Rates]
 
 
-def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) -> DrawStatus:
-    """Put a drawing, or a batch to be judged, in line.
+def _plan(services: Services, session: Session, request: DrawRequest) -> Plan[Progress, Drawn | Rates]:
+    """Check ``request``, and plan a drawing or a batch to be judged.
 
     Raises:
         ConceptError, ParameterError, ModelError: the request cannot be used.
-        JobError: the visitor is drawing already, or the line is full.
     """
-    session = visitor.session.only(request.edit and require_choice("edit", request.edit, (CCUP, CLIPERASE)))
-    encoder = services.encoder_of(session)
+    session = session.only(request.edit and require_choice("edit", request.edit, (CCUP, CLIPERASE)))
     require_choice("pipeline", request.pipeline, tuple(PIPELINES))
     known = PIPELINES[request.pipeline]
     drawing = Drawing(
@@ -67,31 +74,23 @@ def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) ->
     )
     if session.erasure is None and session.fine_tuned is None:
         raise ConceptError(NOTHING_ERASED)
-    if not isinstance(encoder, OpenClipEncoder):
-        raise ModelError("This model drives no diffusion pipeline.")
+    encoder = services.open_clip_encoder_of(session, DRIVES_NOTHING)
 
-    def start() -> Generator[Progress, None, Drawn | Rates]:
+    def begin() -> Generator[Progress, None, Drawn | Rates]:
         yield Progress(text="Loading the diffusion model and carrying the edit into it.")
         loaded = services.pipelines.get(request.pipeline)
-        heard = edited_pipeline(services, session, loaded, encoder, request.carry_method)
+        edited = edited_pipeline(services, session, loaded, encoder, request.carry_method)
         if request.judge:
-            return (yield from _judge_batch(services, session, loaded, heard, drawing))
-        run = on_zero_gpu(lambda: draw(loaded, heard.loaded, drawing), loaded.pipeline, heard.loaded.pipeline)()
+            return (yield from _judge_batch(services, session, loaded, edited, drawing))
+        run = on_zero_gpu(lambda: draw(loaded, edited.loaded, drawing), loaded.pipeline, edited.loaded.pipeline)()
         pair = yield from map_progress(run, _then_looking)
-        notices = (*heard.notices, *_unknown_to(loaded, session.erased), *pair.notices)
-        return Drawn(pair, judged(pair, session.erased, encoder), session.erased, session.edits, notices, heard)
+        notices = (*edited.notices, *_unknown_to(loaded, session.erased), *pair.notices)
+        return Drawn(pair, judged(pair, session.erased, encoder), session.erased, session.edits, notices, edited)
 
-    return services.start(visitor, "drawing", start, f"{request.pipeline}/{request.judge}")
-
-
-def drawing_of(services: Services, visitor: Visitor) -> DrawStatus | None:
-    """The visitor's drawing as it is now."""
-    return services.jobs.find(visitor.lines["drawing"])
+    return Plan(begin, f"{request.pipeline}/{request.judge}")
 
 
-def stop_drawing(services: Services, visitor: Visitor) -> DrawStatus | None:
-    """Stop it within a step; the pictures drawn before stay."""
-    return services.jobs.cancel(visitor.lines["drawing"])
+DRAWING = BackgroundRun("drawing", _plan, stopped="Stopped. The pictures drawn before are still here.")
 
 
 def edited_pipeline(

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from unlearn.attacks import (
     examples,
@@ -18,10 +17,9 @@ from unlearn.attacks import (
     soft_prompt,
     words,
 )
-from unlearn.attacks.finding import Finding, Verdict
+from unlearn.attacks.finding import Finding, Report
 from unlearn.attacks.groups import Group
 from unlearn.attacks.target import AttackTarget
-from unlearn.concepts.selection import Concept, surface_forms
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.errors import ModelError
 from unlearn.jobs import Progress, map_progress
@@ -29,8 +27,6 @@ from unlearn.jobs import Progress, map_progress
 #: The diffusion model before and after the edit; asked for when it is needed, as loading it takes seconds.
 PipelinePair = Callable[[], tuple[LoadedPipeline, LoadedPipeline]]
 Attacking = Generator[Progress, None, Finding]
-#: Kinds of words that are the concept's own: to erase them as well is what would close the leak.
-OWN_WORDS = ("Plural", "Synonyms", "Typos", "Other languages")
 
 
 @dataclass(frozen=True)
@@ -38,38 +34,6 @@ class AuditProgress(Progress):
     """Progress of an audit, with what it has found so far."""
 
     findings: tuple[Finding, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Report:
-    """What an audit of ``concept`` came to, in ``seconds``, measured on ``n`` pictures of it."""
-
-    concept: Concept
-    findings: tuple[Finding, ...]
-    seconds: float
-    n: int = 0
-
-    @property
-    def leaks(self) -> tuple[Finding, ...]:
-        """The findings that leaked."""
-        return tuple(finding for finding in self.findings if finding.verdict == Verdict.LEAKED)
-
-    def record(self) -> dict[str, Any]:
-        """The report as JSON."""
-        return {
-            "concept": self.concept.name,
-            "seconds": self.seconds,
-            "n": self.n,
-            "findings": [finding.record() for finding in self.findings],
-        }
-
-    @property
-    def new_words(self) -> tuple[str, ...]:
-        """The concept's own other words that still put its pictures first, and are not among its synonyms already."""
-        known = {form.casefold() for form in surface_forms(self.concept)}
-        rows = [row for finding in self.leaks if finding.name in OWN_WORDS for row in finding.still_first]
-        words = {row.name.casefold(): row.name for row in rows}
-        return tuple(word for key, word in words.items() if key not in known)
 
 
 @dataclass(frozen=True)

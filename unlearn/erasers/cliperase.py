@@ -25,6 +25,7 @@ from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary
 from unlearn.data.gallery import Gallery
 from unlearn.erasers.losses import consistency_loss, forgetting_loss, gradient_ascent_loss, retention_loss
 from unlearn.erasers.settings import CLIPEraseSettings
+from unlearn.erasers.variants import FINE_TUNED
 from unlearn.errors import ErasureFileError, JobError, OutOfTimeError
 from unlearn.files.schemas import check
 from unlearn.finetuning.batches import Batches, Embedded
@@ -36,8 +37,6 @@ from unlearn.finetuning.processes import Processes
 from unlearn.finetuning.trainable import make_trainable
 from unlearn.jobs import Progress, steps_text
 
-#: What a model's name ends in once it is fine-tuned.
-FINE_TUNED = ", fine-tuned"
 #: Text of the last step: what follows it, before anybody sees the result.
 COMPLETE = "Encoding the gallery with the new weights."
 

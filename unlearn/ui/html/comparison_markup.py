@@ -5,17 +5,11 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from unlearn.ui.background import status_html
 from unlearn.ui.html.markup import percent
 
 if TYPE_CHECKING:
-    from unlearn.app.comparisons import Compared, ComparisonStatus
+    from unlearn.app.comparisons import Compared
     from unlearn.sweeps.comparison import Outcome
-
-
-def comparison_status(status: ComparisonStatus) -> str:
-    """A comparison in a sentence, and a bar while it moves."""
-    return status_html(status, stopped="Stopped. The last comparison is still here.")
 
 
 def compared(result: Compared) -> str:

@@ -8,11 +8,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from unlearn.data.images import data_uri
-from unlearn.ui.background import status_html
 from unlearn.ui.html.markup import name_of, percent
 
 if TYPE_CHECKING:
-    from unlearn.app.drawings import Drawn, DrawStatus, Rates
+    from unlearn.app.drawings import Drawn, Rates
     from unlearn.evaluation.generation import Detection
     from unlearn.jobs import Progress
 
@@ -22,13 +21,8 @@ def no_drawing() -> str:
     return '<p class="u-small">Nothing drawn yet. Four pairs take some ten seconds on a laptop.</p>'
 
 
-def drawing_status(status: DrawStatus) -> str:
-    """A drawing in a sentence, and while it moves a bar and the first pair as it takes shape."""
-    stopped = "Stopped. The pictures drawn before are still here."
-    return status_html(status, stopped=stopped, below=_preview(status.progress))
-
-
-def _preview(progress: Sequence[Progress]) -> str:
+def preview(progress: Sequence[Progress]) -> str:
+    """The first pair as it takes shape."""
     previews = (getattr(step, "preview", None) for step in reversed(progress))
     seen = next(filter(None, previews), None)
     if seen is None:

@@ -12,14 +12,11 @@ from weakref import WeakKeyDictionary
 from unlearn.data.images import count_in_words, data_uri
 from unlearn.errors import PictureError
 from unlearn.plots.style import COLOURS
-from unlearn.ui.background import status_html
 
 if TYPE_CHECKING:
     from unlearn.app.results import Found, FoundCaption, FoundPicture, SplitAccuracy, Summary
-    from unlearn.app.runs import RunStatus
     from unlearn.data.gallery import Picture
     from unlearn.evaluation.retrieval import RetrievalReport
-    from unlearn.jobs import Progress
 
 THUMBNAIL = 112
 NOTHING_LEFT = "The edit leaves nothing of this picture: no caption is closer to it than another."
@@ -194,21 +191,3 @@ def no_run() -> str:
         '<p class="u-small">No run yet. One takes a minute or two on a laptop; the page stays usable meanwhile, and '
         "charts here show its losses and its accuracy as it goes.</p>"
     )
-
-
-def run_status(status: RunStatus) -> str:
-    """A run in a sentence, and a bar while it moves."""
-    return status_html(
-        status,
-        stopped="Stopped. What was in force before still is.",
-        done=f"{_ended(status.progress[-1]) if status.progress else 'Done'}: “CLIPErase” now stands in every view.",
-    )
-
-
-def _ended(last: Progress) -> str:
-    from unlearn.erasers.cliperase import Record  # a run has loaded it already
-
-    if not isinstance(last, Record):
-        return "Done"
-    cut = f", after {last.done} of {last.total} steps, when its time was up" if last.done < last.total else ""
-    return f"Done in {last.seconds:.0f} s of training{cut}"
