@@ -18,11 +18,11 @@ from PIL import Image
 from unlearn import classify
 from unlearn.clip.encoders import OpenClipEncoder, class_embeddings, similarity
 from unlearn.concepts.selection import TEMPLATES, Concept, Vocabulary, select
-from unlearn.config import ASSETS
 from unlearn.erasers import ccup, cliperase, stacked
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.export.saved import save_erasure
 from unlearn.export.snippets import EXAMPLES, snippet, snippets_of
+from unlearn.files.assets import ASSETS
 
 LABELS = ["cat", "dog", "pizza"]
 TEMPLATE = ("a photo of a {}",)

@@ -19,7 +19,6 @@ from ui.fakes import fake_services
 from unlearn.cli import build_parser, main
 from unlearn.clip.loading import load_clip
 from unlearn.concepts.selection import Vocabulary, load_vocabulary, select
-from unlearn.config import ASSETS
 from unlearn.erasers import ccup
 from unlearn.erasers.methods import METHODS
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
@@ -27,6 +26,7 @@ from unlearn.erasers.variants import CCUP, ORIGINAL
 from unlearn.evaluation.intervals import Compared
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
+from unlearn.files.assets import ASSETS
 from unlearn.report.command import command_of
 from unlearn.report.html import render
 from unlearn.report.measured import DrawnPair, Report, measure_report

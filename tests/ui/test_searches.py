@@ -19,8 +19,8 @@ from helpers.watched import served
 from playwright.sync_api import Browser, expect
 from test_assistants import call
 
+from unlearn.app.edits import FineTuned
 from unlearn.app.results import Found, FoundCaption
-from unlearn.app.runs import FineTuned
 from unlearn.app.searches import NOTHING_LEFT, find_pictures, open_index, places
 from unlearn.app.services import Services
 from unlearn.app.session import SEARCH_GALLERY, SEARCH_INDEX, ErasureRequest, Session
@@ -32,7 +32,7 @@ from unlearn.concepts.selection import Vocabulary, select
 from unlearn.data.gallery import Gallery, bundled_gallery, folder_gallery
 from unlearn.erasers import cliperase
 from unlearn.erasers.settings import CLIPEraseSettings
-from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
+from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, FINE_TUNED, ORIGINAL
 from unlearn.errors import ModelError, ParameterError, PictureError
 from unlearn.index.build import build_index
 from unlearn.index.search import PictureIndex
@@ -71,7 +71,7 @@ def erased(services: Services, *names: str, **options: object) -> Session:
 def fine_tuned(encoder: OpenClipEncoder, vocabulary: Vocabulary) -> FineTuned:
     """What a run comes to, without the run: other weights of the picture tower."""
     weights = {"visual.proj": 0.9 * encoder.model.visual.proj}
-    name = f"{encoder.name}{cliperase.FINE_TUNED}"
+    name = f"{encoder.name}{FINE_TUNED}"
     erasure = cliperase.Erasure(select("apple", vocabulary=vocabulary), CLIPEraseSettings(), weights)
     return FineTuned(erasure, with_weights(encoder, weights, name=name))
 

@@ -20,10 +20,10 @@ from tqdm import tqdm
 from unlearn.caching import ObjectCache
 from unlearn.clip.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder, class_embeddings, remember_classes
 from unlearn.concepts.selection import TEMPLATES, VERBATIM, load_vocabulary
-from unlearn.config import ASSETS
 from unlearn.data.folders import read_classes, skipped_in_words
 from unlearn.data.images import open_image
 from unlearn.errors import PictureError
+from unlearn.files.assets import ASSETS
 from unlearn.files.schemas import InnerPath, RefusedError, Schema, TensorFile, Text, check, parse_json
 from unlearn.jobs import run_to_end
 

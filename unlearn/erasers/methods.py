@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from unlearn.data.gallery import Gallery
     from unlearn.erasers import cliperase
     from unlearn.erasers.erasure import Erasure
+    from unlearn.jobs import Progress
 
-    Fitting = Generator[cliperase.Progress, None, Erasure]
+    Fitting = Generator[Progress, None, Erasure]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +130,7 @@ def _ccup(task: Task, **given: Any) -> Fitting:
     return stacked.on_top(task.encoder, task.base_erasure, settings, selection=task.selection, vocabulary=vocabulary)
 
 
-def _cliperase(task: Task, **given: Any) -> Generator[cliperase.Progress, None, cliperase.Erasure]:
+def _cliperase(task: Task, **given: Any) -> Generator[Progress, None, cliperase.Erasure]:
     from unlearn.erasers import cliperase
 
     return cliperase.train(
