@@ -30,14 +30,12 @@ def folder(tmp_path_factory, gallery):
 
 def test_an_erasure_is_measured_beside_the_model(pocket, erasure, folder):
     seen = []
-    result = unlearn.evaluate(
-        pocket, erasure=erasure, images=folder, on_progress=lambda *progress: seen.append(progress)
-    )
+    result = unlearn.evaluate(pocket, erasure=erasure, images=folder, on_progress=seen.append)
     told = result.to_dict()
     json.dumps(told, allow_nan=False)
     assert told["forget"]["top1"] < unlearn.evaluate(pocket, images=folder, forget="guitar").to_dict()["forget"]["top1"]
     assert told["edit"]["top1"]["forget"]["after"]["mean"] == told["forget"]["top1"]
-    assert seen[-1] == ("encoding images", told["n"], told["n"])
+    assert (seen[-1].done, seen[-1].total) == (told["n"], told["n"])
     assert result.forget == ("guitar",)
     assert "3 labels offered" in str(result)
     assert repr(result).startswith("Evaluation(model='pocket, edited', images=")
@@ -81,8 +79,8 @@ def test_an_index_is_searched_before_and_after(pocket, erasure, folder, tmp_path
     images, seen = tmp_path / "images", []
     shutil.copytree(folder, images)
     (images / "torn.png").write_bytes(b"no image")
-    index = unlearn.index_images(images, tmp_path / "index", pocket, on_progress=lambda *now: seen.append(now))
-    assert (index.skipped, seen[-1][1]) == (1, index.images + 1)
+    index = unlearn.index_images(images, tmp_path / "index", pocket, on_progress=seen.append)
+    assert (index.skipped, seen[-1].done) == (1, index.images + 1)
     assert "torn.png" in " ".join(index.notices)
     before = unlearn.search_images(index.folder, "a guitar", clip=pocket, k=1)
     after = unlearn.search_images(index.folder, "a guitar", clip=pocket, erasure=erasure, k=1)

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ParameterError("A saved erasure has a method already; give --method with --forget.")
     clip = load_clip(arguments.model)
     shared: dict[str, Any] = {"images": arguments.images, "seed": arguments.seed}
-    with progress_bar(quiet=arguments.json) as show:
+    with progress_bar("attacking", quiet=arguments.json) as show:
         if arguments.erasure is not None:
             erasure = load(arguments.erasure, clip)
         else:

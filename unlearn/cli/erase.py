@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
     encoder = load_clip(arguments.model)
     on = None if arguments.on is None else erasing.load(arguments.on, encoder)
     options: dict[str, Any] = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
-    with progress_bar(quiet=not processes.first) as show:
+    with progress_bar("erasing", quiet=not processes.first) as show:
         erasure = erasing.erase(
             encoder,
             names_of(arguments.forget),

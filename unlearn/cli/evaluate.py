@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.functions.evaluating import evaluate
 
     clip = load_clip(arguments.model)
-    with progress_bar() as show:
+    with progress_bar("encoding images") as show:
         result = evaluate(
             clip,
             erasure=None if arguments.erasure is None else load(arguments.erasure, clip),

@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     options = {} if arguments.strength is None else {"strength": arguments.strength}
     saved = arguments.erasure is not None
     erasure = load(arguments.erasure, clip) if saved else erase(clip, names_of(arguments.forget), **options)
-    with progress_bar() as show:
+    with progress_bar("drawing") as show:
         generation = generate(
             arguments.prompt,
             erasure,

@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.functions.indexing import index_images
 
     require_folder(arguments.out)
-    with progress_bar() as show:
+    with progress_bar("encoding images") as show:
         index = index_images(arguments.images, arguments.out, load_clip(arguments.model), on_progress=show)
     print_notices(index.notices)
     print(f"Wrote {index.folder}: {index.images:,} pictures, {index.skipped:,} skipped.")

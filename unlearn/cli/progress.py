@@ -7,25 +7,38 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from unlearn.jobs import Progress
+
 
 @contextmanager
-def progress_bar(*, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """Show what a function is doing, once it says so: yields what it takes as ``on_progress``."""
-    bar: tqdm[None] | None = None
-    part = ""
+def progress_bar(doing: str, *, quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
+    """Show how far a function is, once it says so: yields what it takes as ``on_progress``.
 
-    def show(text: str, done: int, total: int) -> None:
-        nonlocal bar, part
-        what, _, more = text.partition(", ")
+    Args:
+        doing: what stands before the bar.
+        quiet: whether nothing is shown.
+    """
+    from unlearn.erasers.cliperase import Record
+
+    bar: tqdm[None] | None = None
+
+    def show(progress: Progress) -> None:
+        nonlocal bar
         if bar is None:
-            bar = tqdm(disable=quiet)
-        if what != part or done < bar.n:
-            part = what
-            bar.reset(total)  # a new part has a rate of its own
-            bar.initial = bar.n = done  # what was done earlier says nothing of it
-        bar.set_description(what, refresh=False)
-        bar.set_postfix_str(more, refresh=False)
-        bar.update(done - bar.n)
+            bar = tqdm(desc=doing, disable=quiet)
+        if progress.total != bar.total or progress.done < bar.n:
+            bar.reset(progress.total)  # a new part has a rate of its own
+            bar.initial = bar.n = progress.done  # what was done earlier says nothing of it
+        if isinstance(progress, Record):
+            bar.set_postfix(
+                loss=f"{progress.loss:.3f}",
+                forget=f"{progress.forget_accuracy:.1%}",
+                retain=f"{progress.retain_accuracy:.1%}",
+                refresh=False,
+            )
+        else:
+            bar.set_postfix_str(progress.text, refresh=False)
+        bar.update(progress.done - bar.n)
 
     try:
         yield show

@@ -84,7 +84,7 @@ def audit(
         images: labelled images to attack with: ``"bundled"``, a folder with one subfolder a class, or a public data set
             by name.
         seed: of attacks that draw.
-        on_progress: called with a text, how much is done, and how much there is.
+        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
         on_notice: called at once with each of :attr:`Audit.notices`.
 
     Raises:
@@ -105,8 +105,7 @@ def audit(
         loaded = load_pipeline("pocket")
         return loaded, apply_erasure_to_pipeline(loaded, base, edit).loaded
 
-    show = on_progress or (lambda text, done, total: None)
-    report = run_to_end(run_audit(target, pipelines), lambda now: show(now.text, now.done, now.total))
+    report = run_to_end(run_audit(target, pipelines), on_progress or (lambda progress: None))
     return Audit(erasure.method, report, data.notices)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -29,7 +28,7 @@ from unlearn.export.saved import load_recorded, require_own, save_erasure
 from unlearn.export.snippets import snippets_of
 from unlearn.export.vanished import live_only
 from unlearn.files.writing import require_file
-from unlearn.finetuning.prepared import Preparation
+from unlearn.finetuning.prepared import encoding
 from unlearn.finetuning.sources import BUNDLED, training_data
 from unlearn.functions.options import (
     AnyMethod,
@@ -239,7 +238,7 @@ def erase(
         on: an erasure by CLIPErase to put CCUP on top of.
         checkpoint: file to save a run of CLIPErase to, and to resume it from.
         measure: whether to measure accuracy before and after on images held out, for :attr:`RecordedErasure.metrics`.
-        on_progress: called with a text, how much is done, and how much there is.
+        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
         on_notice: called at once with each sentence of :attr:`RecordedErasure.notices`, and about ``images``.
         **options: of the method, see below.
 
@@ -251,7 +250,7 @@ def erase(
     require_whole("seed", seed, lowest=0, largest=2**31 - 1)
     if checkpoint is not None:
         require_file(Path(checkpoint))
-    tell, show = on_notice or (lambda notice: None), on_progress or (lambda text, done, total: None)
+    tell, show = on_notice or (lambda notice: None), on_progress or (lambda progress: None)
     names = parse_names(forget)
     data = training_data(str(images), names)
     words = data.vocabulary if vocabulary is None else vocabulary_of(vocabulary)
@@ -262,7 +261,7 @@ def erase(
 
     tuned = _tuned_part(on)
     task = Task(base, selection, words, data.train, data.test, seed, tuned, Path(checkpoint) if checkpoint else None)
-    erasure = run_to_end(chosen.fit(task, **options), lambda progress: show(*_in_words(progress)))
+    erasure = run_to_end(chosen.fit(task, **options), show)
     for notice in erasure.selection.notices:
         if notice not in told:
             tell(notice)
@@ -270,7 +269,7 @@ def erase(
     if measure:
         edited = erasure.apply(base)
         for model in (base, edited):
-            image_features(model, data.test, watch=lambda done, total: show("encoding images", done, total))
+            image_features(model, data.test, watch=lambda done, total: show(encoding(done, total)))
         metrics = before_and_after(base, edited, data.test, erasure.selection.forget_names, words)
     own_classes = vocabulary is None and tuned is None and str(images) != BUNDLED
     record = record_of(
@@ -377,16 +376,6 @@ def _tuned_part(on: RecordedErasure | None) -> cliperase.Erasure | None:
     if on.erasure.tuned is None or on.erasure.closed_form is not None:
         raise ParameterError(f"An erasure by {on.method} is none by CLIPErase; CCUP goes on top of such a one.")
     return on.erasure.tuned
-
-
-def _in_words(progress: cliperase.Progress) -> tuple[str, int, int]:
-    """What a method reports, for :data:`OnProgress`."""
-    if isinstance(progress, Preparation):
-        return "encoding images", progress.done, progress.total
-    parts = {"forget": progress.forget_accuracy, "retain": progress.retain_accuracy}
-    measured = [f"{part} {accuracy:.1%}" for part, accuracy in parts.items() if not math.isnan(accuracy)]
-    loss = [] if math.isnan(progress.loss) else [f"loss {progress.loss:.3f}"]
-    return ", ".join(["CLIPErase", *loss, *measured]), progress.step, progress.steps
 
 
 def _options_in_words() -> str:

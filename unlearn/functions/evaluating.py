@@ -14,6 +14,7 @@ from unlearn.evaluation.as_json import edit_metrics, retrieval_metrics, zero_sho
 from unlearn.evaluation.quality import Quality, evaluate_edit
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval
 from unlearn.evaluation.zero_shot import ZeroShotReport, evaluate_zero_shot
+from unlearn.finetuning.prepared import encoding
 from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_pictures
 from unlearn.functions.erasing import RecordedErasure, unedited, vocabulary_of
 from unlearn.functions.options import Names, OnProgress
@@ -100,13 +101,13 @@ def evaluate(
         forget: classes that count as erased; those of ``erasure`` by default.
         vocabulary: labels offered: ``"bundled"``, ``"imagenet"``, ``"cifar100"``, a file, or a list of words; by
             default the classes of ``images``.
-        on_progress: called with a text, how much is done, and how much there is.
+        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
 
     Raises:
         ConceptError, PictureError: an argument cannot be used; the message says what is allowed.
         ModelError: ``clip`` is not the unedited model that an erasure needs.
     """
-    show = on_progress or (lambda text, done, total: None)
+    show = on_progress or (lambda progress: None)
     original = unedited(clip) if erasure or isinstance(clip, OpenClipEncoder) else clip
     encoder = erasure.apply(unedited(clip)) if erasure else original
     names = (erasure.forget if erasure else ()) if forget is None else parse_names(forget)
@@ -115,7 +116,7 @@ def evaluate(
     offered = classes if vocabulary is None else vocabulary_of(vocabulary)
     erased, unknown = match_names(names, classes)
     for model in dict.fromkeys((original, encoder)):
-        image_features(model, gallery, watch=lambda done, total: show("encoding images", done, total))
+        image_features(model, gallery, watch=lambda done, total: show(encoding(done, total)))
     return Evaluation(
         encoder.name,
         gallery.name,

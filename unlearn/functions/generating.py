@@ -105,7 +105,7 @@ def generate(
         n: number of images.
         steps: denoising steps; the pipeline's by default.
         guidance: guidance scale; the pipeline's by default.
-        on_progress: called with a text, how much is done, and how much there is.
+        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
 
     Raises:
         ConceptError, ParameterError: an argument cannot be used; the message says what is allowed.
@@ -121,6 +121,5 @@ def generate(
     )
     base = unedited(load_clip(loaded.known.clips[0]) if clip is None else clip)
     edited = apply_erasure_to_pipeline(loaded, base, erasure.erasure, carry_method=carry_method)
-    show = on_progress or (lambda text, done, total: None)
-    pair = run_to_end(draw(loaded, edited.loaded, drawing), lambda step: show("drawing", step.step, step.steps))
+    pair = run_to_end(draw(loaded, edited.loaded, drawing), on_progress or (lambda progress: None))
     return Generation(pair, edited, judged(pair, erasure.forget, base))

@@ -52,7 +52,7 @@ def index_images(
         folder: images in it or in its subfolders.
         out: folder of the index.
         clip: the model, unedited.
-        on_progress: called with a text, how much is done, and how much there is.
+        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
 
     Raises:
         PictureError: ``folder`` holds no images, or ``out`` is no index.
@@ -60,9 +60,7 @@ def index_images(
         ParameterError: ``out`` cannot be written to.
     """
     require_folder(Path(out))
-    show = on_progress or (lambda text, done, total: None)
-    run = build_index(folder, out, clip)
-    store = run_to_end(run, lambda progress: show("encoding images", progress.done, progress.total))
+    store = run_to_end(build_index(folder, out, clip), on_progress or (lambda progress: None))
     return IndexSummary(Path(out), len(store), len(store.skipped), tuple(skipped_in_words(store.skipped)))
 
 

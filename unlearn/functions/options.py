@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
+from unlearn.jobs import Progress
+
 if TYPE_CHECKING:
     from unlearn.functions.erasing import RecordedErasure
 
-#: Called with what is being done, how much of it is done, and how much there is.
-OnProgress: TypeAlias = Callable[[str, int, int], object]
+#: Called with how much is done, how much there is, and what is being done.
+OnProgress: TypeAlias = Callable[[Progress], object]
 #: Called with a sentence that the user should know at once.
 OnNotice: TypeAlias = Callable[[str], object]
 Names: TypeAlias = str | Iterable[str]
