@@ -24,7 +24,7 @@ from unlearn.clip.models import Models
 from unlearn.concepts.selection import Vocabulary, select
 from unlearn.data.gallery import Gallery
 from unlearn.erasers import cliperase
-from unlearn.erasers.methods import METHODS, Task
+from unlearn.erasers.methods import COMPARED, Task
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ConceptError, JobError, ModelError, OutOfTimeError, ParameterError, PictureError
 from unlearn.finetuning.pairs import hold_out
@@ -73,7 +73,7 @@ def test_an_audit_is_told_remembered_and_goes_stale_with_the_edit(services: Serv
     assert audited.is_of(visitor.session)
     again = services.erase(visitor.session, ErasureRequest(["apple", "frog"]))
     assert audited.is_of(replace(visitor.session, erasure=again)), "the same question has the same answer"
-    other = services.erase(visitor.session, ErasureRequest(["apple", "frog"], mode="nullspace"))
+    other = services.erase(visitor.session, ErasureRequest(["apple", "frog"], form="nullspace"))
     assert not audited.is_of(replace(visitor.session, erasure=other))
     for change in ({"model": "other"}, {"vocabulary": Vocabulary(())}, {"uploads": services.gallery}):
         moved = replace(visitor.session, measures_uploads=True, **change)
@@ -146,7 +146,7 @@ def test_methods_stand_side_by_side(services: Services, visitor: Visitor):
     status = finish(services, visitor, "comparison")
     assert isinstance(status.result, Compared), status.message
     by_label = {outcome.label: outcome for outcome in status.result.outcomes}
-    assert set(by_label) == {method.label for method in METHODS.values() if not method.trains}
+    assert set(by_label) == {method.label for method in COMPARED.values() if not method.trains}
     assert by_label["No edit"].parameters <= by_label["CCUP, paired (default)"].parameters
     assert by_label["No edit"].forget == 1.0
     table = comparison_markup.compared(status.result)

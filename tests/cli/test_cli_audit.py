@@ -47,9 +47,7 @@ def test_an_audit_as_json_and_of_a_saved_erasure_in_lines(folder, tmp_path, caps
     assert len(by_name["A little fine-tuning"]["rows"]) == len(relearning.EXAMPLES)
 
     saved = tmp_path / "erased"
-    assert (
-        main(["erase", "--forget", "cat", "--images", str(folder), "--method", "nullspace", "--out", str(saved)]) == 0
-    )
+    assert main(["erase", "--forget", "cat", "--images", str(folder), "--form", "nullspace", "--out", str(saved)]) == 0
     capsys.readouterr()
     assert main([*asked, "--erasure", str(saved / "edit.safetensors")]) == 0
     told = capsys.readouterr().out

@@ -78,11 +78,11 @@ def test_no_edit_changes_nothing(task):
     torch.testing.assert_close(before, after, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("name", methods.METHODS)
+@pytest.mark.parametrize("name", methods.COMPARED)
 def test_every_method_is_fitted_kept_and_read_back(name, task, tmp_path, monkeypatch):
     monkeypatch.setattr(CLIPEraseSettings, "of", classmethod(lambda cls, **given: replace(TRAINS, **given)))
     checksum = weights_checksum(task.encoder.model)
-    erasure = run_to_end(methods.fit(name, task))
+    erasure = run_to_end(methods.COMPARED[name].fit(task))
     assert weights_checksum(task.encoder.model) == checksum
     record = save_erasure(tmp_path / name, task.encoder, erasure, metrics={}, seed=0)
     loaded = load_erasure(tmp_path / name, task.encoder)
@@ -117,23 +117,23 @@ SOME = {"strength": 0.25, "side": "text", "synonyms": False, "lam": 7.0, "retent
 
 
 @pytest.mark.parametrize("setting", SOME)
-@pytest.mark.parametrize("name", methods.METHODS)
+@pytest.mark.parametrize("name", methods.COMPARED)
 def test_a_setting_takes_effect_or_is_refused(name, setting, task, monkeypatch):
     monkeypatch.setattr(CLIPEraseSettings, "of", classmethod(lambda cls, **given: replace(TRAINS, **given)))
-    method, given = methods.METHODS[name], {setting: SOME[setting]}
-    if setting not in method.takes:
+    method, given = methods.COMPARED[name], {setting: SOME[setting]}
+    if setting not in method.takes():
         with pytest.raises(
             ParameterError, match=re.escape(f"{methods.in_words(setting)} has no effect on “{method.label}”")
         ):
-            methods.fit(name, task, **given)
+            methods.COMPARED[name].fit(task, **given)
         return
-    settings = asdict(run_to_end(methods.fit(name, task, **given)).settings)
+    settings = asdict(run_to_end(methods.COMPARED[name].fit(task, **given)).settings)
     parts = settings.values() if name == "stacked" else [settings]
     assert [part[setting] for part in parts if setting in part] == [SOME[setting]]
 
 
 def test_arguments_are_settings_of_some_method():
-    every = {setting for method in methods.METHODS.values() for setting in method.takes}
+    every = {setting for method in methods.METHODS.values() for setting in method.takes()}
     assert set(erase_command.SETTINGS) == every
 
 
@@ -143,5 +143,5 @@ def test_only_what_trains_has_a_checkpoint_and_only_ccup_goes_on_top(task, tmp_p
     base_erasure = cliperase.Erasure(task.selection, TRAINS, {})
     with pytest.raises(ParameterError, match="cannot be put on top"):
         methods.fit("leace", replace(task, base_erasure=base_erasure))
-    on_top = run_to_end(methods.fit("nullspace", replace(task, base_erasure=base_erasure)))
-    assert (on_top.method, on_top.closed_form.settings.mode) == ("stacked", "nullspace")
+    on_top = run_to_end(methods.fit("ccup", replace(task, base_erasure=base_erasure), form="nullspace"))
+    assert (on_top.method, on_top.closed_form.settings.form) == ("stacked", "nullspace")

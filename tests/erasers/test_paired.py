@@ -98,9 +98,9 @@ def measured(pocket, gallery, vocabulary):
     known = [name for name, accuracy in report.per_class.items() if accuracy.top1 > 0]
     selection = select(known[::13][:20], vocabulary=vocabulary)
     found = {}
-    for mode in ("paired", "consistent"):
-        edited = ccup.erase(pocket, selection, CCUPSettings(mode=mode), vocabulary=vocabulary).apply(pocket)
-        found[mode] = evaluate_zero_shot(edited, gallery, forget=selection.forget_names, vocabulary=vocabulary)
+    for form in ("paired", "consistent"):
+        edited = ccup.erase(pocket, selection, CCUPSettings(form=form), vocabulary=vocabulary).apply(pocket)
+        found[form] = evaluate_zero_shot(edited, gallery, forget=selection.forget_names, vocabulary=vocabulary)
     return found
 
 

@@ -16,7 +16,7 @@ from unlearn.erasers.settings import CCUPSettings
 from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 
-PAIRED, CONSISTENT, NULLSPACE = (CCUPSettings(mode=mode) for mode in ("paired", "consistent", "nullspace"))
+PAIRED, CONSISTENT, NULLSPACE = (CCUPSettings(form=form) for form in ("paired", "consistent", "nullspace"))
 
 
 def left(encoder, gallery: Gallery, erasure: ccup.Erasure, vocabulary: Vocabulary):

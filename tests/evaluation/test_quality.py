@@ -17,7 +17,7 @@ from unlearn.evaluation.quality import evaluate_edit, harmonic_mean
 
 
 def without(name, toy, vocabulary):
-    selection, settings = select(name, vocabulary=vocabulary), CCUPSettings(mode="consistent")
+    selection, settings = select(name, vocabulary=vocabulary), CCUPSettings(form="consistent")
     return ccup.erase(toy, selection, settings, vocabulary=vocabulary).apply(toy)
 
 

@@ -14,12 +14,12 @@ from unlearn.concepts.selection import TEMPLATES, select
 from unlearn.data.gallery import image_features
 from unlearn.erasers import ccup, stacked
 from unlearn.erasers.cliperase import Erasure as Tuned
-from unlearn.erasers.settings import MODES, SIDES, CCUPSettings, CLIPEraseSettings
+from unlearn.erasers.settings import FORMS, SIDES, CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ModelError
 from unlearn.export.saved import save_erasure
 from unlearn.export.vanished import live_only, texts_gone
 
-CHOICES = [(mode, side) for mode in MODES for side in SIDES if (mode, side) != ("paired", "both")]
+CHOICES = [(form, side) for form in FORMS for side in SIDES if (form, side) != ("paired", "both")]
 
 
 def first_labels(encoder, gallery, vocabulary) -> torch.Tensor:
@@ -29,12 +29,12 @@ def first_labels(encoder, gallery, vocabulary) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("strength", [0.5, 1.0])
-@pytest.mark.parametrize(("mode", "side"), CHOICES)
+@pytest.mark.parametrize(("form", "side"), CHOICES)
 def test_a_whole_model_classifies_as_shown_or_is_not_written(
-    mode, side, strength, toy, toy_vocabulary, toy_gallery, tmp_path
+    form, side, strength, toy, toy_vocabulary, toy_gallery, tmp_path
 ):
     selection = select(["frog", "whale"], vocabulary=toy_vocabulary)
-    erasure = ccup.erase(toy, selection, CCUPSettings(mode, strength, side=side), vocabulary=toy_vocabulary)
+    erasure = ccup.erase(toy, selection, CCUPSettings(form, strength, side=side), vocabulary=toy_vocabulary)
     gone = live_only(erasure.apply(toy), selection, toy_vocabulary.templates)
     live = first_labels(erasure.apply(toy), toy_gallery, toy_vocabulary)
     weights = first_labels(with_weights(toy, erasure.changed_weights(toy), name="baked"), toy_gallery, toy_vocabulary)

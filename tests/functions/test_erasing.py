@@ -87,7 +87,7 @@ def test_a_saved_erasure_loads_as_the_same(pocket, tmp_path):
 
 
 def test_where_weights_cannot_hold_the_edit_it_is_saved_alone(pocket, tmp_path):
-    erasure = unlearn.erase(pocket, ["guitar"], method="nullspace", side="text")
+    erasure = unlearn.erase(pocket, ["guitar"], form="nullspace", side="text")
     saved = unlearn.save(erasure, tmp_path, pocket)
     assert saved.formats == ()
     assert "next to nothing of the text “guitar”" in saved.notices[0]
@@ -129,7 +129,7 @@ def test_notices_come_at_once_and_stay(pocket):
         ({"method": "magic"}, ParameterError, "method is 'magic'; choose one of"),
         ({"seed": -1}, ParameterError, "seed is -1"),
         ({"strength": "high"}, ParameterError, "strength is 'high'; it must be a number"),
-        ({"stength": 0.5}, ParameterError, "stength has no effect on “CCUP, paired (default)”; what has: strength"),
+        ({"stength": 0.5}, ParameterError, "stength has no effect on “CCUP”; what has: form, strength"),
         ({"steps": 5}, ParameterError, "steps has no effect"),
         ({"checkpoint": "run.safetensors"}, ParameterError, "checkpoint has no effect"),
         ({"clip": "pocket"}, ModelError, "str is no unedited model; give what load_clip returned"),

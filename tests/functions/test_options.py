@@ -29,10 +29,10 @@ def hints_of(method: str) -> dict[str, object]:
 @pytest.mark.parametrize("method", METHODS)
 def test_the_typed_options_are_those_that_the_method_takes(method):
     hints = hints_of(method)
-    assert set(hints) - COMMON == set(METHODS[method].takes)
+    assert set(hints) - COMMON == set(METHODS[method].takes())
     for kind in METHODS[method].settings:
         defaults = {field.name: field.default for field in fields(kind)}
-        for name in set(hints) & set(METHODS[method].takes) & set(defaults):
+        for name in set(hints) & set(METHODS[method].takes()) & set(defaults):
             expected = hints[name]
             if get_origin(expected) is Literal:
                 assert defaults[name] in get_args(expected)
@@ -43,6 +43,7 @@ def test_the_typed_options_are_those_that_the_method_takes(method):
 def test_choices_are_the_settings():
     hints = hints_of("stacked")
     for name, allowed in {
+        "form": settings.FORMS,
         "side": settings.SIDES,
         "trainable": settings.TRAINABLE,
         "forgetting": settings.FORGETTING,
@@ -58,7 +59,7 @@ def test_every_method_is_typed():
 def test_help_names_every_method_and_option():
     told = pydoc.plain(pydoc.render_doc(unlearn.erase))
     for method in METHODS.values():
-        for option in method.takes:
+        for option in method.takes():
             assert f"    {option}: " in told
     for name in (*METHODS, *COMMON):
         assert name in told
@@ -94,6 +95,7 @@ load("out", clip).at(0.5).apply(clip).encode_text(["a guitar"])
         'erase(clip, "guitar", strength="high")',
         'erase(clip, "guitar", method="magic")',
         'erase(clip, "guitar", method="leace", lam=2.0)',
+        'erase(clip, "guitar", form="linear")',
         'save(erasure, "out", clip, formats=["onnx"])',
     ]
     start = right.count("\n") + 1

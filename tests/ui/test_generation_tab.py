@@ -69,7 +69,7 @@ def test_the_report_shows_pictures_of_the_edit_in_force_alone(services: Services
     pair = last_drawn(services, visitor)
     assert (pair.before, pair.after) == (drawn.pair.before, drawn.pair.after)
     session = visitor.session
-    for weaker in (ErasureRequest(["cat"], strength=0.2), ErasureRequest(["cat"], mode="nullspace")):
+    for weaker in (ErasureRequest(["cat"], strength=0.2), ErasureRequest(["cat"], form="nullspace")):
         visitor.change(erasure=services.erase(session, weaker))
         assert visitor.session.erased == drawn.erased
         assert last_drawn(services, visitor) is None, "another edit of the same concept"

@@ -79,7 +79,7 @@ def fine_tuned(encoder: OpenClipEncoder, vocabulary: Vocabulary) -> FineTuned:
 @pytest.mark.parametrize("side", ["image", "text", "both"])
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 def test_the_index_answers_as_the_gallery_of_the_same_pictures(services: Services, side: str, strength: float):
-    session = erased(services, "apple", mode="consistent", side=side, strength=strength)
+    session = erased(services, "apple", form="consistent", side=side, strength=strength)
     for query in ("an apple", "whale"):
         slow = find_pictures(services, session, query)
         quick = find_pictures(services, session, query, SEARCH_INDEX)
@@ -99,7 +99,7 @@ def test_what_clip_finds_in_the_index_goes_with_the_concept(services: Services):
 
 @pytest.mark.parametrize("source", [SEARCH_GALLERY, SEARCH_INDEX])
 def test_of_a_word_that_is_all_gone_no_order_is_shown(services: Services, source: str):
-    found = find_pictures(services, erased(services, "apple", mode="nullspace"), "apple", source)
+    found = find_pictures(services, erased(services, "apple", form="nullspace"), "apple", source)
     assert found[ORIGINAL].pictures
     assert found[CCUP] == Found(unanswered=NOTHING_LEFT)
 

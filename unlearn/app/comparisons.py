@@ -12,7 +12,7 @@ from unlearn.app.services import Services, selection_of
 from unlearn.app.session import Session
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.data.gallery import Gallery, image_features, remember_features
-from unlearn.erasers.methods import METHODS, Task
+from unlearn.erasers.methods import COMPARED, Task
 from unlearn.jobs import Progress, Status
 from unlearn.sweeps.comparison import Outcome, compare
 
@@ -41,7 +41,7 @@ def _plan(services: Services, session: Session, training_too: bool) -> Plan[Prog
     selection = selection_of(session)
     encoder = services.open_clip_encoder_of(session, SHOWS_NO_WEIGHTS)
     probe = services.measured_on(session, selection.forget_names)
-    names = [name for name, method in METHODS.items() if training_too or not method.trains]
+    names = [name for name, method in COMPARED.items() if training_too or not method.trains]
 
     def begin() -> Generator[Progress, None, Compared]:
         training = _training(services, session, encoder, selection.forget_names)

@@ -105,4 +105,4 @@ class TradeOff:
 def _beside_curves(erasure: ccup.Erasure) -> CCUPSettings:
     """The settings of ``erasure``, with the defaults for those that the curves run through."""
     # A mode that takes every side.
-    return replace(erasure.settings, strength=1.0, mode="consistent")
+    return replace(erasure.settings, strength=1.0, form="consistent")

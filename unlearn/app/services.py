@@ -189,7 +189,7 @@ class Services:
         Raises:
             ConceptError, ParameterError: it cannot be used; the message says what is allowed.
         """
-        settings = CCUPSettings(request.mode, request.strength, request.lam, request.mu, request.side, request.synonyms)
+        settings = CCUPSettings(request.form, request.strength, request.lam, request.mu, request.side, request.synonyms)
         require_choice("retain set", request.retain, RETAIN_CHOICES)
         own = request.own_retain or () if request.retain == RETAIN_OWN else None
         vocabulary = self.vocabulary_of(session)

@@ -36,7 +36,7 @@ class ErasureRequest:
 
     forget: Sequence[str] = ()
     strength: float = CCUPSettings.strength
-    mode: str = CCUPSettings.mode
+    form: str = CCUPSettings.form
     side: str = CCUPSettings.side
     retain: str = RETAIN_VOCABULARY
     own_retain: Sequence[str] = ()

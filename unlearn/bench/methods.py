@@ -33,7 +33,7 @@ from unlearn.clip.encoders import (
 from unlearn.clip.loading import load_clip
 from unlearn.concepts.selection import VERBATIM, prompts, select
 from unlearn.data.gallery import Gallery, image_features, remember_features, restore_features
-from unlearn.erasers.methods import METHODS, Method, Task
+from unlearn.erasers.methods import COMPARED, Method, Task
 from unlearn.errors import JobError
 from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.evaluation.quality import evaluate_edit
@@ -156,14 +156,14 @@ def run(quick: bool = False, *, model: str = "pocket", images: str = BUNDLED, re
     sets = {size: forget_sets(known, size, count) for size, count in plan.items()}
     measurements = Measurements(resume)
     found: dict[str, dict[int, list[dict[str, Any]]]] = {}
-    with tqdm(total=len(METHODS) * sum(plan.values()), desc="methods", unit="erasure") as bar:
-        for method in METHODS:
+    with tqdm(total=len(COMPARED) * sum(plan.values()), desc="methods", unit="erasure") as bar:
+        for method in COMPARED:
             found[method] = {size: [] for size in sets}
             for size, chosen in sets.items():
                 for seed, forget in enumerate(chosen):
                     name = f"{model} {images} {method} {seed} {' | '.join(forget)}"
                     found[method][size].append(
-                        measurements.get(name, lambda f=forget, s=seed, m=method: bench.measure(METHODS[m], f, s))  # type: ignore[misc]
+                        measurements.get(name, lambda f=forget, s=seed, m=method: bench.measure(COMPARED[m], f, s))  # type: ignore[misc]
                     )
                     bar.update()
     return _table(bench, images, len(known), found)
@@ -203,7 +203,7 @@ def _table(bench: Bench, images: str, known: int, found: dict[str, dict[int, lis
             "MiB",
             "edit, kB",
         ),
-        rows=tuple(_row(METHODS[method].label, runs) for method, runs in found.items()),
+        rows=tuple(_row(COMPARED[method].label, runs) for method, runs in found.items()),
         note=note,
     )
 

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from unlearn.cli.arguments import add_erasure, add_images, add_json, add_model, names_of, print_notices
+from unlearn.erasers.settings import FORMS
 
 HELP = "Attack an erasure: is the concept gone, or can it be had back?"
 
@@ -17,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_erasure(what)
     what.add_argument("--forget", nargs="+", metavar="CONCEPT", help="concepts to erase first, with --method")
     parser.add_argument("--method", help="as `erase` takes it, with --forget (default: ccup)")
+    parser.add_argument("--form", choices=FORMS, help="of CCUP, with --forget (default: paired)")
     parser.add_argument("--concept", help="the erased concept to attack (default: the first)")
     add_images(parser, "to attack with")
     parser.add_argument("--seed", type=int, default=0, help="of methods and attacks that draw (default: 0)")
@@ -31,16 +33,18 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.functions.auditing import audit
     from unlearn.functions.erasing import erase, load
 
-    if arguments.erasure is not None and arguments.method is not None:
-        raise ParameterError("A saved erasure has a method already; give --method with --forget.")
+    asked = arguments.method is not None or arguments.form is not None
+    if arguments.erasure is not None and asked:
+        raise ParameterError("A saved erasure has a method already; give --method and --form with --forget.")
     clip = load_clip(arguments.model)
     shared: dict[str, Any] = {"images": arguments.images, "seed": arguments.seed}
     with progress_bar("attacking", quiet=arguments.json) as show:
         if arguments.erasure is not None:
             erasure = load(arguments.erasure, clip)
         else:
+            options = shared | ({} if arguments.form is None else {"form": arguments.form})
             names = names_of(arguments.forget)
-            erasure = erase(clip, names, method=arguments.method or "ccup", on_progress=show, **shared)
+            erasure = erase(clip, names, method=arguments.method or "ccup", on_progress=show, **options)
         result = audit(
             clip,
             erasure,

@@ -9,13 +9,13 @@ from typing import Any
 
 from unlearn.cli import finetuning
 from unlearn.cli.arguments import add_model, names_of
-from unlearn.erasers.methods import FORMS, METHODS
-from unlearn.erasers.settings import SIDES
-from unlearn.errors import ParameterError, require_choice
+from unlearn.erasers.methods import METHODS
+from unlearn.erasers.settings import FORMS, SIDES
+from unlearn.errors import require_choice
 from unlearn.files.writing import require_file
 
 #: Settings that are arguments; one that has no effect on the method is refused.
-SETTINGS = ("strength", "side", "synonyms", "lam", "mu", *finetuning.CHOICES, *finetuning.NUMBERS)
+SETTINGS = ("form", "strength", "side", "synonyms", "lam", "mu", *finetuning.CHOICES, *finetuning.NUMBERS)
 HELP = "Erase concepts from a CLIP model and write the edited checkpoint and a record of it."
 
 
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         default="ccup",
-        help=f"how to erase: {', '.join(METHODS)}; ccup is its paired form (default: ccup)",
+        help=f"how to erase: {', '.join(METHODS)} (default: ccup)",
     )
     parser.add_argument("--forget", nargs="+", required=True, metavar="CONCEPT", help="concepts to erase")
     retain = parser.add_mutually_exclusive_group()
@@ -48,11 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of CLIPErase's batches; CCUP itself draws nothing")
     closed_form = parser.add_argument_group("CCUP")
-    closed_form.add_argument(
-        "--mode", choices=tuple(FORMS), help="its form, with --method ccup (default: paired); each is a method as well"
-    )
+    closed_form.add_argument("--form", choices=FORMS, help="of the projection (default: paired)")
     closed_form.add_argument("--strength", type=float, help="from 0 to 1 (default: 1)")
-    closed_form.add_argument("--side", choices=SIDES, help="embeddings to edit (default: image); both but for ccup")
+    closed_form.add_argument("--side", choices=SIDES, help="embeddings to edit (default: image); both but for paired")
     closed_form.add_argument(
         "--no-synonyms",
         dest="synonyms",
@@ -76,7 +74,8 @@ def run(arguments: argparse.Namespace) -> None:
     require_own(arguments.out)
     if arguments.checkpoint is not None:
         require_file(arguments.checkpoint)
-    method, retain = _method(arguments), _retained(arguments)
+    method: Any = require_choice("method", arguments.method, tuple(METHODS))
+    retain = _retained(arguments)
     processes = Processes.current(pick_device())  # before the model is loaded: each process has its own GPU
     encoder = load_clip(arguments.model)
     on = None if arguments.on is None else erasing.load(arguments.on, encoder)
@@ -106,18 +105,6 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"Wrote {saved.folder}. To use it without this package:")
     for name, code in saved.snippets.items():
         print(f"\n--- {name}\n{code}", end="")
-
-
-def _method(arguments: argparse.Namespace) -> Any:
-    """The method that is asked for, by its own name or as CCUP in a mode."""
-    method = METHODS[require_choice("method", arguments.method, tuple(METHODS))]
-    if arguments.mode is None:
-        return arguments.method
-    if arguments.method != "ccup":
-        raise ParameterError(
-            f"mode has no effect on “{method.label}”; it chooses the form of CCUP, with --method ccup."
-        )
-    return FORMS[arguments.mode]
 
 
 def _retained(arguments: argparse.Namespace) -> list[str] | str | None:

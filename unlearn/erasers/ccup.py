@@ -64,7 +64,7 @@ def erase(
     Args:
         encoder: the model whose joint space is edited.
         selection: forget and retain set, from :func:`unlearn.concepts.selection.select`.
-        settings: mode, strength, λ, μ, side.
+        settings: form, strength, λ, μ, side.
         vocabulary: gives the sentences a name is put into; where the retain set is most of it, its factor is reused.
         constants: of the paired form.
     """
@@ -72,13 +72,13 @@ def erase(
     vocabulary = vocabulary or load_vocabulary()
     texts = [forget_texts(encoder, concept, settings, vocabulary.templates).T for concept in selection.forget]
     selection = replace(selection, surroundings=())  # of an erasure in another form, say
-    if settings.mode != "nullspace":
+    if settings.form != "nullspace":
         selection = _with_surroundings(encoder, selection, settings, vocabulary)
-    if settings.mode == "paired":
+    if settings.form == "paired":
         around = _around(encoder, selection, settings.mu, vocabulary, constants)
         projection = paired.fit(texts, around, lam=settings.lam, strength=settings.strength)
     else:
-        factor = _factor(encoder, selection, settings.mu, vocabulary) if settings.mode == "consistent" else None
+        factor = _factor(encoder, selection, settings.mu, vocabulary) if settings.form == "consistent" else None
         projection = closed_form.fit(torch.cat(texts, dim=1), factor, lam=settings.lam, strength=settings.strength)
     return Erasure(selection, settings, projection)
 
@@ -127,7 +127,7 @@ def _with_surroundings(
     if twins := [i for i in range(kept) if same[i]]:
         twins.sort(key=alike.__getitem__, reverse=True)
         notices.insert(0, _nearly_one([(names[i], forms[nearest[i]][1].name, float(alike[i])) for i in twins]))
-    if settings.mode != "paired":
+    if settings.form != "paired":
         return replace(selection, notices=tuple(dict.fromkeys(notices)))
     around = tuple(name for i, name in enumerate(names) if i >= kept and not same[i] and name.casefold() not in aliases)
     if around and kept < SHORT:

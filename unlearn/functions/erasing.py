@@ -35,14 +35,10 @@ from unlearn.functions.options import (
     BaselineOptions,
     CCUPOptions,
     CLIPEraseOptions,
-    ForgettingOnlyOptions,
-    GradientAscentOptions,
     Names,
-    NullspaceOptions,
     OnNotice,
     OnProgress,
     StackedOptions,
-    WithoutConsistencyOptions,
 )
 from unlearn.jobs import run_to_end
 
@@ -155,15 +151,7 @@ class Saved:
 
 @overload
 def erase(
-    clip: OpenClipEncoder,
-    forget: Names,
-    *,
-    method: Literal["ccup", "consistent"] = ...,
-    **options: Unpack[CCUPOptions],
-) -> RecordedErasure: ...
-@overload
-def erase(
-    clip: OpenClipEncoder, forget: Names, *, method: Literal["nullspace"], **options: Unpack[NullspaceOptions]
+    clip: OpenClipEncoder, forget: Names, *, method: Literal["ccup"] = ..., **options: Unpack[CCUPOptions]
 ) -> RecordedErasure: ...
 @overload
 def erase(
@@ -172,30 +160,6 @@ def erase(
 @overload
 def erase(
     clip: OpenClipEncoder, forget: Names, *, method: Literal["stacked"], **options: Unpack[StackedOptions]
-) -> RecordedErasure: ...
-@overload
-def erase(
-    clip: OpenClipEncoder,
-    forget: Names,
-    *,
-    method: Literal["forgetting_only"],
-    **options: Unpack[ForgettingOnlyOptions],
-) -> RecordedErasure: ...
-@overload
-def erase(
-    clip: OpenClipEncoder,
-    forget: Names,
-    *,
-    method: Literal["without_consistency"],
-    **options: Unpack[WithoutConsistencyOptions],
-) -> RecordedErasure: ...
-@overload
-def erase(
-    clip: OpenClipEncoder,
-    forget: Names,
-    *,
-    method: Literal["gradient_ascent"],
-    **options: Unpack[GradientAscentOptions],
 ) -> RecordedErasure: ...
 @overload
 def erase(
@@ -227,9 +191,8 @@ def erase(
         clip: the model, as :func:`unlearn.load_clip` returns it; it is not changed.
         forget: concepts to erase, a list or one string with commas between them.
         retain: concepts to keep; the rest of the vocabulary by default.
-        method: how to erase: ``ccup``; its forms in the paper, ``consistent`` and ``nullspace``; ``cliperase``, and its
-            ablations ``forgetting_only``, ``without_consistency`` and ``gradient_ascent``; ``stacked``, CLIPErase with
-            CCUP on top; or a baseline, ``leace``, ``random`` or ``none``.
+        method: how to erase: ``ccup``, a closed form that needs no images; ``cliperase``, which fine-tunes;
+            ``stacked``, CCUP on top of CLIPErase; or a baseline, ``leace``, ``random`` or ``none``.
         images: labelled images to learn from and to measure on: ``"bundled"``, a folder with one subfolder a class,
             or a public data set by name, such as ``"cifar100"``. CCUP needs none.
         vocabulary: labels offered and retained: ``"bundled"``, ``"imagenet"``, ``"cifar100"``, a file, or a list of
@@ -383,7 +346,7 @@ def _options_in_words() -> str:
     lines = []
     for settings, label in ((CCUPSettings, "CCUP"), (CLIPEraseSettings, "CLIPErase"), (BaselineSettings, "Baselines")):
         _, _, attributes = inspect.cleandoc(settings.__doc__ or "").partition("Attributes:\n")
-        taken = {name for method in METHODS.values() if settings in method.settings for name in method.takes}
+        taken = {name for method in METHODS.values() if settings in method.settings for name in method.takes()}
         described = re.split(r"\n(?= {4}\w+: )", attributes.rstrip())
         own = [text for text in described if text.split(":")[0].strip() in taken]
         lines += [f"Options of {label}:", *own, ""]

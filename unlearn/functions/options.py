@@ -43,57 +43,31 @@ class BaselineOptions(AnyMethod, total=False):
     side: Side
 
 
-class NullspaceOptions(AnyMethod, total=False):
-    """Options of CCUP's nullspace form, which weighs nothing."""
+class CCUPOptions(AnyMethod, total=False):
+    """Options of CCUP."""
 
+    form: Literal["paired", "consistent", "nullspace"]
     strength: float
+    lam: float
+    mu: float
     side: Side
     synonyms: bool
 
 
-class CCUPOptions(NullspaceOptions, total=False):
-    """Options of CCUP."""
-
-    lam: float
-    mu: float
-
-
-class TrainingOptions(AnyMethod, total=False):
-    """Options of every variant of CLIPErase."""
+class CLIPEraseOptions(AnyMethod, total=False):
+    """Options of CLIPErase."""
 
     trainable: Literal["projections", "last_blocks", "all", "lora"]
+    forgetting: Literal["cosine", "gradient_ascent"]
     steps: int
     batch_size: int
     learning_rate: float
+    retention_weight: float
     forgetting_weight: float
+    consistency_weight: float
     lora_rank: int
     precision: Literal["float32", "bfloat16"]
     eval_every: int
-
-
-class ForgettingOnlyOptions(TrainingOptions, total=False):
-    """Options of CLIPErase with the forgetting module alone."""
-
-    forgetting: Literal["cosine", "gradient_ascent"]
-
-
-class WithoutConsistencyOptions(ForgettingOnlyOptions, total=False):
-    """Options of CLIPErase without its consistency module."""
-
-    retention_weight: float
-
-
-class GradientAscentOptions(TrainingOptions, total=False):
-    """Options of CLIPErase with gradient ascent as its forgetting module."""
-
-    retention_weight: float
-    consistency_weight: float
-
-
-class CLIPEraseOptions(WithoutConsistencyOptions, total=False):
-    """Options of CLIPErase."""
-
-    consistency_weight: float
 
 
 class StackedOptions(CLIPEraseOptions, CCUPOptions, total=False):
@@ -105,12 +79,7 @@ OPTIONS: dict[str, type[AnyMethod]] = {
     "none": AnyMethod,
     "random": BaselineOptions,
     "leace": BaselineOptions,
-    "nullspace": NullspaceOptions,
-    "consistent": CCUPOptions,
     "ccup": CCUPOptions,
-    "forgetting_only": ForgettingOnlyOptions,
-    "without_consistency": WithoutConsistencyOptions,
-    "gradient_ascent": GradientAscentOptions,
     "cliperase": CLIPEraseOptions,
     "stacked": StackedOptions,
 }

@@ -55,17 +55,18 @@ class Outcome:
 
 
 def compare(task: methods.Task, names: Sequence[str]) -> Generator[Progress, None, tuple[Outcome, ...]]:
-    """Fit each of the methods ``names`` on ``task`` and measure it on ``task.probe``, every label offered.
+    """Fit each of ``names``, of :data:`~unlearn.erasers.methods.COMPARED`, and measure it on ``task.probe``.
 
-    One that cannot be fitted, for want of a picture or of time, does not keep the others from being compared.
+    Every label is offered. One that cannot be fitted, for want of a picture or of time, does not keep the others from
+    being compared.
     """
     outcomes = []
     for name in names:
-        method = methods.METHODS[name]
+        method = methods.COMPARED[name]
         fitting, started = partial(_fitting, method.label), time.perf_counter()
         try:
             yield fitting(Progress())
-            erasure = yield from map_progress(methods.fit(name, task), fitting)
+            erasure = yield from map_progress(method.fit(task), fitting)
             outcomes.append(_measured(method, erasure, task, time.perf_counter() - started))
         except UnlearnError as error:
             outcomes.append(Outcome(method.label, method.variant, refusal=str(error)))
