@@ -102,12 +102,12 @@ def test_one_runs_the_others_know_their_place(jobs):
     for name, gate in gates.items():
         jobs.start(name, gate)
         gates["ann"].entered.wait(10)
-    assert [jobs.find(name).place for name in gates] == [0, 1, 2]
+    assert [jobs.find(name).queue_position for name in gates] == [0, 1, 2]
     assert [jobs.find(name).state for name in gates] == [State.RUNNING, State.WAITING, State.WAITING]
     with pytest.raises(JobError, match="2 runs are waiting"):
         jobs.start("dan", Gate())
     jobs.cancel("bob")
-    assert jobs.find("cec").place == 1
+    assert jobs.find("cec").queue_position == 1
     for gate in gates.values():
         gate.open()
     assert [ended(jobs, name).state for name in gates] == [State.DONE, State.CANCELLED, State.DONE]

@@ -76,12 +76,27 @@ NICENESS = 10
 
 
 @dataclass(frozen=True)
+class Progress:
+    """Progress of a run: how much is ``done`` of how much, and what it does now, as a sentence for the visitor."""
+
+    done: int = 0
+    total: int = 1
+    text: str = ""
+
+
+def steps_text(done: int, total: int, seconds_left: float = math.nan) -> str:
+    """Returns the text of a run that has made ``done`` of ``total`` steps."""
+    left = "" if math.isnan(seconds_left) else f", about {seconds_left:.0f} s left"
+    return f"Step {done} of {total}{left}."
+
+
+@dataclass(frozen=True)
 class Status(Generic[P, R]):
     """A job as it is at one moment.
 
     Attributes:
         state: waiting, running, or how it ended.
-        place: jobs that run or wait before it; 0 once it runs.
+        queue_position: jobs that run or wait before it; 0 once it runs.
         progress: what it has reported, oldest first; thinned out where that is more than :data:`MOST_KEPT`.
         result: what it came to, when done.
         message: why it failed, as a sentence for the visitor.
@@ -90,7 +105,7 @@ class Status(Generic[P, R]):
     """
 
     state: State
-    place: int = 0
+    queue_position: int = 0
     progress: tuple[P, ...] = field(default=(), compare=False)
     result: R | None = None
     message: str = ""
@@ -211,11 +226,11 @@ class Jobs(Generic[P, R]):
         return [*([self._running] if self._running else []), *self._waiting]
 
     def _status(self, job: _Job[P, R]) -> Status[P, R]:
-        place, wait = 0, None
+        queue_position, wait = 0, None
         if job.state is State.WAITING:
-            place = self._unended().index(job)
-            wait = self._wait(self._unended()[:place])
-        return Status(job.state, place, tuple(job.progress), job.result, job.message, job.reports, wait)
+            queue_position = self._unended().index(job)
+            wait = self._wait(self._unended()[:queue_position])
+        return Status(job.state, queue_position, tuple(job.progress), job.result, job.message, job.reports, wait)
 
     def _wait(self, before: list[_Job[P, R]]) -> int | None:
         """Seconds until ``before`` have ended; None where no run of such a kind, nor of any, has finished yet."""

@@ -353,7 +353,7 @@ def test_an_untidy_folder_is_measured_and_what_is_skipped_is_listed(untidy, caps
 
 def test_every_command_that_reads_a_folder_skips_what_it_cannot_read(untidy, tmp_path, capsys, erased):
     out = tmp_path / "out"
-    erasing = ["erase", "--forget", "ice_cream", "--pictures", str(untidy), "--out", str(out), "--formats"]
+    erasing = ["erase", "--forget", "ice_cream", "--images", str(untidy), "--out", str(out), "--formats"]
     assert main(erasing) == 0
     assert "skipped ice_cream/3.png" in capsys.readouterr().out
     page = str(tmp_path / "report.html")

@@ -8,7 +8,7 @@ from helpers.random_texts import unit_columns
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unlearn import ccup as ccup_by_name
+from unlearn import erase
 from unlearn.clip.encoders import NOTHING_LEFT, similarity
 from unlearn.concepts.selection import TEMPLATES, Concept, Vocabulary, select
 from unlearn.erasers import ccup
@@ -194,12 +194,12 @@ def test_whatever_can_be_chosen_erases(pocket, vocabulary, gallery, form, side):
 
 
 def test_by_name_on_the_embedded_model(pocket):
-    edited = ccup_by_name(pocket, ["cat", "cat"], strength=1.0)
+    edited = erase(pocket, ["cat", "cat"], strength=1.0).apply(pocket)
     assert edited.projection.rank >= 1
     with pytest.raises(ConceptError, match="No concept"):
-        ccup_by_name(pocket, [])
+        erase(pocket, [])
     with pytest.raises(ParameterError, match="strength"):
-        ccup_by_name(pocket, "cat", strength=float("nan"))
+        erase(pocket, "cat", strength=float("nan"))
 
 
 def test_names_that_are_close_are_both_erased():

@@ -18,12 +18,12 @@ from PIL import Image
 from unlearn import classify
 from unlearn.clip.encoders import OpenClipEncoder, similarity
 from unlearn.concepts.selection import TEMPLATES, Concept, Vocabulary, select
-from unlearn.config import ASSETS
 from unlearn.erasers import ccup
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.export.saved import save_erasure
 from unlearn.export.snippets import EXAMPLES, snippet, snippets_of
+from unlearn.files.assets import ASSETS
 
 LABELS = ["cat", "dog", "pizza"]
 TEMPLATE = ("a photo of a {}",)

@@ -19,8 +19,8 @@ from helpers.watched import served
 from playwright.sync_api import Browser, expect
 from test_assistants import call
 
+from unlearn.app.edits import FineTuned
 from unlearn.app.results import Found, FoundCaption
-from unlearn.app.runs import FineTuned
 from unlearn.app.searches import NOTHING_LEFT, find_pictures, open_index, places
 from unlearn.app.services import Services
 from unlearn.app.session import SEARCH_GALLERY, SEARCH_INDEX, ErasureRequest, Session
@@ -30,9 +30,9 @@ from unlearn.clip.models import Models
 from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import Vocabulary, select
 from unlearn.data.gallery import Gallery, bundled_gallery, folder_gallery
-from unlearn.erasers.erasure import FINE_TUNED, Erasure
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CLIPEraseSettings
-from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
+from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, FINE_TUNED, ORIGINAL
 from unlearn.errors import ModelError, ParameterError, PictureError
 from unlearn.index.build import build_index
 from unlearn.index.search import PictureIndex

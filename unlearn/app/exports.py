@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unlearn.app import trade_offs
-from unlearn.app.caller import PAYER
 from unlearn.app.downloads import zipped
 from unlearn.app.links import link_or_why
 from unlearn.app.services import Services
-from unlearn.app.session import NOTHING_ERASED, Session, Visitor
+from unlearn.app.session import NOTHING_ERASED, PAYER, Session, Visitor
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.named_vocabularies import vocabulary_text
-from unlearn.config import ASSETS
 from unlearn.erasers.erasure import AnyErasure
 from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, MADE_BY, ORIGINAL
 from unlearn.errors import ConceptError, ModelError, require_choice
@@ -23,12 +21,14 @@ from unlearn.evaluation.as_json import before_and_after
 from unlearn.export.edit_file import record_of
 from unlearn.export.saved import EDIT, RECORD, save_erasure
 from unlearn.export.snippets import snippet, snippet_of
+from unlearn.files.assets import ASSETS
 from unlearn.finetuning.sources import BUNDLED
 
 if TYPE_CHECKING:
     from unlearn.report.measured import DrawnPair
 
 REPORT, ATTENTION = "report", "cross_attention"
+NOT_WRITTEN = "This model cannot be written to a file; choose one of open_clip's."
 NOT_IN_A_DENOISER = "CLIPErase changes the text encoder, not the denoiser: take the whole model, or erase with CCUP."
 
 
@@ -73,7 +73,7 @@ def make_export(services: Services, visitor: Visitor, kind: str, variant: str = 
         JobError: there is no room on disk.
     """
     made = KINDS[require_choice("file", kind, tuple(KINDS))]
-    encoder = exportable(services, visitor.session)
+    encoder = services.open_clip_encoder_of(visitor.session, NOT_WRITTEN)
     erasure = _chosen(edits_of(services, visitor.session), kind, variant)
     wanted = Wanted(services, visitor, encoder, erasure)
     weights = sum(parameter.numel() for parameter in encoder.model.parameters()) * 4
@@ -112,18 +112,6 @@ def edits_of(services: Services, session: Session) -> dict[str, AnyErasure]:
     if not edits:
         raise ConceptError(NOTHING_ERASED)
     return edits
-
-
-def exportable(services: Services, session: Session) -> OpenClipEncoder:
-    """The visitor's model.
-
-    Raises:
-        ModelError: it has no weights of open_clip's.
-    """
-    encoder = services.encoder_of(session)
-    if not isinstance(encoder, OpenClipEncoder):
-        raise ModelError("This model cannot be written to a file; choose one of open_clip's.")
-    return encoder
 
 
 def _save(wanted: Wanted, folder: Path, *formats: str) -> Path:
@@ -184,10 +172,10 @@ def _write_report(wanted: Wanted, folder: Path) -> Path:
 
 def last_drawn(services: Services, visitor: Visitor) -> DrawnPair | None:
     """The visitor's last pictures, if they were drawn with the edits in force now."""
-    from unlearn.app.drawings import Drawn, drawing_of
+    from unlearn.app.drawings import DRAWING, Drawn
     from unlearn.report.measured import DrawnPair
 
-    status = drawing_of(services, visitor)
+    status = DRAWING.find(services, visitor)
     drawn = status.result if status else None
     if not isinstance(drawn, Drawn) or drawn.edits != visitor.session.edits:
         return None

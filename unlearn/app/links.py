@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
-from unlearn.app.requests import erase, request_of
+from unlearn.app.requests import erase, request_of, settings_of
 from unlearn.app.session import ErasureRequest, FineTuneRequest
 from unlearn.errors import InvalidInputError, ParameterError, UnlearnError
 
@@ -82,7 +82,6 @@ def follow(services: Services, visitor: Visitor, link: Link) -> None:
         ConceptError, ParameterError, ModelError: it cannot be used; the visitor has the app's own model and words.
     """
     from unlearn.app.model_choice import choose
-    from unlearn.app.runs import settings_of
 
     try:
         if link.fine_tune:
@@ -101,7 +100,6 @@ def follow(services: Services, visitor: Visitor, link: Link) -> None:
 
 def link_of(services: Services, session: Session) -> Link:
     """The link that opens the page as it is for this visitor."""
-    from unlearn.app.runs import settings_of
     from unlearn.concepts.named_vocabularies import vocabulary_text
 
     words = vocabulary_text(session.vocabulary) if session.vocabulary else ""

@@ -54,7 +54,7 @@ def choose(
     now = visitor.session  # the slider may have moved meanwhile
     request = request_of(services, now) if now.erasure else None
     erasure = services.erase(after, request) if request else None
-    services.jobs.forget(visitor.lines["cliperase"])
+    services.jobs.forget(visitor.job_keys["cliperase"])
     return visitor.change(erasure=erasure, request=request, **chosen)
 
 

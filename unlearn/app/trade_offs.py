@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import cast
 
-from unlearn.app.results import Geometry, TradeOff
+from unlearn.app.edits import TradeOff
+from unlearn.app.results import Geometry
 from unlearn.app.services import AT_RISK, Services
 from unlearn.app.session import NOTHING_ERASED, Session
 from unlearn.clip.encoders import TextImageEncoder

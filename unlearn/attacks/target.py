@@ -13,7 +13,7 @@ from unlearn.concepts.selection import Concept, Vocabulary, surface_forms
 from unlearn.data.gallery import Gallery
 from unlearn.erasers.baselines import random_directions
 from unlearn.errors import PictureError
-from unlearn.finetuning.prepared import Preparation
+from unlearn.jobs import Progress
 
 #: Views of every training picture beside itself.
 COPIES = 4
@@ -93,7 +93,7 @@ class AttackTarget:
         """The control's weights."""
         return WhiteBox.of(self.control, self.original)
 
-    def prepare(self) -> Generator[Preparation, None, None]:
+    def prepare(self) -> Generator[Progress, None, None]:
         """Compute what attacks on the weights start from, reporting after every few pictures.
 
         Raises:

@@ -65,7 +65,7 @@ class Bench:
     checksum: str
 
     @classmethod
-    def load(cls, model: str, dataset: str) -> Bench:
+    def load(cls, model: str, images: str) -> Bench:
         """Load both.
 
         Raises:
@@ -73,7 +73,7 @@ class Bench:
         """
         encoder = load_clip(model)
         restore_features(encoder)
-        data = training_data(dataset, ())
+        data = training_data(images, ())
         for notice in data.notices:
             logger.warning(notice)
         return cls(encoder, data, weights_checksum(encoder.model))
@@ -143,9 +143,9 @@ class Bench:
         return true_label_ranks(model.image_features(gallery), classes, gallery.targets(vocabulary.names)) < 1
 
 
-def run(quick: bool = False, *, model: str = "pocket", dataset: str = BUNDLED, resume: Path | None = None) -> Table:
+def run(quick: bool = False, *, model: str = "pocket", images: str = BUNDLED, resume: Path | None = None) -> Table:
     """Measure every method on every set; with ``resume`` what that file holds is not measured again."""
-    bench = Bench.load(model, dataset)
+    bench = Bench.load(model, images)
     known = known_concepts(bench.encoder, bench.data)
     plan = {1: 2, 5: 1} if quick else {size: count for size, count in PLAN.items() if size < len(known)}
     sets = {size: forget_sets(known, size, count) for size, count in plan.items()}
@@ -156,15 +156,15 @@ def run(quick: bool = False, *, model: str = "pocket", dataset: str = BUNDLED, r
             found[method] = {size: [] for size in sets}
             for size, chosen in sets.items():
                 for seed, forget in enumerate(chosen):
-                    name = f"{model} {dataset} {method} {seed} {' | '.join(forget)}"
+                    name = f"{model} {images} {method} {seed} {' | '.join(forget)}"
                     found[method][size].append(
                         measurements.get(name, lambda f=forget, s=seed, m=method: bench.measure(COMPARED[m], f, s))  # type: ignore[misc]
                     )
                     bar.update()
-    return _table(bench, dataset, len(known), found)
+    return _table(bench, images, len(known), found)
 
 
-def _table(bench: Bench, dataset: str, known: int, found: dict[str, dict[int, list[dict[str, Any]]]]) -> Table:
+def _table(bench: Bench, images: str, known: int, found: dict[str, dict[int, list[dict[str, Any]]]]) -> Table:
     sizes = list(next(iter(found.values())))
     first = next(iter(found.values()))
     sizes_and_counts = ", ".join(f"{len(runs)} of {size}" for size, runs in first.items())
@@ -184,7 +184,7 @@ def _table(bench: Bench, dataset: str, known: int, found: dict[str, dict[int, li
         "retention, over all sets. Recall@10: change of text → picture retrieval of the others, in points. Seconds: "
         "median to erase one concept, evaluation apart; "
         "MiB: most that this took beside the model. "
-        f"{machine()}, {threads()}. {PUBLISHED.get(dataset, '')}"
+        f"{machine()}, {threads()}. {PUBLISHED.get(images, '')}"
     ).strip()
     return Table(
         name="methods",

@@ -19,10 +19,10 @@ from torch import Tensor
 from unlearn.caching import ObjectCache
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.selection import TEMPLATES, VERBATIM, load_vocabulary
-from unlearn.config import ASSETS
 from unlearn.data.folders import read_classes, skipped_in_words
 from unlearn.data.images import open_image
 from unlearn.errors import PictureError
+from unlearn.files.assets import ASSETS
 from unlearn.files.schemas import InnerPath, RefusedError, Schema, TensorFile, Text, check, parse_json
 
 BUNDLED = ASSETS / "gallery" / "gallery.zip"

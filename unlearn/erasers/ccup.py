@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +21,7 @@ from torch.nn import functional as F
 
 from unlearn.caching import ObjectCache
 from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
-from unlearn.concepts.selection import Concept, Selection, Vocabulary, load_vocabulary, select, surface_forms
+from unlearn.concepts.selection import Concept, Selection, Vocabulary, load_vocabulary, surface_forms
 from unlearn.erasers import closed_form, paired
 from unlearn.erasers.closed_form import RetainFactor
 from unlearn.erasers.erasure import Erasure, Stacked
@@ -91,28 +90,6 @@ def on_top(
     """
     closed_form = erase(tuned.fine_tuned(encoder), selection or tuned.selection, settings, vocabulary=vocabulary)
     return Stacked(tuned, closed_form)
-
-
-def ccup(
-    encoder: TextImageEncoder,
-    forget: str | Iterable[str],
-    retain: str | Iterable[str] | None = None,
-    **settings: Any,
-) -> TextImageEncoder:
-    """Erase concepts by name: ``ccup(load_clip("pocket"), ["cat", "dog"], strength=0.8)``.
-
-    Args:
-        encoder: the model; it is not changed.
-        forget: concepts to erase.
-        retain: concepts to protect; the rest of the bundled vocabulary by default.
-        **settings: fields of :class:`CCUPSettings`.
-
-    Raises:
-        ConceptError, ParameterError: an argument cannot be used.
-    """
-    vocabulary = load_vocabulary()
-    selection = select(forget, retain, vocabulary=vocabulary)
-    return erase(encoder, selection, CCUPSettings(**settings), vocabulary=vocabulary).apply(encoder)
 
 
 def forget_texts(

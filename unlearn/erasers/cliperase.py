@@ -28,32 +28,31 @@ from unlearn.errors import JobError, OutOfTimeError
 from unlearn.finetuning.batches import Batches, Embedded
 from unlearn.finetuning.checkpoints import Checkpoint
 from unlearn.finetuning.pairs import forget_and_retain
-from unlearn.finetuning.prepared import Frozen, Preparation
+from unlearn.finetuning.prepared import Frozen
 from unlearn.finetuning.probes import Probe
 from unlearn.finetuning.processes import Processes
 from unlearn.finetuning.trainable import make_trainable
+from unlearn.jobs import Progress, steps_text
+
+#: Text of the last step: what follows it, before anybody sees the result.
+COMPLETE = "Encoding the gallery with the new weights."
 
 
-@dataclass(frozen=True)
-class Record:
-    """One step, or with ``step`` 0 the state before the first: losses of its batch, accuracies of the last probe.
+@dataclass(frozen=True, kw_only=True)
+class Record(Progress):
+    """One step, or with ``done`` 0 the state before the first: losses of its batch, accuracies of the last probe.
 
     Losses and accuracies are NaN where nothing was measured; ``seconds`` and ``eta`` (seconds left) count training.
     """
 
-    step: int
-    steps: int
-    loss: float
-    retention: float
-    forgetting: float
-    consistency: float
+    loss: float = math.nan
+    retention: float = math.nan
+    forgetting: float = math.nan
+    consistency: float = math.nan
     forget_accuracy: float
     retain_accuracy: float
-    seconds: float
-    eta: float
-
-
-Progress = Preparation | Record
+    seconds: float = 0.0
+    eta: float = math.nan
 
 
 def train(
@@ -115,8 +114,13 @@ def _steps(
     optimizer = torch.optim.Adam(parameters.values(), lr=settings.learning_rate)
     first = saved.restore(parameters, optimizer) if saved else 0
     forget_accuracy, retain_accuracy = measure()
-    nan = math.nan
-    yield Record(first, settings.steps, nan, nan, nan, nan, forget_accuracy, retain_accuracy, 0.0, nan)
+    yield Record(
+        first,
+        settings.steps,
+        steps_text(first, settings.steps),
+        forget_accuracy=forget_accuracy,
+        retain_accuracy=retain_accuracy,
+    )
 
     started = time.perf_counter()
     for step in range(first + 1, settings.steps + 1):
@@ -135,14 +139,16 @@ def _steps(
             if saved and batches.processes.first:
                 saved.write(step, parameters, optimizer)
         seconds = time.perf_counter() - started
+        eta = seconds / (step - first) * (settings.steps - step)
         record = Record(
             step,
             settings.steps,
+            steps_text(step, settings.steps, eta) if step < settings.steps else COMPLETE,
             **{name: value.item() for name, value in losses.items()},
             forget_accuracy=forget_accuracy,
             retain_accuracy=retain_accuracy,
             seconds=seconds,
-            eta=seconds / (step - first) * (settings.steps - step),
+            eta=eta,
         )
         try:
             yield record

@@ -14,9 +14,8 @@ from unlearn.clip.projection import Projection
 from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import Selection, unite
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings, StackedSettings
+from unlearn.erasers.variants import FINE_TUNED
 
-#: Ending of a model's name once it is fine-tuned.
-FINE_TUNED = ", fine-tuned"
 #: Begins the names of a stacked erasure's fine-tuned tensors.
 TUNED = "tuned."
 Asked = TypeVar("Asked", bound=Any)

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from unlearn.clip.encoders import OpenClipEncoder
     from unlearn.concepts.selection import Selection, Vocabulary
     from unlearn.data.gallery import Gallery
-    from unlearn.erasers import cliperase
     from unlearn.erasers.erasure import AnyErasure, Erasure
+    from unlearn.jobs import Progress
 
     #: A method at work: it reports as it goes, and returns the erasure.
-    Fitting = Generator[cliperase.Progress, None, AnyErasure]
+    Fitting = Generator[Progress, None, AnyErasure]
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +144,7 @@ def _ccup(task: Task, **given: Any) -> AnyErasure:
     return ccup.on_top(task.encoder, task.base_erasure, settings, selection=task.selection, vocabulary=vocabulary)
 
 
-def _cliperase(task: Task, **given: Any) -> Generator[cliperase.Progress, None, Erasure[CLIPEraseSettings]]:
+def _cliperase(task: Task, **given: Any) -> Generator[Progress, None, Erasure[CLIPEraseSettings]]:
     from unlearn.erasers import cliperase
 
     return cliperase.train(

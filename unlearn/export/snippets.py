@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from unlearn.clip.sources import LOCAL
-from unlearn.config import ASSETS
 from unlearn.erasers.erasure import AnyErasure
 from unlearn.export.open_clip_folder import HUB
+from unlearn.files.assets import ASSETS
 
 EXAMPLES = ASSETS.parent / "examples"
 #: What ``save_erasure`` writes, in words.

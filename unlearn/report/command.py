@@ -13,7 +13,7 @@ from unlearn.erasers.settings import CCUPSettings
 from unlearn.export.record import Record
 from unlearn.finetuning.sources import BUNDLED
 
-NOT_TOLD = "  # it learned from pictures that this command does not have; with --pictures, it takes a folder of them"
+NOT_TOLD = "  # it learned from pictures that this command does not have; with --images, it takes a folder of them"
 
 
 def command_of(record: Record) -> str:
@@ -32,8 +32,8 @@ def _command(record: Record, out: str, *more: str) -> str:
     if not _is_default_retain(record):
         words += ["--retain", *record.selection.retain]
     if learned and record.pictures not in (BUNDLED, ""):
-        words += ["--pictures", record.pictures]
-    if record.vocabulary and (record.vocabulary != BUNDLED or "--pictures" in words):
+        words += ["--images", record.pictures]
+    if record.vocabulary and (record.vocabulary != BUNDLED or "--images" in words):
         words += ["--vocabulary", record.vocabulary]
     words += _method(record)
     return shlex.join([*words, *more, "--out", out]) + ("" if record.pictures or not learned else NOT_TOLD)

@@ -10,11 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from unlearn.clip.encoders import OpenClipEncoder
-from unlearn.erasers import cliperase, methods
+from unlearn.erasers import methods
 from unlearn.errors import ModelError, UnlearnError
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
-from unlearn.finetuning.prepared import Preparation
-from unlearn.jobs import map_progress
+from unlearn.jobs import Progress, map_progress
 
 if TYPE_CHECKING:
     from unlearn.erasers.erasure import AnyErasure
@@ -55,16 +54,7 @@ class Outcome:
         return f"{1000 * self.seconds:.0f} ms" if self.seconds >= 0.01 else f"{1000 * self.seconds:.1f} ms"
 
 
-@dataclass(frozen=True)
-class Comparing:
-    """Progress: the method at work, and how much of it is done."""
-
-    label: str
-    done: int
-    total: int
-
-
-def compare(task: methods.Task, names: Sequence[str]) -> Generator[Comparing, None, tuple[Outcome, ...]]:
+def compare(task: methods.Task, names: Sequence[str]) -> Generator[Progress, None, tuple[Outcome, ...]]:
     """Fit each of ``names``, of :data:`~unlearn.erasers.methods.COMPARED`, and measure it on ``task.probe``.
 
     Every label is offered. One that cannot be fitted, for want of a picture or of time, does not keep the others from
@@ -73,10 +63,10 @@ def compare(task: methods.Task, names: Sequence[str]) -> Generator[Comparing, No
     outcomes = []
     for name in names:
         method = methods.COMPARED[name]
-        started = time.perf_counter()
+        fitting, started = partial(_fitting, method.label), time.perf_counter()
         try:
-            yield Comparing(method.label, 0, 1)
-            erasure = yield from map_progress(method.fit(task), partial(_comparing, method.label))
+            yield fitting(Progress())
+            erasure = yield from map_progress(method.fit(task), fitting)
             outcomes.append(_measured(method, erasure, task, time.perf_counter() - started))
         except UnlearnError as error:
             outcomes.append(Outcome(method.label, method.variant, refusal=str(error)))
@@ -103,7 +93,5 @@ def _numbers_changed(erasure: AnyErasure, encoder: OpenClipEncoder) -> int | Non
     return sum(int((tensor != state[key].cpu().float()).sum()) for key, tensor in changed)
 
 
-def _comparing(label: str, step: cliperase.Progress) -> Comparing:
-    if isinstance(step, Preparation):
-        return Comparing(label, step.done, step.total)
-    return Comparing(label, step.step, step.steps)
+def _fitting(label: str, part: Progress) -> Progress:
+    return Progress(part.done, part.total, f"{label}…")

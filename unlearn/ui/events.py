@@ -34,7 +34,7 @@ class Events:
         self._closing_leaks()
         self._running(loaded)
         for run in (screen.audit, screen.audit.comparison):
-            loaded.then(run.watch, screen.visitor, run.outputs, concurrency_limit=None, **QUIET)
+            loaded.then(run.watch, screen.visitor, run.run_outputs, concurrency_limit=None, **QUIET)
         for position, view in enumerate(screen.views):
             view.tab.select(
                 on_screen(_opened(screen, view, position)),

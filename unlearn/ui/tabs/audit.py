@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import html
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from unlearn import app
 from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.plots.relearning import relearning_curves
-from unlearn.ui.background import button_states, poll
+from unlearn.ui.background import RunPart
 from unlearn.ui.components import Given, Shown, chart
-from unlearn.ui.guard import on_screen
 from unlearn.ui.html import audit_markup
 from unlearn.ui.tabs.comparison import ComparisonPart
 from unlearn.ui.tabs.erase import ErasePanel
 
 if TYPE_CHECKING:
-    from unlearn.app.audits import AuditStatus
+    from unlearn.app.background import BackgroundRun
+    from unlearn.app.edits import Audited
+    from unlearn.attacks.audit import AuditProgress
+    from unlearn.jobs import Status
 
 INTRO = (
     "<p class='u-small'>Erased need not mean gone. These attacks try to get the concept back out of your edited model, "
@@ -38,7 +40,7 @@ CLOSING = (
 
 
 @dataclass(frozen=True)
-class AuditTab:
+class AuditTab(RunPart):
     """The tab's components; an audit is shown by :meth:`watch`, as it goes, and stays until the next is complete."""
 
     services: Provider
@@ -103,13 +105,22 @@ class AuditTab:
             shown[self.findings] = audit_markup.audited(session.audited, current=session.audited.is_of(session))
         return shown
 
-    def updates_for(self, visitor: Visitor, status: AuditStatus | None) -> Shown:
-        """Values of ``outputs`` for an audit as it is now."""
-        attack, stop = button_states(status)
-        shown: Shown = {self.attack: attack, self.stop: stop}
+    @property
+    def run(self) -> BackgroundRun[str, AuditProgress, Audited]:
+        return app.audits.AUDIT
+
+    @property
+    def starts(self) -> list[gr.Button]:
+        return [self.attack]
+
+    @property
+    def run_outputs(self) -> list[Any]:
+        return self.outputs
+
+    def run_values(self, visitor: Visitor, status: Status[AuditProgress, Audited] | None) -> Shown:
+        shown = Shown()
         if status is None:
             return shown
-        shown[self.status] = audit_markup.audit_status(status)
         if status.result is not None:
             report = status.result.report
             lines = [curve for finding in report.findings for curve in finding.curves]
@@ -125,25 +136,6 @@ class AuditTab:
             hidden = gr.update(visible=False)
             shown |= {self.findings: audit_markup.findings(found), self.learning: hidden, self.closing: hidden}
         return shown
-
-    async def watch(self, visitor: Visitor) -> AsyncIterator[Shown]:
-        """Show the visitor's audit until it is complete, on whichever page it was started."""
-        from unlearn.app.audits import audit_of
-
-        async for status in poll(lambda: audit_of(self.services(), visitor)):
-            yield self.updates_for(visitor, status)
-
-    def begin(self, visitor: Visitor, concept: str | None) -> Shown:
-        """Put the attacks in line."""
-        from unlearn.app.audits import start_audit
-
-        return self.updates_for(visitor, start_audit(self.services(), visitor, concept or ""))
-
-    def end(self, visitor: Visitor) -> Shown:
-        """Stop within a step; what was found before stays."""
-        from unlearn.app.audits import stop_audit
-
-        return self.updates_for(visitor, stop_audit(self.services(), visitor))
 
     def with_texts(self) -> list[Any]:
         """Projection and side that leave of the concept's texts nothing to search with."""
@@ -162,9 +154,6 @@ class AuditTab:
         return [*forget, *words]
 
     def register_callbacks(self, visitor: gr.State) -> None:
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        self.attack.click(on_screen(self.begin), [visitor, self.concept], self.outputs, **quiet).then(
-            self.watch, visitor, self.outputs, concurrency_limit=None, **quiet
-        )
-        self.stop.click(on_screen(self.end), visitor, self.outputs, queue=False, **quiet)
+        self.start_on([self.attack.click], visitor, [self.concept], lambda given: given[self.concept] or "")
+        self.stop_on_click(visitor)
         self.comparison.register_callbacks(visitor)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from unlearn import app
 from unlearn.app.session import Visitor
 from unlearn.app.startup import Provider
 from unlearn.plots.methods import method_scatter
-from unlearn.ui.background import button_states, poll
+from unlearn.ui.background import RunPart
 from unlearn.ui.components import Shown, chart
-from unlearn.ui.guard import on_screen
 from unlearn.ui.html import comparison_markup
 
 if TYPE_CHECKING:
-    from unlearn.app.comparisons import ComparisonStatus
+    from unlearn.app.background import BackgroundRun
+    from unlearn.app.comparisons import Compared
+    from unlearn.jobs import Progress, Status
 
 INTRO = (
     "<h3>Would another method do better?</h3><p class='u-small'>The same concepts erased by each method and measured "
@@ -26,7 +27,7 @@ INTRO = (
 
 
 @dataclass(frozen=True)
-class ComparisonPart:
+class ComparisonPart(RunPart):
     """The part's components; a comparison is shown by :meth:`watch` and stays until the next is complete."""
 
     services: Provider
@@ -52,17 +53,20 @@ class ComparisonPart:
         return cls(services, compare, stop, training_too, status, scatter, table)
 
     @property
-    def outputs(self) -> list[gr.components.Component]:
+    def run(self) -> BackgroundRun[bool, Progress, Compared]:
+        return app.comparisons.COMPARISON
+
+    @property
+    def starts(self) -> list[gr.Button]:
+        return [self.compare]
+
+    @property
+    def run_outputs(self) -> list[gr.components.Component]:
         return [self.compare, self.stop, self.status, self.scatter, self.table]
 
-    def updates_for(self, status: ComparisonStatus | None) -> Shown:
-        """Values of ``outputs`` for a comparison as it is now."""
-        compare, stop = button_states(status)
-        shown: Shown = {self.compare: compare, self.stop: stop}
-        if status is None:
-            return shown
-        shown[self.status] = comparison_markup.comparison_status(status)
-        if status.result is not None:
+    def run_values(self, visitor: Visitor, status: Status[Progress, Compared] | None) -> Shown:
+        shown = Shown()
+        if status is not None and status.result is not None:
             outcomes = status.result.outcomes
             known = any(outcome.is_measured for outcome in outcomes)
             shown[self.scatter] = (
@@ -71,28 +75,6 @@ class ComparisonPart:
             shown[self.table] = comparison_markup.compared(status.result)
         return shown
 
-    async def watch(self, visitor: Visitor) -> AsyncIterator[Shown]:
-        """Show the visitor's comparison until it is complete, on whichever page it was started."""
-        from unlearn.app.comparisons import comparison_of
-
-        async for status in poll(lambda: comparison_of(self.services(), visitor)):
-            yield self.updates_for(status)
-
-    def begin(self, visitor: Visitor, training_too: bool) -> Shown:
-        """Put the other methods in line."""
-        from unlearn.app.comparisons import start_comparison
-
-        return self.updates_for(start_comparison(self.services(), visitor, training_too))
-
-    def end(self, visitor: Visitor) -> Shown:
-        """Stop within a step; what was compared before stays."""
-        from unlearn.app.comparisons import stop_comparison
-
-        return self.updates_for(stop_comparison(self.services(), visitor))
-
     def register_callbacks(self, visitor: gr.State) -> None:
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        self.compare.click(on_screen(self.begin), [visitor, self.training_too], self.outputs, **quiet).then(
-            self.watch, visitor, self.outputs, concurrency_limit=None, **quiet
-        )
-        self.stop.click(on_screen(self.end), visitor, self.outputs, queue=False, **quiet)
+        self.start_on([self.compare.click], visitor, [self.training_too], lambda given: given[self.training_too])
+        self.stop_on_click(visitor)
