@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from unlearn.app.requests import request_of, settings_of
-from unlearn.app.session import ErasureRequest, FineTuneRequest
+from unlearn.app.services import Services
+from unlearn.app.session import ErasureRequest, FineTuneRequest, Session
+from unlearn.concepts.named_vocabularies import vocabulary_text
 from unlearn.errors import InvalidInputError, ParameterError
-
-if TYPE_CHECKING:
-    from unlearn.app.services import Services
-    from unlearn.app.session import Session
 
 #: Browsers and proxies cut addresses that are much longer.
 MAX_LENGTH = 4000
@@ -77,8 +75,6 @@ def read_link(query: str) -> Link:
 
 def link_of(services: Services, session: Session) -> Link:
     """The link that opens the page as it is for this visitor."""
-    from unlearn.concepts.named_vocabularies import vocabulary_text
-
     words = vocabulary_text(session.vocabulary) if session.vocabulary else ""
     erasure, tuned = request_of(services, session), None
     if session.fine_tuned:
