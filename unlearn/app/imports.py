@@ -1,4 +1,4 @@
-"""A visitor's erasure out of a file, as if it had been made here. No gradio here."""
+"""What a visitor brings along: a link, an erasure in a file; each as if it had been made here. No gradio here."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import torch
 from unlearn.app.background import BackgroundRun, Plan
 from unlearn.app.edits import FineTuned
 from unlearn.app.fine_tuning import FINE_TUNING
-from unlearn.app.requests import request_of
+from unlearn.app.links import Link
+from unlearn.app.model_choice import choose
+from unlearn.app.requests import erase, request_of, settings_of
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
 from unlearn.clip.projection import Projection
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
-from unlearn.errors import ErasureFileError
+from unlearn.errors import ErasureFileError, UnlearnError
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
 from unlearn.finetuning.prepared import encoding
@@ -29,6 +31,27 @@ SAME = 0.01
 NOT_OPENED = "This model opens no file of an edit; choose one of open_clip's."
 #: Words read between two reports.
 AT_ONCE = 50
+
+
+def follow(services: Services, visitor: Visitor, link: Link) -> None:
+    """Put what ``link`` asks for into force; an erasure of nothing takes the one in force off.
+
+    Raises:
+        ConceptError, ParameterError, ModelError: it cannot be used; the visitor has the app's own model and words.
+    """
+    try:
+        if link.fine_tune:
+            settings_of(link.fine_tune, services.settings.max_steps)
+        if link.model or link.vocabulary:
+            choose(services, visitor, link.model, link.vocabulary)
+        if link.erasure is not None:
+            if any(name.strip() for name in link.erasure.forget):
+                erase(services, visitor, link.erasure)
+            else:
+                visitor.change(erasure=None)
+    except UnlearnError:
+        visitor.change(model="", vocabulary=None, erasure=None)
+        raise
 
 
 def open_edit(services: Services, visitor: Visitor, path: str | None, name: str = "") -> Record:

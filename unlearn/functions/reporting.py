@@ -49,9 +49,8 @@ def write_report(
         words = vocabulary_of(vocabulary)
     else:
         words = named_vocabulary(BUNDLED) if str(images) == BUNDLED else labels_of(gallery)
-    swept = (
-        sweep_strength(base, gallery, edit.selection, edit.settings, vocabulary=words) if edit.method == "ccup" else ()
-    )
+    closed_form = edit.closed_form if edit.method == "ccup" else None
+    swept = sweep_strength(base, gallery, edit.selection, closed_form.settings, vocabulary=words) if closed_form else ()
     variants = {ORIGINAL: base, MADE_BY[erasure.method]: edit.apply(base)}
     page = render(measure_report(variants, [erasure.record], gallery, words, curves=tuple(swept)))
     with whole_file(out) as unfinished:
