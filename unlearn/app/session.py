@@ -8,7 +8,6 @@ import threading
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -151,13 +150,13 @@ class Visitor:
     Attributes:
         session: the choices now.
         key: whose background run is whose; a page that is reloaded gets its old key back.
-        left: since when the page is known to be closed; None while it is open.
+        left: since when the page is known to be closed, by the clock of the visits; None while it is open.
     """
 
     def __init__(self) -> None:
         self.session = Session()
         self.key = secrets.token_hex(16)
-        self.left: datetime | None = None
+        self.left: float | None = None
         _living.add(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Visitor:
