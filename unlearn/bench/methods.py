@@ -50,6 +50,22 @@ logger = logging.getLogger(__name__)
 PLAN = {1: 20, 5: 5, 20: 6, 100: 2}
 #: Neighbours looked at of each single concept, and the fall of top-1 that counts as hurt.
 NEIGHBOURS, HURT = 6, 0.05
+#: Columns of what is left and of what it costs the others.
+ACCURACY = (
+    "concepts erased",
+    "forget top-1, %",
+    "forget top-1 among five, %",
+    "retain top-1, change, points",
+    "lowest",
+    "highest",
+)
+ACCURACY_NOTE = (
+    "Forget top-1: all labels offered. Among five: each label with four others beside it, mean over all fours; chance "
+    "is 20. Retain: images of all other concepts, mean, lowest and highest over the sets."
+)
+#: The README's rows, sizes and columns.
+SUMMARY, SHORT = ("none", "nullspace", "consistent", "ccup", "leace", "cliperase"), (1, 20)
+SHORT_PARTS = ("forget top-1, %", "retain top-1, change, points")
 #: What the papers print, for whoever runs their settings.
 PUBLISHED = {
     "cifar100": "Published (CLIPErase, arXiv 2410.23330): forget 86.08 → 0.00 %, retain 72.85 → 90.99 %.",
@@ -143,7 +159,9 @@ class Bench:
         return true_label_ranks(model.image_features(gallery), classes, gallery.targets(vocabulary.names)) < 1
 
 
-def run(quick: bool = False, *, model: str = "pocket", images: str = BUNDLED, resume: Path | None = None) -> Table:
+def run(
+    quick: bool = False, *, model: str = "pocket", images: str = BUNDLED, resume: Path | None = None
+) -> tuple[Table, ...]:
     """Measure every method on every set; with ``resume`` what that file holds is not measured again."""
     bench = Bench.load(model, images)
     known = known_concepts(bench.encoder, bench.data)
@@ -161,55 +179,70 @@ def run(quick: bool = False, *, model: str = "pocket", images: str = BUNDLED, re
                         measurements.get(name, lambda f=forget, s=seed, m=method: bench.measure(COMPARED[m], f, s))  # type: ignore[misc]
                     )
                     bar.update()
-    return _table(bench, images, len(known), found)
+    return _tables(bench, images, len(known), found)
 
 
-def _table(bench: Bench, images: str, known: int, found: dict[str, dict[int, list[dict[str, Any]]]]) -> Table:
-    sizes = list(next(iter(found.values())))
+def _tables(
+    bench: Bench, images: str, known: int, found: dict[str, dict[int, list[dict[str, Any]]]]
+) -> tuple[Table, ...]:
+    """Accuracy by method and size, costs by method, and the README's few columns of both."""
     first = next(iter(found.values()))
     sizes_and_counts = ", ".join(f"{len(runs)} of {size}" for size, runs in first.items())
-    before = "; ".join(
-        f"{_percent([run['forget'][0] for run in runs])}, {_percent([run['retain'][0] for run in runs])}"
-        for runs in first.values()
+    model = (
+        f"{bench.encoder.name}, {len(bench.data.test)} images that no method saw, {len(bench.data.vocabulary.names)} "
+        f"labels offered, erased ones included; {sizes_and_counts} concepts, drawn with seed {SEED} from the {known} "
+        f"that the model knows. {machine()}, {threads()}."
     )
-    note = (
-        "Left: top-1 on the erased; among 5: the same where each label has only four others beside it, on average over "
-        "all fours, chance is 20; "
-        "others: change of top-1 on all other pictures, in points, mean [lowest, highest] over the sets. "
-        f"{bench.encoder.name}, {len(bench.data.test)} pictures that no method saw, "
-        f"{len(bench.data.vocabulary.names)} labels offered, erased ones included; {sizes_and_counts} concepts, drawn "
-        f"with seed {SEED} from the {known} that the model knows; before any edit erased, others: {before} %. "
-        f"Neighbours hurt: of the {NEIGHBOURS} nearest to each single concept, those whose top-1 on all their "
-        f"pictures, those to train on included, fell by more than {HURT:.0%}. Harmonic mean: of forgetting and "
-        "retention, over all sets. Recall@10: change of text → picture retrieval of the others, in points. Seconds: "
-        "median to erase one concept, evaluation apart; "
-        "MiB: most that this took beside the model. "
-        f"{machine()}, {threads()}. {PUBLISHED.get(images, '')}"
-    ).strip()
-    return Table(
-        name="methods",
-        columns=(
-            "method",
-            *(f"{size} at once: left %, among 5 %, others" for size in sizes),
-            "neighbours hurt",
-            "harmonic mean",
-            "recall@10",
-            "seconds",
-            "MiB",
-            "edit, kB",
+    labels = {method: COMPARED[method].label for method in found}
+    return (
+        Table(
+            name="methods",
+            columns=("method", *ACCURACY),
+            rows=tuple(
+                (labels[method], str(size), *cells(runs))
+                for method, by_size in found.items()
+                for size, runs in by_size.items()
+            ),
+            note=f"{ACCURACY_NOTE} {model} {PUBLISHED.get(images, '')}".strip(),
         ),
-        rows=tuple(_row(COMPARED[method].label, runs) for method, runs in found.items()),
-        note=note,
+        Table(
+            name="methods-cost",
+            columns=(
+                "method",
+                "neighbours hurt",
+                "neighbours",
+                "harmonic mean",
+                "recall@10, change, points",
+                "seconds",
+                "memory, MiB",
+                "edit, kB",
+            ),
+            rows=tuple((labels[method], *_costs(by_size)) for method, by_size in found.items()),
+            note=(
+                f"Neighbours hurt: of the {NEIGHBOURS} nearest to each single concept, those whose top-1 on all their "
+                f"images, those to train on included, fell by more than {HURT:.0%}. Harmonic mean: of forgetting and "
+                "retention, over all sets. Recall@10: text → image retrieval of the retain set. Seconds: median to "
+                "erase one concept, evaluation apart. Memory: most that this took beside the model."
+            ),
+        ),
+        Table(
+            name="summary",
+            columns=("method", *(f"{size} erased: {part}" for size in SHORT for part in SHORT_PARTS)),
+            rows=tuple(
+                (labels[method], *(cells(found[method][size])[i] for size in SHORT for i in (0, 2)))
+                for method in SUMMARY
+                if method in found and set(SHORT) <= set(found[method])
+            ),
+            note=f"Mean over the sets. {model}",
+        ),
     )
 
 
-def _row(label: str, found: dict[int, list[dict[str, Any]]]) -> tuple[str, ...]:
+def _costs(found: dict[int, list[dict[str, Any]]]) -> tuple[str, ...]:
     everything = [run for runs in found.values() for run in runs]
     single = found[1]
     return (
-        label,
-        *map(cell, found.values()),
-        hurt(single),
+        *hurt(single),
         f"{fmean(run['harmonic_mean'] for run in everything):.3f}",
         f"{100 * fmean(run['recall'] for run in everything):+.1f}",
         f"{median(run['seconds'] for run in single):.2g}",
@@ -218,18 +251,17 @@ def _row(label: str, found: dict[int, list[dict[str, Any]]]) -> tuple[str, ...]:
     )
 
 
-def hurt(single: Sequence[dict[str, Any]]) -> str:
-    """How many neighbours fell by more than :data:`HURT`, of how many, where single concepts were erased."""
+def hurt(single: Sequence[dict[str, Any]]) -> tuple[str, str]:
+    """How many neighbours fell by more than :data:`HURT`, and of how many, where single concepts were erased."""
     falls = [fall for run in single for fall in run["neighbours"]]
-    return f"{sum(fall > HURT for fall in falls)} of {len(falls)}"
+    return str(sum(fall > HURT for fall in falls)), str(len(falls))
 
 
-def cell(runs: Sequence[dict[str, Any]]) -> str:
-    """What sets of one size came to: left, left among five, and how the others moved."""
+def cells(runs: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """What sets of one size came to, the columns of :data:`ACCURACY` less the size."""
     moved = [100 * (run["retain"][1] - run["retain"][0]) for run in runs]
-    spread = f" [{min(moved):+.1f}, {max(moved):+.1f}]" if len(moved) > 1 else ""
     left, few = (_percent(values) for values in ([r["forget"][1] for r in runs], [r["among_few"] for r in runs]))
-    return f"{left}, {few}, {fmean(moved):+.1f}{spread}"
+    return left, few, f"{fmean(moved):+.1f}", f"{min(moved):+.1f}", f"{max(moved):+.1f}"
 
 
 def _percent(values: Sequence[float]) -> str:

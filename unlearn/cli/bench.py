@@ -69,9 +69,10 @@ def run(arguments: argparse.Namespace) -> None:
     tables: list[Table] = []
     for name in [require_choice("NAME", name, BENCHES) for name in arguments.names] or BENCHES:
         options = {key: getattr(arguments, key) for key in OF_ANY_MODEL.get(name, ())}
-        table = import_module(f"unlearn.bench.{name}").run(quick=arguments.quick, **options)
-        print(f"\n## {name}\n\n{table.markdown()}")
-        tables.append(table)
+        made = import_module(f"unlearn.bench.{name}").run(quick=arguments.quick, **options)
+        for table in made if isinstance(made, tuple) else (made,):
+            print(f"\n## {table.name}\n\n{table.markdown()}")
+            tables.append(table)
     if arguments.write is not None:
         write_into(arguments.write, tables)
     if arguments.json is not None:
