@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import errno
 import gc
+import os
 import re
+import sys
 import threading
 import time
 import weakref
@@ -19,7 +21,7 @@ from unlearn.concepts.selection import select
 from unlearn.erasers import cliperase
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import JobError, OutOfTimeError
-from unlearn.jobs import MOST_KEPT, Jobs, State
+from unlearn.jobs import MOST_KEPT, NICENESS, Jobs, State
 
 NAMES = ("ann", "bob", "cec")
 
@@ -356,3 +358,18 @@ def test_base_weights_after_runs_cancels_and_crashes(jobs, toy, toy_gallery, toy
     jobs.start("cec", start)
     assert "inf at step 1" in ended(jobs, "cec").message
     assert weights_checksum(toy.model) == before != weights_checksum(edited.model)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives threads a priority each")
+def test_a_run_leaves_the_processor_to_requests(jobs):
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def run():
+        yield "working"
+        return priority()
+
+    before = priority()
+    jobs.start("ann", run)
+    assert ended(jobs, "ann").result == max(before, NICENESS)
+    assert priority() == before

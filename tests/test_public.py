@@ -51,7 +51,7 @@ def test_a_real_architecture_loads_through_the_same_code(tmp_path):
     save_file(model.state_dict(), tmp_path / "weights.safetensors")
     encoder = unlearn.load_clip(f"RN50-quickgelu/{tmp_path / 'weights.safetensors'}", device="cpu")
     assert encoder.embed_dim == 1024
-    edited = unlearn.ccup(encoder, ["cat"], ["dog", "car"], mode="nullspace", synonyms=False)
+    edited = unlearn.ccup(encoder, ["cat"], ["dog", "car"], form="nullspace", synonyms=False)
     features = edited.encode_image([Image.new("RGB", (300, 200), "red")])
     assert features.shape == (1, 1024)
     assert features.norm() == pytest.approx(1.0, abs=1e-4)

@@ -9,6 +9,8 @@ place where it yields.
 from __future__ import annotations
 
 import math
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -68,6 +70,10 @@ MOST_KEPT = 500
 TIMED = 20
 #: Waits are reported in steps of so many seconds: each is an estimate, and an unchanged status is not shown again.
 WAIT_STEP = 10
+
+
+#: Of the worker's thread, as ``nice`` counts it: a visitor who waits for a page is served before a run goes on.
+NICENESS = 10
 
 
 @dataclass(frozen=True)
@@ -243,6 +249,7 @@ class Jobs(Generic[P, R]):
         self._worker.start()
 
     def _work(self) -> None:
+        _yield_to_others()
         try:
             while job := self._next():
                 self._run(job)
@@ -295,3 +302,13 @@ class Jobs(Generic[P, R]):
         except Exception as error:
             return State.FAILED, None, exhausted(error) or OUR_ERROR.format(log_error(error))
         return State.CANCELLED, None, ""
+
+
+def _yield_to_others() -> None:
+    """Let the other threads of this process, and those that they start, have the processor before this one.
+
+    Linux gives threads a priority each, and those that torch starts from this one inherit it.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))

@@ -23,8 +23,8 @@ from unlearn.attacks.groups import Group
 from unlearn.clip.models import Models
 from unlearn.concepts.selection import Vocabulary, select
 from unlearn.data.gallery import Gallery
-from unlearn.erasers import cliperase
-from unlearn.erasers.methods import METHODS, Task
+from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.methods import COMPARED, Task
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ConceptError, JobError, ModelError, OutOfTimeError, ParameterError, PictureError
 from unlearn.finetuning.pairs import hold_out
@@ -73,7 +73,7 @@ def test_an_audit_is_told_remembered_and_goes_stale_with_the_edit(services: Serv
     assert audited.is_of(visitor.session)
     again = services.erase(visitor.session, ErasureRequest(["apple", "frog"]))
     assert audited.is_of(replace(visitor.session, erasure=again)), "the same question has the same answer"
-    other = services.erase(visitor.session, ErasureRequest(["apple", "frog"], mode="nullspace"))
+    other = services.erase(visitor.session, ErasureRequest(["apple", "frog"], form="nullspace"))
     assert not audited.is_of(replace(visitor.session, erasure=other))
     for change in ({"model": "other"}, {"vocabulary": Vocabulary(())}, {"uploads": services.gallery}):
         moved = replace(visitor.session, measures_uploads=True, **change)
@@ -111,7 +111,7 @@ def test_a_page_offers_what_is_erased(tab: AuditTab, visitor: Visitor):
 
 
 def test_of_two_edits_each_concept_is_attacked_and_compared(services: Services, tab: AuditTab, visitor: Visitor, toy):
-    tuned = cliperase.Erasure(select("lemon", vocabulary=services.vocabulary), CLIPEraseSettings(), {})
+    tuned = Erasure("cliperase", select("lemon", vocabulary=services.vocabulary), CLIPEraseSettings(), {})
     visitor.change(fine_tuned=FineTuned(tuned, tuned.apply(toy)))
     for name in offered(tab, visitor)["choices"]:
         AUDIT.start(services, visitor, name)
@@ -146,7 +146,7 @@ def test_methods_stand_side_by_side(services: Services, visitor: Visitor):
     status = finish(services, visitor, "comparison")
     assert isinstance(status.result, Compared), status.message
     by_label = {outcome.label: outcome for outcome in status.result.outcomes}
-    assert set(by_label) == {method.label for method in METHODS.values() if not method.trains}
+    assert set(by_label) == {method.label for method in COMPARED.values() if not method.trains}
     assert by_label["No edit"].parameters <= by_label["CCUP, paired (default)"].parameters
     assert by_label["No edit"].forget == 1.0
     table = comparison_markup.compared(status.result)

@@ -21,7 +21,7 @@ REQUESTS = st.builds(
     ErasureRequest,
     forget=st.lists(NAME, min_size=1, max_size=4),
     strength=st.floats(0, 1),
-    mode=st.sampled_from(["paired", "consistent", "nullspace"]),
+    form=st.sampled_from(["paired", "consistent", "nullspace"]),
     side=st.sampled_from(["image", "text", "both"]),
     retain=st.sampled_from(["vocabulary", "neighbours"]),
     lam=st.floats(1e-3, 1e6),
@@ -62,7 +62,7 @@ def test_a_link_that_cannot_be_read_is_refused(query: str, sentence: str):
     [
         ("forget=cat&strength=7", "from 0 to 1"),
         ("forget=cat&strength=nan", "from 0 to 1"),
-        ("forget=cat&mode=gentle", "choose one of"),
+        ("forget=cat&form=gentle", "choose one of"),
         ("forget=cat&lam=-1", "lambda"),
         ("forget=%F0%9F%98%80", "has no letters"),
         ("forget=" + "x" * 5000, "too long"),

@@ -48,7 +48,7 @@ def test_an_audit_as_json_and_of_a_saved_erasure_in_lines(folder, tmp_path, caps
 
     saved = tmp_path / "erased"
     assert (
-        main(["erase", "--forget", "cat", "--pictures", str(folder), "--method", "nullspace", "--out", str(saved)]) == 0
+        main(["erase", "--forget", "cat", "--pictures", str(folder), "--form", "nullspace", "--out", str(saved)]) == 0
     )
     capsys.readouterr()
     assert main([*asked, "--erasure", str(saved / "edit.safetensors")]) == 0

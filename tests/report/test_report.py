@@ -14,13 +14,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from ui.fakes import fake_services
+from helpers.fakes import fake_services
 
 from unlearn.cli import build_parser, main
 from unlearn.clip.loading import load_clip
 from unlearn.concepts.selection import Vocabulary, load_vocabulary, select
 from unlearn.erasers import ccup
-from unlearn.erasers.methods import METHODS
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.erasers.variants import CCUP, ORIGINAL
 from unlearn.evaluation.intervals import Compared
@@ -117,7 +116,7 @@ def test_where_no_picture_has_a_label_the_page_says_so():
 
 
 VOCABULARY = load_vocabulary()
-SETTINGS_OF_CCUP = ("strength", "side", "synonyms", "lam", "mu")
+SETTINGS_OF_CCUP = ("form", "strength", "side", "synonyms", "lam", "mu")
 SETTINGS = CCUPSettings("consistent", 0.4, 900.0, 20.0, "both", False)
 
 
@@ -137,7 +136,7 @@ def test_the_command_asks_the_command_line_for_the_same(selection, settings, met
     assert select(asked.forget, asked.retain, vocabulary=VOCABULARY).retain == selection.retain
     if method == "ccup":
         given = {name: value for name in SETTINGS_OF_CCUP if (value := getattr(asked, name)) is not None}
-        assert CCUPSettings(**METHODS[asked.method].fixed, **given) == settings
+        assert CCUPSettings(**given) == settings
     else:
         given = {name: getattr(asked, name) for name in asdict(settings)}
         assert asked.method == method
@@ -160,7 +159,7 @@ def made(folder, *asked: str) -> Record:
             "fox,mug,spoon,wolf",
             "--retain",
             "wolf",
-            "--method",
+            "--form",
             "consistent",
             "--side",
             "both",

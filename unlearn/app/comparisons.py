@@ -11,8 +11,8 @@ from unlearn.app.background import BackgroundRun, Plan
 from unlearn.app.services import Services, selection_of
 from unlearn.app.session import Session
 from unlearn.clip.encoders import OpenClipEncoder
-from unlearn.data.gallery import Gallery, image_features, remember_features
-from unlearn.erasers.methods import METHODS, Task
+from unlearn.data.gallery import Gallery
+from unlearn.erasers.methods import COMPARED, Task
 from unlearn.jobs import Progress, Status
 from unlearn.sweeps.comparison import Outcome, compare
 
@@ -41,7 +41,7 @@ def _plan(services: Services, session: Session, training_too: bool) -> Plan[Prog
     selection = selection_of(session)
     encoder = services.open_clip_encoder_of(session, SHOWS_NO_WEIGHTS)
     probe = services.measured_on(session, selection.forget_names)
-    names = [name for name, method in METHODS.items() if training_too or not method.trains]
+    names = [name for name, method in COMPARED.items() if training_too or not method.trains]
 
     def begin() -> Generator[Progress, None, Compared]:
         training = _training(services, session, encoder, selection.forget_names)
@@ -61,5 +61,5 @@ def _training(services: Services, session: Session, encoder: OpenClipEncoder, na
         return services.training
     parts = (services.training, session.uploads.train)
     both = Gallery("both", tuple(picture for part in parts for picture in part))
-    remember_features(encoder, both, torch.cat([image_features(encoder, part) for part in parts if len(part)]))
+    encoder.keep_image_features(both, torch.cat([encoder.image_features(part) for part in parts if len(part)]))
     return both

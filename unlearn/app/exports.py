@@ -19,7 +19,7 @@ from unlearn.diffusion.apply_edits import apply_to_pipeline
 from unlearn.diffusion.pipelines import PIPELINES
 from unlearn.diffusion.records import ATTENTION as ATTENTION_FILE
 from unlearn.diffusion.records import save_attention
-from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.erasure import AnyErasure
 from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, MADE_BY, ORIGINAL
 from unlearn.errors import ConceptError, ModelError, require_choice
 from unlearn.evaluation.as_json import before_and_after
@@ -52,7 +52,7 @@ class Wanted:
     services: Services
     visitor: Visitor
     encoder: OpenClipEncoder
-    erasure: Erasure
+    erasure: AnyErasure
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def make_export(services: Services, visitor: Visitor, kind: str, variant: str = 
     return Export(path, f"{made.name}: {erased} erased by {MADE_BY[erasure.method]}", made.code(wanted))
 
 
-def _chosen(edits: dict[str, Erasure], kind: str, variant: str) -> Erasure:
+def _chosen(edits: dict[str, AnyErasure], kind: str, variant: str) -> AnyErasure:
     everything = next(iter(edits))
     chosen = require_choice("edit", variant or everything, tuple(edits))
     if kind == REPORT:
@@ -100,13 +100,13 @@ def _chosen(edits: dict[str, Erasure], kind: str, variant: str) -> Erasure:
     return edits[CCUP]
 
 
-def edits_of(services: Services, session: Session) -> dict[str, Erasure]:
+def edits_of(services: Services, session: Session) -> dict[str, AnyErasure]:
     """The visitor's erasures by the variant that each makes, first that of all that is in force.
 
     Raises:
         ConceptError: there is none.
     """
-    edits: dict[str, Erasure] = {}
+    edits: dict[str, AnyErasure] = {}
     if both := services.both(session):
         edits[BOTH] = both
     if session.erasure:
@@ -134,7 +134,7 @@ def _code(part: str, folder: str) -> Callable[[Wanted], str]:
     return lambda wanted: snippet_of(part, Path(folder), wanted.erasure, wanted.encoder.name)
 
 
-def _facts(services: Services, session: Session, erasure: Erasure) -> dict[str, Any]:
+def _facts(services: Services, session: Session, erasure: AnyErasure) -> dict[str, Any]:
     """What the record of the visitor's ``erasure`` tells beside the erasure itself."""
     # Only CLIPErase learns from pictures here; what CCUP knows is words.
     learned = session.fine_tuned.pictures if session.fine_tuned and erasure.method != "ccup" else BUNDLED

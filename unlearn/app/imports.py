@@ -17,9 +17,9 @@ from unlearn.app.model_choice import choose
 from unlearn.app.requests import erase, request_of, settings_of
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
-from unlearn.clip.encoders import class_embeddings
-from unlearn.data.gallery import prepare_features
-from unlearn.erasers import ccup, cliperase
+from unlearn.clip.projection import Projection
+from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ErasureFileError, UnlearnError
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
@@ -70,12 +70,12 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
         raise ErasureFileError(f"“{name or Path(path).name}” is not a .safetensors file.")
     session = visitor.session
     erasure, record = load_recorded(path, services.open_clip_encoder_of(session, NOT_OPENED))
-    closed_form = erasure.closed_form
-    if closed_form is not None and not isinstance(closed_form, ccup.Erasure):
+    if erasure.method == "baseline":
         raise ErasureFileError(
             "This is the edit of a baseline; the page opens those of CCUP and CLIPErase. What this one does, "
             "`python -m unlearn report --erasure FILE` tells."
         )
+    closed_form = erasure.closed_form
     if erasure.tuned:
         OPENING.start(services, visitor, Opened(erasure.tuned, closed_form, record))
     else:
@@ -89,8 +89,8 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
 class Opened:
     """What was in a file with fine-tuned weights."""
 
-    erasure: cliperase.Erasure
-    closed_form: ccup.Erasure | None
+    erasure: Erasure[CLIPEraseSettings]
+    closed_form: Erasure[CCUPSettings] | None
     record: Record
 
 
@@ -110,23 +110,23 @@ def _open(services: Services, session: Session, file: Opened) -> Generator[Progr
     Raises:
         ErasureFileError: a picture has no embedding any more, or CCUP comes out otherwise here.
     """
-    encoder = file.erasure.apply(services.open_clip_encoder_of(session, NOT_OPENED))
+    encoder = file.erasure.fine_tuned(services.open_clip_encoder_of(session, NOT_OPENED))
     words = services.vocabulary_of(session)
     # Pictures that only their owner has may be those that this visitor brought along.
     tuned = FineTuned(file.erasure, encoder, file.record.pictures, learned_own=not file.record.pictures)
     opened = replace(session, fine_tuned=tuned)
     collection = services.collection(opened)
     progress = partial(encoding, total=len(collection))
-    features = yield from map_progress(prepare_features(encoder, collection), progress)
+    features = yield from map_progress(encoder.prepare_image_features(collection), progress)
     for start in range(0, len(words.names), AT_ONCE):
-        class_embeddings(encoder, words.names[start : start + AT_ONCE], words.templates)
+        encoder.text_features(words.names[start : start + AT_ONCE], words.templates)
         yield progress(len(collection))
     if not torch.isfinite(features).all():
         raise ErasureFileError("With the weights of this file, some pictures have no embedding any more.")
     return replace(tuned, beside=_beside(services, opened, file.closed_form)) if file.closed_form else tuned
 
 
-def _beside(services: Services, session: Session, closed_form: ccup.Erasure) -> ccup.Erasure:
+def _beside(services: Services, session: Session, closed_form: Erasure[CCUPSettings]) -> Erasure[CCUPSettings]:
     """CCUP as the panel asks for it, for the original model, which on top of ``session``'s own is ``closed_form``.
 
     Raises:
@@ -135,13 +135,17 @@ def _beside(services: Services, session: Session, closed_form: ccup.Erasure) -> 
     asked = request_of(services, replace(session, erasure=closed_form, request=None))
     own = services.erase(session, asked)
     again = services.both(replace(session, erasure=own))
-    wanted = closed_form.projection.matrix
-    if (
-        again is None
-        or (again.closed_form.projection.matrix - wanted).norm() > SAME * (wanted - torch.eye(len(wanted))).norm()
-    ):
+    if again is None or not _same(again.closed_form.projection, closed_form.projection):
         raise ErasureFileError(
             "This edit was made among other words than those of this page; choose its vocabulary first, under Model, "
             "or use it on the command line: `python -m unlearn evaluate --erasure FILE`."
         )
     return own
+
+
+def _same(made: Projection | None, wanted: Projection | None) -> bool:
+    """Whether two projections differ by no more than two machines do."""
+    if made is None or wanted is None:
+        return False
+    edit = wanted.matrix - torch.eye(len(wanted.matrix))
+    return bool((made.matrix - wanted.matrix).norm() <= SAME * edit.norm())

@@ -42,7 +42,7 @@ def request_of(services: Services, session: Session) -> ErasureRequest:
     request = ErasureRequest(
         list(forget),
         settings.strength,
-        settings.mode,
+        settings.form,
         settings.side,
         own_retain=[],
         lam=settings.lam,

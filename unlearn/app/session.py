@@ -20,7 +20,7 @@ from unlearn.erasers.variants import CCUP
 if TYPE_CHECKING:
     from unlearn.concepts.selection import Selection, Vocabulary
     from unlearn.data.gallery import Gallery
-    from unlearn.erasers.ccup import Erasure
+    from unlearn.erasers.erasure import Erasure
 
 RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN = "vocabulary", "neighbours", "list"
 RETAIN_CHOICES = (RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN)
@@ -36,7 +36,7 @@ class ErasureRequest:
 
     forget: Sequence[str] = ()
     strength: float = CCUPSettings.strength
-    mode: str = CCUPSettings.mode
+    form: str = CCUPSettings.form
     side: str = CCUPSettings.side
     retain: str = RETAIN_VOCABULARY
     own_retain: Sequence[str] = ()
@@ -97,7 +97,7 @@ class Session:
 
     model: str = ""
     vocabulary: Vocabulary | None = None
-    erasure: Erasure | None = None
+    erasure: Erasure[CCUPSettings] | None = None
     request: ErasureRequest | None = None
     fine_tuned: FineTuned | None = None
     picture: Gallery | None = None

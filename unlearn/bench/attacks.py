@@ -25,7 +25,7 @@ from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder, weights_che
 from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import select
 from unlearn.data.gallery import Gallery, Picture
-from unlearn.erasers.methods import METHODS, Task, fit
+from unlearn.erasers.methods import COMPARED, Task
 from unlearn.errors import ModelError
 from unlearn.evaluation.intervals import bootstrap
 from unlearn.files.schemas import RefusedError, TensorFile
@@ -35,11 +35,11 @@ from unlearn.jobs import run_to_end
 CONCEPTS = 20
 #: Pictures and views of them that relearning learns from.
 EXAMPLES = 5
-#: What is attacked, of :data:`unlearn.erasers.methods.METHODS`.
+#: What is attacked, of :data:`unlearn.erasers.methods.COMPARED`.
 ATTACKED = ("none", "nullspace", "consistent", "ccup", "leace", "cliperase", "stacked")
 #: No method but a model that was trained anew without the concepts: what an erasure can hope for at best.
 NEVER_TAUGHT = "never taught"
-LABELS = {method: METHODS[method].label for method in ATTACKED} | {NEVER_TAUGHT: "Never taught it"}
+LABELS = {method: COMPARED[method].label for method in ATTACKED} | {NEVER_TAUGHT: "Never taught it"}
 Attack = Callable[[AttackTarget], Finding]
 
 
@@ -124,9 +124,8 @@ class Opponents:
         if method == NEVER_TAUGHT and self.never_taught is not None:
             edited: TextImageEncoder = self.never_taught
         else:
-            erasure = run_to_end(
-                fit(method, Task(self.encoder, selection, data.vocabulary, data.train, data.test, seed))
-            )
+            task = Task(self.encoder, selection, data.vocabulary, data.train, data.test, seed)
+            erasure = run_to_end(COMPARED[method].fit(task))
             edited = erasure.apply(self.encoder)
         found: dict[str, Result] = {}
         for attacks, pictures in ((ATTACKS, self.unrelated), (SAME_PICTURES, data.train)):

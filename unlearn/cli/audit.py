@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from unlearn.cli.arguments import add_erasure, add_json, add_model, names_of, print_notices
 from unlearn.concepts.selection import Selection, Vocabulary, clean_name
+from unlearn.erasers.settings import FORMS
 
 if TYPE_CHECKING:
     from unlearn.attacks.finding import Finding
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_erasure(what)
     what.add_argument("--forget", nargs="+", metavar="CONCEPT", help="concepts to erase first, with --method")
     parser.add_argument("--method", help="as `erase` takes it, with --forget (default: ccup)")
+    parser.add_argument("--form", choices=FORMS, help="of CCUP, with --forget (default: paired)")
     parser.add_argument("--concept", help="the erased concept to attack (default: the first)")
     parser.add_argument("--pictures", default="bundled", metavar="SOURCE", help="to attack with: as `erase` takes it")
     parser.add_argument("--seed", type=int, default=0, help="of methods and attacks that draw (default: 0)")
@@ -50,8 +52,8 @@ def run(arguments: argparse.Namespace) -> None:
     encoder = load_clip(arguments.model)
     restore_features(encoder)
     if arguments.erasure is not None:
-        if arguments.method is not None:
-            raise ParameterError("A saved erasure has a method already; give --method with --forget.")
+        if arguments.method is not None or arguments.form is not None:
+            raise ParameterError("A saved erasure has a method already; give --method and --form with --forget.")
         erasure, record = load_recorded(arguments.erasure, encoder)
         data = training_data(arguments.pictures, erasure.selection.forget_names)
         vocabulary = named_vocabulary(record.vocabulary) if record.vocabulary else data.vocabulary
@@ -62,7 +64,8 @@ def run(arguments: argparse.Namespace) -> None:
         task = methods.Task(
             encoder, select(forget, vocabulary=vocabulary), vocabulary, data.train, data.test, arguments.seed
         )
-        erasure = run_to_end(methods.fit(arguments.method or "ccup", task))
+        given = {} if arguments.form is None else {"form": arguments.form}
+        erasure = run_to_end(methods.fit(arguments.method or "ccup", task, **given))
     print_notices(data.notices, json=arguments.json)
     erased = {concept.name: concept for concept in erasure.selection.forget}
     name = require_choice("concept", _asked(arguments.concept, erasure.selection), tuple(erased))

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from unlearn.cli import finetuning
 from unlearn.cli.arguments import add_model, names_of, print_notices
-from unlearn.erasers.methods import FORMS, METHODS, Method, Task
-from unlearn.erasers.settings import SIDES
-from unlearn.errors import ErasureFileError, ParameterError, require_choice, require_whole
+from unlearn.erasers.methods import METHODS, Task
+from unlearn.erasers.settings import FORMS, SIDES, CLIPEraseSettings
+from unlearn.errors import ErasureFileError, require_choice, require_whole
 from unlearn.files.writing import require_file
 
 if TYPE_CHECKING:
     from unlearn.clip.encoders import OpenClipEncoder
-    from unlearn.erasers import cliperase
+    from unlearn.erasers.erasure import Erasure
 
 #: Settings that are arguments; one that has no effect on the method is refused.
-SETTINGS = ("strength", "side", "synonyms", "lam", "mu", *finetuning.CHOICES, *finetuning.NUMBERS)
+SETTINGS = ("form", "strength", "side", "synonyms", "lam", "mu", *finetuning.CHOICES, *finetuning.NUMBERS)
 HELP = "Erase concepts from a CLIP model and write the edited checkpoint and a record of it."
 
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         default="ccup",
-        help=f"how to erase: {', '.join(METHODS)}; ccup is its paired form (default: ccup)",
+        help=f"how to erase: {', '.join(METHODS)} (default: ccup)",
     )
     parser.add_argument("--forget", nargs="+", required=True, metavar="CONCEPT", help="concepts to erase")
     retain = parser.add_mutually_exclusive_group()
@@ -53,11 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of CLIPErase's batches; CCUP itself draws nothing")
     closed_form = parser.add_argument_group("CCUP")
-    closed_form.add_argument(
-        "--mode", choices=tuple(FORMS), help="its form, with --method ccup (default: paired); each is a method as well"
-    )
+    closed_form.add_argument("--form", choices=FORMS, help="of the projection (default: paired)")
     closed_form.add_argument("--strength", type=float, help="from 0 to 1 (default: 1)")
-    closed_form.add_argument("--side", choices=SIDES, help="embeddings to edit (default: image); both but for ccup")
+    closed_form.add_argument("--side", choices=SIDES, help="embeddings to edit (default: image); both but for paired")
     closed_form.add_argument(
         "--no-synonyms",
         dest="synonyms",
@@ -86,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
     require_own(arguments.out)
     if arguments.checkpoint is not None:
         require_file(arguments.checkpoint)
-    method = _method(arguments)
+    method = METHODS[require_choice("method", arguments.method, tuple(METHODS))]
     require_whole("seed", arguments.seed, lowest=0, largest=2**31 - 1)
     retain = _retained(arguments)
     forget = names_of(arguments.forget)
@@ -138,18 +136,6 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"\n--- {name}\n{code}", end="")
 
 
-def _method(arguments: argparse.Namespace) -> Method:
-    """The method that is asked for, by its own name or as CCUP in a mode."""
-    method = METHODS[require_choice("method", arguments.method, tuple(METHODS))]
-    if arguments.mode is None:
-        return method
-    if arguments.method != "ccup":
-        raise ParameterError(
-            f"mode has no effect on “{method.label}”; it chooses the form of CCUP, with --method ccup."
-        )
-    return METHODS[FORMS[arguments.mode]]
-
-
 def _retained(arguments: argparse.Namespace) -> list[str] | str | None:
     """What is to be protected, where something is named."""
     from unlearn.concepts.named_vocabularies import read_list
@@ -160,15 +146,15 @@ def _retained(arguments: argparse.Namespace) -> list[str] | str | None:
     return read_list(path)
 
 
-def _beneath(arguments: argparse.Namespace, encoder: OpenClipEncoder) -> tuple[cliperase.Erasure | None, str]:
+def _beneath(arguments: argparse.Namespace, encoder: OpenClipEncoder) -> tuple[Erasure[CLIPEraseSettings] | None, str]:
     """What CCUP is to be put on top of, if anything, and the pictures that the erasure learns from, or did."""
-    from unlearn.erasers import cliperase
     from unlearn.export.saved import load_recorded
 
     if arguments.on is None:
         return None, arguments.pictures
-    tuned, record = load_recorded(arguments.on, encoder)
-    if not isinstance(tuned, cliperase.Erasure):
+    erasure, record = load_recorded(arguments.on, encoder)
+    tuned = erasure.tuned
+    if tuned is None or erasure.closed_form:
         raise ErasureFileError(f"“{arguments.on}” is no erasure by CLIPErase; CCUP goes on top of such a one.")
     return tuned, record.pictures
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from unlearn.erasers.settings import FORGETTING, PRECISIONS, TRAINABLE
 
 if TYPE_CHECKING:
-    from unlearn.erasers.erasure import Erasure
+    from unlearn.erasers.erasure import AnyErasure
     from unlearn.erasers.methods import Fitting
 
 #: Fields of CLIPErase's settings that are arguments; where none is given its preset holds.
@@ -44,7 +44,7 @@ def add_arguments(group: argparse._ArgumentGroup) -> None:
         group.add_argument(_flag(name), type=kind, metavar="N", help=text)
 
 
-def watched(run: Fitting, *, quiet: bool = False) -> Erasure:
+def watched(run: Fitting, *, quiet: bool = False) -> AnyErasure:
     """Take a method's run to its end under a progress bar."""
     from tqdm import tqdm
 

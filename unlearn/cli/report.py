@@ -26,7 +26,6 @@ def run(arguments: argparse.Namespace) -> None:
     from unlearn.clip.loading import load_clip
     from unlearn.concepts.named_vocabularies import named_vocabulary, vocabulary_argument
     from unlearn.data.gallery import restore_features
-    from unlearn.erasers import ccup
     from unlearn.erasers.variants import MADE_BY, ORIGINAL
     from unlearn.export.saved import load_recorded
     from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_pictures
@@ -47,8 +46,8 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         vocabulary = labels_of(gallery)
     swept = (
-        sweep_strength(base, gallery, erasure.selection, erasure.settings, vocabulary=vocabulary)
-        if isinstance(erasure, ccup.Erasure)
+        sweep_strength(base, gallery, erasure.selection, closed_form.settings, vocabulary=vocabulary)
+        if erasure.method == "ccup" and (closed_form := erasure.closed_form)
         else ()
     )
     variants = {ORIGINAL: base, MADE_BY[record.method]: erasure.apply(base)}

@@ -8,7 +8,7 @@ from typing import Any
 
 from unlearn.concepts.named_vocabularies import VOCABULARIES
 from unlearn.concepts.selection import Vocabulary
-from unlearn.erasers.methods import FORMS, METHODS, in_words
+from unlearn.erasers.methods import METHODS, in_words
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.export.record import Record
 from unlearn.finetuning.sources import BUNDLED
@@ -49,13 +49,11 @@ def _is_default_retain(record: Record) -> bool:
 def _method(record: Record) -> list[str]:
     """The method, and its settings that are not as always."""
     told = record.parameters
-    if record.method == "ccup":
-        method, seed = FORMS[told.get("mode", CCUPSettings().mode)], []
-    else:
-        method, seed = str(told.get("kind", record.method)), ["--seed", str(told.get("seed", record.seed))]
+    method = str(told.get("kind", record.method))
+    seed = [] if method == "ccup" else ["--seed", str(told.get("seed", record.seed))]
     # What CLIPErase takes by default depends on what it trains.
     default = {} if method == "cliperase" else asdict(CCUPSettings())
-    takes = METHODS[method].takes
+    takes = METHODS[method].takes(told)
     options = [_option(name, told[name]) for name in takes if name in told and told[name] != default.get(name)]
     named = [] if method == "ccup" else ["--method", method]
     return [*named, *(word for option in options for word in option), *seed]

@@ -16,7 +16,7 @@ from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.jobs import Progress, map_progress
 
 if TYPE_CHECKING:
-    from unlearn.erasers.erasure import Erasure
+    from unlearn.erasers.erasure import AnyErasure
 
 
 @dataclass(frozen=True)
@@ -55,24 +55,25 @@ class Outcome:
 
 
 def compare(task: methods.Task, names: Sequence[str]) -> Generator[Progress, None, tuple[Outcome, ...]]:
-    """Fit each of the methods ``names`` on ``task`` and measure it on ``task.probe``, every label offered.
+    """Fit each of ``names``, of :data:`~unlearn.erasers.methods.COMPARED`, and measure it on ``task.probe``.
 
-    One that cannot be fitted, for want of a picture or of time, does not keep the others from being compared.
+    Every label is offered. One that cannot be fitted, for want of a picture or of time, does not keep the others from
+    being compared.
     """
     outcomes = []
     for name in names:
-        method = methods.METHODS[name]
+        method = methods.COMPARED[name]
         fitting, started = partial(_fitting, method.label), time.perf_counter()
         try:
             yield fitting(Progress())
-            erasure = yield from map_progress(methods.fit(name, task), fitting)
+            erasure = yield from map_progress(method.fit(task), fitting)
             outcomes.append(_measured(method, erasure, task, time.perf_counter() - started))
         except UnlearnError as error:
             outcomes.append(Outcome(method.label, method.variant, refusal=str(error)))
     return tuple(outcomes)
 
 
-def _measured(method: methods.Method, erasure: Erasure, task: methods.Task, seconds: float) -> Outcome:
+def _measured(method: methods.Method, erasure: AnyErasure, task: methods.Task, seconds: float) -> Outcome:
     report = evaluate_zero_shot(
         erasure.apply(task.encoder),
         task.probe,
@@ -83,7 +84,7 @@ def _measured(method: methods.Method, erasure: Erasure, task: methods.Task, seco
     return Outcome(method.label, method.variant, *accuracy, seconds, _numbers_changed(erasure, task.encoder))
 
 
-def _numbers_changed(erasure: Erasure, encoder: OpenClipEncoder) -> int | None:
+def _numbers_changed(erasure: AnyErasure, encoder: OpenClipEncoder) -> int | None:
     try:
         changed = erasure.changed_weights(encoder).items()
     except ModelError:  # a tower that ends in no linear projection: the edit is live only

@@ -30,7 +30,7 @@ class ViewEndpoints:
         visitor: Visitor,
         forget: list[str],
         strength: float,
-        mode: str,
+        form: str,
         side: str,
         retain: str,
         own_retain: list[str],
@@ -43,7 +43,7 @@ class ViewEndpoints:
         Args:
             forget: Concepts to erase, any words.
             strength: How much of them is erased, 0 to 1.
-            mode: "paired" acts where pictures and words of the concepts meet, "consistent" protects the others,
+            form: "paired" acts where pictures and words of the concepts meet, "consistent" protects the others,
                 "nullspace" is the plain projection.
             side: Embeddings that are edited, "image", "text" or, but for "paired", "both".
             retain: Concepts that are protected, "vocabulary", "neighbours", or "list" for own_retain.
@@ -55,7 +55,7 @@ class ViewEndpoints:
         Returns:
             The concepts, the neighbours most at risk, and top-1 and top-5 accuracy before and after as fractions.
         """
-        request = ErasureRequest(forget, strength, mode, side, retain, own_retain, lam, mu, synonyms)
+        request = ErasureRequest(forget, strength, form, side, retain, own_retain, lam, mu, synonyms)
         session = app.requests.erase(self.services(), visitor, request)
         summary = self.services().summary(session)
         erasure = session.erasure
@@ -145,7 +145,7 @@ class ViewEndpoints:
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
 
         Returns:
-            Points of both curves for every mode (accuracies as fractions; the paired form edits pictures where the
+            Points of both curves for every form (accuracies as fractions; the paired form edits pictures where the
             erasure is one of both sides), and the mean cosine of pictures (rows) with texts (columns) by variant.
         """
         erase_first(self.services, visitor, forget)
@@ -177,7 +177,7 @@ def _erasure_parameters() -> list[Api]:
     return [
         Api(None, TEXTS, "Concepts to erase"),
         Api(usual.strength, NUMBER, "Strength, 0 to 1"),
-        Api(usual.mode, TEXT, "paired, consistent or nullspace"),
+        Api(usual.form, TEXT, "paired, consistent or nullspace"),
         Api(usual.side, TEXT, "Edited embeddings: image, text or both"),
         Api(usual.retain, TEXT, "Protected concepts: vocabulary, neighbours or list"),
         Api([], TEXTS, "The list of protected concepts"),
