@@ -25,7 +25,7 @@ from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.projection import Projection
 from unlearn.erasers.erasure import AnyErasure, Erasure, Stacked, split
 from unlearn.erasers.settings import BaselineSettings, CCUPSettings, CLIPEraseSettings
-from unlearn.errors import ErasureFileError
+from unlearn.errors import ErasureFileError, ModelError
 from unlearn.export.record import Record
 from unlearn.files.schemas import RefusedError, TensorFile, check
 from unlearn.finetuning.sources import BUNDLED
@@ -146,9 +146,13 @@ def _require_embeddings(tuned: OpenClipEncoder, name: str) -> None:
     Raises:
         ErasureFileError: it does not.
     """
-    rows = torch.cat([tuned.encode_image([Image.new("RGB", (64, 64), "teal")]), tuned.encode_text(["a photo"])])
+    too_large = ErasureFileError(f"{name} holds weights so large that the model's embeddings are no numbers any more.")
+    try:
+        rows = torch.cat([tuned.encode_image([Image.new("RGB", (64, 64), "teal")]), tuned.encode_text(["a photo"])])
+    except ModelError as error:
+        raise too_large from error
     if not ((rows.norm(dim=1) - 1).abs() < 0.01).all() or not math.isfinite(tuned.logit_scale):
-        raise ErasureFileError(f"{name} holds weights so large that the model's embeddings are no numbers any more.")
+        raise too_large
 
 
 def require_base(record: Record, encoder: OpenClipEncoder) -> None:
