@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 from gradio.context import LocalContext
 
-from unlearn.app.caller import PAYER
-from unlearn.app.session import Visitor
+from unlearn.app.audits import AUDIT
+from unlearn.app.session import PAYER, Visitor
 from unlearn.jobs import State, Status
 from unlearn.ui import background
 from unlearn.ui.api.runs import RunEndpoints
@@ -108,22 +108,26 @@ def test_where_nobody_called_attention_is_not_asked_for(clock):
 class Runs:
     """A queue with one run that does not end by itself."""
 
-    def __init__(self):
+    def __init__(self, status: Status):
+        self.status = status
         self.cancelled: list[str] = []
 
-    def cancel(self, line: str) -> None:
-        self.cancelled.append(line)
+    def find(self, key: str) -> Status:
+        return self.status
+
+    def cancel(self, key: str) -> None:
+        self.cancelled.append(key)
 
 
 @pytest.mark.parametrize("way", ["deaf", "closed", "ended"])
 def test_a_run_ends_with_the_stream_that_was_to_tell_of_it(way, clock, call, monkeypatch):
     monkeypatch.setattr(background, "POLL", 0)
-    runs, visitor = Runs(), Visitor()
-    endpoints = RunEndpoints(lambda: SimpleNamespace(jobs=runs))
     status = Status(State.DONE if way == "ended" else State.RUNNING)
+    runs, visitor = Runs(status), Visitor()
+    endpoints = RunEndpoints(lambda: SimpleNamespace(jobs=runs))
 
     async def listen() -> None:
-        stream = endpoints._streamed(visitor, "audit", lambda: status)
+        stream = endpoints._streamed(visitor, AUDIT)
         assert await anext(stream) is status
         if way == "deaf":
             clock.seconds += listeners.GRACE
@@ -133,7 +137,7 @@ def test_a_run_ends_with_the_stream_that_was_to_tell_of_it(way, clock, call, mon
             assert [status async for status in stream] == []
 
     asyncio.run(listen())
-    assert runs.cancelled == [visitor.lines["audit"]]
+    assert runs.cancelled == [visitor.job_keys["audit"]]
 
 
 def test_a_page_that_looks_at_a_run_is_not_asked(clock, monkeypatch):

@@ -104,11 +104,11 @@ def ends():
     return "weights"
 
 
-@pytest.mark.parametrize("kind", list(Visitor().lines))
+@pytest.mark.parametrize("kind", list(Visitor().job_keys))
 @pytest.mark.parametrize("closed", [False, True])
 def test_a_visit_with_a_job_is_not_idle_and_its_result_has_time_to_be_seen(house, services, kind, closed):
     visitor = house.visit("busy", ago=2 * IDLE, closed=closed)
-    line = visitor.lines[kind]
+    line = visitor.job_keys[kind]
     services.jobs.start(line, waits)
     assert house.end() == {"busy"}
     services.jobs.cancel(line)

@@ -23,17 +23,14 @@ from unlearn.bench.measurements import Measurements
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine, threads
 from unlearn.clip.encoders import (
-    EditedEncoder,
     OpenClipEncoder,
     TextImageEncoder,
-    class_embeddings,
-    remember_classes,
     weights_checksum,
 )
 from unlearn.clip.loading import load_clip
 from unlearn.concepts.selection import VERBATIM, prompts, select
-from unlearn.data.gallery import Gallery, image_features, remember_features, restore_features
-from unlearn.erasers.methods import METHODS, Method, Task
+from unlearn.data.gallery import Gallery, restore_features
+from unlearn.erasers.methods import COMPARED, Method, Task
 from unlearn.errors import JobError
 from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.evaluation.quality import evaluate_edit
@@ -44,7 +41,7 @@ from unlearn.jobs import run_to_end
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from unlearn.erasers.erasure import Erasure
+    from unlearn.erasers.erasure import AnyErasure
     from unlearn.finetuning.sources import TrainingData
 
 logger = logging.getLogger(__name__)
@@ -68,7 +65,7 @@ class Bench:
     checksum: str
 
     @classmethod
-    def load(cls, model: str, dataset: str) -> Bench:
+    def load(cls, model: str, images: str) -> Bench:
         """Load both.
 
         Raises:
@@ -76,7 +73,7 @@ class Bench:
         """
         encoder = load_clip(model)
         restore_features(encoder)
-        data = training_data(dataset, ())
+        data = training_data(images, ())
         for notice in data.notices:
             logger.warning(notice)
         return cls(encoder, data, weights_checksum(encoder.model))
@@ -115,19 +112,17 @@ class Bench:
 
     def _spare_encoding(self, edited: TextImageEncoder) -> None:
         """Tell a fine-tuned model its embeddings, from what leads up to the projections that were trained."""
-        tuned = edited
-        while isinstance(tuned, EditedEncoder):
-            tuned = tuned.base
-        if tuned is self.encoder:
+        if edited.unedited is self.encoder:
             return
-        exposed, base = WhiteBox.of(tuned, self.encoder), WhiteBox.of(self.encoder, self.encoder)
+        exposed, base = WhiteBox.of(edited.unedited, self.encoder), WhiteBox.of(self.encoder, self.encoder)
+        tuned = exposed.encoder
         for gallery in (self.data.test, self.data.train):
-            remember_features(tuned, gallery, exposed.gallery_features(gallery))
+            tuned.keep_image_features(gallery, exposed.gallery_features(gallery))
         vocabulary, captions = self.data.vocabulary, self.data.test.distinct_captions
         for names, templates in ((vocabulary.names, vocabulary.templates), (captions, VERBATIM)):
             texts = [prompt for name in names for prompt in prompts(name, templates)]
             features = exposed.text_features(base.text_hidden(texts)).view(len(names), len(templates), -1)
-            remember_classes(tuned, names, F.normalize(features.mean(dim=1), dim=-1), templates)
+            tuned.keep_text_features(names, templates, F.normalize(features.mean(dim=1), dim=-1))
 
     def _falls(self, edited: TextImageEncoder, concept: str) -> list[float]:
         """Fall of top-1 of each of the concept's neighbours, on all of their pictures."""
@@ -144,32 +139,32 @@ class Bench:
     def _first(self, model: TextImageEncoder, gallery: Gallery) -> Tensor:
         """Whether each picture's own label comes first, (n,)."""
         vocabulary = self.data.vocabulary
-        classes = class_embeddings(model, vocabulary.names, vocabulary.templates)
-        return true_label_ranks(image_features(model, gallery), classes, gallery.targets(vocabulary.names)) < 1
+        classes = model.text_features(vocabulary.names, vocabulary.templates)
+        return true_label_ranks(model.image_features(gallery), classes, gallery.targets(vocabulary.names)) < 1
 
 
-def run(quick: bool = False, *, model: str = "pocket", dataset: str = BUNDLED, resume: Path | None = None) -> Table:
+def run(quick: bool = False, *, model: str = "pocket", images: str = BUNDLED, resume: Path | None = None) -> Table:
     """Measure every method on every set; with ``resume`` what that file holds is not measured again."""
-    bench = Bench.load(model, dataset)
+    bench = Bench.load(model, images)
     known = known_concepts(bench.encoder, bench.data)
     plan = {1: 2, 5: 1} if quick else {size: count for size, count in PLAN.items() if size < len(known)}
     sets = {size: forget_sets(known, size, count) for size, count in plan.items()}
     measurements = Measurements(resume)
     found: dict[str, dict[int, list[dict[str, Any]]]] = {}
-    with tqdm(total=len(METHODS) * sum(plan.values()), desc="methods", unit="erasure") as bar:
-        for method in METHODS:
+    with tqdm(total=len(COMPARED) * sum(plan.values()), desc="methods", unit="erasure") as bar:
+        for method in COMPARED:
             found[method] = {size: [] for size in sets}
             for size, chosen in sets.items():
                 for seed, forget in enumerate(chosen):
-                    name = f"{model} {dataset} {method} {seed} {' | '.join(forget)}"
+                    name = f"{model} {images} {method} {seed} {' | '.join(forget)}"
                     found[method][size].append(
-                        measurements.get(name, lambda f=forget, s=seed, m=method: bench.measure(METHODS[m], f, s))  # type: ignore[misc]
+                        measurements.get(name, lambda f=forget, s=seed, m=method: bench.measure(COMPARED[m], f, s))  # type: ignore[misc]
                     )
                     bar.update()
-    return _table(bench, dataset, len(known), found)
+    return _table(bench, images, len(known), found)
 
 
-def _table(bench: Bench, dataset: str, known: int, found: dict[str, dict[int, list[dict[str, Any]]]]) -> Table:
+def _table(bench: Bench, images: str, known: int, found: dict[str, dict[int, list[dict[str, Any]]]]) -> Table:
     sizes = list(next(iter(found.values())))
     first = next(iter(found.values()))
     sizes_and_counts = ", ".join(f"{len(runs)} of {size}" for size, runs in first.items())
@@ -189,7 +184,7 @@ def _table(bench: Bench, dataset: str, known: int, found: dict[str, dict[int, li
         "retention, over all sets. Recall@10: change of text → picture retrieval of the others, in points. Seconds: "
         "median to erase one concept, evaluation apart; "
         "MiB: most that this took beside the model. "
-        f"{machine()}, {threads()}. {PUBLISHED.get(dataset, '')}"
+        f"{machine()}, {threads()}. {PUBLISHED.get(images, '')}"
     ).strip()
     return Table(
         name="methods",
@@ -203,7 +198,7 @@ def _table(bench: Bench, dataset: str, known: int, found: dict[str, dict[int, li
             "MiB",
             "edit, kB",
         ),
-        rows=tuple(_row(METHODS[method].label, runs) for method, runs in found.items()),
+        rows=tuple(_row(COMPARED[method].label, runs) for method, runs in found.items()),
         note=note,
     )
 
@@ -241,7 +236,7 @@ def _percent(values: Sequence[float]) -> str:
     return f"{100 * fmean(values):.1f}"
 
 
-def _size(erasure: Erasure) -> int:
+def _size(erasure: AnyErasure) -> int:
     return sum(tensor.nbytes for tensor in erasure.tensors.values())
 
 

@@ -28,11 +28,11 @@ def bars(probabilities: Mapping[str, Mapping[str, float]], erased: Collection[st
 
 
 def strength_curves(points: Sequence[TradeOffPoint]) -> str:
-    """Accuracy on erased and on other pictures against the strength, a line for each mode."""
-    lines, modes = "", list(dict.fromkeys(point.mode for point in points))
-    for mode in modes:
-        own = sorted((point for point in points if point.mode == mode), key=lambda point: point.strength)
-        dash = STROKES[DASHES[mode][0]]
+    """Accuracy on erased and on other pictures against the strength, a line for each form."""
+    lines, forms = "", list(dict.fromkeys(point.form for point in points))
+    for form in forms:
+        own = sorted((point for point in points if point.form == form), key=lambda point: point.strength)
+        dash = STROKES[DASHES[form][0]]
         for part, (_, colour) in PARTS.items():
             places = " ".join(f"{_x(point.strength):.1f},{_y(getattr(point, part)):.1f}" for point in own)
             lines += f"<polyline points='{places}' fill='none' stroke='{colour}' stroke-width='2'{dash}/>"
@@ -47,7 +47,7 @@ def strength_curves(points: Sequence[TradeOffPoint]) -> str:
         f"<text x='{_x(0.5)}' y='{HEIGHT - 1}' text-anchor='middle'>strength α</text></svg>"
         f"<p class='key'><b style='color:{ERASED_COLOUR}'>erased</b> and "
         f"<b style='color:{PARTS['retain'][1]}'>others</b>; "
-        f"{', '.join(f'{DASHES[mode][0]}: {mode}' for mode in modes)}</p>"
+        f"{', '.join(f'{DASHES[form][0]}: {form}' for form in forms)}</p>"
     )
 
 

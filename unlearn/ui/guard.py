@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 from gradio.context import LocalContext
 
-from unlearn.app.caller import PAYER
+from unlearn.app.session import PAYER
 from unlearn.errors import UnlearnError, exhausted
 from unlearn.logs import log_error
 from unlearn.ui.server.addresses import payer

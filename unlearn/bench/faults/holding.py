@@ -95,11 +95,11 @@ def exports(target: Target, tally: Tally, made: int) -> None:
 def runs(target: Target, tally: Tally, asked: int) -> int:
     """Let one address ask for background runs; returns how many are accepted of it."""
     greedy = [target.visitor(GREEDY) for _ in range(asked)]
-    results = [visitor.call("cliperase", ["cat"], 500) for visitor in greedy]
+    results = [visitor.begin("cliperase", ["cat"], 500) for visitor in greedy]
     for result in results:
         tally.result("/cliperase", result)
     visitor = target.visitor(BYSTANDER)
-    other = visitor.call("cliperase", ["dog"], 1)
+    other = visitor.begin("cliperase", ["dog"], 1)
     tally.result(f"another visitor's /cliperase beside {asked} of one address", other, owed=True)
     for one in (*greedy, visitor):
         one.call("cancel")

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 
 from unlearn.attacks.groups import Group
 from unlearn.data.images import count_in_words, data_uri
-from unlearn.ui.background import Moving, told
 from unlearn.ui.html.markup import percent
 
 if TYPE_CHECKING:
-    from unlearn.app.audits import Audited, AuditStatus
-    from unlearn.attacks.audit import Progress
+    from unlearn.app.edits import Audited
     from unlearn.attacks.finding import Finding
 
 STALE = (
@@ -28,15 +26,6 @@ MARKS = {"held": "✓ held", "leaked": "✕ leaked", "not applicable": "– no a
 def no_audit() -> str:
     """Where findings are going to be shown."""
     return '<p class="u-small">Not attacked yet. It takes about a minute, the first time longer.</p>'
-
-
-def audit_status(status: AuditStatus) -> str:
-    """An audit in a sentence, and a bar while it moves."""
-    return told(status, _moving, stopped="Stopped. What was found before is still here.")
-
-
-def _moving(last: Progress | None) -> Moving:
-    return Moving(f"{last.text}…", last.done, last.total) if last else Moving("Starting.")
 
 
 def audited(result: Audited, *, current: bool) -> str:

@@ -5,21 +5,11 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from unlearn.ui.background import Moving, told
 from unlearn.ui.html.markup import percent
 
 if TYPE_CHECKING:
-    from unlearn.app.comparisons import Compared, ComparisonStatus
-    from unlearn.sweeps.comparison import Comparing, Outcome
-
-
-def comparison_status(status: ComparisonStatus) -> str:
-    """A comparison in a sentence, and a bar while it moves."""
-    return told(status, _moving, stopped="Stopped. The last comparison is still here.")
-
-
-def _moving(last: Comparing | None) -> Moving:
-    return Moving(f"{last.label}…", last.done, last.total) if last else Moving("Starting.")
+    from unlearn.app.comparisons import Compared
+    from unlearn.sweeps.comparison import Outcome
 
 
 def compared(result: Compared) -> str:

@@ -8,12 +8,12 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from unlearn.data.images import data_uri
-from unlearn.ui.background import Moving, told
 from unlearn.ui.html.markup import name_of, percent
 
 if TYPE_CHECKING:
-    from unlearn.app.drawings import Drawn, DrawStatus, Progress, Rates
+    from unlearn.app.drawings import Drawn, Rates
     from unlearn.evaluation.generation import Detection
+    from unlearn.jobs import Progress
 
 
 def no_drawing() -> str:
@@ -21,31 +21,10 @@ def no_drawing() -> str:
     return '<p class="u-small">Nothing drawn yet. Four pairs take some ten seconds on a laptop.</p>'
 
 
-def drawing_status(status: DrawStatus) -> str:
-    """A drawing in a sentence, and while it moves a bar and the first pair as it takes shape."""
-    return told(
-        status,
-        _drawing,
-        stopped="Stopped. The pictures drawn before are still here.",
-        below=_preview(status.progress),
-    )
-
-
-def _drawing(last: Progress | None) -> Moving:
-    from unlearn.diffusion.drawing import Step
-
-    if last is None:
-        return Moving("Loading the diffusion model and carrying the edit into it.")
-    if last.step == last.steps:
-        return Moving("Looking at the pictures.", 1)
-    left = f", about {last.seconds_left:.0f} s left" if isinstance(last, Step) else ""
-    return Moving(f"Step {last.step} of {last.steps}{left}.", last.step, last.steps)
-
-
-def _preview(progress: Sequence[Progress]) -> str:
-    from unlearn.diffusion.drawing import Step
-
-    seen = next((p.preview for p in reversed(progress) if isinstance(p, Step) and p.preview), None)
+def preview(progress: Sequence[Progress]) -> str:
+    """The first pair as it takes shape."""
+    previews = (getattr(step, "preview", None) for step in reversed(progress))
+    seen = next(filter(None, previews), None)
     if seen is None:
         return ""
     return (

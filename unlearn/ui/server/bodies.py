@@ -153,7 +153,7 @@ class Bodies:
             passed = {"data": data, "session_hash": session}
             return passed, fn
         fn = self._demo.fns.get(_whole(body, "fn_index"))
-        if fn is None:
+        if fn is None or fn.fn is None:  # some are the browser's own
             raise BadRequestError("There is no event of this fn_index on the page.", 404)
         if session is None:
             raise BadRequestError("session_hash is missing; it must be 1 to 64 letters and digits.")

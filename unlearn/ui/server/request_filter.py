@@ -64,17 +64,23 @@ class RequestFilter:
         settings: the limits.
         demo: the page, whose events are known; without one, bodies are passed on as they come.
         visits: the visits that calls belong to.
+        open_requests: requests of one address that may be open at once; the settings' where there are files for them.
     """
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, demo: gr.Blocks | None = None, visits: Visits | None = None
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        demo: gr.Blocks | None = None,
+        visits: Visits | None = None,
+        open_requests: int | None = None,
     ) -> None:
         self.app = app
         self.settings = settings
         self.rate_limit = RateLimit(settings.requests_per_minute)
         self.hosts = host_names(settings.allowed_hosts, settings.host)
         self.headers = security_headers(settings.frame_ancestors)
-        self.turns = Turns(demo, settings.connections_per_address)
+        self.turns = Turns(demo, open_requests or settings.connections_per_address)
         self.bodies = Bodies(demo) if demo else None
         self.visits = visits
         self.prefix = urlsplit(getattr(demo, "root_path", "") or "").path.rstrip("/")
@@ -117,7 +123,7 @@ class RequestFilter:
             receive = _again(scope, json.dumps(body).encode(), receive)
         try:
             await self.app(scope, receive, answer)
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             if route.takes is not Takes.FILES:
                 raise
             # Gradio's reader of uploads stumbles over parts without a name or with an impossible one.

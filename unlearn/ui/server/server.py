@@ -79,7 +79,10 @@ def start(demo: gr.Blocks, services: Provider, settings: Settings) -> str:
         BoundedServer,
         listener=_listener(settings.host, settings.port),
         connections=connections,
-        middleware=(RequestFilter, {"settings": settings, "demo": demo, "visits": visits}),
+        middleware=(
+            RequestFilter,
+            {"settings": settings, "demo": demo, "visits": visits, "open_requests": connections.per_address},
+        ),
     )
     # It writes a line about every upload that is none.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
