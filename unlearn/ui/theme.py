@@ -138,6 +138,8 @@ CSS = """
   .u-table th, .u-table td { padding: 5px 3px !important; }
   .u-table small { display: block; font-weight: 400; }
 }
+.toast-wrap { top: auto !important; bottom: var(--size-3); }
+.toast-wrap .toast-messages { max-height: 30vh; overflow-y: auto; }
 .u-plot .empty { visibility: hidden; }
 footer .divider { display: none !important; }
 .modebar { display: none !important; }

@@ -161,7 +161,12 @@ class AuditTab(RunPart):
         """What can be attacked now, and the last findings, with a note where the edit has changed since."""
         concept = given[self.concept]
         chosen = concept if concept in session.erased else next(iter(session.erased), None)
-        shown: Shown = {self.concept: gr.update(choices=list(session.erased), value=chosen)}
+        shown: Shown = {
+            self.concept: gr.update(
+                choices=list(session.erased), value=chosen, info="" if chosen else "Erase a concept first."
+            ),
+            self.attack: gr.update(visible=chosen is not None),
+        }
         if session.audited is not None:
             shown[self.findings] = audit_markup.audited(session.audited, current=session.audited.is_of(session))
         return shown
