@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from unlearn.app.session import RETAIN_NEIGHBOURS, RETAIN_OWN, ErasureRequest, Session, Visitor
 from unlearn.concepts.selection import parse_names
+from unlearn.options import shared_options
 
 if TYPE_CHECKING:
     from unlearn.app.services import Services
@@ -33,16 +34,7 @@ def request_of(services: Services, session: Session) -> ErasureRequest:
         return session.request
     settings, selection = session.erasure.settings, session.erasure.selection
     forget, retain = selection.forget_names, selection.retain
-    request = ErasureRequest(
-        list(forget),
-        settings.strength,
-        settings.form,
-        settings.side,
-        own_retain=[],
-        lam=settings.lam,
-        mu=settings.mu,
-        synonyms=settings.synonyms,
-    )
+    request = ErasureRequest(list(forget), own_retain=[], **shared_options(ErasureRequest, settings))
     if retain == services.vocabulary_of(session).without(forget):
         return request
     if retain == services.neighbours(session, forget):

@@ -14,6 +14,7 @@ from weakref import WeakSet
 from unlearn.concepts.selection import unite
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.erasers.variants import CCUP
+from unlearn.options import option, same_option
 
 if TYPE_CHECKING:
     from unlearn.app.audits import Audited
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from unlearn.erasers.ccup import Erasure
 
 RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN = "vocabulary", "neighbours", "list"
-RETAIN_CHOICES = (RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN)
 SEARCH_GALLERY, SEARCH_INDEX = "gallery", "index"
 #: What a visitor's key looks like: 128 bits that nobody can guess.
 KEY = re.compile("[0-9a-f]{32}", re.ASCII)
@@ -35,27 +35,36 @@ NOTHING_ERASED = "Nothing is erased yet; name at least one concept, such as “c
 class ErasureRequest:
     """What the visitor asks CCUP for, as the screen or the API gives it: checked by the core, not here."""
 
-    forget: Sequence[str] = ()
-    strength: float = CCUPSettings.strength
-    form: str = CCUPSettings.form
-    side: str = CCUPSettings.side
-    retain: str = RETAIN_VOCABULARY
-    own_retain: Sequence[str] = ()
-    lam: float = CCUPSettings.lam
-    mu: float = CCUPSettings.mu
-    synonyms: bool = CCUPSettings.synonyms
+    forget: Sequence[str] = option((), "Erase", "concepts to erase, any words")
+    strength: float = same_option(CCUPSettings, "strength")
+    form: str = same_option(CCUPSettings, "form")
+    side: str = same_option(CCUPSettings, "side")
+    retain: str = option(
+        RETAIN_VOCABULARY,
+        "Protected concepts",
+        "retain set: the rest of the vocabulary, the nearest neighbours, or own_retain",
+        choices={
+            RETAIN_VOCABULARY: "Rest of the vocabulary",
+            RETAIN_NEIGHBOURS: "Nearest neighbours",
+            RETAIN_OWN: "My list",
+        },
+    )
+    own_retain: Sequence[str] = option((), "My list", "the list of retained concepts, where retain is “list”")
+    lam: float = same_option(CCUPSettings, "lam")
+    mu: float = same_option(CCUPSettings, "mu")
+    synonyms: bool = same_option(CCUPSettings, "synonyms")
 
 
 @dataclass(frozen=True)
 class FineTuneRequest:
     """What the visitor asks CLIPErase for; ``None`` leaves a number to what suits the weights that train."""
 
-    forget: Sequence[str] = ()
-    steps: int | None = None
-    learning_rate: float | None = None
-    trainable: str = CLIPEraseSettings.trainable
-    forgetting: str = CLIPEraseSettings.forgetting
-    seed: int = CLIPEraseSettings.seed
+    forget: Sequence[str] = option((), "Erase", "concepts to erase, of which there are images to learn from")
+    steps: int | None = same_option(CLIPEraseSettings, "steps", default=None)
+    learning_rate: float | None = same_option(CLIPEraseSettings, "learning_rate", default=None)
+    trainable: str = same_option(CLIPEraseSettings, "trainable")
+    forgetting: str = same_option(CLIPEraseSettings, "forgetting")
+    seed: int = same_option(CLIPEraseSettings, "seed")
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,15 @@ The names are there at once, for ``--help``: what takes torch is imported where 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from unlearn.erasers.settings import UNUSED, BaselineSettings, CCUPSettings, CLIPEraseSettings
+from unlearn.erasers.settings import BaselineSettings, CCUPSettings, CLIPEraseSettings
 from unlearn.erasers.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
 from unlearn.errors import ParameterError, require_choice
+from unlearn.options import Option, options_of
 
 if TYPE_CHECKING:
     from unlearn.clip.encoders import OpenClipEncoder
@@ -74,9 +75,9 @@ class Method:
 
     def takes(self, given: Mapping[str, Any] = MappingProxyType({})) -> tuple[str, ...]:
         """The settings that have an effect beside those ``given``; the seed is the task's."""
-        names = (setting.name for settings in self.settings for setting in fields(settings))
-        unused = UNUSED.get({**given, **self.fixed}.get("form", ""), ())
-        return tuple(name for name in names if name not in (*self.fixed, *self.unused, *unused, "seed"))
+        beside, left_out = {**given, **self.fixed}, (*self.fixed, *self.unused, "kind", "seed")
+        known = (option for settings in self.settings for option in options_of(settings).values())
+        return tuple(o.name for o in known if o.name not in left_out and o.has_effect(beside))
 
     def named(self, label: str, **fixed: Any) -> Method:
         """The same method with some of its settings ``fixed``, under a name of its own."""
@@ -115,7 +116,7 @@ def fit(method: str, task: Task, **given: Any) -> Fitting:
 
 def in_words(setting: str) -> str:
     """A setting as messages and the command line call it."""
-    return {"lam": "lambda"}.get(setting, setting.replace("_", " "))
+    return Option("", "", name=setting).words
 
 
 def _baseline(task: Task, **given: Any) -> Fitting:

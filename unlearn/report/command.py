@@ -60,4 +60,4 @@ def _method(record: Record) -> list[str]:
 
 
 def _option(name: str, value: Any) -> list[str]:
-    return ["--no-synonyms"] if name == "synonyms" else [f"--{in_words(name).replace(' ', '-')}", str(value)]
+    return [f"--no-{name}"] if value is False else [f"--{in_words(name).replace(' ', '-')}", str(value)]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from unlearn.app.session import RETAIN_NEIGHBOURS, RETAIN_OWN, RETAIN_VOCABULARY, ErasureRequest
-from unlearn.ui.components import Given, Shown
+from unlearn.app.session import RETAIN_OWN, ErasureRequest
+from unlearn.options import options_of
+from unlearn.ui.components import Given, Shown, element
 from unlearn.ui.html import markup
-
-SIDES = (("Pictures", "image"), ("Texts", "text"), ("Both", "both"))
 
 
 @dataclass(frozen=True)
@@ -32,65 +31,47 @@ class ErasePanel:
 
     @classmethod
     def build(cls, example: str) -> ErasePanel:
-        start = ErasureRequest([example])
+        start, known = ErasureRequest([example]), options_of(ErasureRequest)
         with gr.Group():
             forget = gr.Dropdown(
                 [example],
                 value=[example],
                 multiselect=True,
                 allow_custom_value=True,
-                label="Erase",
+                label=known["forget"].label,
                 info="Pick concepts or type any word.",
                 elem_id="forget",
             )
-            strength = gr.Slider(
-                0, 1, value=start.strength, step=0.01, label="Strength", elem_id="strength", buttons=[]
-            )
+            strength = element(known["strength"], elem_id="strength")
         summary = gr.HTML(markup.no_summary(), elem_id="summary", container=False)
         with gr.Accordion("Settings", open=False):
-            form = gr.Radio(
-                [
-                    ("Paired: where its pictures and words meet", "paired"),
-                    ("Consistent: protect the others (paper)", "consistent"),
-                    ("Nullspace: plain projection (paper)", "nullspace"),
-                ],
-                value=start.form,
-                label="Form",
-            )
-            side = gr.Radio(
-                sides_of(start.form),
-                value=start.side,
-                label="Edited embeddings",
-            )
-            retain = gr.Radio(
-                [
-                    ("Rest of the vocabulary", RETAIN_VOCABULARY),
-                    ("Nearest neighbours", RETAIN_NEIGHBOURS),
-                    ("My list", RETAIN_OWN),
-                ],
-                value=start.retain,
-                label="Protected concepts",
-            )
+            form = element(known["form"])
+            side = element(known["side"], choices=sides_of(start.form))
+            retain = element(known["retain"])
             own_retain = gr.Dropdown(
-                [], multiselect=True, allow_custom_value=True, label="My list", visible=False, elem_id="own-retain"
+                [],
+                multiselect=True,
+                allow_custom_value=True,
+                label=known["own_retain"].label,
+                visible=False,
+                elem_id="own-retain",
             )
             with gr.Row():
-                lam = gr.Number(start.lam, label="λ, weight of forgetting", min_width=120)
-                mu = gr.Number(start.mu, label="μ, weight of protecting", min_width=120)
-            synonyms = gr.Checkbox(value=start.synonyms, label="Erase plurals and synonyms too")
+                lam, mu = element(known["lam"]), element(known["mu"])
+            synonyms = element(known["synonyms"])
         return cls(forget, strength, form, side, retain, own_retain, lam, mu, synonyms, summary)
 
     @property
     def inputs(self) -> list[gr.components.Component]:
-        return [getattr(self, field.name) for field in fields(ErasureRequest)]
+        return [getattr(self, name) for name in options_of(ErasureRequest)]
 
     def asked(self, given: Given) -> ErasureRequest:
         """What the panel asks for."""
-        return ErasureRequest(**{field.name: given[getattr(self, field.name)] for field in fields(ErasureRequest)})
+        return ErasureRequest(**{name: given[getattr(self, name)] for name in options_of(ErasureRequest)})
 
     def values_for(self, asked: ErasureRequest, names: Sequence[str]) -> Shown:
         """The values of ``inputs`` that ask for ``asked``, with the vocabulary's ``names`` on offer."""
-        shown: Shown = {getattr(self, field.name): getattr(asked, field.name) for field in fields(ErasureRequest)}
+        shown: Shown = {getattr(self, name): getattr(asked, name) for name in options_of(ErasureRequest)}
         return shown | {
             self.forget: gr.update(choices=list(names), value=list(asked.forget)),
             self.side: self.offer_sides(asked.form, asked.side),
@@ -128,4 +109,5 @@ class ErasePanel:
 
 def sides_of(form: str) -> list[tuple[str, str]]:
     """What may be edited, as a choice: the paired form acts on one side."""
-    return [side for side in SIDES if form != "paired" or side[1] != "both"]
+    labels = options_of(ErasureRequest)["side"].choices
+    return [(label, side) for side, label in labels.items() if (form, side) != ("paired", "both")]
