@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from unlearn.erasers.settings import PRESETS, BaselineSettings, CCUPSettings, CL
 from unlearn.errors import ParameterError
 from unlearn.options import check_options, option, options_of, options_table, same_option, shared_options
 
+SETTINGS_PAGE = (Path(__file__).parents[1] / "docs" / "settings.md").read_text(encoding="utf-8")
 REQUESTS = (ErasureRequest, FineTuneRequest, DrawRequest)
 
 
@@ -115,3 +117,14 @@ def test_a_request_to_ccup_has_all_of_its_settings():
 
 def test_there_is_a_preset_for_everything_that_can_train():
     assert set(PRESETS) == set(options_of(CLIPEraseSettings)["trainable"].choices)
+
+
+@pytest.mark.parametrize("owner", [CCUPSettings, CLIPEraseSettings])
+def test_the_documents_have_the_table_of_every_method(owner):
+    table = options_table(owner)
+    assert table in SETTINGS_PAGE, f"The table in docs/settings.md should be:\n\n{table}\n"
+
+
+def test_what_the_presets_choose_is_said_to_depend_on_what_trains():
+    depends = {name for name, known in options_of(CLIPEraseSettings).items() if known.depends_on == "trainable"}
+    assert all(set(preset) == depends for preset in PRESETS.values())

@@ -29,6 +29,7 @@ class Option:
         lowest: least number allowed; a number without a fraction only.
         largest: greatest number allowed; from 0, unless ``above_zero``.
         step: of its slider; None for a box.
+        depends_on: name of another option that its default depends on.
         only: by name of another option, the values of it beside which this one has an effect.
         name: of the field.
         kind: type of a value.
@@ -42,6 +43,7 @@ class Option:
     largest: float = math.inf
     above_zero: bool = False
     step: float | None = None
+    depends_on: str = ""
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
     name: str = ""
     kind: type[Any] = str
@@ -69,6 +71,13 @@ class Option:
     def values(self) -> str:
         """What may be given, in words."""
         return ", ".join(value or '""' for value in self.choices) or self.range
+
+    @property
+    def usual(self) -> str:
+        """The default, in words."""
+        if self.depends_on:
+            return f"depends on {self.depends_on.replace('_', ' ')}"
+        return AUTOMATIC if self.default is None else str(self.default)
 
     def has_effect(self, given: Mapping[str, Any]) -> bool:
         """Whether it has one beside the options ``given``."""
@@ -151,7 +160,7 @@ def options_table(owner: type[Any]) -> str:
     rows = ["| flag | default | allowed | meaning |", "| --- | --- | --- | --- |"]
     for known in options_of(owner).values():
         flag = f"--no-{known.name}" if known.default is True else known.flag
-        default = AUTOMATIC if known.default is None else f"`{known.default}`"
+        default = known.usual if known.default is None or known.depends_on else f"`{known.usual}`"
         allowed = ", ".join(f"`{value}`" for value in known.choices) or known.range or "–"
         rows.append(f"| `{flag}` | {default} | {allowed} | {known.help} |")
     return "\n".join(rows)

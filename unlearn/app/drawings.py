@@ -13,10 +13,10 @@ from unlearn.diffusion.drawing import Drawing, Pair, Step, draw
 from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline
 from unlearn.diffusion.rates import Detected, DetectionRate, cases_of, detect, two_thing_cases
 from unlearn.diffusion.records import Detections, judged
-from unlearn.erasers.variants import CCUP, CLIPERASE
-from unlearn.errors import ConceptError, ModelError, require_choice
+from unlearn.errors import ConceptError, ModelError
 from unlearn.evaluation.judge import load_judge
 from unlearn.jobs import Status, map_progress
+from unlearn.options import check_options
 from unlearn.zero_gpu import on_zero_gpu
 
 #: Pictures of a batch that is judged: with the concept, without it, and with it beside another.
@@ -63,9 +63,9 @@ def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) ->
         ConceptError, ParameterError, ModelError: the request cannot be used.
         JobError: the visitor is drawing already, or the line is full.
     """
-    session = visitor.session.only(request.edit and require_choice("edit", request.edit, (CCUP, CLIPERASE)))
+    check_options(request)
+    session = visitor.session.only(request.edit)
     encoder = services.encoder_of(session)
-    require_choice("pipeline", request.pipeline, tuple(PIPELINES))
     known = PIPELINES[request.pipeline]
     drawing = Drawing(
         request.prompt,

@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from unlearn.concepts.selection import unite
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
-from unlearn.erasers.variants import CCUP
+from unlearn.erasers.variants import CCUP, CLIPERASE
 from unlearn.options import option, same_option
 
 if TYPE_CHECKING:
@@ -69,23 +69,40 @@ class FineTuneRequest:
 
 @dataclass(frozen=True)
 class DrawRequest:
-    """What the visitor asks a diffusion pipeline for; ``None`` leaves a number to what the pipeline draws well with.
+    """What the visitor asks a diffusion pipeline for; ``None`` leaves a number to what the pipeline draws well with."""
 
-    Attributes:
-        edit: which edit draws "after": "CCUP", "CLIPErase", or "" for all that are in force.
-        way: how CCUP reaches the pipeline, see :mod:`unlearn.erasers.token_states`.
-        judge: whether a batch of prompts is drawn and judged, instead of ``prompt``.
-    """
-
-    prompt: str
-    pipeline: str = "pocket"
-    seed: int = 0
-    steps: int | None = None
-    guidance: float | None = None
-    count: int = 4
-    edit: str = ""
-    carry_method: str = "ridge"
-    judge: bool = False
+    prompt: str = option("", "Prompt", "what to draw")
+    pipeline: str = option(
+        "pocket",
+        "Diffusion model",
+        "diffusion model that draws",
+        choices={
+            "pocket": "pocket (64 px, in seconds)",
+            "stable-diffusion-v1-5": "Stable Diffusion 1.5",
+            "stable-diffusion-2-1": "Stable Diffusion 2.1",
+            "stable-diffusion-xl": "Stable Diffusion XL",
+            "sd-turbo": "SD Turbo (few steps)",
+        },
+    )
+    seed: int = option(
+        0, "Seed of the first picture", "seed of the first image; the next one takes the next", largest=2**32 - 1
+    )
+    count: int = option(4, "Pictures", "number of images", lowest=1, largest=8, step=1)
+    steps: int | None = option(None, "Steps", "steps of a drawing", lowest=1, largest=150)
+    guidance: float | None = option(None, "Guidance", "guidance towards the prompt", largest=30)
+    edit: str = option(
+        "",
+        "Drawn after",
+        "edit that draws “after”; empty for all that are active",
+        choices={"": "All edits in force", CCUP: "CCUP alone", CLIPERASE: "CLIPErase alone"},
+    )
+    carry_method: str = option(
+        "ridge",
+        "How CCUP reaches the diffusion model",
+        "how CCUP reaches the diffusion model: solved on the token states, or pulled back from the joint space",
+        choices={"ridge": "Solved on the token states", "pull_back": "Pulled back from the joint space"},
+    )
+    judge: bool = option(False, "Judge a batch", "draw and judge a batch instead of the prompt")
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def add_options(parser: argparse._ActionsContainer, owner: type[Any], *, but: Co
     for known in options_of(owner).values():
         if known.name in but:
             continue
-        default = "" if known.default is None else f" (default: {known.default})"
+        default = f" (default: {known.usual})"
         if known.kind is bool:
             parser.add_argument(
                 f"--no-{known.name}", dest=known.name, action="store_const", const=False, help=f"do not {known.help}"

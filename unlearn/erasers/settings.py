@@ -95,11 +95,18 @@ class CLIPEraseSettings:
         "loss of the forgetting module: the paper's cosine, or the variant gradient_ascent",
         choices={"cosine": "Cosine of the pairs (paper)", "gradient_ascent": "Gradient ascent (variant)"},
     )
-    steps: int = option(200, "Steps", "optimiser steps", lowest=1, largest=100_000)
+    steps: int = option(200, "Steps", "optimiser steps", lowest=1, largest=100_000, depends_on="trainable")
     batch_size: int = option(
-        128, "Batch size", "pairs of the forget set, and of the retain set, in a step", lowest=1, largest=1024
+        128,
+        "Batch size",
+        "pairs of the forget set, and of the retain set, in a step",
+        lowest=1,
+        largest=1024,
+        depends_on="trainable",
     )
-    learning_rate: float = option(3e-4, "Learning rate", "learning rate of Adam", largest=0.1, above_zero=True)
+    learning_rate: float = option(
+        3e-4, "Learning rate", "learning rate of Adam", largest=0.1, above_zero=True, depends_on="trainable"
+    )
     retention_weight: float = option(
         1.0, "λ₁, weight of retention", "weight λ₁ of the retention module; 0 leaves it out", largest=1000
     )

@@ -83,14 +83,10 @@ def _with_request(handler: Any, asks: type[Any]) -> Any:
 
 def _signature(handler: Any, known: Iterable[Option]) -> inspect.Signature:
     """``handler``'s signature with a parameter for each option in place of its request."""
-    own = list(inspect.signature(handler).parameters.values())
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    asked = [
-        inspect.Parameter(o.name, kind, default=None) if o.default is None else inspect.Parameter(o.name, kind)
-        for o in known
-    ]
-    more = [parameter.replace(kind=kind, default=inspect.Parameter.empty) for parameter in own[2:]]
-    return inspect.Signature([own[0], *asked, *more])
+    visitor, _, *more = inspect.signature(handler).parameters.values()
+    kind, required = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
+    asked = [inspect.Parameter(o.name, kind, default=required if o.name in REQUIRED else o.default) for o in known]
+    return inspect.Signature([visitor, *asked, *more])
 
 
 def _documented(handler: Any, known: Iterable[Option]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,16 +13,13 @@ from gradio.components.api_component import Api
 from unlearn.app.session import DrawRequest, FineTuneRequest, Visitor
 from unlearn.app.startup import Provider
 from unlearn.jobs import Status
-from unlearn.ui.api.endpoints import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, erase_first, erased_first
+from unlearn.ui.api.endpoints import TEXT, endpoint, erase_first, erased_first
 from unlearn.ui.api.reports import audit_report, drawing_report, run_report
 from unlearn.ui.background import poll
 from unlearn.ui.server.listeners import Attention
 
-Number = TypeVar("Number", int, float)
 P = TypeVar("P")
 R = TypeVar("R")
-#: A number that is left to what suits: JSON's null would say that the parameter was forgotten.
-LEFT_OPEN = -1
 
 
 @dataclass(frozen=True)
@@ -31,25 +28,11 @@ class RunEndpoints:
 
     services: Provider
 
-    async def cliperase(  # noqa: PLR0917  its arguments are the endpoint's
-        self,
-        visitor: Visitor,
-        forget: list[str],
-        steps: int,
-        learning_rate: float,
-        trainable: str,
-        forgetting: str,
-        seed: int,
-    ) -> AsyncIterator[dict[str, Any]]:
+    async def cliperase(self, visitor: Visitor, request: FineTuneRequest) -> AsyncIterator[dict[str, Any]]:
         """Fine-tune concepts away with CLIPErase; streams the state of the run until it has ended.
 
         Args:
-            forget: Concepts with pictures in the gallery.
-            steps: Steps of the training; -1 leaves them to what suits the weights that train.
-            learning_rate: Learning rate of the training; -1 leaves it to what suits the weights that train.
-            trainable: What trains, "last_blocks", "projections", "lora" or "all".
-            forgetting: The forgetting module, "cosine" or "gradient_ascent".
-            seed: Seed of the training.
+            {options}
 
         Returns:
             State, place in line, seconds to wait there, step, losses and accuracies (null where not measured), seconds
@@ -58,37 +41,17 @@ class RunEndpoints:
         """
         from unlearn.app.runs import run_of, start_run
 
-        request = FineTuneRequest(forget, _if_chosen(steps), _if_chosen(learning_rate), trainable, forgetting, seed)
         await asyncio.to_thread(lambda: start_run(self.services(), visitor, request))
         async for status in self._streamed(visitor, "cliperase", lambda: run_of(self.services(), visitor)):
             yield run_report(status)
 
-    async def generate(  # noqa: PLR0917  its arguments are the endpoint's
-        self,
-        visitor: Visitor,
-        prompt: str,
-        pipeline: str,
-        seed: int,
-        count: int,
-        steps: int,
-        guidance: float,
-        edit: str,
-        carry_method: str,
-        judge: bool,
-        forget: list[str],
+    async def generate(
+        self, visitor: Visitor, request: DrawRequest, forget: Sequence[str] = ()
     ) -> AsyncIterator[dict[str, Any]]:
         """Draw the same seeds before and after the edits in force; streams the state until it is complete.
 
         Args:
-            prompt: What to draw.
-            pipeline: "pocket", "stable-diffusion-v1-5", "stable-diffusion-2-1", "stable-diffusion-xl" or "sd-turbo".
-            seed: Seed of the first picture; the next takes the next.
-            count: Number of pictures.
-            steps: Steps of a drawing; -1 leaves them to what the pipeline draws well with.
-            guidance: Guidance; -1 leaves it to what the pipeline draws well with.
-            edit: Edit that draws "after", "CCUP", "CLIPErase" or "" for all in force.
-            way: How CCUP reaches the pipeline, "ridge" or "pull_back".
-            judge: Whether a batch is drawn and judged instead of the prompt.
+            {options}
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
 
         Returns:
@@ -98,9 +61,6 @@ class RunEndpoints:
         from unlearn.app.drawings import drawing_of, start_drawing
 
         await asyncio.to_thread(erase_first, self.services, visitor, forget)
-        request = DrawRequest(
-            prompt, pipeline, seed, _if_chosen(steps), _if_chosen(guidance), count, edit, carry_method, judge
-        )
         start_drawing(self.services(), visitor, request)
         async for status in self._streamed(visitor, "drawing", lambda: drawing_of(self.services(), visitor)):
             yield drawing_report(status)
@@ -153,38 +113,7 @@ class RunEndpoints:
         # A generator waits without holding a thread, so any number may.
         stream = {"concurrency_limit": None}
         attacked = Api("", TEXT, "Erased concept to attack; the first if empty")
-        endpoint(self.cliperase, visitor, *_run_parameters(), **stream)
-        endpoint(self.generate, visitor, *_drawing_parameters(), erased_first(), **stream)
+        endpoint(self.cliperase, visitor, asks=FineTuneRequest, **stream)
+        endpoint(self.generate, visitor, erased_first(), asks=DrawRequest, **stream)
         endpoint(self.audit, visitor, attacked, erased_first(), **stream)
         endpoint(self.cancel, visitor)
-
-
-def _run_parameters() -> list[Api]:
-    usual = FineTuneRequest()
-    return [
-        Api(None, TEXTS, "Concepts to erase"),
-        Api(LEFT_OPEN, NUMBER, "Steps; -1 for what suits"),
-        Api(LEFT_OPEN, NUMBER, "Learning rate; -1 for what suits"),
-        Api(usual.trainable, TEXT, "What trains: last_blocks, projections, lora or all"),
-        Api(usual.forgetting, TEXT, "Forgetting module: cosine or gradient_ascent"),
-        Api(usual.seed, NUMBER, "Seed"),
-    ]
-
-
-def _drawing_parameters() -> list[Api]:
-    usual = DrawRequest("")
-    return [
-        Api(None, TEXT, "Prompt"),
-        Api(usual.pipeline, TEXT, "Pipeline"),
-        Api(usual.seed, NUMBER, "Seed of the first picture"),
-        Api(usual.count, NUMBER, "Pictures"),
-        Api(LEFT_OPEN, NUMBER, "Steps; -1 for the pipeline's own"),
-        Api(LEFT_OPEN, NUMBER, "Guidance; -1 for the pipeline's own"),
-        Api(usual.edit, TEXT, "Edit: CCUP, CLIPErase, or all in force"),
-        Api(usual.carry_method, TEXT, "How CCUP reaches the pipeline: ridge or pull_back"),
-        Api(usual.judge, YES_OR_NO, "Draw and judge a batch instead"),
-    ]
-
-
-def _if_chosen(number: Number) -> Number | None:
-    return None if number == LEFT_OPEN else number

@@ -11,8 +11,9 @@ import gradio as gr
 
 from unlearn.app.session import DrawRequest, Session, Visitor
 from unlearn.app.startup import Provider
+from unlearn.options import options_of
 from unlearn.ui.background import button_states, poll
-from unlearn.ui.components import Given, Shown
+from unlearn.ui.components import Given, Shown, element
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import drawing_markup
 
@@ -26,13 +27,6 @@ INTRO = (
 )
 EXAMPLE = "a {} and a pizza on a blue background"
 SLIDERS = 4
-PIPELINE_CHOICES = [
-    ("pocket (64 px, in seconds)", "pocket"),
-    ("Stable Diffusion 1.5", "stable-diffusion-v1-5"),
-    ("Stable Diffusion 2.1", "stable-diffusion-2-1"),
-    ("Stable Diffusion XL", "stable-diffusion-xl"),
-    ("SD Turbo (few steps)", "sd-turbo"),
-]
 
 
 @dataclass(frozen=True)
@@ -59,33 +53,27 @@ class GenerationTab:
 
     @classmethod
     def build(cls, services: Provider, example: str) -> GenerationTab:
-        asked = DrawRequest("")
+        known = options_of(DrawRequest)
         with gr.Tab("Generation", id="generation") as tab:
             gr.HTML(INTRO)
             with gr.Row(equal_height=True, elem_classes="u-prompt"):
                 prompt = gr.Textbox(
-                    EXAMPLE.format(example), label="Prompt", elem_id="prompt", max_lines=2, scale=4, min_width=260
+                    EXAMPLE.format(example),
+                    label=known["prompt"].label,
+                    elem_id="prompt",
+                    max_lines=2,
+                    scale=4,
+                    min_width=260,
                 )
                 draw = gr.Button("Draw", variant="primary", elem_id="draw", scale=1, min_width=90)
                 stop = gr.Button("Stop", interactive=False, elem_id="stop-drawing", scale=1, min_width=90)
             with gr.Accordion("How to draw", open=False):
                 with gr.Row():
-                    pipeline = gr.Dropdown(PIPELINE_CHOICES, value=asked.pipeline, label="Diffusion model")
-                    seed = gr.Number(asked.seed, precision=0, label="Seed of the first picture", min_width=120)
-                    count = gr.Slider(1, SLIDERS, value=asked.count, step=1, label="Pictures", buttons=[])
+                    pipeline, seed = element(known["pipeline"]), element(known["seed"])
+                    count = element(known["count"], maximum=SLIDERS)
                 with gr.Row():
-                    steps = gr.Number(0, precision=0, label="Steps (0: what suits)", min_width=120)
-                    guidance = gr.Number(0, label="Guidance (0: what suits)", min_width=120)
-                edit = gr.Radio(
-                    [("All edits in force", ""), ("CCUP alone", "CCUP"), ("CLIPErase alone", "CLIPErase")],
-                    value=asked.edit,
-                    label="Drawn after",
-                )
-                carry_method = gr.Radio(
-                    [("Solved on the token states", "ridge"), ("Pulled back from the joint space", "pull_back")],
-                    value=asked.carry_method,
-                    label="How CCUP reaches the diffusion model",
-                )
+                    steps, guidance = element(known["steps"]), element(known["guidance"])
+                edit, carry_method = element(known["edit"]), element(known["carry_method"])
             status = gr.HTML(drawing_markup.no_drawing(), elem_id="drawing-status")
             pictures = gr.HTML(elem_id="drawn")
             with gr.Row(elem_id="sliders"):
@@ -122,16 +110,7 @@ class GenerationTab:
     @property
     def settings(self) -> dict[str, gr.components.Component]:
         """The components for the fields of :class:`DrawRequest`, by the field's name."""
-        return {
-            "prompt": self.prompt,
-            "pipeline": self.pipeline,
-            "seed": self.seed,
-            "steps": self.steps,
-            "guidance": self.guidance,
-            "count": self.count,
-            "edit": self.edit,
-            "carry_method": self.carry_method,
-        }
+        return {name: getattr(self, name) for name in options_of(DrawRequest) if name != "judge"}
 
     def updates_for(self, status: DrawStatus | None) -> Shown:
         """Values of ``outputs`` for a drawing as it is now."""
@@ -163,7 +142,6 @@ class GenerationTab:
         from unlearn.app.drawings import start_drawing
 
         asked = {field: given[component] for field, component in self.settings.items()}
-        asked |= {"steps": asked["steps"] or None, "guidance": asked["guidance"] or None}
         return self.updates_for(start_drawing(self.services(), visitor, DrawRequest(**asked, judge=judge)))
 
     def end(self, visitor: Visitor) -> Shown:
