@@ -54,6 +54,9 @@ def element(known: Option, **look: Any) -> Any:
     if known.choices:
         choices = [(text, value) for value, text in known.choices.items()]
         return (gr.Dropdown if len(choices) > MOST_IN_SIGHT else gr.Radio)(**{"choices": choices} | shown)
+    if known.kind is list:
+        free: dict[str, Any] = {"choices": [], "multiselect": True, "allow_custom_value": True}
+        return gr.Dropdown(**free | shown | {"value": list(shown["value"])})
     if known.kind is bool:
         return gr.Checkbox(**shown)
     if known.step is not None:

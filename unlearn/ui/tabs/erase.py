@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import gradio as gr
@@ -13,65 +15,77 @@ from unlearn.options import options_of
 from unlearn.ui.components import Given, Shown, element
 from unlearn.ui.html import markup
 
+#: Options that are always in sight; the others fold away.
+IN_SIGHT = ("forget", "strength")
+
 
 @dataclass(frozen=True)
 class ErasePanel:
-    """The components of the panel; those that are asked with go by the names of :class:`ErasureRequest`'s fields."""
+    """The panel's components.
 
-    forget: gr.Dropdown
-    strength: gr.Slider
-    form: gr.Radio
-    side: gr.Radio
-    retain: gr.Radio
-    own_retain: gr.Dropdown
-    lam: gr.Number
-    mu: gr.Number
-    synonyms: gr.Checkbox
+    Attributes:
+        options: those that are asked with, by the names of :class:`ErasureRequest`'s options.
+        summary: what the erasure costs.
+    """
+
+    options: Mapping[str, Any]
     summary: gr.HTML
 
     @classmethod
     def build(cls, example: str) -> ErasePanel:
-        start, known = ErasureRequest([example]), options_of(ErasureRequest)
+        known = options_of(ErasureRequest)
+        looks: dict[str, dict[str, Any]] = {
+            "forget": {
+                "choices": [example],
+                "value": [example],
+                "info": "Pick concepts or type any word.",
+                "elem_id": "forget",
+            },
+            "strength": {"elem_id": "strength"},
+            "side": {"choices": sides_of(known["form"].default)},
+            "own_retain": {"visible": False, "elem_id": "own-retain"},
+        }
+
+        def built(name: str) -> Any:
+            return element(known[name], **looks.get(name, {}))
+
         with gr.Group():
-            forget = gr.Dropdown(
-                [example],
-                value=[example],
-                multiselect=True,
-                allow_custom_value=True,
-                label=known["forget"].label,
-                info="Pick concepts or type any word.",
-                elem_id="forget",
-            )
-            strength = element(known["strength"], elem_id="strength")
+            options = {name: built(name) for name in IN_SIGHT}
         summary = gr.HTML(markup.no_summary(), elem_id="summary", container=False)
         with gr.Accordion("Settings", open=False):
-            form = element(known["form"])
-            side = element(known["side"], choices=sides_of(start.form))
-            retain = element(known["retain"])
-            own_retain = gr.Dropdown(
-                [],
-                multiselect=True,
-                allow_custom_value=True,
-                label=known["own_retain"].label,
-                visible=False,
-                elem_id="own-retain",
-            )
-            with gr.Row():
-                lam, mu = element(known["lam"]), element(known["mu"])
-            synonyms = element(known["synonyms"])
-        return cls(forget, strength, form, side, retain, own_retain, lam, mu, synonyms, summary)
+            folded = (name for name in known if name not in IN_SIGHT)
+            for numbers, names in groupby(folded, lambda name: known[name].kind in (int, float)):
+                with gr.Row() if numbers else nullcontext():
+                    options |= {name: built(name) for name in names}
+        return cls(options, summary)
+
+    @property
+    def forget(self) -> gr.Dropdown:
+        return self.options["forget"]  # type: ignore[no-any-return]
+
+    @property
+    def form(self) -> gr.Radio:
+        return self.options["form"]  # type: ignore[no-any-return]
+
+    @property
+    def side(self) -> gr.Radio:
+        return self.options["side"]  # type: ignore[no-any-return]
+
+    @property
+    def own_retain(self) -> gr.Dropdown:
+        return self.options["own_retain"]  # type: ignore[no-any-return]
 
     @property
     def inputs(self) -> list[gr.components.Component]:
-        return [getattr(self, name) for name in options_of(ErasureRequest)]
+        return [self.options[name] for name in options_of(ErasureRequest)]
 
     def asked(self, given: Given) -> ErasureRequest:
         """What the panel asks for."""
-        return ErasureRequest(**{name: given[getattr(self, name)] for name in options_of(ErasureRequest)})
+        return ErasureRequest(**{name: given[component] for name, component in self.options.items()})
 
     def values_for(self, asked: ErasureRequest, names: Sequence[str]) -> Shown:
         """The values of ``inputs`` that ask for ``asked``, with the vocabulary's ``names`` on offer."""
-        shown: Shown = {getattr(self, name): getattr(asked, name) for name in options_of(ErasureRequest)}
+        shown: Shown = {component: getattr(asked, name) for name, component in self.options.items()}
         return shown | {
             self.forget: gr.update(choices=list(names), value=list(asked.forget)),
             self.side: self.offer_sides(asked.form, asked.side),
@@ -93,14 +107,14 @@ class ErasePanel:
         A dropdown's ``input`` stays silent when a choice is made with the Enter key; its ``change`` does not. The form
         is not among them: the sides that go with it are put right first.
         """
-        chosen = [self.forget.change, self.own_retain.change]
-        touched = (self.strength, self.side, self.retain, self.lam, self.mu, self.synonyms)
-        return [*chosen, *(component.input for component in touched)]
+        typed = (self.forget, self.own_retain)
+        touched = (component for component in self.options.values() if component not in (*typed, self.form))
+        return [*(component.change for component in typed), *(component.input for component in touched)]
 
     def register_callbacks(self) -> None:
-        self.retain.input(
+        self.options["retain"].input(
             lambda retain: gr.update(visible=retain == RETAIN_OWN),
-            self.retain,
+            self.options["retain"],
             self.own_retain,
             show_progress="hidden",
             api_visibility="private",
