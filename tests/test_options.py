@@ -27,6 +27,7 @@ class Tea:
     cups: int = option(1, "Cups", "cups to pour", lowest=1, largest=4, step=1)
     sugar: float = option(0.5, "Sugar", "share of a spoon", largest=1)
     milk: bool = option(True, "With milk", "pour milk in", only={"kind": ("black",)})
+    note: str = option("", "Note", "wishes, in any words")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,7 @@ class Tea:
         ({"minutes": float("nan")}, "minutes is nan"),
         ({"cups": 5}, "cups is 5; it must be a whole number from 1 to 4"),
         ({"cups": None}, "cups is None"),
+        ({"note": 5}, "note is 5; it must be a text"),
         ({"sugar": 2.0}, "sugar is 2.0; it must be a number from 0 to 1"),
     ],
 )
@@ -64,7 +66,7 @@ def test_flags_follow_from_the_options(capsys):
     parser = argparse.ArgumentParser()
     add_options(parser, Tea)
     given = parser.parse_args(["--kind", "black", "--minutes", "2.5", "--no-milk"])
-    assert vars(given) == {"kind": "black", "minutes": 2.5, "cups": None, "sugar": None, "milk": False}
+    assert vars(given) == {"kind": "black", "minutes": 2.5, "cups": None, "sugar": None, "milk": False, "note": None}
     with pytest.raises(SystemExit):
         parser.parse_args(["--kind", "white"])
     with pytest.raises(SystemExit):

@@ -52,7 +52,7 @@ class Option:
     @property
     def words(self) -> str:
         """Its name in messages and, with hyphens, on the command line."""
-        return {"lam": "lambda"}.get(self.name, self.name.replace("_", " "))
+        return in_words(self.name)
 
     @property
     def flag(self) -> str:
@@ -93,6 +93,8 @@ class Option:
             return
         if self.choices:
             require_choice(self.words, value, tuple(self.choices))
+        elif self.kind is str and not isinstance(value, str):
+            raise ParameterError(f"{self.words} is {value!r}; it must be a text.")
         elif self.kind is int:
             require_whole(self.words, value, lowest=int(self.lowest), largest=int(self.largest))
         elif self.kind is float and self.largest == 1:
@@ -110,6 +112,11 @@ class Option:
             return bool(int(text)) if self.kind is bool else self.kind(text)
         except ValueError as error:
             raise ParameterError(f"{self.name} in this link is {text[:40]!r}; it must be a number.") from error
+
+
+def in_words(name: str) -> str:
+    """An option's name as messages have it."""
+    return {"lam": "lambda"}.get(name, name.replace("_", " "))
 
 
 def option(default: Any, label: str, help: str, **more: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from unlearn.erasers.settings import BaselineSettings, CCUPSettings, CLIPEraseSettings
 from unlearn.erasers.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
 from unlearn.errors import ParameterError, require_choice
-from unlearn.options import Option, options_of
+from unlearn.options import in_words, options_of
 
 if TYPE_CHECKING:
     from unlearn.clip.encoders import OpenClipEncoder
@@ -75,7 +75,7 @@ class Method:
 
     def takes(self, given: Mapping[str, Any] = MappingProxyType({})) -> tuple[str, ...]:
         """The settings that have an effect beside those ``given``; the seed is the task's."""
-        beside, left_out = {**given, **self.fixed}, (*self.fixed, *self.unused, "kind", "seed")
+        beside, left_out = {**given, **self.fixed}, (*self.fixed, *self.unused, "seed")
         known = (option for settings in self.settings for option in options_of(settings).values())
         return tuple(o.name for o in known if o.name not in left_out and o.has_effect(beside))
 
@@ -112,11 +112,6 @@ def fit(method: str, task: Task, **given: Any) -> Fitting:
         ParameterError: there is no such method.
     """
     return METHODS[require_choice("method", method, tuple(METHODS))].fit(task, **given)
-
-
-def in_words(setting: str) -> str:
-    """A setting as messages and the command line call it."""
-    return Option("", "", name=setting).words
 
 
 def _baseline(task: Task, **given: Any) -> Fitting:

@@ -8,10 +8,11 @@ from typing import Any
 
 from unlearn.concepts.named_vocabularies import VOCABULARIES
 from unlearn.concepts.selection import Vocabulary
-from unlearn.erasers.methods import METHODS, in_words
+from unlearn.erasers.methods import METHODS
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.export.record import Record
 from unlearn.finetuning.sources import BUNDLED
+from unlearn.options import in_words
 
 NOT_TOLD = "  # it learned from pictures that this command does not have; with --pictures, it takes a folder of them"
 
