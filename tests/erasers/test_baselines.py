@@ -20,6 +20,7 @@ from unlearn.errors import ParameterError, PictureError
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.export.saved import load_erasure, save_erasure
 from unlearn.jobs import run_to_end
+from unlearn.options import in_words
 
 TRAINS = CLIPEraseSettings(steps=3, batch_size=6, learning_rate=1e-3, eval_every=3)
 
@@ -123,9 +124,7 @@ def test_a_setting_takes_effect_or_is_refused(name, setting, task, monkeypatch):
     monkeypatch.setattr(CLIPEraseSettings, "of", classmethod(lambda cls, **given: replace(TRAINS, **given)))
     method, given = methods.COMPARED[name], {setting: SOME[setting]}
     if setting not in method.takes():
-        with pytest.raises(
-            ParameterError, match=re.escape(f"{methods.in_words(setting)} has no effect on “{method.label}”")
-        ):
+        with pytest.raises(ParameterError, match=re.escape(f"{in_words(setting)} has no effect on “{method.label}”")):
             methods.COMPARED[name].fit(task, **given)
         return
     settings = asdict(run_to_end(methods.COMPARED[name].fit(task, **given)).settings)

@@ -214,7 +214,7 @@ def test_a_drawing_is_stopped_and_what_cannot_be_drawn_is_said(desk: Visit):
     page.locator("#draw").click()
     expect(page.get_by_test_id("toast-body")).to_contain_text("seed is -1")
     page.get_by_label("Seed of the first picture").fill("0")
-    page.get_by_label("Steps (0: what suits)").fill("150")
+    page.get_by_label("Steps (empty: automatic)").fill("150")
     page.locator("#draw").click()
     page.locator("#stop-drawing:not([disabled])").click()
     expect(page.locator("#drawing-status")).to_contain_text("Stopped")

@@ -106,14 +106,14 @@ def streamed(address: str, name: str, data: list[object]) -> tuple[str, urllib.r
 @pytest.mark.parametrize("listens", [True, False])
 def test_the_run_of_a_program_that_is_gone_is_ended(tmp_path, listens):
     with served(log=tmp_path / "log") as (address, _), visiting(address) as visitor:
-        _, listening = streamed(address, "cliperase", [["cat"], 500, -1, "all", "cosine", 0])
+        _, listening = streamed(address, "cliperase", [["cat"], 500, None, "all", "cosine", 0])
         if listens:
             with urllib.request.urlopen(listening, timeout=60) as stream:
                 while b"running" not in stream.readline():
                     pass
         start = time.monotonic()
         # It has its turn once the other's run was ended.
-        states = visitor.submit(["dog"], 1, -1, "projections", "cosine", 0, api_name="/cliperase")
+        states = visitor.submit(["dog"], 1, None, "projections", "cosine", 0, api_name="/cliperase")
         while next(states)["state"] == "waiting":
             pass
         assert time.monotonic() - start < 60

@@ -16,10 +16,10 @@ from unlearn.diffusion.drawing import Drawing, Pair, draw
 from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline
 from unlearn.diffusion.rates import Detected, DetectionRate, cases_of, detect, two_thing_cases
 from unlearn.diffusion.records import Detections, judged, report
-from unlearn.erasers.variants import CCUP, CLIPERASE
-from unlearn.errors import ConceptError, require_choice
+from unlearn.errors import ConceptError
 from unlearn.evaluation.judge import load_judge
 from unlearn.jobs import Progress, Status, map_progress
+from unlearn.options import check_options
 from unlearn.zero_gpu import on_zero_gpu
 
 #: Pictures of a batch that is judged: with the concept, without it, and with it beside another.
@@ -62,8 +62,8 @@ def _plan(services: Services, session: Session, request: DrawRequest) -> Plan[Pr
     Raises:
         ConceptError, ParameterError, ModelError: the request cannot be used.
     """
-    session = session.only(request.edit and require_choice("edit", request.edit, (CCUP, CLIPERASE)))
-    require_choice("pipeline", request.pipeline, tuple(PIPELINES))
+    check_options(request)
+    session = session.only(request.edit)
     known = PIPELINES[request.pipeline]
     drawing = Drawing(
         request.prompt,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -12,6 +12,7 @@ from unlearn.app.services import Services
 from unlearn.app.session import ErasureRequest, FineTuneRequest, Session
 from unlearn.concepts.named_vocabularies import vocabulary_text
 from unlearn.errors import InvalidInputError, ParameterError
+from unlearn.options import options_of
 
 #: Browsers and proxies cut addresses that are much longer.
 MAX_LENGTH = 4000
@@ -38,9 +39,9 @@ def write_link(link: Link) -> str:
     """
     pairs = [(name, text) for name in ("model", "vocabulary") if (text := getattr(link, name))]
     if link.fine_tune:
-        pairs += [("method", "cliperase"), *_changed(link.fine_tune, FineTuneRequest(), TUNED)]
+        pairs += [("method", "cliperase"), *_changed(link.fine_tune, TUNED)]
     if link.erasure:
-        pairs += _changed(link.erasure, ErasureRequest(), tuple(f.name for f in fields(ErasureRequest)))
+        pairs += _changed(link.erasure, tuple(options_of(ErasureRequest)))
     query = "?" + urlencode(pairs, safe=",/:")
     if len(query) > MAX_LENGTH:
         raise ParameterError("This is too much for a link: so many words fit into a file only. Send the edit instead.")
@@ -63,8 +64,8 @@ def read_link(query: str) -> Link:
     method = given.get("method", ["ccup"])[0]
     if method not in ("ccup", "cliperase"):
         raise ParameterError(f"This link asks for the method {method[:40]!r}; choose one of ccup, cliperase.")
-    erasure = _read(ErasureRequest(), given) if "forget" in given else None
-    tuned = _read(FineTuneRequest(steps=0, learning_rate=0.0), given, TUNED)
+    erasure = _read(ErasureRequest, given) if "forget" in given else None
+    tuned = _read(FineTuneRequest, given, TUNED)
     return Link(
         given.get("model", [""])[0],
         given.get("vocabulary", [""])[0],
@@ -94,8 +95,8 @@ def link_or_why(services: Services, session: Session) -> tuple[str, str]:
         return "", str(error)
 
 
-def _changed(request: Any, default: Any, names: Sequence[str]) -> list[tuple[str, str]]:
-    """The fields of ``request`` that are not as in ``default``, as text."""
+def _changed(request: Any, names: Sequence[str]) -> list[tuple[str, str]]:
+    """The options ``names`` of ``request`` that are not as by default, as text."""
     pairs: list[tuple[str, str]] = []
     for name in names:
         value = getattr(request, name)
@@ -104,22 +105,19 @@ def _changed(request: Any, default: Any, names: Sequence[str]) -> list[tuple[str
             texts = [*value, ""] if "," in "".join(value) else [",".join(value)]
             # An erasure of nothing is said; a page without one opens with an example.
             pairs += [(name, text) for text in texts] if value or name == "forget" else []
-        elif value != getattr(default, name):
+        elif value != options_of(type(request))[name].default:
             pairs.append((name, str(int(value) if isinstance(value, bool) else value)))
     return pairs
 
 
-def _read(default: Any, given: Mapping[str, list[str]], names: Sequence[str] | None = None) -> dict[str, Any]:
-    """The fields of ``default`` that are ``given``, each as its default's kind."""
+def _read(request: type[Any], given: Mapping[str, list[str]], names: Sequence[str] | None = None) -> dict[str, Any]:
+    """The options of ``request``, or of these ``names``, that are ``given``, each as its kind."""
     read: dict[str, Any] = {}
-    for field in fields(default):
-        if field.name in given and (names is None or field.name in names):
-            texts, kind = given[field.name], type(getattr(default, field.name))
-            try:
-                if kind in (tuple, list):
-                    read[field.name] = texts[0].split(",") if len(texts) == 1 else [text for text in texts if text]
-                else:
-                    read[field.name] = bool(int(texts[0])) if kind is bool else kind(texts[0])
-            except ValueError as error:
-                raise ParameterError(f"{field.name} in this link is {texts[0][:40]!r}; it must be a number.") from error
+    for name, option in options_of(request).items():
+        if name in given and (names is None or name in names):
+            texts = given[name]
+            if option.kind is list:
+                read[name] = texts[0].split(",") if len(texts) == 1 else [text for text in texts if text]
+            else:
+                read[name] = option.read(texts[0])
     return read

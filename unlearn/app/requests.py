@@ -16,6 +16,7 @@ from unlearn.app.session import (
 from unlearn.concepts.selection import parse_names
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import require_whole
+from unlearn.options import shared_options
 
 
 def erase(services: Services, visitor: Visitor, request: ErasureRequest) -> Session:
@@ -39,16 +40,7 @@ def request_of(services: Services, session: Session) -> ErasureRequest:
         return session.request
     settings, selection = session.erasure.settings, session.erasure.selection
     forget, retain = selection.forget_names, selection.retain
-    request = ErasureRequest(
-        list(forget),
-        settings.strength,
-        settings.form,
-        settings.side,
-        own_retain=[],
-        lam=settings.lam,
-        mu=settings.mu,
-        synonyms=settings.synonyms,
-    )
+    request = ErasureRequest(list(forget), own_retain=[], **shared_options(ErasureRequest, settings))
     if retain == services.vocabulary_of(session).without(forget):
         return request
     if retain == services.neighbours(session, forget):

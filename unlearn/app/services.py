@@ -9,15 +9,7 @@ from typing import Any
 
 from unlearn.app.downloads import Downloads
 from unlearn.app.results import FoundCaption, LabelView, SplitAccuracy, Summary
-from unlearn.app.session import (
-    NOTHING_ERASED,
-    RETAIN_CHOICES,
-    RETAIN_NEIGHBOURS,
-    RETAIN_OWN,
-    ErasureRequest,
-    Session,
-    Visitor,
-)
+from unlearn.app.session import NOTHING_ERASED, RETAIN_NEIGHBOURS, RETAIN_OWN, ErasureRequest, Session, Visitor
 from unlearn.caching import ObjectCache
 from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.clip.loading import load_clip
@@ -31,7 +23,7 @@ from unlearn.erasers import ccup
 from unlearn.erasers.erasure import Erasure, Stacked
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
-from unlearn.errors import ConceptError, ModelError, require_choice
+from unlearn.errors import ConceptError, ModelError
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, find_captions
 from unlearn.evaluation.zero_shot import above_chance, evaluate_zero_shot, label_probabilities, most_telling
@@ -39,6 +31,7 @@ from unlearn.export.vanished import live_only
 from unlearn.finetuning.pairs import hold_out
 from unlearn.index.search import PictureIndex
 from unlearn.jobs import Jobs
+from unlearn.options import check_options, shared_options
 
 logger = logging.getLogger(__name__)
 
@@ -190,8 +183,8 @@ class Services:
         Raises:
             ConceptError, ParameterError: it cannot be used; the message says what is allowed.
         """
-        settings = CCUPSettings(request.form, request.strength, request.lam, request.mu, request.side, request.synonyms)
-        require_choice("retain set", request.retain, RETAIN_CHOICES)
+        check_options(request)
+        settings = CCUPSettings(**shared_options(CCUPSettings, request))
         own = request.own_retain or () if request.retain == RETAIN_OWN else None
         vocabulary = self.vocabulary_of(session)
         selection = select(request.forget or (), own, vocabulary=vocabulary, most=self.settings.max_concepts)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
+from typing import Any
 
 from unlearn.concepts.selection import parse_names
+from unlearn.options import options_of
 
 
 def add_model(parser: argparse._ActionsContainer) -> None:
@@ -29,6 +31,27 @@ def add_images(parser: argparse._ActionsContainer, purpose: str) -> None:
         help=f"labelled images {purpose}: bundled (default), a folder with one subfolder a class, or a public data set "
         "by name, as cifar100",
     )
+
+
+def add_options(parser: argparse._ActionsContainer, owner: type[Any], *, but: Container[str] = ()) -> None:
+    """Add a flag for every option of the dataclass ``owner``; one that is not given is None."""
+    for known in options_of(owner).values():
+        if known.name in but:
+            continue
+        default = f" (default: {known.usual})"
+        if known.kind is bool:
+            parser.add_argument(
+                f"--no-{known.name}", dest=known.name, action="store_const", const=False, help=f"do not {known.help}"
+            )
+        elif known.choices:
+            parser.add_argument(
+                known.flag, dest=known.name, choices=tuple(known.choices), help=f"{known.help}{default}"
+            )
+        else:
+            allowed = f", {known.range}" if known.range else ""
+            parser.add_argument(
+                known.flag, dest=known.name, type=known.kind, metavar="N", help=f"{known.help}{allowed}{default}"
+            )
 
 
 def add_json(parser: argparse._ActionsContainer) -> None:

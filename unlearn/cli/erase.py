@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from unlearn.cli import finetuning
-from unlearn.cli.arguments import add_model, names_of
+from unlearn.cli.arguments import add_model, add_options, names_of
 from unlearn.erasers.methods import METHODS
-from unlearn.erasers.settings import FORMS, SIDES
+from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.errors import require_choice
 from unlearn.files.writing import require_file
+from unlearn.options import options_of
 
 #: Settings that are arguments; one that has no effect on the method is refused.
-SETTINGS = ("form", "strength", "side", "synonyms", "lam", "mu", *finetuning.CHOICES, *finetuning.NUMBERS)
+SETTINGS = tuple(name for owner in (CCUPSettings, CLIPEraseSettings) for name in options_of(owner) if name != "seed")
 HELP = "Erase concepts from a CLIP model and write the edited checkpoint and a record of it."
 
 
@@ -47,19 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "record are always written",
     )
     parser.add_argument("--seed", type=int, default=0, help="of CLIPErase's batches; CCUP itself draws nothing")
-    closed_form = parser.add_argument_group("CCUP")
-    closed_form.add_argument("--form", choices=FORMS, help="of the projection (default: paired)")
-    closed_form.add_argument("--strength", type=float, help="from 0 to 1 (default: 1)")
-    closed_form.add_argument("--side", choices=SIDES, help="embeddings to edit (default: image); both but for paired")
-    closed_form.add_argument(
-        "--no-synonyms",
-        dest="synonyms",
-        action="store_const",
-        const=False,
-        help="leave plurals and synonyms of a concept alone",
-    )
-    closed_form.add_argument("--lambda", dest="lam", type=float, metavar="λ", help="weight of forgetting")
-    closed_form.add_argument("--mu", type=float, metavar="μ", help="weight of retaining")
+    add_options(parser.add_argument_group("CCUP"), CCUPSettings)
     finetuning.add_arguments(parser.add_argument_group("CLIPErase"))
 
 

@@ -6,15 +6,16 @@ The names are there at once, for ``--help``: what takes torch is imported where 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from unlearn.erasers.settings import UNUSED, BaselineSettings, CCUPSettings, CLIPEraseSettings
+from unlearn.erasers.settings import BaselineSettings, CCUPSettings, CLIPEraseSettings
 from unlearn.erasers.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
 from unlearn.errors import ParameterError, require_choice
+from unlearn.options import in_words, options_of
 
 if TYPE_CHECKING:
     from unlearn.clip.encoders import OpenClipEncoder
@@ -76,9 +77,9 @@ class Method:
 
     def takes(self, given: Mapping[str, Any] = MappingProxyType({})) -> tuple[str, ...]:
         """The settings that have an effect beside those ``given``; the seed is the task's."""
-        names = (setting.name for settings in self.settings for setting in fields(settings))
-        unused = UNUSED.get({**given, **self.fixed}.get("form", ""), ())
-        return tuple(name for name in names if name not in (*self.fixed, *self.unused, *unused, "seed"))
+        beside, left_out = {**given, **self.fixed}, (*self.fixed, *self.unused, "seed")
+        known = (option for settings in self.settings for option in options_of(settings).values())
+        return tuple(o.name for o in known if o.name not in left_out and o.has_effect(beside))
 
     def named(self, label: str, **fixed: Any) -> Method:
         """The same method with some of its settings ``fixed``, under a name of its own."""
@@ -115,11 +116,6 @@ def fit(method: str, task: Task, **given: Any) -> Fitting:
         ParameterError: there is no such method.
     """
     return METHODS[require_choice("method", method, tuple(METHODS))].fit(task, **given)
-
-
-def in_words(setting: str) -> str:
-    """A setting as messages and the command line call it."""
-    return {"lam": "lambda"}.get(setting, setting.replace("_", " "))
 
 
 def _at_once(make: Callable[[], AnyErasure]) -> Fitting:

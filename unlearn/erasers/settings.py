@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from unlearn.errors import ParameterError, require_choice, require_fraction, require_positive, require_whole
+from unlearn.errors import ParameterError, require_choice
 from unlearn.files.schemas import STRICT
+from unlearn.options import check_options, option, options_of, same_option
 
-FORMS = ("paired", "consistent", "nullspace")
-#: Settings without effect in a form.
-UNUSED = {"nullspace": ("lam", "mu")}
-SIDES = ("image", "text", "both")
+#: Forms that have a retain set, and weigh it.
+WITH_RETAIN_SET = {"form": ("paired", "consistent")}
 BASELINES = ("none", "random", "leace")
 #: What else suits a choice of ``trainable``: the fewer the weights, the larger the steps they need and the cheaper each
 #: is. The first two were measured on the embedded model, the others are for a GPU; the paper's rate for all weights of
@@ -23,44 +22,45 @@ PRESETS: dict[str, dict[str, Any]] = {
     "lora": {"steps": 200, "batch_size": 32, "learning_rate": 1e-3},
 }
 TRAINABLE = tuple(PRESETS)
-FORGETTING = ("cosine", "gradient_ascent")
-PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
 class CCUPSettings:
-    """How CCUP erases. The defaults were chosen by measuring: README.
-
-    Attributes:
-        form: one of :data:`FORMS`: ``paired`` acts where the concept's pictures and texts meet; of the paper's two
-            forms ``consistent`` protects the retain set and ``nullspace`` is a plain projection.
-        strength: α from 0 (the identity) to 1 (the concept's texts go to nothing).
-        lam: λ, weight of forgetting; unused by ``nullspace``, like ``mu``.
-        mu: μ, weight of retaining.
-        side: which embeddings are edited, one of :data:`SIDES`: ``image``, ``text`` or, but for ``paired``, ``both``.
-        synonyms: whether plural and synonyms of a concept belong to its forget set.
-    """
+    """How CCUP erases. The defaults were chosen by measuring: README."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
 
-    form: str = "paired"
-    strength: float = 1.0
-    lam: float = 1000.0
-    mu: float = 100.0
-    side: str = "image"
-    synonyms: bool = True
+    form: str = option(
+        "paired",
+        "Form",
+        "form of the projection: paired acts where images and texts of the concept meet; of the paper's two forms "
+        "consistent preserves the retain set, and nullspace is a plain projection",
+        choices={
+            "paired": "Paired: where its pictures and words meet",
+            "consistent": "Consistent: protect the others (paper)",
+            "nullspace": "Nullspace: plain projection (paper)",
+        },
+    )
+    strength: float = option(1.0, "Strength", "share of the concept that is erased", largest=1, step=0.01)
+    lam: float = option(
+        1000.0, "λ, weight of forgetting", "weight λ of forgetting", largest=1e6, above_zero=True, only=WITH_RETAIN_SET
+    )
+    mu: float = option(100.0, "μ, weight of protecting", "weight μ of retaining", largest=1e6, only=WITH_RETAIN_SET)
+    side: str = option(
+        "image",
+        "Edited embeddings",
+        "embeddings that are edited; the paired form edits one side only",
+        choices={"image": "Pictures", "text": "Texts", "both": "Both"},
+    )
+    synonyms: bool = option(True, "Erase plurals and synonyms too", "erase plurals and synonyms of a concept with it")
 
     def __post_init__(self) -> None:
-        require_choice("form", self.form, FORMS)
-        require_choice("side", self.side, SIDES)
+        check_options(self)
         if self.form == "paired" and self.side == "both":
             raise ParameterError(
                 "The paired form changes the score of a picture with a text, which is done on one side: edit pictures "
                 "or texts, or choose “consistent” or “nullspace” to edit both."
             )
-        require_fraction("strength", self.strength)
-        require_positive("lambda", self.lam, largest=1e6)
-        require_positive("mu", self.mu, largest=1e6, zero_allowed=True)
 
     def with_form(self, form: str) -> CCUPSettings:
         """The same in another form; the paired form edits pictures where both sides were asked for."""
@@ -68,81 +68,90 @@ class CCUPSettings:
         return replace(self, form=form, side=side)
 
 
+FORMS, SIDES = (tuple(options_of(CCUPSettings)[name].choices) for name in ("form", "side"))
+
+
 @dataclass(frozen=True)
 class CLIPEraseSettings:
-    """How CLIPErase fine-tunes. The weights of the losses are the paper's; the rest was chosen by measuring: README.
-
-    Attributes:
-        trainable: what trains: the two ``projections``, the ``last_blocks`` and what follows them, ``lora`` or ``all``.
-            Stable Diffusion, which reads the text tower before its projection, sees an erasure by the last three.
-        forgetting: ``cosine``, the paper's, or ``gradient_ascent``, a variant.
-        steps: optimiser steps.
-        batch_size: pairs of each set a step.
-        learning_rate: of Adam.
-        retention_weight: λ₁; 0 leaves the module out, as for the other two.
-        forgetting_weight: λ₂.
-        consistency_weight: λ₃.
-        lora_rank: rank of the adapters; ``lora`` only.
-        precision: of the towers' arithmetic, one of :data:`PRECISIONS`; losses and weights are float32.
-        eval_every: steps from one measurement of accuracy to the next.
-        seed: of the batches.
-    """
+    """How CLIPErase fine-tunes. The weights of the losses are the paper's; the rest was chosen by measuring: README."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
 
-    trainable: str = "projections"
-    forgetting: str = "cosine"
-    steps: int = 200
-    batch_size: int = 128
-    learning_rate: float = 3e-4
-    retention_weight: float = 1.0
-    forgetting_weight: float = 3.0
-    consistency_weight: float = 3.0
-    lora_rank: int = 8
-    precision: str = "float32"
-    eval_every: int = 20
-    seed: int = 0
+    trainable: str = option(
+        "projections",
+        "What trains",
+        "weights that train; Stable Diffusion reads the text tower before its projection, so only the last three "
+        "choices reach it",
+        choices={
+            "projections": "Projections of both towers (seconds)",
+            "last_blocks": "Their last blocks (minutes)",
+            "lora": "LoRA adapters",
+            "all": "All weights (slow)",
+        },
+    )
+    forgetting: str = option(
+        "cosine",
+        "Forgetting module",
+        "loss of the forgetting module: the paper's cosine, or the variant gradient_ascent",
+        choices={"cosine": "Cosine of the pairs (paper)", "gradient_ascent": "Gradient ascent (variant)"},
+    )
+    steps: int = option(200, "Steps", "optimiser steps", lowest=1, largest=100_000, depends_on="trainable")
+    batch_size: int = option(
+        128,
+        "Batch size",
+        "pairs of the forget set, and of the retain set, in a step",
+        lowest=1,
+        largest=1024,
+        depends_on="trainable",
+    )
+    learning_rate: float = option(
+        3e-4, "Learning rate", "learning rate of Adam", largest=0.1, above_zero=True, depends_on="trainable"
+    )
+    retention_weight: float = option(
+        1.0, "λ₁, weight of retention", "weight λ₁ of the retention module; 0 leaves it out", largest=1000
+    )
+    forgetting_weight: float = option(
+        3.0, "λ₂, weight of forgetting", "weight λ₂ of the forgetting module; 0 leaves it out", largest=1000
+    )
+    consistency_weight: float = option(
+        3.0, "λ₃, weight of consistency", "weight λ₃ of the consistency module; 0 leaves it out", largest=1000
+    )
+    lora_rank: int = option(8, "Rank", "rank of LoRA's adapters", lowest=1, largest=256)
+    precision: str = option(
+        "float32",
+        "Precision",
+        "arithmetic of the towers; losses and weights are float32",
+        choices={"float32": "float32", "bfloat16": "bfloat16"},
+    )
+    eval_every: int = option(
+        20, "Steps between measurements", "steps from one measurement, and checkpoint, to the next", lowest=1,
+        largest=100_000,
+    )  # fmt: skip
+    seed: int = option(0, "Seed", "seed of the batches", largest=2**31 - 1)
 
     @classmethod
-    def of(cls, trainable: str = trainable, **given: Any) -> CLIPEraseSettings:
+    def of(cls, trainable: str = "projections", **given: Any) -> CLIPEraseSettings:
         """Settings with what :data:`PRESETS` has for ``trainable``, but for what is ``given``."""
         return cls(trainable, **{**PRESETS.get(trainable, {}), **given})
 
     def __post_init__(self) -> None:
-        require_choice("trainable", self.trainable, TRAINABLE)
-        require_choice("forgetting", self.forgetting, FORGETTING)
-        require_choice("precision", self.precision, PRECISIONS)
-        require_positive("learning rate", self.learning_rate, largest=0.1)
-        for name in ("retention_weight", "forgetting_weight", "consistency_weight"):
-            require_positive(name.replace("_", " "), getattr(self, name), largest=1000, zero_allowed=True)
-        for name, largest in (("steps", 100_000), ("batch_size", 1024), ("lora_rank", 256), ("eval_every", 100_000)):
-            require_whole(name.replace("_", " "), getattr(self, name), largest=largest)
-        require_whole("seed", self.seed, lowest=0, largest=2**31 - 1)
+        check_options(self)
 
 
 @dataclass(frozen=True)
 class BaselineSettings:
-    """Which baseline.
-
-    Attributes:
-        kind: one of :data:`BASELINES`.
-        side: embeddings that are edited, one of :data:`SIDES`.
-        strength: 0 is the identity.
-        seed: of ``random``.
-    """
+    """Which baseline."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
 
     kind: str
-    side: str = "image"
-    strength: float = 1.0
-    seed: int = 0
+    side: str = same_option(CCUPSettings, "side", help="embeddings that are edited")
+    strength: float = same_option(CCUPSettings, "strength")
+    seed: int = option(0, "Seed", "seed of the random directions", largest=2**31 - 1)
 
     def __post_init__(self) -> None:
         require_choice("kind", self.kind, BASELINES)
-        require_choice("side", self.side, SIDES)
-        require_fraction("strength", self.strength)
-        require_whole("seed", self.seed, lowest=0, largest=2**31 - 1)
+        check_options(self)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from typing import Any
 
 from unlearn.concepts.named_vocabularies import VOCABULARIES
 from unlearn.concepts.selection import Vocabulary
-from unlearn.erasers.methods import METHODS, in_words
+from unlearn.erasers.methods import METHODS
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.export.record import Record
 from unlearn.finetuning.sources import BUNDLED
+from unlearn.options import in_words
 
 NOT_TOLD = "  # it learned from pictures that this command does not have; with --images, it takes a folder of them"
 
@@ -60,4 +61,4 @@ def _method(record: Record) -> list[str]:
 
 
 def _option(name: str, value: Any) -> list[str]:
-    return ["--no-synonyms"] if name == "synonyms" else [f"--{in_words(name).replace(' ', '-')}", str(value)]
+    return [f"--no-{name}"] if value is False else [f"--{in_words(name).replace(' ', '-')}", str(value)]

@@ -53,7 +53,7 @@ class Events:
                 screen.visitor,
                 screen.key,
                 screen.tabs,
-                *screen.cliperase.settings,
+                *screen.cliperase.settings.values(),
                 *model.outputs,
                 *panel.inputs,
                 zero_shot.labels,
@@ -109,7 +109,7 @@ class Events:
     def _running(self, loaded: Any) -> None:
         """CLIPErase, begun here or before the page was reloaded: watched, and then part of every view."""
         screen, run = self.screen, self.screen.cliperase
-        asked: set[Block] = {screen.visitor, screen.panel.forget, *run.settings}
+        asked: set[Block] = {screen.visitor, screen.panel.forget, *run.settings.values()}
         begun = run.start.click(on_screen(self.handlers.tune), asked, run.outputs, **QUIET)
         on_top = screen.audit.tune.click(on_screen(self.handlers.tune_on_top), asked, run.outputs, **QUIET)
         for event in (loaded, begun, on_top):

@@ -14,7 +14,7 @@ from unlearn import app
 from unlearn.app.session import DrawRequest, FineTuneRequest, Visitor
 from unlearn.app.startup import Provider
 from unlearn.jobs import Progress, Status
-from unlearn.ui.api.endpoints import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, erase_first, erased_first
+from unlearn.ui.api.endpoints import TEXT, endpoint, erase_first, erased_first
 from unlearn.ui.api.reports import audit_report, drawing_report, run_report
 from unlearn.ui.background import poll
 from unlearn.ui.server.listeners import Attention
@@ -22,12 +22,9 @@ from unlearn.ui.server.listeners import Attention
 if TYPE_CHECKING:
     from unlearn.app.background import BackgroundRun
 
-Number = TypeVar("Number", int, float)
 A = TypeVar("A")
 P = TypeVar("P", bound=Progress)
 R = TypeVar("R")
-#: A number that is left to what suits: JSON's null would say that the parameter was forgotten.
-LEFT_OPEN = -1
 
 
 @dataclass(frozen=True)
@@ -36,70 +33,33 @@ class RunEndpoints:
 
     services: Provider
 
-    async def cliperase(  # noqa: PLR0917  its arguments are the endpoint's
-        self,
-        visitor: Visitor,
-        forget: list[str],
-        steps: int,
-        learning_rate: float,
-        trainable: str,
-        forgetting: str,
-        seed: int,
-    ) -> AsyncIterator[dict[str, Any]]:
+    async def cliperase(self, visitor: Visitor, request: FineTuneRequest) -> AsyncIterator[dict[str, Any]]:
         """Fine-tune concepts away with CLIPErase; streams the state of the run until it has ended.
 
         Args:
-            forget: Concepts with pictures in the gallery.
-            steps: Steps of the training; -1 leaves them to what suits the weights that train.
-            learning_rate: Learning rate of the training; -1 leaves it to what suits the weights that train.
-            trainable: What trains, "last_blocks", "projections", "lora" or "all".
-            forgetting: The forgetting module, "cosine" or "gradient_ascent".
-            seed: Seed of the training.
+            {options}
 
         Returns:
             State, queue position, seconds to wait, what is done of how much, as a text too, losses and accuracies (null
             where not measured), seconds and seconds left. Once done, the later calls of the same client compare
             "CLIPErase" too; the run of a client that leaves is ended.
         """
-        request = FineTuneRequest(forget, _if_chosen(steps), _if_chosen(learning_rate), trainable, forgetting, seed)
         async for status in self._run(visitor, lambda: app.fine_tuning.FINE_TUNING, request):
             yield run_report(status)
 
-    async def generate(  # noqa: PLR0917  its arguments are the endpoint's
-        self,
-        visitor: Visitor,
-        prompt: str,
-        pipeline: str,
-        seed: int,
-        count: int,
-        steps: int,
-        guidance: float,
-        edit: str,
-        carry_method: str,
-        judge: bool,
-        forget: list[str],
+    async def generate(
+        self, visitor: Visitor, request: DrawRequest, forget: Sequence[str] = ()
     ) -> AsyncIterator[dict[str, Any]]:
         """Draw the same seeds before and after the edits in force; streams the state until it is complete.
 
         Args:
-            prompt: What to draw.
-            pipeline: "pocket", "stable-diffusion-v1-5", "stable-diffusion-2-1", "stable-diffusion-xl" or "sd-turbo".
-            seed: Seed of the first picture; the next takes the next.
-            count: Number of pictures.
-            steps: Steps of a drawing; -1 leaves them to what the pipeline draws well with.
-            guidance: Guidance; -1 leaves it to what the pipeline draws well with.
-            edit: Edit that draws "after", "CCUP", "CLIPErase" or "" for all in force.
-            way: How CCUP reaches the pipeline, "ridge" or "pull_back".
-            judge: Whether a batch is drawn and judged instead of the prompt.
+            {options}
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
 
         Returns:
             State, queue position, seconds to wait, and what is done of how much, as a text too; once done, the pictures
             as PNG data URIs (but for an assistant) and what is seen in them, or the rates of the batch.
         """
-        request = DrawRequest(
-            prompt, pipeline, seed, _if_chosen(steps), _if_chosen(guidance), count, edit, carry_method, judge
-        )
         async for status in self._run(visitor, lambda: app.drawings.DRAWING, request, forget):
             yield drawing_report(status)
 
@@ -158,38 +118,7 @@ class RunEndpoints:
         # A generator waits without holding a thread, so any number may.
         stream = {"concurrency_limit": None}
         attacked = Api("", TEXT, "Erased concept to attack; the first if empty")
-        endpoint(self.cliperase, visitor, *_run_parameters(), **stream)
-        endpoint(self.generate, visitor, *_drawing_parameters(), erased_first(), **stream)
+        endpoint(self.cliperase, visitor, asks=FineTuneRequest, **stream)
+        endpoint(self.generate, visitor, erased_first(), asks=DrawRequest, **stream)
         endpoint(self.audit, visitor, attacked, erased_first(), **stream)
         endpoint(self.cancel, visitor)
-
-
-def _run_parameters() -> list[Api]:
-    usual = FineTuneRequest()
-    return [
-        Api(None, TEXTS, "Concepts to erase"),
-        Api(LEFT_OPEN, NUMBER, "Steps; -1 for what suits"),
-        Api(LEFT_OPEN, NUMBER, "Learning rate; -1 for what suits"),
-        Api(usual.trainable, TEXT, "What trains: last_blocks, projections, lora or all"),
-        Api(usual.forgetting, TEXT, "Forgetting module: cosine or gradient_ascent"),
-        Api(usual.seed, NUMBER, "Seed"),
-    ]
-
-
-def _drawing_parameters() -> list[Api]:
-    usual = DrawRequest("")
-    return [
-        Api(None, TEXT, "Prompt"),
-        Api(usual.pipeline, TEXT, "Pipeline"),
-        Api(usual.seed, NUMBER, "Seed of the first picture"),
-        Api(usual.count, NUMBER, "Pictures"),
-        Api(LEFT_OPEN, NUMBER, "Steps; -1 for the pipeline's own"),
-        Api(LEFT_OPEN, NUMBER, "Guidance; -1 for the pipeline's own"),
-        Api(usual.edit, TEXT, "Edit: CCUP, CLIPErase, or all in force"),
-        Api(usual.carry_method, TEXT, "How CCUP reaches the pipeline: ridge or pull_back"),
-        Api(usual.judge, YES_OR_NO, "Draw and judge a batch instead"),
-    ]
-
-
-def _if_chosen(number: Number) -> Number | None:
-    return None if number == LEFT_OPEN else number

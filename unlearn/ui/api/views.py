@@ -12,7 +12,7 @@ from gradio.components.api_component import Api
 from unlearn import app
 from unlearn.app.session import SEARCH_GALLERY, ErasureRequest, Session, Visitor
 from unlearn.app.startup import Provider
-from unlearn.ui.api.endpoints import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, erase_first, erased_first
+from unlearn.ui.api.endpoints import TEXT, TEXTS, endpoint, erase_first, erased_first
 from unlearn.ui.components import picture_input
 
 if TYPE_CHECKING:
@@ -25,37 +25,15 @@ class ViewEndpoints:
 
     services: Provider
 
-    def erase(  # noqa: PLR0917  positions are how gradio passes values
-        self,
-        visitor: Visitor,
-        forget: list[str],
-        strength: float,
-        form: str,
-        side: str,
-        retain: str,
-        own_retain: list[str],
-        lam: float,
-        mu: float,
-        synonyms: bool,
-    ) -> dict[str, Any]:
+    def erase(self, visitor: Visitor, request: ErasureRequest) -> dict[str, Any]:
         """Erase concepts with CCUP; the later calls of the same client compare before and after.
 
         Args:
-            forget: Concepts to erase, any words.
-            strength: How much of them is erased, 0 to 1.
-            form: "paired" acts where pictures and words of the concepts meet, "consistent" protects the others,
-                "nullspace" is the plain projection.
-            side: Embeddings that are edited, "image", "text" or, but for "paired", "both".
-            retain: Concepts that are protected, "vocabulary", "neighbours", or "list" for own_retain.
-            own_retain: The list of protected concepts.
-            lam: Weight λ of forgetting.
-            mu: Weight μ of protecting.
-            synonyms: Whether plurals and synonyms are erased too.
+            {options}
 
         Returns:
             The concepts, the neighbours most at risk, and top-1 and top-5 accuracy before and after as fractions.
         """
-        request = ErasureRequest(forget, strength, form, side, retain, own_retain, lam, mu, synonyms)
         session = app.requests.erase(self.services(), visitor, request)
         summary = self.services().summary(session)
         erasure = session.erasure
@@ -161,7 +139,7 @@ class ViewEndpoints:
         }
 
     def register(self, visitor: gr.State) -> None:
-        endpoint(self.erase, visitor, *_erasure_parameters())
+        endpoint(self.erase, visitor, asks=ErasureRequest)
         endpoint(self.model, visitor, Api(None, TEXT, "Model"), Api("", TEXT, "Vocabulary"))
         with gr.Row(visible=False):
             first, second = picture_input(label="Picture"), picture_input(label="Picture")
@@ -169,22 +147,6 @@ class ViewEndpoints:
         place = Api(SEARCH_GALLERY, TEXT, "Pictures to search: gallery or index")
         endpoint(self.retrieve, visitor, Api(None, TEXT, "Query"), second, erased_first(), place)
         endpoint(self.trade_off, visitor, erased_first())
-
-
-def _erasure_parameters() -> list[Api]:
-    """What :class:`ErasureRequest` holds, in its order."""
-    usual = ErasureRequest()
-    return [
-        Api(None, TEXTS, "Concepts to erase"),
-        Api(usual.strength, NUMBER, "Strength, 0 to 1"),
-        Api(usual.form, TEXT, "paired, consistent or nullspace"),
-        Api(usual.side, TEXT, "Edited embeddings: image, text or both"),
-        Api(usual.retain, TEXT, "Protected concepts: vocabulary, neighbours or list"),
-        Api([], TEXTS, "The list of protected concepts"),
-        Api(usual.lam, NUMBER, "λ, weight of forgetting"),
-        Api(usual.mu, NUMBER, "μ, weight of protecting"),
-        Api(usual.synonyms, YES_OR_NO, "Erase plurals and synonyms too"),
-    ]
 
 
 def _named(picture: Picture) -> dict[str, str]:

@@ -10,9 +10,10 @@ import gradio as gr
 from unlearn import app
 from unlearn.app.session import FineTuneRequest, Session, Visitor
 from unlearn.app.startup import Provider
+from unlearn.options import options_of
 from unlearn.plots.runs import accuracy_curves, loss_curves
 from unlearn.ui.background import RunPart
-from unlearn.ui.components import Given, Shown, chart
+from unlearn.ui.components import Given, Shown, chart, element
 from unlearn.ui.html import markup
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class CLIPEraseTab(RunPart):
 
     @classmethod
     def build(cls, services: Provider) -> CLIPEraseTab:
-        asked = FineTuneRequest()
+        known = options_of(FineTuneRequest)
         with gr.Tab("CLIPErase", id="cliperase") as tab:
             gr.HTML(INTRO)
             with gr.Row(elem_classes="u-buttons"):
@@ -59,23 +60,8 @@ class CLIPEraseTab(RunPart):
                 )
             with gr.Accordion("How to fine-tune", open=False):
                 with gr.Row():
-                    steps = gr.Number(0, precision=0, label="Steps (0: what suits)", min_width=120)
-                    learning_rate = gr.Number(0, label="Learning rate (0: what suits)", min_width=120)
-                trainable = gr.Radio(
-                    [
-                        ("Projections of both towers (seconds)", "projections"),
-                        ("Their last blocks (minutes)", "last_blocks"),
-                        ("LoRA adapters", "lora"),
-                        ("All weights (slow)", "all"),
-                    ],
-                    value=asked.trainable,
-                    label="What trains",
-                )
-                forgetting = gr.Radio(
-                    [("Cosine of the pairs (paper)", "cosine"), ("Gradient ascent (variant)", "gradient_ascent")],
-                    value=asked.forgetting,
-                    label="Forgetting module",
-                )
+                    steps, learning_rate = element(known["steps"]), element(known["learning_rate"])
+                trainable, forgetting = element(known["trainable"]), element(known["forgetting"])
             status = gr.HTML(markup.no_run(), elem_id="run-status")
             with gr.Row():
                 losses = chart("run-losses", height=360, min_width=300, visible=False)
@@ -119,28 +105,22 @@ class CLIPEraseTab(RunPart):
         return shown
 
     @property
-    def settings(self) -> list[gr.components.Component]:
-        """What :class:`unlearn.app.session.FineTuneRequest` holds beside the concepts."""
-        return [self.steps, self.learning_rate, self.trainable, self.forgetting]
+    def settings(self) -> dict[str, gr.components.Component]:
+        """The components for the fields of :class:`FineTuneRequest`, by the field's name."""
+        return {
+            "steps": self.steps,
+            "learning_rate": self.learning_rate,
+            "trainable": self.trainable,
+            "forgetting": self.forgetting,
+        }
 
     def values_for(self, asked: FineTuneRequest) -> Shown:
         """The values of ``settings`` that ask for ``asked``."""
-        return {
-            self.steps: asked.steps or 0,
-            self.learning_rate: asked.learning_rate or 0,
-            self.trainable: asked.trainable,
-            self.forgetting: asked.forgetting,
-        }
+        return {component: getattr(asked, name) for name, component in self.settings.items()}
 
     def asked(self, forget: list[str], given: Given) -> FineTuneRequest:
         """The request to fine-tune ``forget`` away."""
-        return FineTuneRequest(
-            forget,
-            steps=given[self.steps] or None,
-            learning_rate=given[self.learning_rate] or None,
-            trainable=given[self.trainable],
-            forgetting=given[self.forgetting],
-        )
+        return FineTuneRequest(forget, **{name: given[component] for name, component in self.settings.items()})
 
     def register_callbacks(self, visitor: gr.State) -> None:
         self.stop_on_click(visitor)

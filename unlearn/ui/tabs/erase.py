@@ -2,95 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import gradio as gr
 
-from unlearn.app.session import RETAIN_NEIGHBOURS, RETAIN_OWN, RETAIN_VOCABULARY, ErasureRequest
-from unlearn.ui.components import Given, Shown
+from unlearn.app.session import RETAIN_OWN, ErasureRequest
+from unlearn.options import options_of
+from unlearn.ui.components import Given, Shown, element
 from unlearn.ui.html import markup
 
-SIDES = (("Pictures", "image"), ("Texts", "text"), ("Both", "both"))
+#: Options that are always in sight; the others fold away.
+IN_SIGHT = ("forget", "strength")
 
 
 @dataclass(frozen=True)
 class ErasePanel:
-    """The components of the panel; those that are asked with go by the names of :class:`ErasureRequest`'s fields."""
+    """The panel's components.
 
-    forget: gr.Dropdown
-    strength: gr.Slider
-    form: gr.Radio
-    side: gr.Radio
-    retain: gr.Radio
-    own_retain: gr.Dropdown
-    lam: gr.Number
-    mu: gr.Number
-    synonyms: gr.Checkbox
+    Attributes:
+        options: those that are asked with, by the names of :class:`ErasureRequest`'s options.
+        summary: what the erasure costs.
+    """
+
+    options: Mapping[str, Any]
     summary: gr.HTML
 
     @classmethod
     def build(cls, example: str) -> ErasePanel:
-        start = ErasureRequest([example])
+        known = options_of(ErasureRequest)
+        looks: dict[str, dict[str, Any]] = {
+            "forget": {
+                "choices": [example],
+                "value": [example],
+                "info": "Pick concepts or type any word.",
+                "elem_id": "forget",
+            },
+            "strength": {"elem_id": "strength"},
+            "side": {"choices": sides_of(known["form"].default)},
+            "own_retain": {"visible": False, "elem_id": "own-retain"},
+        }
+
+        def built(name: str) -> Any:
+            return element(known[name], **looks.get(name, {}))
+
         with gr.Group():
-            forget = gr.Dropdown(
-                [example],
-                value=[example],
-                multiselect=True,
-                allow_custom_value=True,
-                label="Erase",
-                info="Pick concepts or type any word.",
-                elem_id="forget",
-            )
-            strength = gr.Slider(
-                0, 1, value=start.strength, step=0.01, label="Strength", elem_id="strength", buttons=[]
-            )
+            options = {name: built(name) for name in IN_SIGHT}
         summary = gr.HTML(markup.no_summary(), elem_id="summary", container=False)
         with gr.Accordion("Settings", open=False):
-            form = gr.Radio(
-                [
-                    ("Paired: where its pictures and words meet", "paired"),
-                    ("Consistent: protect the others (paper)", "consistent"),
-                    ("Nullspace: plain projection (paper)", "nullspace"),
-                ],
-                value=start.form,
-                label="Form",
-            )
-            side = gr.Radio(
-                sides_of(start.form),
-                value=start.side,
-                label="Edited embeddings",
-            )
-            retain = gr.Radio(
-                [
-                    ("Rest of the vocabulary", RETAIN_VOCABULARY),
-                    ("Nearest neighbours", RETAIN_NEIGHBOURS),
-                    ("My list", RETAIN_OWN),
-                ],
-                value=start.retain,
-                label="Protected concepts",
-            )
-            own_retain = gr.Dropdown(
-                [], multiselect=True, allow_custom_value=True, label="My list", visible=False, elem_id="own-retain"
-            )
-            with gr.Row():
-                lam = gr.Number(start.lam, label="λ, weight of forgetting", min_width=120)
-                mu = gr.Number(start.mu, label="μ, weight of protecting", min_width=120)
-            synonyms = gr.Checkbox(value=start.synonyms, label="Erase plurals and synonyms too")
-        return cls(forget, strength, form, side, retain, own_retain, lam, mu, synonyms, summary)
+            folded = (name for name in known if name not in IN_SIGHT)
+            for numbers, names in groupby(folded, lambda name: known[name].kind in (int, float)):
+                with gr.Row() if numbers else nullcontext():
+                    options |= {name: built(name) for name in names}
+        return cls(options, summary)
+
+    @property
+    def forget(self) -> gr.Dropdown:
+        return self.options["forget"]  # type: ignore[no-any-return]
+
+    @property
+    def form(self) -> gr.Radio:
+        return self.options["form"]  # type: ignore[no-any-return]
+
+    @property
+    def side(self) -> gr.Radio:
+        return self.options["side"]  # type: ignore[no-any-return]
+
+    @property
+    def own_retain(self) -> gr.Dropdown:
+        return self.options["own_retain"]  # type: ignore[no-any-return]
 
     @property
     def inputs(self) -> list[gr.components.Component]:
-        return [getattr(self, field.name) for field in fields(ErasureRequest)]
+        return [self.options[name] for name in options_of(ErasureRequest)]
 
     def asked(self, given: Given) -> ErasureRequest:
         """What the panel asks for."""
-        return ErasureRequest(**{field.name: given[getattr(self, field.name)] for field in fields(ErasureRequest)})
+        return ErasureRequest(**{name: given[component] for name, component in self.options.items()})
 
     def values_for(self, asked: ErasureRequest, names: Sequence[str]) -> Shown:
         """The values of ``inputs`` that ask for ``asked``, with the vocabulary's ``names`` on offer."""
-        shown: Shown = {getattr(self, field.name): getattr(asked, field.name) for field in fields(ErasureRequest)}
+        shown: Shown = {component: getattr(asked, name) for name, component in self.options.items()}
         return shown | {
             self.forget: gr.update(choices=list(names), value=list(asked.forget)),
             self.side: self.offer_sides(asked.form, asked.side),
@@ -112,14 +107,14 @@ class ErasePanel:
         A dropdown's ``input`` stays silent when a choice is made with the Enter key; its ``change`` does not. The form
         is not among them: the sides that go with it are put right first.
         """
-        chosen = [self.forget.change, self.own_retain.change]
-        touched = (self.strength, self.side, self.retain, self.lam, self.mu, self.synonyms)
-        return [*chosen, *(component.input for component in touched)]
+        typed = (self.forget, self.own_retain)
+        touched = (component for component in self.options.values() if component not in (*typed, self.form))
+        return [*(component.change for component in typed), *(component.input for component in touched)]
 
     def register_callbacks(self) -> None:
-        self.retain.input(
+        self.options["retain"].input(
             lambda retain: gr.update(visible=retain == RETAIN_OWN),
-            self.retain,
+            self.options["retain"],
             self.own_retain,
             show_progress="hidden",
             api_visibility="private",
@@ -128,4 +123,5 @@ class ErasePanel:
 
 def sides_of(form: str) -> list[tuple[str, str]]:
     """What may be edited, as a choice: the paired form acts on one side."""
-    return [side for side in SIDES if form != "paired" or side[1] != "both"]
+    labels = options_of(ErasureRequest)["side"].choices
+    return [(label, side) for side, label in labels.items() if (form, side) != ("paired", "both")]

@@ -12,8 +12,9 @@ import gradio as gr
 from unlearn import app
 from unlearn.app.session import DrawRequest, Session, Visitor
 from unlearn.app.startup import Provider
+from unlearn.options import options_of
 from unlearn.ui.background import RunPart
-from unlearn.ui.components import Given, Shown
+from unlearn.ui.components import Given, Shown, element
 from unlearn.ui.html import drawing_markup
 
 if TYPE_CHECKING:
@@ -28,13 +29,6 @@ INTRO = (
 )
 EXAMPLE = "a {} and a pizza on a blue background"
 SLIDERS = 4
-PIPELINE_CHOICES = [
-    ("pocket (64 px, in seconds)", "pocket"),
-    ("Stable Diffusion 1.5", "stable-diffusion-v1-5"),
-    ("Stable Diffusion 2.1", "stable-diffusion-2-1"),
-    ("Stable Diffusion XL", "stable-diffusion-xl"),
-    ("SD Turbo (few steps)", "sd-turbo"),
-]
 
 
 @dataclass(frozen=True)
@@ -61,33 +55,27 @@ class GenerationTab(RunPart):
 
     @classmethod
     def build(cls, services: Provider, example: str) -> GenerationTab:
-        asked = DrawRequest("")
+        known = options_of(DrawRequest)
         with gr.Tab("Generation", id="generation") as tab:
             gr.HTML(INTRO)
             with gr.Row(equal_height=True, elem_classes="u-prompt"):
                 prompt = gr.Textbox(
-                    EXAMPLE.format(example), label="Prompt", elem_id="prompt", max_lines=2, scale=4, min_width=260
+                    EXAMPLE.format(example),
+                    label=known["prompt"].label,
+                    elem_id="prompt",
+                    max_lines=2,
+                    scale=4,
+                    min_width=260,
                 )
                 draw = gr.Button("Draw", variant="primary", elem_id="draw", scale=1, min_width=90)
                 stop = gr.Button("Stop", interactive=False, elem_id="stop-drawing", scale=1, min_width=90)
             with gr.Accordion("How to draw", open=False):
                 with gr.Row():
-                    pipeline = gr.Dropdown(PIPELINE_CHOICES, value=asked.pipeline, label="Diffusion model")
-                    seed = gr.Number(asked.seed, precision=0, label="Seed of the first picture", min_width=120)
-                    count = gr.Slider(1, SLIDERS, value=asked.count, step=1, label="Pictures", buttons=[])
+                    pipeline, seed = element(known["pipeline"]), element(known["seed"])
+                    count = element(known["count"], maximum=SLIDERS)
                 with gr.Row():
-                    steps = gr.Number(0, precision=0, label="Steps (0: what suits)", min_width=120)
-                    guidance = gr.Number(0, label="Guidance (0: what suits)", min_width=120)
-                edit = gr.Radio(
-                    [("All edits in force", ""), ("CCUP alone", "CCUP"), ("CLIPErase alone", "CLIPErase")],
-                    value=asked.edit,
-                    label="Drawn after",
-                )
-                carry_method = gr.Radio(
-                    [("Solved on the token states", "ridge"), ("Pulled back from the joint space", "pull_back")],
-                    value=asked.carry_method,
-                    label="How CCUP reaches the diffusion model",
-                )
+                    steps, guidance = element(known["steps"]), element(known["guidance"])
+                edit, carry_method = element(known["edit"]), element(known["carry_method"])
             status = gr.HTML(drawing_markup.no_drawing(), elem_id="drawing-status")
             pictures = gr.HTML(elem_id="drawn")
             with gr.Row(elem_id="sliders"):
@@ -124,16 +112,7 @@ class GenerationTab(RunPart):
     @property
     def settings(self) -> dict[str, gr.components.Component]:
         """The components for the fields of :class:`DrawRequest`, by the field's name."""
-        return {
-            "prompt": self.prompt,
-            "pipeline": self.pipeline,
-            "seed": self.seed,
-            "steps": self.steps,
-            "guidance": self.guidance,
-            "count": self.count,
-            "edit": self.edit,
-            "carry_method": self.carry_method,
-        }
+        return {name: getattr(self, name) for name in options_of(DrawRequest) if name != "judge"}
 
     @property
     def run(self) -> BackgroundRun[DrawRequest, Progress, Drawn | Rates]:
@@ -164,7 +143,6 @@ class GenerationTab(RunPart):
     def asked(self, given: Given, *, judge: bool = False) -> DrawRequest:
         """The request for a drawing, or for a batch to be judged."""
         asked = {field: given[component] for field, component in self.settings.items()}
-        asked |= {"steps": asked["steps"] or None, "guidance": asked["guidance"] or None}
         return DrawRequest(**asked, judge=judge)
 
     def register_callbacks(self, visitor: gr.State) -> None:
