@@ -324,6 +324,36 @@ def test_a_sessions_end_frees_what_it_made(jobs):
     assert jobs.find("ann") is None
 
 
+@pytest.mark.parametrize("end", ["done", "cancelled waiting", "cancelled running", "failed"])
+def test_what_a_job_works_with_goes_with_its_end(jobs, end):
+    """Copies of a model's weights, say: the visit, and with it the job's result, may last for half an hour more."""
+
+    class Model:
+        def __init__(self) -> None:
+            self.gate = Gate()
+
+        def train(self):
+            yield from self.gate()
+            if end == "failed":
+                raise JobError("It failed.")
+
+    model = Model()
+    gone, gate = weakref.ref(model), model.gate
+    if end == "cancelled waiting":
+        jobs.start("bob", Gate().open())
+    jobs.start("ann", model.train)
+    del model
+    if end.startswith("cancelled"):
+        jobs.cancel("ann")
+    gate.open()
+    assert ended(jobs, "ann").state == end.split()[0]
+    deadline = time.monotonic() + 10
+    while gone() is not None and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.01)
+    assert gone() is None
+
+
 def test_a_page_closed_for_good_mid_run(jobs):
     gate = Gate()
     jobs.start("ann", gate)

@@ -140,6 +140,11 @@ class _Job(Generic[P, R]):
         if len(self.progress) > MOST_KEPT:
             del self.progress[1:-1:2]  # the first and the last stay
 
+    def end(self, state: State, result: R | None = None, message: str = "") -> None:
+        """Be known for what it came to; what it was to work with, models say, need not live on for that."""
+        self.state, self.result, self.message = state, result, message
+        del self.start, self.context
+
 
 class Jobs(Generic[P, R]):
     """Runs all jobs, one after the other; a key has one job at a time, an address a few.
@@ -208,7 +213,7 @@ class Jobs(Generic[P, R]):
             job.cancelled = True
             if job.state is State.WAITING:
                 self._waiting.remove(job)
-                job.state = State.CANCELLED
+                job.end(State.CANCELLED)
             return self._status(job)
 
     def forget(self, key: str) -> None:
@@ -257,8 +262,10 @@ class Jobs(Generic[P, R]):
             with self._lock:
                 # Whatever ended this thread, nobody waits for it in vain, and the queue goes on.
                 if self._running is not None:
-                    self._running.state = State.FAILED
-                    self._running.message = "The run was ended from outside; nothing was changed. Start it again."
+                    self._running.end(
+                        State.FAILED,
+                        message="The run was ended from outside; nothing was changed. Start it again.",
+                    )
                     self._running = None
                 self._worker = None
                 if self._waiting:
@@ -275,7 +282,7 @@ class Jobs(Generic[P, R]):
     def _run(self, job: _Job[P, R]) -> None:
         state, result, message = self._drive(job)
         with self._lock:
-            job.state, job.result, job.message = state, result, message
+            job.end(state, result, message)
             self._running = None
             if state is State.DONE:
                 self._seconds.setdefault(job.kind, deque(maxlen=TIMED)).append(time.monotonic() - job.since)

@@ -126,4 +126,5 @@ class Frozen:
 _pictures: WeakKeyDictionary[OpenClipEncoder, WeakKeyDictionary[Gallery, dict[str, tuple[Tensor, Tensor]]]] = (
     WeakKeyDictionary()
 )
-_texts: ObjectCache[tuple[Tensor, Tensor]] = ObjectCache(most=50_000)
+#: A text's states are 30 to 230 kB, by the model: of more texts than this a run prepares the rest itself.
+_texts: ObjectCache[tuple[Tensor, Tensor]] = ObjectCache(most=4096)
