@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from unlearn.errors import UnlearnError
     from unlearn.evaluation.zero_shot import classify
     from unlearn.functions.auditing import Audit, audit
-    from unlearn.functions.erasing import RecordedErasure, erase, load, save
+    from unlearn.functions.erasing import erase, load, save
     from unlearn.functions.evaluating import Evaluation, evaluate
     from unlearn.functions.generating import Generation, generate
     from unlearn.functions.indexing import index_images, search_images
+    from unlearn.functions.recorded import RecordedErasure
     from unlearn.functions.reporting import write_report
 
 __version__ = "0.1.0"
@@ -60,7 +61,7 @@ _HOMES = {
     "Evaluation": "unlearn.functions.evaluating",
     "Generation": "unlearn.functions.generating",
     "OpenClipEncoder": "unlearn.clip.encoders",
-    "RecordedErasure": "unlearn.functions.erasing",
+    "RecordedErasure": "unlearn.functions.recorded",
     "TextImageEncoder": "unlearn.clip.encoders",
     "UnlearnError": "unlearn.errors",
     "audit": "unlearn.functions.auditing",

@@ -1,8 +1,9 @@
-"""Background runs: one worker for the one accelerator, a short queue, and every job the property of a session.
+"""Background runs: one worker for the one accelerator, a short queue, and every job under a key.
 
 A job is a generator: what it yields is progress, what it returns is the result. It is driven by a single thread, which
 lives as long as there is work, and looked at from any number; it outlives the page that started it and is found again
-by its session. Where its time is up, :class:`unlearn.errors.OutOfTimeError` is raised at the place where it yields.
+by its key, which belongs to a visitor. Where its time is up, :class:`unlearn.errors.OutOfTimeError` is raised at the
+place where it yields.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ OUR_ERROR = "The run ended in an error of ours; nothing was changed. Try again, 
 
 
 class State(StrEnum):
-    """What may be said of a job."""
+    """State of a job."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -51,7 +52,7 @@ def run_to_end(run: Generator[P, None, R], watch: Callable[[P], object] = lambda
 
 
 def map_progress(run: Generator[P, None, R], change: Callable[[P], Q]) -> Generator[Q, None, R]:
-    """The same job, its progress told in other words."""
+    """The same job, with every report changed by ``change``."""
     try:
         while True:
             yield change(next(run))
@@ -67,7 +68,7 @@ ENDED = frozenset({State.DONE, State.CANCELLED, State.FAILED})
 MOST_KEPT = 500
 #: Finished runs of a kind whose durations are remembered.
 TIMED = 20
-#: A wait is told in steps of so many seconds: it is an estimate, and a status that has not changed is not shown again.
+#: Waits are reported in steps of so many seconds: each is an estimate, and an unchanged status is not shown again.
 WAIT_STEP = 10
 
 
@@ -119,7 +120,7 @@ class Status(Generic[P, R]):
 
 @dataclass(eq=False)
 class _Job(Generic[P, R]):
-    session: str
+    key: str
     start: Callable[[], Generator[P, None, R]]
     #: The asker's, in which ZeroGPU finds whose seconds are counted.
     context: Context = field(default_factory=copy_context)
@@ -141,7 +142,7 @@ class _Job(Generic[P, R]):
 
 
 class Jobs(Generic[P, R]):
-    """Runs the jobs of all sessions, one after the other; a session has one job at a time, an address a few.
+    """Runs all jobs, one after the other; a key has one job at a time, an address a few.
 
     Args:
         queue_size: jobs that may wait.
@@ -156,26 +157,26 @@ class Jobs(Generic[P, R]):
         self._seconds: dict[str, deque[float]] = {}
         self._waiting: deque[_Job[P, R]] = deque()
         self._running: _Job[P, R] | None = None
-        self._of_session: dict[str, _Job[P, R]] = {}
+        self._by_key: dict[str, _Job[P, R]] = {}
         self._lock = threading.RLock()
         self._worker: threading.Thread | None = None
 
     def start(
-        self, session: str, job: Callable[[], Generator[P, None, R]], *, kind: str = "", payer: str = ""
+        self, key: str, job: Callable[[], Generator[P, None, R]], *, kind: str = "", payer: str = ""
     ) -> Status[P, R]:
-        """Put a job in line. What the session's last one came to is dropped.
+        """Queue a job. The result of the key's last one is dropped.
 
         Args:
-            session: whose it is.
+            key: what it is found by.
             job: begins it.
             kind: what takes about as long, for estimates.
             payer: the address that asks; "" is nobody's, and is not counted.
 
         Raises:
-            JobError: the session's last job has not ended, its address has as many as it may, or the line is full.
+            JobError: the key's last job has not ended, its address has as many as it may, or the queue is full.
         """
         with self._lock:
-            last = self._of_session.get(session)
+            last = self._by_key.get(key)
             if last is not None and last.state not in ENDED:
                 raise JobError(f"Your last run is still {last.state}; stop it, or wait for its end, to start another.")
             if payer and sum(job.payer == payer for job in self._unended()) >= self._per_payer:
@@ -185,23 +186,23 @@ class Jobs(Generic[P, R]):
                 )
             if len(self._waiting) >= self._queue_size:
                 raise JobError(f"{len(self._waiting)} runs are waiting already; try again in a few minutes.")
-            new = _Job(session, job, kind=kind, payer=payer)
-            self._of_session[session] = new
+            new = _Job(key, job, kind=kind, payer=payer)
+            self._by_key[key] = new
             self._waiting.append(new)
             if self._worker is None:
                 self._start_worker()
             return self._status(new)
 
-    def find(self, session: str) -> Status[P, R] | None:
-        """The session's job, or None if it has none."""
+    def find(self, key: str) -> Status[P, R] | None:
+        """The job of ``key``, or None if it has none."""
         with self._lock:
-            job = self._of_session.get(session)
+            job = self._by_key.get(key)
             return self._status(job) if job else None
 
-    def cancel(self, session: str) -> Status[P, R] | None:
-        """End the session's job: at once if it waits, within a step if it runs. Nothing happens if it has ended."""
+    def cancel(self, key: str) -> Status[P, R] | None:
+        """Cancel the job of ``key``: at once if it waits, within a step if it runs. Nothing happens if it has ended."""
         with self._lock:
-            job = self._of_session.get(session)
+            job = self._by_key.get(key)
             if job is None:
                 return None
             job.cancelled = True
@@ -210,15 +211,15 @@ class Jobs(Generic[P, R]):
                 job.state = State.CANCELLED
             return self._status(job)
 
-    def forget(self, session: str) -> None:
-        """Cancel the session's job and let go of all that it made."""
+    def forget(self, key: str) -> None:
+        """Cancel the job of ``key`` and let go of all that it made."""
         with self._lock:
-            self.cancel(session)
-            self._of_session.pop(session, None)
+            self.cancel(key)
+            self._by_key.pop(key, None)
 
-    def is_busy(self, session: str) -> bool:
-        """Whether the session's job waits or runs."""
-        status = self.find(session)
+    def is_busy(self, key: str) -> bool:
+        """Whether the job of ``key`` waits or runs."""
+        status = self.find(key)
         return status is not None and not status.ended
 
     def _unended(self) -> list[_Job[P, R]]:
@@ -254,7 +255,7 @@ class Jobs(Generic[P, R]):
                 self._run(job)
         finally:
             with self._lock:
-                # Whatever ended this thread, nobody waits for it in vain, and the line goes on.
+                # Whatever ended this thread, nobody waits for it in vain, and the queue goes on.
                 if self._running is not None:
                     self._running.state = State.FAILED
                     self._running.message = "The run was ended from outside; nothing was changed. Start it again."

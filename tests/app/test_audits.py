@@ -23,7 +23,7 @@ from unlearn.attacks.groups import Group
 from unlearn.clip.models import Models
 from unlearn.concepts.selection import Vocabulary, select
 from unlearn.data.gallery import Gallery
-from unlearn.erasers import cliperase
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.methods import COMPARED, Task
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ConceptError, JobError, ModelError, OutOfTimeError, ParameterError, PictureError
@@ -111,7 +111,7 @@ def test_a_page_offers_what_is_erased(tab: AuditTab, visitor: Visitor):
 
 
 def test_of_two_edits_each_concept_is_attacked_and_compared(services: Services, tab: AuditTab, visitor: Visitor, toy):
-    tuned = cliperase.Erasure(select("lemon", vocabulary=services.vocabulary), CLIPEraseSettings(), {})
+    tuned = Erasure("cliperase", select("lemon", vocabulary=services.vocabulary), CLIPEraseSettings(), {})
     visitor.change(fine_tuned=FineTuned(tuned, tuned.apply(toy)))
     for name in offered(tab, visitor)["choices"]:
         AUDIT.start(services, visitor, name)

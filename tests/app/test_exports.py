@@ -26,7 +26,8 @@ from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.models import Models
 from unlearn.concepts.selection import Vocabulary, select
 from unlearn.data.gallery import bundled_gallery
-from unlearn.erasers import baselines, cliperase
+from unlearn.erasers import baselines
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import BaselineSettings, CLIPEraseSettings
 from unlearn.errors import ConceptError, ErasureFileError, JobError, ModelError, ParameterError
 from unlearn.export.edit_file import load_edit, record_of, save_edit
@@ -67,7 +68,7 @@ def opened(services: Services, visitor: Visitor) -> FineTuneStatus:
 def test_a_fine_tuned_edit_opens_too(real: Services, visitor: Visitor, pocket, vocabulary):
     name = "text_projection"
     delta = {name: pocket.model.state_dict()[name] + 0.01}
-    erasure = cliperase.Erasure(select("cat", vocabulary=vocabulary), CLIPEraseSettings(seed=5), delta)
+    erasure = Erasure("cliperase", select("cat", vocabulary=vocabulary), CLIPEraseSettings(seed=5), delta)
     visitor.change(fine_tuned=FineTuned(erasure, erasure.apply(pocket)))
     assert list(edits_of(real, visitor.session)) == ["CLIPErase + CCUP", "CCUP", "CLIPErase"]
     made = make_export(real, visitor, "edit", "CLIPErase")
@@ -87,7 +88,7 @@ def stacked_on(real: Services, visitor: Visitor, pocket, vocabulary) -> Visitor:
     name = "visual.head.proj.weight"
     noise = torch.randn(pocket.model.state_dict()[name].shape, generator=torch.Generator().manual_seed(0))
     delta = {name: pocket.model.state_dict()[name] + 0.01 * noise}
-    erasure = cliperase.Erasure(select("pizza", vocabulary=vocabulary), CLIPEraseSettings(seed=5), delta)
+    erasure = Erasure("cliperase", select("pizza", vocabulary=vocabulary), CLIPEraseSettings(seed=5), delta)
     asked = ErasureRequest(["cat", "my mug"], 0.7, "consistent", "both", "list", ["dog", "tiger"], 500.0, 50.0, False)
     visitor.change(
         fine_tuned=FineTuned(erasure, erasure.apply(pocket), "somewhere"), erasure=real.erase(visitor.session, asked)

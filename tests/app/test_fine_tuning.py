@@ -22,7 +22,7 @@ from unlearn.clip.models import Models
 from unlearn.concepts.selection import select
 from unlearn.config import Settings
 from unlearn.data.gallery import bundled_gallery
-from unlearn.erasers import cliperase
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import PRESETS, CLIPEraseSettings
 from unlearn.errors import ConceptError, JobError, ParameterError, PictureError
 from unlearn.jobs import State
@@ -119,7 +119,7 @@ def test_a_number_that_was_not_touched_is_left_open(services):
 def test_a_link_leaves_open_what_was(services, pocket, vocabulary):
     selection = select("cat", vocabulary=vocabulary)
     for asked in (FineTuneRequest(trainable="last_blocks"), FineTuneRequest(steps=7, forgetting="gradient_ascent")):
-        run = FineTuned(cliperase.Erasure(selection, settings_of(asked, 500), {}), pocket)
+        run = FineTuned(Erasure("cliperase", selection, settings_of(asked, 500), {}), pocket)
         link = link_of(services, Session(fine_tuned=run))
         assert link.fine_tune == asked
         assert read_link(write_link(link).removeprefix("?")).fine_tune == asked

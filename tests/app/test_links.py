@@ -9,7 +9,8 @@ from helpers.fakes import NAMES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearn.app.links import Link, follow, link_of, read_link, write_link
+from unlearn.app.imports import follow
+from unlearn.app.links import Link, link_of, read_link, write_link
 from unlearn.app.requests import request_of
 from unlearn.app.services import Services
 from unlearn.app.session import ErasureRequest, FineTuneRequest, Session, Visitor

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 from unlearn.bench.methods import Bench
-from unlearn.clip.encoders import class_embeddings, weights_checksum
+from unlearn.clip.encoders import weights_checksum
 from unlearn.concepts.selection import TEMPLATES, select
-from unlearn.data.gallery import Gallery, image_features
+from unlearn.data.gallery import Gallery
 from unlearn.erasers import cliperase
 from unlearn.erasers.methods import COMPARED
 from unlearn.erasers.settings import CLIPEraseSettings
@@ -40,10 +40,10 @@ def test_embeddings_are_the_models_own(toy, toy_gallery, toy_vocabulary):
     told, own = erasure.apply(toy), erasure.apply(toy)
     bench._spare_encoding(told)
     afresh = Gallery("the same pictures", toy_gallery.test.pictures)
-    torch.testing.assert_close(image_features(told, bench.data.test), image_features(own, afresh), atol=1e-5, rtol=0)
+    torch.testing.assert_close(told.image_features(bench.data.test), own.image_features(afresh), atol=1e-5, rtol=0)
     names = toy_vocabulary.names
     torch.testing.assert_close(
-        class_embeddings(told, names, TEMPLATES), class_embeddings(own, names, TEMPLATES), atol=1e-5, rtol=0
+        told.text_features(names, TEMPLATES), own.text_features(names, TEMPLATES), atol=1e-5, rtol=0
     )
 
 

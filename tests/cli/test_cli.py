@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 
 import open_clip
 import pytest
@@ -13,7 +14,6 @@ from safetensors.torch import load_file
 
 from unlearn.cli import main
 from unlearn.clip.sources import POCKET
-from unlearn.data.gallery import image_features
 from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ErasureFileError
@@ -63,7 +63,7 @@ def test_only_the_projection_changes_and_stock_open_clip_agrees(erased, pocket, 
         stock = model.eval().encode_image(torch.stack([preprocess(p) for p in pictures]), normalize=True)
     live = load_erasure(erased, pocket).apply(pocket)
     torch.testing.assert_close(stock, live.encode_image(pictures), atol=1e-5, rtol=0)
-    torch.testing.assert_close(image_features(live, gallery)[:4], stock, atol=1e-5, rtol=0)
+    torch.testing.assert_close(live.image_features(gallery)[:4], stock, atol=1e-5, rtol=0)
 
 
 def test_evaluate_prints_fractions_as_json(erased, folder, capsys):
@@ -192,8 +192,7 @@ def test_a_changed_checkpoint_is_refused(erased, pocket, tmp_path):
 
 
 def test_a_record_changed_by_hand_is_refused(erased, pocket, tmp_path):
-    for name in ("model.safetensors", "edit.safetensors", "erasure.json"):
-        (tmp_path / name).write_bytes((erased / name).read_bytes())
+    shutil.copytree(erased, tmp_path, dirs_exist_ok=True)
     told = json.loads((erased / "erasure.json").read_text())
     told["concepts"]["forget"][0]["name"] = "harmless"
     (tmp_path / "erasure.json").write_text(json.dumps(told))
@@ -309,7 +308,7 @@ def test_a_vocabulary_is_offered_instead_of_the_classes(folder, tmp_path, capsys
     assert retained == ["dog", "pizza", "car", "hot dog", "spaceship"]
 
 
-@pytest.mark.parametrize(("lam", "said"), [("0.1", True), ("1000", False)])
+@pytest.mark.parametrize(("lam", "said"), [("0.01", True), ("1000", False)])
 def test_an_edit_that_leaves_more_than_chance_says_so(lam, said, tmp_path, capsys):
     arguments = ["erase", "--forget", "cat", "--vocabulary", "cat,dog", "--lambda", lam, "--formats"]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0

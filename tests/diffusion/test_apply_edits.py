@@ -21,6 +21,7 @@ from unlearn.diffusion.drawing import Drawing, draw
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.diffusion.records import save_attention
 from unlearn.erasers import ccup
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ModelError, ParameterError
 from unlearn.jobs import run_to_end
@@ -29,7 +30,7 @@ FEW = Vocabulary.of(("cat", "dog", "pizza", "car", "tree"))
 DRAWING = Drawing("a cat and a pizza", seed=3, steps=2, guidance=3.0, count=1)
 
 
-def erasure_of(encoder: OpenClipEncoder, strength: float = 1.0) -> ccup.Erasure:
+def erasure_of(encoder: OpenClipEncoder, strength: float = 1.0) -> Erasure[CCUPSettings]:
     return ccup.erase(encoder, select("cat", vocabulary=FEW), CCUPSettings(strength=strength), vocabulary=FEW)
 
 
@@ -125,7 +126,7 @@ def test_what_cannot_be_carried_is_said(stable_diffusion, pocket):
         apply_to_pipeline(loaded, pocket, tuned=pocket)
     with pytest.raises(ModelError, match="can be pulled back only where “pocket” itself drives"):
         apply_to_pipeline(loaded, pocket, closed_form=erasure_of(pocket), carry_method="pull_back")
-    with pytest.raises(ParameterError, match="way is 'sideways'"):
+    with pytest.raises(ParameterError, match="carry method is 'sideways'"):
         apply_to_pipeline(loaded, encoder, carry_method="sideways")
     anew = apply_to_pipeline(loaded, pocket, closed_form=erasure_of(pocket), vocabulary=FEW)
     assert "solved anew" in anew.notices[0]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unlearn import erase
-from unlearn.clip.encoders import NOTHING_LEFT, class_embeddings, similarity
+from unlearn.clip.encoders import NOTHING_LEFT, similarity
 from unlearn.concepts.selection import TEMPLATES, Concept, Vocabulary, select
 from unlearn.erasers import ccup
 from unlearn.erasers.closed_form import RetainFactor, fit
@@ -143,9 +143,9 @@ def test_edited_text_with_nothing_left_scores_lowest(words):
         CCUPSettings(form="nullspace", side="text", synonyms=False),
         vocabulary=vocabulary,
     )
-    cat = class_embeddings(words, ["cat"], TEMPLATES)
+    cat = words.text_features(["cat"], TEMPLATES)
     assert erasure.projection.on_texts(cat).norm() < NOTHING_LEFT
-    edited = class_embeddings(erasure.apply(words), ["cat", "dog"], TEMPLATES)
+    edited = erasure.apply(words).text_features(["cat", "dog"], TEMPLATES)
     assert not edited[0].any()
     assert edited[1].norm() == pytest.approx(1.0, abs=1e-5)
     assert similarity(cat, edited)[0].tolist()[0] == -1.0
@@ -156,10 +156,10 @@ def test_the_encoder_is_left_alone_and_pictures_of_others_still_find_their_own_c
     names = ("cat", "dog", "car", "pizza", "rose")
     vocabulary = Vocabulary(tuple(Concept(name) for name in names))
     before = words.encode_text(["a cat"])
-    classes = class_embeddings(words, names, TEMPLATES)
+    classes = words.text_features(names, TEMPLATES)
     erasure = ccup.erase(words, select("cat", vocabulary=vocabulary), CCUPSettings(form=form), vocabulary=vocabulary)
     edited = erasure.apply(words)
-    scores = similarity(edited.edit_image(classes), class_embeddings(edited, names, TEMPLATES))
+    scores = similarity(edited.edit_image(classes), edited.text_features(names, TEMPLATES))
     assert scores.argmax(dim=1)[1:].tolist() == [1, 2, 3, 4]
     assert (scores[0, 1:] >= scores[0, 0]).any(), "a tie counts against the erased"
     assert torch.equal(words.encode_text(["a cat"]), before)

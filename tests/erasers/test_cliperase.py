@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from unlearn.clip.encoders import weights_checksum
 from unlearn.concepts.selection import TEMPLATES, select
-from unlearn.data.gallery import Gallery, Picture, image_features
+from unlearn.data.gallery import Gallery, Picture
 from unlearn.erasers import ccup, cliperase
 from unlearn.erasers.settings import TRAINABLE, CLIPEraseSettings
 from unlearn.errors import (
@@ -30,6 +30,7 @@ from unlearn.errors import (
     PictureError,
 )
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
+from unlearn.export.edit_file import load_edit, record_of, save_edit
 from unlearn.finetuning.batches import Embedded
 from unlearn.finetuning.pairs import forget_and_retain, hold_out
 from unlearn.finetuning.prepared import encoding
@@ -157,18 +158,19 @@ def test_bfloat16_goes_the_same_way(toy, toy_gallery, start):
 
 def test_ccup_stacks_on_it_and_comes_off_again(toy, toy_gallery, toy_vocabulary, start):
     finetuned = finish(start())[1].apply(toy)
-    alone = image_features(finetuned, toy_gallery.test)
+    alone = finetuned.image_features(toy_gallery.test)
     selection = select("frog", vocabulary=toy_vocabulary)
     stacked = ccup.erase(finetuned, selection, vocabulary=toy_vocabulary).apply(finetuned)
     report = evaluate_zero_shot(stacked, toy_gallery.test, forget=["frog", "apple"])
     assert report.forget.top1 == 0.0
     assert report.retain.top1 >= 0.9
-    assert torch.equal(image_features(finetuned, toy_gallery.test), alone)
+    assert torch.equal(finetuned.image_features(toy_gallery.test), alone)
 
 
-def test_made_again_of_its_tensors_it_is_the_same(toy, start):
+def test_read_back_from_its_file_it_is_the_same(toy, start, tmp_path):
     _, erasure = finish(start(replace(SETTINGS, steps=2)))
-    again = cliperase.Erasure.of_tensors(erasure.tensors, erasure.selection, asdict(erasure.settings))
+    save_edit(tmp_path / "edit", erasure, record_of(toy, erasure, metrics={}))
+    again, _ = load_edit(tmp_path / "edit", toy)
     assert again.settings == erasure.settings
     assert torch.equal(again.apply(toy).encode_text(["apple"]), erasure.apply(toy).encode_text(["apple"]))
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlearn.clip.encoders import class_embeddings
 from unlearn.concepts.selection import TEMPLATES, Selection, Vocabulary, select, unite
 from unlearn.data.gallery import Gallery, bundled_gallery
 from unlearn.erasers import ccup, paired
@@ -52,7 +51,7 @@ def test_with_the_bundled_vocabulary_retained_nothing_is_added(pocket, vocabular
     selection = select(forget, vocabulary=vocabulary)
     erasure = ccup.erase(pocket, selection, vocabulary=vocabulary)
     assert erasure.selection.surroundings == ()
-    texts = class_embeddings(pocket, vocabulary.names, vocabulary.templates).T
+    texts = pocket.text_features(vocabulary.names, vocabulary.templates).T
     removed = [vocabulary.names.index(name) for name in forget if name in vocabulary.names]
     around = paired.RetainFactors.fit(texts, PAIRED.mu).without(removed)
     concepts = [ccup.forget_texts(pocket, concept, PAIRED, vocabulary.templates).T for concept in selection.forget]
@@ -68,7 +67,7 @@ def test_what_was_taken_out_of_the_shared_factors_was_never_in(pocket, vocabular
     erasure = ccup.erase(pocket, selection, vocabulary=words)
     names = (*selection.retain, *erasure.selection.surroundings)
     weights = torch.tensor([1.0] * len(selection.retain) + [paired.CHOSEN.others] * len(erasure.selection.surroundings))
-    texts = class_embeddings(pocket, names, words.templates).T
+    texts = pocket.text_features(names, words.templates).T
     own = paired.fit(
         [ccup.forget_texts(pocket, selection.forget[0], PAIRED, words.templates).T],
         paired.RetainFactors.fit(texts, PAIRED.mu, weights=weights),
@@ -126,7 +125,7 @@ def test_the_papers_forms_are_fitted_on_the_retain_set_alone(pocket, vocabulary,
 def test_what_is_retained_counts_for_more_than_what_fills_up(pocket, vocabulary, concept):
     """The scores of the retained with one another change far less than where all words weigh the same."""
     near = [neighbour.name for neighbour in nearest_neighbours(pocket, [concept], vocabulary, 10)]
-    selection, texts = select(concept, near, vocabulary=vocabulary), class_embeddings(pocket, near, TEMPLATES)
+    selection, texts = select(concept, near, vocabulary=vocabulary), pocket.text_features(near, TEMPLATES)
     changes = []
     for constants in (paired.CHOSEN, replace(paired.CHOSEN, others=1.0)):
         projection = ccup.erase(pocket, selection, vocabulary=vocabulary, constants=constants).projection

@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.selection import Selection, select
-from unlearn.erasers import ccup, cliperase, stacked
+from unlearn.erasers import ccup
+from unlearn.erasers.erasure import Erasure, Stacked
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ErasureFileError, InvalidInputError
 from unlearn.export.edit_file import METADATA, load_edit, record_of, save_edit
@@ -27,15 +28,15 @@ def record(encoder: OpenClipEncoder, erasure: Any) -> Record:
 
 
 @pytest.fixture(scope="module")
-def low_rank(toy, toy_vocabulary) -> ccup.Erasure:
+def low_rank(toy, toy_vocabulary) -> Erasure[CCUPSettings]:
     selection = select(["frog", "whale"], vocabulary=toy_vocabulary)
     return ccup.erase(toy, selection, CCUPSettings("consistent", 0.7, side="both"), vocabulary=toy_vocabulary)
 
 
 @pytest.fixture(scope="module")
-def delta(toy, toy_vocabulary) -> cliperase.Erasure:
+def delta(toy, toy_vocabulary) -> Erasure[CLIPEraseSettings]:
     weights = {"visual.proj": toy.model.visual.proj.detach() + 0.5}
-    return cliperase.Erasure(select("frog", vocabulary=toy_vocabulary), CLIPEraseSettings(steps=2), weights)
+    return Erasure("cliperase", select("frog", vocabulary=toy_vocabulary), CLIPEraseSettings(steps=2), weights)
 
 
 def test_a_closed_form_comes_back_as_it_was(toy, low_rank, tmp_path):
@@ -210,7 +211,7 @@ def test_weights_that_leave_no_embedding_a_number_are_refused(value, toy, delta,
 
 
 def test_a_stacked_record_tells_of_what_its_parts_do(toy, low_rank, delta, tmp_path):
-    both = stacked.Erasure(delta, low_rank)
+    both = Stacked(delta, low_rank)
     save_edit(tmp_path / "edit", both, record(toy, both))
     loaded, read = load_edit(tmp_path / "edit", toy)
     assert (loaded.selection, loaded.settings) == (both.selection, both.settings)

@@ -19,7 +19,7 @@ from unlearn.app.session import DrawRequest, ErasureRequest, Visitor
 from unlearn.clip.models import Models
 from unlearn.concepts.selection import select
 from unlearn.data.gallery import bundled_gallery
-from unlearn.erasers import cliperase
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ConceptError, JobError, ModelError, ParameterError
 from unlearn.jobs import State
@@ -80,7 +80,7 @@ def test_the_report_shows_pictures_of_the_edit_in_force_alone(services: Services
 
 
 def test_one_edit_of_two_is_drawn_as_that_one(services: Services, visitor: Visitor, pocket):
-    erasure = cliperase.Erasure(select("pizza", vocabulary=services.vocabulary), CLIPEraseSettings(), {})
+    erasure = Erasure("cliperase", select("pizza", vocabulary=services.vocabulary), CLIPEraseSettings(), {})
     visitor.change(fine_tuned=FineTuned(erasure, pocket))
     DRAWING.start(services, visitor, replace(QUICK, count=1, steps=1, edit="CCUP"))
     drawn = finish(services, visitor).result
@@ -188,7 +188,7 @@ def test_a_run_that_trained_only_projections_draws_the_same_and_says_why(service
     visitor = Visitor()
     projection = {"text_projection": pocket.model.state_dict()["text_projection"] * 1.01}
     selection = services.erase(visitor.session, ErasureRequest(["cat"])).selection
-    erasure = cliperase.Erasure(selection, CLIPEraseSettings(), projection)
+    erasure = Erasure("cliperase", selection, CLIPEraseSettings(), projection)
     visitor.change(fine_tuned=FineTuned(erasure, erasure.apply(pocket)))
     DRAWING.start(services, visitor, replace(QUICK, count=1, steps=1))
     drawn = finish(services, visitor).result

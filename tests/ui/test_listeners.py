@@ -19,8 +19,12 @@ from unlearn.ui.server import listeners
 from unlearn.ui.server.listeners import Attention, Listeners, stream_of
 
 
-def asked(path: str, query: str = "", method: str = "GET") -> dict[str, object]:
-    return {"type": "http", "method": method, "path": path, "query_string": query.encode()}
+def asked(path: str, query: str = "", method: str = "GET", prefix: str = "", **headers: str) -> dict[str, object]:
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return {
+        "type": "http", "method": method, "path": prefix + path, "root_path": prefix, "query_string": query.encode(),
+        "headers": raw,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -29,6 +33,10 @@ def asked(path: str, query: str = "", method: str = "GET") -> dict[str, object]:
         (asked("/gradio_api/queue/data", "session_hash=abc&x=1"), "abc"),
         (asked("/gradio_api/call/audit/event1"), "event1"),
         (asked("/gradio_api/call/v2/audit/event1/"), "event1"),
+        (asked("/gradio_api/call/audit/event1", prefix="/under/a/proxy"), "event1"),
+        (asked("/gradio_api/mcp/", method="POST", x_awaited_by="assistant"), "assistant"),
+        (asked("/gradio_api/mcp", method="POST", prefix="/p", x_awaited_by="assistant"), "assistant"),
+        (asked("/gradio_api/mcp/messages/", method="POST", x_awaited_by="assistant"), ""),
         (asked("/gradio_api/queue/data"), ""),
         (asked("/gradio_api/call/audit", method="POST"), ""),
         (asked("/gradio_api/heartbeat/abc"), ""),
@@ -71,6 +79,24 @@ def test_attention_lasts_as_long_as_the_stream_and_a_little_longer(clock, call):
     clock.seconds += 1
     assert not attention()
     asyncio.run(Listeners(app)(asked("/gradio_api/queue/data", "session_hash=abc"), None, None))
+
+
+def test_a_call_for_an_assistant_is_heard_while_the_assistant_waits(clock, call):
+    """The stream of the call itself is gradio's own, which outlives the assistant's request."""
+    LocalContext.request.get().headers["x-awaited-by"] = "assistant"
+    attention = Attention()
+
+    async def assistants(scope, receive, send):
+        clock.seconds += 1000
+        assert attention()
+
+    async def gradios(scope, receive, send):
+        await Listeners(assistants)(asked("/gradio_api/mcp/", method="POST", x_awaited_by="assistant"), None, None)
+        assert attention()
+        clock.seconds += listeners.GRACE
+        assert not attention()
+
+    asyncio.run(Listeners(gradios)(asked("/gradio_api/queue/data", "session_hash=abc"), None, None))
 
 
 def test_where_nobody_called_attention_is_not_asked_for(clock):

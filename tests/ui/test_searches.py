@@ -30,7 +30,7 @@ from unlearn.clip.models import Models
 from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import Vocabulary, select
 from unlearn.data.gallery import Gallery, bundled_gallery, folder_gallery
-from unlearn.erasers import cliperase
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, FINE_TUNED, ORIGINAL
 from unlearn.errors import ModelError, ParameterError, PictureError
@@ -72,7 +72,7 @@ def fine_tuned(encoder: OpenClipEncoder, vocabulary: Vocabulary) -> FineTuned:
     """What a run comes to, without the run: other weights of the picture tower."""
     weights = {"visual.proj": 0.9 * encoder.model.visual.proj}
     name = f"{encoder.name}{FINE_TUNED}"
-    erasure = cliperase.Erasure(select("apple", vocabulary=vocabulary), CLIPEraseSettings(), weights)
+    erasure = Erasure("cliperase", select("apple", vocabulary=vocabulary), CLIPEraseSettings(), weights)
     return FineTuned(erasure, with_weights(encoder, weights, name=name))
 
 

@@ -11,7 +11,7 @@ from unlearn.app.background import BackgroundRun, Plan
 from unlearn.app.services import Services, selection_of
 from unlearn.app.session import Session
 from unlearn.clip.encoders import OpenClipEncoder
-from unlearn.data.gallery import Gallery, image_features, remember_features
+from unlearn.data.gallery import Gallery
 from unlearn.erasers.methods import COMPARED, Task
 from unlearn.jobs import Progress, Status
 from unlearn.sweeps.comparison import Outcome, compare
@@ -61,5 +61,5 @@ def _training(services: Services, session: Session, encoder: OpenClipEncoder, na
         return services.training
     parts = (services.training, session.uploads.train)
     both = Gallery("both", tuple(picture for part in parts for picture in part))
-    remember_features(encoder, both, torch.cat([image_features(encoder, part) for part in parts if len(part)]))
+    encoder.keep_image_features(both, torch.cat([encoder.image_features(part) for part in parts if len(part)]))
     return both

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from unlearn.clip.encoders import OpenClipEncoder
     from unlearn.concepts.selection import Selection, Vocabulary
     from unlearn.data.gallery import Gallery
-    from unlearn.erasers import ccup
     from unlearn.erasers.erasure import Erasure
-    from unlearn.erasers.settings import CCUPSettings
+    from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
     from unlearn.evaluation.interference import Interference
     from unlearn.sweeps.trade_off import TradeOffPoint
 
@@ -29,11 +28,11 @@ class FineTuned:
         beside: CCUP as the panel asks for it, of a file that held both.
     """
 
-    erasure: Erasure
+    erasure: Erasure[CLIPEraseSettings]
     encoder: OpenClipEncoder
     pictures: str = ""
     learned_own: bool = False
-    beside: ccup.Erasure | None = None
+    beside: Erasure[CCUPSettings] | None = None
 
     @property
     def base(self) -> str:
@@ -86,14 +85,16 @@ class TradeOff:
 
     model: str
     vocabulary: Vocabulary
-    erasure: ccup.Erasure
+    erasure: Erasure[CCUPSettings]
     collection: Gallery
     by_strength: tuple[TradeOffPoint, ...]
     by_count: tuple[TradeOffPoint, ...]
     interference: Interference
 
-    def belongs_to(self, model: str, vocabulary: Vocabulary, erasure: ccup.Erasure, collection: Gallery) -> bool:
-        """Whether these are the curves of ``erasure``, whatever its strength and mode, on ``collection``."""
+    def belongs_to(
+        self, model: str, vocabulary: Vocabulary, erasure: Erasure[CCUPSettings], collection: Gallery
+    ) -> bool:
+        """Whether these are the curves of ``erasure``, whatever its strength and form, on ``collection``."""
         return (
             (model, vocabulary) == (self.model, self.vocabulary)
             and collection is self.collection
@@ -102,7 +103,7 @@ class TradeOff:
         )
 
 
-def _beside_curves(erasure: ccup.Erasure) -> CCUPSettings:
+def _beside_curves(erasure: Erasure[CCUPSettings]) -> CCUPSettings:
     """The settings of ``erasure``, with the defaults for those that the curves run through."""
-    # A mode that takes every side.
+    # A form that takes every side.
     return replace(erasure.settings, strength=1.0, form="consistent")

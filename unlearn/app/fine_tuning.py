@@ -9,9 +9,8 @@ from unlearn.app.edits import FineTuned
 from unlearn.app.requests import settings_of
 from unlearn.app.services import Services
 from unlearn.app.session import FineTuneRequest, Session, Visitor
-from unlearn.clip.encoders import class_embeddings
 from unlearn.concepts.selection import select
-from unlearn.data.gallery import bundled_gallery, image_features
+from unlearn.data.gallery import bundled_gallery
 from unlearn.erasers import cliperase
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.jobs import Progress, Status
@@ -42,10 +41,10 @@ def _plan(services: Services, session: Session, request: FineTuneRequest) -> Pla
 
     def begin() -> Generator[Progress, None, FineTuned]:
         erasure = yield from run
-        edited = erasure.apply(encoder)
+        edited = erasure.fine_tuned(encoder)
         # What every view asks for first, encoded here, so that the page does not wait for it.
-        image_features(edited, probe)
-        class_embeddings(edited, vocabulary.names, vocabulary.templates)
+        edited.image_features(probe)
+        edited.text_features(vocabulary.names, vocabulary.templates)
         only_bundled = own is None and training is bundled_gallery().train
         return FineTuned(erasure, edited, BUNDLED if only_bundled else "", learned_own=own is not None)
 

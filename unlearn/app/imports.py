@@ -1,4 +1,4 @@
-"""A visitor's erasure out of a file, as if it had been made here. No gradio here."""
+"""What a visitor brings along: a link, an erasure in a file; each as if it had been made here. No gradio here."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import torch
 from unlearn.app.background import BackgroundRun, Plan
 from unlearn.app.edits import FineTuned
 from unlearn.app.fine_tuning import FINE_TUNING
-from unlearn.app.requests import request_of
+from unlearn.app.links import Link
+from unlearn.app.model_choice import choose
+from unlearn.app.requests import erase, request_of, settings_of
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
-from unlearn.clip.encoders import class_embeddings
-from unlearn.data.gallery import prepare_features
-from unlearn.erasers import ccup, cliperase
-from unlearn.errors import ErasureFileError
+from unlearn.clip.projection import Projection
+from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
+from unlearn.errors import ErasureFileError, UnlearnError
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
 from unlearn.finetuning.prepared import encoding
@@ -29,6 +31,27 @@ SAME = 0.01
 NOT_OPENED = "This model opens no file of an edit; choose one of open_clip's."
 #: Words read between two reports.
 AT_ONCE = 50
+
+
+def follow(services: Services, visitor: Visitor, link: Link) -> None:
+    """Put what ``link`` asks for into force; an erasure of nothing takes the one in force off.
+
+    Raises:
+        ConceptError, ParameterError, ModelError: it cannot be used; the visitor has the app's own model and words.
+    """
+    try:
+        if link.fine_tune:
+            settings_of(link.fine_tune, services.settings.max_steps)
+        if link.model or link.vocabulary:
+            choose(services, visitor, link.model, link.vocabulary)
+        if link.erasure is not None:
+            if any(name.strip() for name in link.erasure.forget):
+                erase(services, visitor, link.erasure)
+            else:
+                visitor.change(erasure=None)
+    except UnlearnError:
+        visitor.change(model="", vocabulary=None, erasure=None)
+        raise
 
 
 def open_edit(services: Services, visitor: Visitor, path: str | None, name: str = "") -> Record:
@@ -48,7 +71,7 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
     session = visitor.session
     erasure, record = load_recorded(path, services.open_clip_encoder_of(session, NOT_OPENED))
     closed_form = erasure.closed_form
-    if closed_form is not None and not isinstance(closed_form, ccup.Erasure):
+    if erasure.method == "baseline":
         raise ErasureFileError(
             "This is the edit of a baseline; the page opens those of CCUP and CLIPErase. What this one does, "
             "`python -m unlearn report --erasure FILE` tells."
@@ -66,8 +89,8 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
 class Opened:
     """What was in a file with fine-tuned weights."""
 
-    erasure: cliperase.Erasure
-    closed_form: ccup.Erasure | None
+    erasure: Erasure[CLIPEraseSettings]
+    closed_form: Erasure[CCUPSettings] | None
     record: Record
 
 
@@ -87,23 +110,23 @@ def _open(services: Services, session: Session, file: Opened) -> Generator[Progr
     Raises:
         ErasureFileError: a picture has no embedding any more, or CCUP comes out otherwise here.
     """
-    encoder = file.erasure.apply(services.open_clip_encoder_of(session, NOT_OPENED))
+    encoder = file.erasure.fine_tuned(services.open_clip_encoder_of(session, NOT_OPENED))
     words = services.vocabulary_of(session)
     # Pictures that only their owner has may be those that this visitor brought along.
     tuned = FineTuned(file.erasure, encoder, file.record.pictures, learned_own=not file.record.pictures)
     opened = replace(session, fine_tuned=tuned)
     collection = services.collection(opened)
     progress = partial(encoding, total=len(collection))
-    features = yield from map_progress(prepare_features(encoder, collection), progress)
+    features = yield from map_progress(encoder.prepare_image_features(collection), progress)
     for start in range(0, len(words.names), AT_ONCE):
-        class_embeddings(encoder, words.names[start : start + AT_ONCE], words.templates)
+        encoder.text_features(words.names[start : start + AT_ONCE], words.templates)
         yield progress(len(collection))
     if not torch.isfinite(features).all():
         raise ErasureFileError("With the weights of this file, some pictures have no embedding any more.")
     return replace(tuned, beside=_beside(services, opened, file.closed_form)) if file.closed_form else tuned
 
 
-def _beside(services: Services, session: Session, closed_form: ccup.Erasure) -> ccup.Erasure:
+def _beside(services: Services, session: Session, closed_form: Erasure[CCUPSettings]) -> Erasure[CCUPSettings]:
     """CCUP as the panel asks for it, for the original model, which on top of ``session``'s own is ``closed_form``.
 
     Raises:
@@ -112,13 +135,17 @@ def _beside(services: Services, session: Session, closed_form: ccup.Erasure) -> 
     asked = request_of(services, replace(session, erasure=closed_form, request=None))
     own = services.erase(session, asked)
     again = services.both(replace(session, erasure=own))
-    wanted = closed_form.projection.matrix
-    if (
-        again is None
-        or (again.closed_form.projection.matrix - wanted).norm() > SAME * (wanted - torch.eye(len(wanted))).norm()
-    ):
+    if again is None or not _same(again.closed_form.projection, closed_form.projection):
         raise ErasureFileError(
             "This edit was made among other words than those of this page; choose its vocabulary first, under Model, "
             "or use it on the command line: `python -m unlearn evaluate --erasure FILE`."
         )
     return own
+
+
+def _same(made: Projection | None, wanted: Projection | None) -> bool:
+    """Whether two projections differ by no more than two machines do."""
+    if made is None or wanted is None:
+        return False
+    edit = wanted.matrix - torch.eye(len(wanted.matrix))
+    return bool((made.matrix - wanted.matrix).norm() <= SAME * edit.norm())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 from unlearn.app.downloads import Downloads
 from unlearn.app.results import FoundCaption, LabelView, SplitAccuracy, Summary
@@ -19,15 +19,16 @@ from unlearn.app.session import (
     Visitor,
 )
 from unlearn.caching import ObjectCache
-from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder, class_embeddings
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.clip.loading import load_clip
 from unlearn.clip.models import Models
 from unlearn.concepts.selection import Selection, Vocabulary, concept_of, load_vocabulary, parse_names, select
 from unlearn.config import Settings
 from unlearn.data import decoding
-from unlearn.data.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
+from unlearn.data.gallery import Gallery, Picture, bundled_gallery, folder_gallery, restore_features
 from unlearn.diffusion.pipelines import PipelineCache
-from unlearn.erasers import ccup, cliperase, stacked
+from unlearn.erasers import ccup
+from unlearn.erasers.erasure import Erasure, Stacked
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
 from unlearn.errors import ConceptError, ModelError, require_choice
@@ -71,8 +72,8 @@ def load_services(settings: Settings) -> Services:
         gallery, training, vocabulary = bundled_gallery().test, bundled_gallery().train, load_vocabulary()
         restore_features(encoder)
     # Nothing to do where embeddings are shipped; otherwise better now than under the first visitor's hand.
-    image_features(encoder, gallery, progress=True)
-    class_embeddings(encoder, ccup.words_read(vocabulary), vocabulary.templates)
+    encoder.image_features(gallery, progress=True)
+    encoder.text_features(ccup.words_read(vocabulary), vocabulary.templates)
     models = Models(encoder, settings.precision, settings.visitors_models)
     jobs = Jobs[Any, Any](minutes=settings.max_run_minutes, per_payer=settings.max_runs_per_address)
     downloads = Downloads(settings.max_downloads_mb * 1_000_000)
@@ -112,7 +113,7 @@ class Services:
     pipelines: PipelineCache = field(default_factory=PipelineCache)
     downloads: Downloads = field(default_factory=Downloads)
     #: CCUP solved on what a visitor's fine-tuned model makes of the words, for all strengths.
-    on_top: ObjectCache[ccup.Erasure] = field(default_factory=lambda: ObjectCache(most=1))
+    on_top: ObjectCache[Erasure[CCUPSettings]] = field(default_factory=lambda: ObjectCache(most=1))
 
     def encoder_of(self, session: Session) -> TextImageEncoder:
         """The model that the visitor chose, unedited.
@@ -146,7 +147,7 @@ class Services:
             compared[BOTH] = both.closed_form.apply(tuned.encoder)
         return compared
 
-    def both(self, session: Session) -> stacked.Erasure | None:
+    def both(self, session: Session) -> Stacked | None:
         """The two edits in force as one, CCUP solved anew: the fine-tuned text tower puts the words elsewhere."""
         erasure, tuned = session.erasure, session.fine_tuned
         if erasure is None or tuned is None:
@@ -157,7 +158,7 @@ class Services:
             (whole.selection, whole.settings, vocabulary),
             lambda: ccup.erase(tuned.encoder, whole.selection, whole.settings, vocabulary=vocabulary),
         )
-        return stacked.Erasure(cast(cliperase.Erasure, tuned.erasure), again.at(erasure.settings.strength))
+        return Stacked(tuned.erasure, again.at(erasure.settings.strength))
 
     def collection(self, session: Session) -> Gallery:
         """The labelled pictures that accuracy and retrieval are measured on, none of which a model was trained on."""
@@ -183,7 +184,7 @@ class Services:
         own = [concept_of(name) for name in (pictures.concepts if pictures else ()) if chosen.find(name) is None]
         return replace(chosen, concepts=(*chosen.concepts, *own)) if own else chosen
 
-    def erase(self, session: Session, request: ErasureRequest) -> ccup.Erasure:
+    def erase(self, session: Session, request: ErasureRequest) -> Erasure[CCUPSettings]:
         """Fit CCUP for ``request``.
 
         Raises:
@@ -266,7 +267,7 @@ class Services:
         offered = parse_names(labels, what="label") or vocabulary.names
         probabilities = {}
         for variant, encoder in self.variants(session).items():
-            row = label_probabilities(encoder, image_features(encoder, picture), offered, vocabulary.templates)[0]
+            row = label_probabilities(encoder, encoder.image_features(picture), offered, vocabulary.templates)[0]
             probabilities[variant] = dict(zip(offered, row.tolist(), strict=True))
         shown = most_telling(probabilities, [label for label in session.erased if label in offered][:2], CHART_LABELS)
         return LabelView({v: {label: p[label] for label in shown} for v, p in probabilities.items()}, len(offered))
@@ -276,8 +277,8 @@ class Services:
         encoder = self.encoder_of(session)
         own = [i for i, picture in enumerate(self.gallery) if picture.concept == concept]
         scores = (
-            image_features(encoder, self.gallery)[own]
-            @ class_embeddings(encoder, [concept], self.vocabulary_of(session).templates)[0]
+            encoder.image_features(self.gallery)[own]
+            @ encoder.text_features([concept], self.vocabulary_of(session).templates)[0]
         )
         return self.gallery.pictures[own[int(scores.argmax())]]
 
@@ -293,7 +294,7 @@ class Services:
         return {
             variant: [
                 FoundCaption(captions[hit.index], concept_of[captions[hit.index]], hit.score)
-                for hit in find_captions(encoder, image_features(encoder, picture)[0], captions, HITS)
+                for hit in find_captions(encoder, encoder.image_features(picture)[0], captions, HITS)
             ]
             for variant, encoder in self.variants(session).items()
         }

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -20,7 +19,7 @@ from unlearn.erasers.variants import CCUP
 if TYPE_CHECKING:
     from unlearn.concepts.selection import Selection, Vocabulary
     from unlearn.data.gallery import Gallery
-    from unlearn.erasers.ccup import Erasure
+    from unlearn.erasers.erasure import Erasure
 
 RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN = "vocabulary", "neighbours", "list"
 RETAIN_CHOICES = (RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN)
@@ -97,7 +96,7 @@ class Session:
 
     model: str = ""
     vocabulary: Vocabulary | None = None
-    erasure: Erasure | None = None
+    erasure: Erasure[CCUPSettings] | None = None
     request: ErasureRequest | None = None
     fine_tuned: FineTuned | None = None
     picture: Gallery | None = None
@@ -151,13 +150,13 @@ class Visitor:
     Attributes:
         session: the choices now.
         key: whose background run is whose; a page that is reloaded gets its old key back.
-        left: since when the page is known to be closed; None while it is open.
+        left: since when the page is known to be closed, by the clock of the visits; None while it is open.
     """
 
     def __init__(self) -> None:
         self.session = Session()
         self.key = secrets.token_hex(16)
-        self.left: datetime | None = None
+        self.left: float | None = None
         _living.add(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Visitor:

@@ -13,7 +13,8 @@ from unlearn.app.session import NOTHING_ERASED, Session
 from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import select
 from unlearn.erasers import ccup
-from unlearn.erasers.settings import FORMS
+from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.settings import FORMS, CCUPSettings
 from unlearn.errors import ConceptError
 from unlearn.evaluation.interference import Interference, measure_interference
 from unlearn.evaluation.similarity import image_text_similarity
@@ -93,7 +94,7 @@ def geometry(services: Services, session: Session) -> Geometry:
     return Geometry(names, similarity)
 
 
-def _interference(services: Services, session: Session, erasure: ccup.Erasure) -> Interference:
+def _interference(services: Services, session: Session, erasure: Erasure[CCUPSettings]) -> Interference:
     """What erasing each of the compared concepts alone does to each: a solve for each, so not for every slider move.
 
     The rest of the vocabulary is retained, whatever the visitor retains: a concept of that list is erased here too.
@@ -115,7 +116,7 @@ def _compared(services: Services, session: Session) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*session.erased[:AT_RISK], *near)))
 
 
-def _erased(session: Session) -> ccup.Erasure:
+def _erased(session: Session) -> Erasure[CCUPSettings]:
     if session.erasure is None:
         raise ConceptError(NOTHING_ERASED)
     return session.erasure

@@ -206,7 +206,7 @@ AUROC, AUROC_EITHER_END = "ranks above other pictures", "told from other picture
 def auroc(scores: Tensor, positive: Tensor) -> float:
     """Area under the ROC curve: how often a positive scores above a negative, ties half; NaN without one of the two.
 
-    Scores within :data:`unlearn.clip.encoders.RESOLUTION` of each other tie.
+    Scores within :data:`unlearn.clip.encoders.RESOLUTION` of each other tie; scikit-learn's AUROC would rank them.
 
     Args:
         scores: (n,).

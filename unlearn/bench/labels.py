@@ -13,9 +13,8 @@ from tqdm import tqdm
 from unlearn.bench.methods import Bench
 from unlearn.bench.sets import forget_sets, known_concepts
 from unlearn.bench.table import Table, machine, threads
-from unlearn.clip.encoders import TextImageEncoder, class_embeddings
+from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import Vocabulary, select
-from unlearn.data.gallery import image_features
 from unlearn.erasers import ccup
 from unlearn.erasers.methods import COMPARED
 from unlearn.erasers.settings import CCUPSettings
@@ -122,6 +121,6 @@ def _first(bench: Bench, model: TextImageEncoder, vocabulary: Vocabulary) -> tup
     galleries = (bench.data.test, bench.data.train)
     targets = torch.cat([gallery.targets(vocabulary.names) for gallery in galleries])
     shown = targets >= 0
-    pictures = torch.cat([image_features(model, gallery) for gallery in galleries])[shown]
-    classes = class_embeddings(model, vocabulary.names, vocabulary.templates)
+    pictures = torch.cat([model.image_features(gallery) for gallery in galleries])[shown]
+    classes = model.text_features(vocabulary.names, vocabulary.templates)
     return targets[shown], (true_label_ranks(pictures, classes, targets[shown]) < 1).float()

@@ -23,16 +23,13 @@ from unlearn.bench.measurements import Measurements
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine, threads
 from unlearn.clip.encoders import (
-    EditedEncoder,
     OpenClipEncoder,
     TextImageEncoder,
-    class_embeddings,
-    remember_classes,
     weights_checksum,
 )
 from unlearn.clip.loading import load_clip
 from unlearn.concepts.selection import VERBATIM, prompts, select
-from unlearn.data.gallery import Gallery, image_features, remember_features, restore_features
+from unlearn.data.gallery import Gallery, restore_features
 from unlearn.erasers.methods import COMPARED, Method, Task
 from unlearn.errors import JobError
 from unlearn.evaluation.neighbours import nearest_neighbours
@@ -44,7 +41,7 @@ from unlearn.jobs import run_to_end
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from unlearn.erasers.erasure import Erasure
+    from unlearn.erasers.erasure import AnyErasure
     from unlearn.finetuning.sources import TrainingData
 
 logger = logging.getLogger(__name__)
@@ -115,19 +112,17 @@ class Bench:
 
     def _spare_encoding(self, edited: TextImageEncoder) -> None:
         """Tell a fine-tuned model its embeddings, from what leads up to the projections that were trained."""
-        tuned = edited
-        while isinstance(tuned, EditedEncoder):
-            tuned = tuned.base
-        if tuned is self.encoder:
+        if edited.unedited is self.encoder:
             return
-        exposed, base = WhiteBox.of(tuned, self.encoder), WhiteBox.of(self.encoder, self.encoder)
+        exposed, base = WhiteBox.of(edited.unedited, self.encoder), WhiteBox.of(self.encoder, self.encoder)
+        tuned = exposed.encoder
         for gallery in (self.data.test, self.data.train):
-            remember_features(tuned, gallery, exposed.gallery_features(gallery))
+            tuned.keep_image_features(gallery, exposed.gallery_features(gallery))
         vocabulary, captions = self.data.vocabulary, self.data.test.distinct_captions
         for names, templates in ((vocabulary.names, vocabulary.templates), (captions, VERBATIM)):
             texts = [prompt for name in names for prompt in prompts(name, templates)]
             features = exposed.text_features(base.text_hidden(texts)).view(len(names), len(templates), -1)
-            remember_classes(tuned, names, F.normalize(features.mean(dim=1), dim=-1), templates)
+            tuned.keep_text_features(names, templates, F.normalize(features.mean(dim=1), dim=-1))
 
     def _falls(self, edited: TextImageEncoder, concept: str) -> list[float]:
         """Fall of top-1 of each of the concept's neighbours, on all of their pictures."""
@@ -144,8 +139,8 @@ class Bench:
     def _first(self, model: TextImageEncoder, gallery: Gallery) -> Tensor:
         """Whether each picture's own label comes first, (n,)."""
         vocabulary = self.data.vocabulary
-        classes = class_embeddings(model, vocabulary.names, vocabulary.templates)
-        return true_label_ranks(image_features(model, gallery), classes, gallery.targets(vocabulary.names)) < 1
+        classes = model.text_features(vocabulary.names, vocabulary.templates)
+        return true_label_ranks(model.image_features(gallery), classes, gallery.targets(vocabulary.names)) < 1
 
 
 def run(quick: bool = False, *, model: str = "pocket", images: str = BUNDLED, resume: Path | None = None) -> Table:
@@ -241,7 +236,7 @@ def _percent(values: Sequence[float]) -> str:
     return f"{100 * fmean(values):.1f}"
 
 
-def _size(erasure: Erasure) -> int:
+def _size(erasure: AnyErasure) -> int:
     return sum(tensor.nbytes for tensor in erasure.tensors.values())
 
 

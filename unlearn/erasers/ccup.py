@@ -20,12 +20,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.caching import ObjectCache
-from unlearn.clip.encoders import TextImageEncoder, class_embeddings
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.concepts.selection import Concept, Selection, Vocabulary, load_vocabulary, surface_forms
 from unlearn.erasers import closed_form, paired
 from unlearn.erasers.closed_form import RetainFactor
-from unlearn.erasers.erasure import Projected
-from unlearn.erasers.settings import CCUPSettings
+from unlearn.erasers.erasure import Erasure, Stacked
+from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 
 #: Names whose cosine about the mean of all is above this are one thing to the model. In the embedded model a concept's
 #: other names stand at 0.98 (median) with its name, 95 % of them above 0.9; the closest two concepts at 0.73.
@@ -40,13 +40,6 @@ SHORT = 10
 PAIRS_SHOWN = 3
 
 
-class Erasure(Projected[CCUPSettings]):
-    """A visitor's edit."""
-
-    method = "ccup"
-    settings_type = CCUPSettings
-
-
 _factors: ObjectCache[RetainFactor] = ObjectCache(most=8)
 _retain_factors: ObjectCache[paired.RetainFactors] = ObjectCache(most=8)
 
@@ -58,7 +51,7 @@ def erase(
     *,
     vocabulary: Vocabulary | None = None,
     constants: paired.Constants = paired.CHOSEN,
-) -> Erasure:
+) -> Erasure[CCUPSettings]:
     """Fit CCUP for ``selection`` on ``encoder``; no picture is needed.
 
     Args:
@@ -80,7 +73,23 @@ def erase(
     else:
         factor = _factor(encoder, selection, settings.mu, vocabulary) if settings.form == "consistent" else None
         projection = closed_form.fit(torch.cat(texts, dim=1), factor, lam=settings.lam, strength=settings.strength)
-    return Erasure(selection, settings, projection)
+    return Erasure("ccup", selection, settings, projection=projection)
+
+
+def on_top(
+    encoder: OpenClipEncoder,
+    tuned: Erasure[CLIPEraseSettings],
+    settings: CCUPSettings | None = None,
+    *,
+    selection: Selection | None = None,
+    vocabulary: Vocabulary | None = None,
+) -> Stacked:
+    """Fit CCUP on what ``tuned`` makes of ``encoder``: fine-tuning put the words elsewhere.
+
+    It erases what ``tuned`` does, or what ``selection`` names.
+    """
+    closed_form = erase(tuned.fine_tuned(encoder), selection or tuned.selection, settings, vocabulary=vocabulary)
+    return Stacked(tuned, closed_form)
 
 
 def forget_texts(
@@ -88,7 +97,7 @@ def forget_texts(
 ) -> Tensor:
     """The texts that span ``concept``, one row for each way of writing it, (m, d): the mean over the templates."""
     forms = surface_forms(concept, synonyms=settings.synonyms)
-    return class_embeddings(encoder, forms, templates)
+    return encoder.text_features(forms, templates)
 
 
 def words_read(vocabulary: Vocabulary) -> tuple[str, ...]:
@@ -118,9 +127,9 @@ def _with_surroundings(
     forms = [(form, concept) for concept in selection.forget for form in surface_forms(concept)]
     aliases = {form.casefold() for form, _ in forms}
     aliases |= {known.name.casefold() for form, _ in forms if (known := bundled.find(form))}
-    texts = class_embeddings(encoder, names, vocabulary.templates)
+    texts = encoder.text_features(names, vocabulary.templates)
     mean = texts.mean(dim=0)
-    erased = class_embeddings(encoder, [form for form, _ in forms], vocabulary.templates)
+    erased = encoder.text_features([form for form, _ in forms], vocabulary.templates)
     alike, nearest = (F.normalize(texts - mean, dim=1) @ F.normalize(erased - mean, dim=1).T).max(dim=1)
     same = (alike > SAME).tolist()
     notices = list(selection.notices)
@@ -152,7 +161,7 @@ def _nearly_one(twins: Sequence[tuple[str, str, float]]) -> str:
 def _factor(encoder: TextImageEncoder, selection: Selection, mu: float, vocabulary: Vocabulary) -> RetainFactor:
     """The retain set factored for the paper's form."""
     names, removed = selection.retained_of(vocabulary)
-    texts = class_embeddings(encoder, names, vocabulary.templates).T
+    texts = encoder.text_features(names, vocabulary.templates).T
     factor = _factors.get(encoder, (names, vocabulary.templates, mu), lambda: RetainFactor.fit(texts, mu))
     return factor.without(texts[:, removed])
 
@@ -170,7 +179,7 @@ def _around(
         retained, removed = selection.retain, []
     others = _others(retained, vocabulary)
     names = (*retained, *others)
-    texts = class_embeddings(encoder, names, vocabulary.templates).T
+    texts = encoder.text_features(names, vocabulary.templates).T
     weights = torch.cat([torch.ones(len(retained)), torch.full((len(others),), constants.others)])
     key = (names, len(retained), vocabulary.templates, mu, constants)
     whole = _retain_factors.get(encoder, key, lambda: paired.RetainFactors.fit(texts, mu, constants, weights=weights))

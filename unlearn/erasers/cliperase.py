@@ -11,23 +11,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from unlearn.clip.encoders import OpenClipEncoder
-from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary
 from unlearn.data.gallery import Gallery
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.losses import consistency_loss, forgetting_loss, gradient_ascent_loss, retention_loss
 from unlearn.erasers.settings import CLIPEraseSettings
-from unlearn.erasers.variants import FINE_TUNED
-from unlearn.errors import ErasureFileError, JobError, OutOfTimeError
-from unlearn.files.schemas import check
+from unlearn.errors import JobError, OutOfTimeError
 from unlearn.finetuning.batches import Batches, Embedded
 from unlearn.finetuning.checkpoints import Checkpoint
 from unlearn.finetuning.pairs import forget_and_retain
@@ -58,61 +55,6 @@ class Record(Progress):
     eta: float = math.nan
 
 
-@dataclass(frozen=True, eq=False)
-class Erasure:
-    """A finished run: what was asked, how, and the weights that came of it; all others are the base model's."""
-
-    selection: Selection
-    settings: CLIPEraseSettings
-    delta: Mapping[str, Tensor]
-
-    method = "cliperase"
-    closed_form = None
-
-    @property
-    def tuned(self) -> Erasure:
-        return self
-
-    def apply(self, encoder: OpenClipEncoder) -> OpenClipEncoder:
-        """The fine-tuned model. It shares all other weights with ``encoder``, which is not changed.
-
-        Every call makes a model with caches of its own: keep the result.
-
-        Raises:
-            ModelError: ``encoder`` is of another architecture than the one this was trained on.
-        """
-        return with_weights(encoder, self.delta, name=encoder.name + FINE_TUNED)
-
-    def changed_weights(self, encoder: OpenClipEncoder) -> dict[str, Tensor]:
-        """The weights of ``encoder`` that differ once the edit is baked in."""
-        return dict(self.delta)
-
-    @property
-    def tensors(self) -> dict[str, Tensor]:
-        """The changed weights by their names in the model: what a file of this erasure holds."""
-        return dict(self.delta)
-
-    @staticmethod
-    def check_shapes(shapes: Mapping[str, tuple[int, ...]], encoder: OpenClipEncoder) -> None:
-        """Nothing, if tensors of these ``shapes`` are weights of ``encoder``.
-
-        Raises:
-            ErasureFileError: they are not.
-        """
-        own = {key: tuple(tensor.shape) for key, tensor in encoder.model.state_dict().items()}
-        if not shapes or any(own.get(key) != shape for key, shape in shapes.items()):
-            raise ErasureFileError(f"The file holds weights that “{encoder.name}” does not have, or of other shapes.")
-
-    @classmethod
-    def of_tensors(cls, tensors: Mapping[str, Tensor], selection: Selection, parameters: Mapping[str, Any]) -> Erasure:
-        """The erasure whose :attr:`tensors` these are; ``parameters`` are fields of :class:`CLIPEraseSettings`.
-
-        Raises:
-            RefusedError, ParameterError: they are not.
-        """
-        return cls(selection, check(CLIPEraseSettings, parameters), dict(tensors))
-
-
 def train(
     encoder: OpenClipEncoder,
     selection: Selection,
@@ -122,7 +64,7 @@ def train(
     probe: Gallery,
     vocabulary: Vocabulary | None = None,
     checkpoint: Path | None = None,
-) -> Generator[Progress, None, Erasure]:
+) -> Generator[Progress, None, Erasure[CLIPEraseSettings]]:
     """Fine-tune a copy of ``encoder``'s model; a generator that reports as it goes and *returns* the erasure.
 
     Closing it ends the run at the step it is in; nothing outside of it has changed by then. Where its time is up, the
@@ -151,7 +93,7 @@ def train(
     frozen = Frozen(encoder, trainable, settings.precision)
     names = (*vocabulary.names, *(name for name in selection.forget_names if name not in vocabulary.names))
 
-    def run() -> Generator[Progress, None, Erasure]:
+    def run() -> Generator[Progress, None, Erasure[CLIPEraseSettings]]:
         *pictures, probe_pictures = yield from frozen.pictures([*galleries, probe])
         texts = (frozen.texts(forget.texts), frozen.texts(retain.texts))
         processes = Processes.current(encoder.device)
@@ -159,7 +101,7 @@ def train(
         measure = Probe(frozen, probe_pictures, names, selection.forget_names)
         saved = _checkpoint(checkpoint, encoder, selection, settings, vocabulary) if checkpoint else None
         made = yield from _steps(batches, settings, encoder.logit_scale, measure, saved)
-        return Erasure(selection, replace(settings, steps=made), trainable.delta())
+        return Erasure("cliperase", selection, replace(settings, steps=made), delta=trainable.delta())
 
     return run()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     from unlearn.clip.encoders import OpenClipEncoder
     from unlearn.concepts.selection import Selection, Vocabulary
     from unlearn.data.gallery import Gallery
-    from unlearn.erasers import cliperase
-    from unlearn.erasers.erasure import Erasure
+    from unlearn.erasers.erasure import AnyErasure, Erasure
     from unlearn.jobs import Progress
 
-    Fitting = Generator[Progress, None, Erasure]
+    #: A method at work: it reports as it goes, and returns the erasure.
+    Fitting = Generator[Progress, None, AnyErasure]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class Task:
         training: labelled pictures for the methods that learn from them.
         probe: pictures that CLIPErase measures itself on, none of those.
         seed: of the methods that draw.
-        beneath: what CCUP is put on top of.
+        base_erasure: what CCUP is put on top of.
         checkpoint: file to save a run to, and to resume it from.
     """
 
@@ -47,7 +48,7 @@ class Task:
     training: Gallery
     probe: Gallery
     seed: int = 0
-    base_erasure: cliperase.Erasure | None = None
+    base_erasure: Erasure[CLIPEraseSettings] | None = None
     checkpoint: Path | None = None
 
 
@@ -58,7 +59,7 @@ class Method:
     Attributes:
         label: its name on screen.
         variant: what its erasure makes of a model, one of :mod:`unlearn.erasers.variants`.
-        run: fits it to a task with the settings given; reports as it goes and returns the erasure.
+        make: the erasure of a task with the settings given; of a method that trains, the run that returns it.
         settings: what it may be asked, by the erasers that it is made of.
         fixed: settings that make it this method.
         unused: those that change nothing here.
@@ -67,7 +68,7 @@ class Method:
 
     label: str
     variant: str
-    run: Callable[..., Fitting]
+    make: Callable[..., Any]
     settings: tuple[type[CCUPSettings | CLIPEraseSettings | BaselineSettings], ...]
     fixed: Mapping[str, Any] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
@@ -102,7 +103,9 @@ class Method:
             raise ParameterError(f"checkpoint has no effect on “{self.label}”, which is there at once.")
         if task.base_erasure and self.settings != (CCUPSettings,):
             raise ParameterError(f"“{self.label}” cannot be put on top of an erasure; CCUP can, in any of its forms.")
-        return self.run(task, **self.fixed, **given)
+        make = partial(self.make, task, **self.fixed, **given)
+        run: Fitting = make() if self.trains else _at_once(make)
+        return run
 
 
 def fit(method: str, task: Task, **given: Any) -> Fitting:
@@ -119,25 +122,29 @@ def in_words(setting: str) -> str:
     return {"lam": "lambda"}.get(setting, setting.replace("_", " "))
 
 
-def _baseline(task: Task, **given: Any) -> Fitting:
+def _at_once(make: Callable[[], AnyErasure]) -> Fitting:
+    """A run that ends at its first step."""
+    yield from ()
+    return make()
+
+
+def _baseline(task: Task, **given: Any) -> Erasure[BaselineSettings]:
     from unlearn.erasers import baselines
 
-    yield from ()
     settings = BaselineSettings(**given, seed=task.seed)
     return baselines.erase(task.encoder, task.selection, settings, training=task.training)
 
 
-def _ccup(task: Task, **given: Any) -> Fitting:
-    from unlearn.erasers import ccup, stacked
+def _ccup(task: Task, **given: Any) -> AnyErasure:
+    from unlearn.erasers import ccup
 
-    yield from ()
     settings, vocabulary = CCUPSettings(**given), task.vocabulary
     if task.base_erasure is None:
         return ccup.erase(task.encoder, task.selection, settings, vocabulary=vocabulary)
-    return stacked.on_top(task.encoder, task.base_erasure, settings, selection=task.selection, vocabulary=vocabulary)
+    return ccup.on_top(task.encoder, task.base_erasure, settings, selection=task.selection, vocabulary=vocabulary)
 
 
-def _cliperase(task: Task, **given: Any) -> Generator[Progress, None, cliperase.Erasure]:
+def _cliperase(task: Task, **given: Any) -> Generator[Progress, None, Erasure[CLIPEraseSettings]]:
     from unlearn.erasers import cliperase
 
     return cliperase.train(
@@ -152,12 +159,12 @@ def _cliperase(task: Task, **given: Any) -> Generator[Progress, None, cliperase.
 
 
 def _stacked(task: Task, **given: Any) -> Fitting:
-    from unlearn.erasers import stacked
+    from unlearn.erasers import ccup
 
     own = {name: given.pop(name) for name in METHODS["ccup"].takes() if name in given}
     settings = CCUPSettings(**own)
     tuned = yield from _cliperase(task, **given)
-    return stacked.on_top(task.encoder, tuned, settings, vocabulary=task.vocabulary)
+    return ccup.on_top(task.encoder, tuned, settings, vocabulary=task.vocabulary)
 
 
 METHODS = {

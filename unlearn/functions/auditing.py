@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unlearn.attacks.audit import Report, run_audit
-from unlearn.attacks.finding import Finding
+from unlearn.attacks.audit import run_audit
+from unlearn.attacks.finding import Finding, Report
 from unlearn.attacks.target import AttackTarget
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.selection import Selection, Vocabulary, clean_name
@@ -17,8 +17,9 @@ from unlearn.diffusion.pipelines import LoadedPipeline, load_pipeline
 from unlearn.diffusion.records import apply_erasure_to_pipeline
 from unlearn.errors import require_choice
 from unlearn.finetuning.sources import BUNDLED, training_data
-from unlearn.functions.erasing import RecordedErasure, unedited
+from unlearn.functions.erasing import unedited
 from unlearn.functions.options import OnNotice, OnProgress
+from unlearn.functions.recorded import RecordedErasure
 from unlearn.jobs import run_to_end
 
 

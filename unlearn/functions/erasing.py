@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
@@ -14,8 +13,7 @@ from unlearn.caching import ObjectCache
 from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.concepts.named_vocabularies import named_vocabulary, vocabulary_argument, vocabulary_text
 from unlearn.concepts.selection import Vocabulary, parse_names, select
-from unlearn.data.gallery import image_features, restore_features
-from unlearn.erasers import cliperase
+from unlearn.data.gallery import restore_features
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.methods import METHODS, Task, fit
 from unlearn.erasers.settings import BaselineSettings, CCUPSettings, CLIPEraseSettings
@@ -23,7 +21,6 @@ from unlearn.errors import ModelError, ParameterError, require_choice, require_w
 from unlearn.evaluation.as_json import before_and_after
 from unlearn.evaluation.zero_shot import above_chance
 from unlearn.export.edit_file import record_of, require_base
-from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded, require_own, save_erasure
 from unlearn.export.snippets import snippets_of
 from unlearn.export.vanished import live_only
@@ -40,96 +37,12 @@ from unlearn.functions.options import (
     OnProgress,
     StackedOptions,
 )
+from unlearn.functions.recorded import RecordedErasure
 from unlearn.jobs import run_to_end
 
 #: Whether shipped embeddings were found for a model.
 _shipped: ObjectCache[bool] = ObjectCache(most=1)
 Format = Literal["open_clip", "transformers"]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class RecordedErasure:
-    """An erasure and the record of how it was made: what :func:`erase` and :func:`load` return.
-
-    Attributes:
-        erasure: the edit itself.
-        record: method, model, settings, concepts, metrics, seed, hashes and versions.
-        words: labels that it was made among, where more of them is known than the record tells.
-    """
-
-    erasure: Erasure
-    record: Record
-    words: Vocabulary | None = None
-
-    def __repr__(self) -> str:
-        return (
-            f"RecordedErasure(method={self.method!r}, model={self.record.model!r}, forget={self.forget!r}, "
-            f"retain={len(self.retain)} names, settings={self.settings!r})"
-        )
-
-    @property
-    def method(self) -> str:
-        """``ccup``, ``cliperase``, ``stacked`` or ``baseline``."""
-        return self.erasure.method
-
-    @property
-    def settings(self) -> Any:
-        """The method's settings, a dataclass of :mod:`unlearn.erasers.settings`."""
-        return self.erasure.settings
-
-    @property
-    def forget(self) -> tuple[str, ...]:
-        """Names of the erased concepts."""
-        return self.erasure.selection.forget_names
-
-    @property
-    def retain(self) -> tuple[str, ...]:
-        """Names of the retain set."""
-        return self.erasure.selection.retain
-
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """Sentences about the concepts, such as a word that the vocabulary lacks."""
-        return self.erasure.selection.notices
-
-    @cached_property
-    def vocabulary(self) -> Vocabulary:
-        """The labels that it was made among; of a folder's classes, which no record keeps, what it erases and retains.
-
-        Raises:
-            ConceptError: the record's words cannot be used.
-        """
-        if self.words:
-            return self.words
-        own = self.record.vocabulary
-        return named_vocabulary(own) if own else Vocabulary.of((*self.forget, *self.retain))
-
-    @property
-    def metrics(self) -> Mapping[str, Any]:
-        """Accuracy before and after, where it was measured."""
-        return self.record.metrics
-
-    def apply(self, clip: OpenClipEncoder) -> TextImageEncoder:
-        """The edited model; ``clip`` is not changed. Keep the result: each call edits again."""
-        return self.erasure.apply(clip)
-
-    def at(self, strength: float) -> RecordedErasure:
-        """The same erasure at another strength, from 0 to 1, without solving anything again; for CCUP and baselines.
-
-        Raises:
-            ParameterError: ``strength`` is outside of that, or the method fine-tunes weights.
-        """
-        closed_form = self.erasure.closed_form
-        if closed_form is None or self.erasure.tuned is not None:
-            raise ParameterError(f"“{self.method}” changes weights, which have no strength; CCUP has one.")
-        weaker = closed_form.at(strength)
-        return replace(
-            self, erasure=weaker, record=replace(self.record, parameters=asdict(weaker.settings), metrics={})
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The record as ``erasure.json`` has it."""
-        return self.record.to_json()
 
 
 @dataclass(frozen=True)
@@ -233,7 +146,7 @@ def erase(
     if measure:
         edited = erasure.apply(base)
         for model in (base, edited):
-            image_features(model, data.test, watch=lambda done, total: show(encoding(done, total)))
+            model.image_features(data.test, watch=lambda done, total: show(encoding(done, total)))
         metrics = before_and_after(base, edited, data.test, erasure.selection.forget_names, words)
     own_classes = vocabulary is None and tuned is None and str(images) != BUNDLED
     record = record_of(
@@ -333,7 +246,7 @@ def vocabulary_of(words: Names | Path) -> Vocabulary:
     return vocabulary_argument(str(words)) if isinstance(words, str | Path) else named_vocabulary(words)
 
 
-def _tuned_part(on: RecordedErasure | None) -> cliperase.Erasure | None:
+def _tuned_part(on: RecordedErasure | None) -> Erasure[CLIPEraseSettings] | None:
     """What CCUP is to be put on top of, if anything."""
     if on is None:
         return None

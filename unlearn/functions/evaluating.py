@@ -9,15 +9,15 @@ from typing import Any
 
 from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.concepts.selection import match_names, parse_names
-from unlearn.data.gallery import image_features
 from unlearn.evaluation.as_json import edit_metrics, retrieval_metrics, zero_shot_metrics
 from unlearn.evaluation.quality import Quality, evaluate_edit
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval
 from unlearn.evaluation.zero_shot import ZeroShotReport, evaluate_zero_shot
 from unlearn.finetuning.prepared import encoding
 from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_pictures
-from unlearn.functions.erasing import RecordedErasure, unedited, vocabulary_of
+from unlearn.functions.erasing import unedited, vocabulary_of
 from unlearn.functions.options import Names, OnProgress
+from unlearn.functions.recorded import RecordedErasure
 
 
 @dataclass(frozen=True, repr=False)
@@ -116,7 +116,7 @@ def evaluate(
     offered = classes if vocabulary is None else vocabulary_of(vocabulary)
     erased, unknown = match_names(names, classes)
     for model in dict.fromkeys((original, encoder)):
-        image_features(model, gallery, watch=lambda done, total: show(encoding(done, total)))
+        model.image_features(gallery, watch=lambda done, total: show(encoding(done, total)))
     return Evaluation(
         encoder.name,
         gallery.name,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 from unlearn.jobs import Progress
 
 if TYPE_CHECKING:
-    from unlearn.functions.erasing import RecordedErasure
+    from unlearn.functions.recorded import RecordedErasure
 
 #: Called with how much is done, how much there is, and what is being done.
 OnProgress: TypeAlias = Callable[[Progress], object]

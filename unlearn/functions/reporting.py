@@ -6,12 +6,12 @@ from pathlib import Path
 
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.named_vocabularies import named_vocabulary
-from unlearn.erasers import ccup
 from unlearn.erasers.variants import MADE_BY, ORIGINAL
 from unlearn.files.writing import require_file, whole_file
 from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_pictures
-from unlearn.functions.erasing import RecordedErasure, unedited, vocabulary_of
+from unlearn.functions.erasing import unedited, vocabulary_of
 from unlearn.functions.options import Names, OnNotice
+from unlearn.functions.recorded import RecordedErasure
 from unlearn.report.html import render
 from unlearn.report.measured import measure_report
 from unlearn.sweeps.trade_off import sweep_strength
@@ -50,11 +50,8 @@ def write_report(
         words = vocabulary_of(vocabulary)
     else:
         words = named_vocabulary(BUNDLED) if str(images) == BUNDLED else labels_of(gallery)
-    swept = (
-        sweep_strength(base, gallery, edit.selection, edit.settings, vocabulary=words)
-        if isinstance(edit, ccup.Erasure)
-        else ()
-    )
+    closed_form = edit.closed_form if edit.method == "ccup" else None
+    swept = sweep_strength(base, gallery, edit.selection, closed_form.settings, vocabulary=words) if closed_form else ()
     variants = {ORIGINAL: base, MADE_BY[erasure.method]: edit.apply(base)}
     page = render(measure_report(variants, [erasure.record], gallery, words, curves=tuple(swept)))
     with whole_file(out) as unfinished:

@@ -16,7 +16,7 @@ from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.jobs import Progress, map_progress
 
 if TYPE_CHECKING:
-    from unlearn.erasers.erasure import Erasure
+    from unlearn.erasers.erasure import AnyErasure
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def compare(task: methods.Task, names: Sequence[str]) -> Generator[Progress, Non
     return tuple(outcomes)
 
 
-def _measured(method: methods.Method, erasure: Erasure, task: methods.Task, seconds: float) -> Outcome:
+def _measured(method: methods.Method, erasure: AnyErasure, task: methods.Task, seconds: float) -> Outcome:
     report = evaluate_zero_shot(
         erasure.apply(task.encoder),
         task.probe,
@@ -84,7 +84,7 @@ def _measured(method: methods.Method, erasure: Erasure, task: methods.Task, seco
     return Outcome(method.label, method.variant, *accuracy, seconds, _numbers_changed(erasure, task.encoder))
 
 
-def _numbers_changed(erasure: Erasure, encoder: OpenClipEncoder) -> int | None:
+def _numbers_changed(erasure: AnyErasure, encoder: OpenClipEncoder) -> int | None:
     try:
         changed = erasure.changed_weights(encoder).items()
     except ModelError:  # a tower that ends in no linear projection: the edit is live only

@@ -11,6 +11,7 @@ from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import Selection, Vocabulary, select
 from unlearn.data.gallery import Gallery
 from unlearn.erasers import ccup
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import FORMS, CCUPSettings
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 
@@ -30,7 +31,7 @@ class TradeOffPoint:
 
 
 def measure(
-    encoder: TextImageEncoder, gallery: Gallery, erasure: ccup.Erasure, vocabulary: Vocabulary
+    encoder: TextImageEncoder, gallery: Gallery, erasure: Erasure[CCUPSettings], vocabulary: Vocabulary
 ) -> TradeOffPoint:
     """Forget and retain accuracy of ``erasure`` on ``gallery`` with all of ``vocabulary`` offered."""
     names = erasure.selection.forget_names

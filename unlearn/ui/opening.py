@@ -26,10 +26,10 @@ def follow_address(services: Services, visitor: Visitor, query: str, otherwise: 
     try:
         link = app.links.read_link(query)
         link = link if link.erasure else replace(link, erasure=otherwise.erasure)
-        app.links.follow(services, visitor, link)
+        app.imports.follow(services, visitor, link)
     except UnlearnError as error:
         gr.Warning(html.escape(f"The link could not be followed. {error}"))
-        app.links.follow(services, visitor, otherwise)
+        app.imports.follow(services, visitor, otherwise)
         return otherwise
     return link
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from unlearn.bench.faults.tally import Tally
+from unlearn.bench.faults.tally import OURS, Tally
 from unlearn.bench.faults.target import Target, finite
 from unlearn.bench.faults.wire import API, Result, Wire
 from unlearn.bench.mutations import mutated_edits
@@ -45,8 +45,8 @@ def _false(visitor: Wire, result: Result) -> str:
     for name, data in (("retrieve", ("a cat",)), ("zero_shot", (["cat", "dog"],)), ("link", ())):
         seen = visitor.call(name, *data)
         if seen.state != "complete":
-            # An edit may leave nothing to look at, which a sentence says; but its link can always be made.
-            if seen.state == "error" and seen.sentence and name != "link":
+            # It may leave nothing to look at, or name too much for a link, which a sentence says.
+            if seen.state == "error" and seen.sentence and OURS not in seen.sentence:
                 continue
             return f"opened, and then /{name}: {seen.state} {seen.value}"
         if not finite(seen.value) or (name == "zero_shot" and None in _leaves(seen.value)):

@@ -69,7 +69,7 @@ def sessions(target: Target, tally: Tally, opened: int) -> None:
     visitor.call("erase", ["dog"])
     for _ in range(opened):
         tally.result("session", target.visitor(GREEDY).call("cancel"))
-    time.sleep(EVERY.total_seconds() + 5)  # visits are ended once in so long
+    time.sleep(EVERY + 5)  # visits are ended once in so long
     kept = visitor.call("zero_shot", ["cat", "dog"], None, [])
     seen = visitor.call("retrieve", "a dog") if kept.state != "complete" else kept
     wrong = (

@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from unlearn.config import Settings
 from unlearn.errors import exhausted
 from unlearn.ui.server.bodies import LONGEST, BadRequestError, Bodies, read_json
+from unlearn.ui.server.listeners import AWAITED_BY
 from unlearn.ui.server.rate_limit import RateLimit
 from unlearn.ui.server.routes import SESSION, Route, Takes, find_route
 from unlearn.ui.server.sessions import Visits
@@ -112,6 +113,8 @@ class RequestFilter:
         _clean(scope)
         if path.startswith(MCP):
             _name_the_visitor(scope)
+        if path.rstrip("/") == MCP:
+            MutableHeaders(scope=scope)[AWAITED_BY] = uuid4().hex
         receive = self._measured(scope, receive, route)
         if route.takes is Takes.JSON and scope["method"] == "POST":
             body = read_json(await _whole(receive))
