@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 import unlearn
 from unlearn.errors import ConceptError, ModelError, ParameterError, PictureError
@@ -85,8 +85,8 @@ def test_an_index_is_searched_before_and_after(pocket, erasure, folder, tmp_path
     before = unlearn.search_images(index.folder, "a guitar", clip=pocket, k=1)
     after = unlearn.search_images(index.folder, "a guitar", clip=pocket, erasure=erasure, k=1)
     assert "guitar" in before[0].path
-    assert Image.open(before[0].path).size
-    assert not after or "guitar" not in after[0].path
+    assert Path(before[0].path).is_file()
+    assert not after or after[0].score < before[0].score / 10
     with pytest.raises(ParameterError, match="k is 0"):
         unlearn.search_images(index.folder, "a guitar", k=0)
     with pytest.raises(PictureError):

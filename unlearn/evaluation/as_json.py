@@ -32,15 +32,13 @@ def before_and_after(
     gallery: Gallery,
     forget: Collection[str],
     vocabulary: Vocabulary,
-    *,
-    progress: bool = False,
 ) -> dict[str, Any]:
     """``{"images": name, "before": …, "after": …}``, :func:`zero_shot_metrics` of both on ``gallery``.
 
     The record of every erasure has it as its metrics.
     """
     reports = {
-        label: evaluate_zero_shot(encoder, gallery, forget=forget, vocabulary=vocabulary, progress=progress)
+        label: evaluate_zero_shot(encoder, gallery, forget=forget, vocabulary=vocabulary)
         for label, encoder in (("before", original), ("after", edited))
     }
     return {"images": gallery.name, **{label: zero_shot_metrics(report) for label, report in reports.items()}}

@@ -155,7 +155,6 @@ def evaluate_zero_shot(
     *,
     forget: Collection[str] = (),
     vocabulary: Vocabulary | None = None,
-    progress: bool = False,
 ) -> ZeroShotReport:
     """Classify every picture of ``gallery`` among the words of ``vocabulary``, in its sentences.
 
@@ -169,7 +168,7 @@ def evaluate_zero_shot(
     targets = targets[known]
 
     def compute() -> Tensor:
-        features = encoder.image_features(gallery, progress=progress)[known]
+        features = encoder.image_features(gallery)[known]
         return true_label_ranks(features, encoder.text_features(names, templates), targets)
 
     # What is erased only splits the ranks: an encoder that stays while edits come and go is measured once.

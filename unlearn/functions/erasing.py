@@ -15,7 +15,7 @@ from unlearn.concepts.named_vocabularies import named_vocabulary, vocabulary_arg
 from unlearn.concepts.selection import Vocabulary, parse_names, select
 from unlearn.data.gallery import restore_features
 from unlearn.erasers.erasure import Erasure
-from unlearn.erasers.methods import METHODS, Task
+from unlearn.erasers.methods import METHODS, Task, fit
 from unlearn.erasers.settings import BaselineSettings, CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ModelError, ParameterError, require_choice, require_whole
 from unlearn.evaluation.as_json import before_and_after
@@ -122,7 +122,8 @@ def erase(
         ConceptError, ParameterError, PictureError: an argument cannot be used; the message says what is allowed.
         ModelError: the method cannot edit this model.
     """
-    base, chosen = unedited(clip), METHODS[require_choice("method", method, tuple(METHODS))]
+    base = unedited(clip)
+    require_choice("method", method, tuple(METHODS))
     require_whole("seed", seed, lowest=0, largest=2**31 - 1)
     if checkpoint is not None:
         require_file(Path(checkpoint))
@@ -137,7 +138,7 @@ def erase(
 
     tuned = _tuned_part(on)
     task = Task(base, selection, words, data.train, data.test, seed, tuned, Path(checkpoint) if checkpoint else None)
-    erasure = run_to_end(chosen.fit(task, **options), show)
+    erasure = run_to_end(fit(method, task, **options), show)
     for notice in erasure.selection.notices:
         if notice not in told:
             tell(notice)
