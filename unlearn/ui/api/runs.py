@@ -89,7 +89,7 @@ class RunEndpoints:
             steps: Steps of a drawing; -1 leaves them to what the pipeline draws well with.
             guidance: Guidance; -1 leaves it to what the pipeline draws well with.
             edit: Edit that draws "after", "CCUP", "CLIPErase" or "" for all in force.
-            way: How CCUP reaches the pipeline, "ridge" or "pull_back".
+            carry_method: How CCUP reaches the pipeline, "ridge" or "pull_back".
             judge: Whether a batch is drawn and judged instead of the prompt.
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
 
