@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from ui.fakes import fake_services
+from helpers.fakes import fake_services
 
 from unlearn.cli import build_parser, main
 from unlearn.clip.loading import load_clip

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from html import escape
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import gradio as gr
 
+from unlearn.ui.html.templates import fill
+
 if TYPE_CHECKING:
+    from PIL import Image
+
     from unlearn.jobs import Status
 
 P = TypeVar("P")
@@ -52,7 +55,12 @@ def button_states(status: Status[P, R] | None) -> tuple[Any, Any]:
 
 
 def told(
-    status: Status[P, R], moving: Callable[[P | None], Moving], *, stopped: str, done: str = "", below: str = ""
+    status: Status[P, R],
+    moving: Callable[[P | None], Moving],
+    *,
+    stopped: str,
+    done: str = "",
+    preview: Sequence[Image.Image] = (),
 ) -> str:
     """A run as HTML: a sentence, and a bar while it moves.
 
@@ -61,20 +69,20 @@ def told(
         moving: words and bar of a run that has last reported this; None before its first report.
         stopped: what to say of one that was stopped.
         done: what to say of one that is done; without it, nothing is shown of that.
-        below: HTML under the bar of one that moves.
+        preview: pictures under the bar of one that moves, before and after.
     """
     if status.state == "done" and not done:
         return ""
     texts = {"failed": status.message, "cancelled": stopped, "done": done}
-    shown = ""
+    on_its_way: Moving | None = None
     if status.state == "waiting":
         text = f"In line: {status.place} before you{_wait(status)}." if status.place else "Starting."
     elif status.state in texts:
         text = texts[status.state]
     else:
-        text, step, steps = moving(status.progress[-1] if status.progress else None)
-        shown = f'<progress value="{step}" max="{steps}"></progress>{below}'
-    return f'<div class="u-run" role="status"><p>{escape(text)}</p>{shown}</div>'
+        on_its_way = moving(status.progress[-1] if status.progress else None)
+        text = on_its_way.text
+    return fill("run", text=text, moving=on_its_way, preview=preview)
 
 
 def _wait(status: Status[P, R]) -> str:

@@ -16,24 +16,23 @@ from unlearn.ui.background import button_states, poll
 from unlearn.ui.components import Given, Shown, chart
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import audit_markup
+from unlearn.ui.html.templates import small
 from unlearn.ui.tabs.comparison import ComparisonPart
 from unlearn.ui.tabs.erase import ErasePanel
 
 if TYPE_CHECKING:
     from unlearn.app.audits import AuditStatus
 
-INTRO = (
-    "<p class='u-small'>Erased need not mean gone. These attacks try to get the concept back out of your edited model, "
+INTRO = small(
+    "Erased need not mean gone. These attacks try to get the concept back out of your edited model, "
     "as somebody could who has the model and a few pictures. Each ends “held” or “leaked”; click one for its numbers."
-    "</p>"
 )
-LEARNING = (
-    "<h3>How fast it comes back</h3><p class='u-small'>Fine-tuned on a few pictures: the wider the line, the more.</p>"
-)
+LEARNING = small("Fine-tuned on a few pictures: the wider the line, the more.", heading="How fast it comes back")
 AGAIN = "Attack again to see what that closed."
-CLOSING = (
-    "<h3>What would close a leak</h3><p class='u-small'>Each changes the edit; then attack again. No "
-    "projection of the joint space reaches the features before it, fine-tuning may.</p>"
+CLOSING = small(
+    "Each changes the edit; then attack again. No projection of the joint space reaches the features before it, "
+    "fine-tuning may.",
+    heading="What would close a leak",
 )
 
 

@@ -15,17 +15,17 @@ from unlearn.ui.background import button_states, poll
 from unlearn.ui.components import Given, Shown, chart
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
+from unlearn.ui.html.templates import small
 
 if TYPE_CHECKING:
     from unlearn.app.runs import RunStatus
     from unlearn.erasers.cliperase import Record
 
-INTRO = (
-    "<p class='u-small'>CLIPErase fine-tunes CLIP until it no longer ties pictures of the concepts to their names "
+INTRO = small(
+    "CLIPErase fine-tunes CLIP until it no longer ties pictures of the concepts to their names "
     "(forgetting), while it keeps matching the others (retention) and stays close to what it was (consistency). It "
     "erases the concepts named under “Erase”, learns from pictures that are never measured on, and when it is done "
     "joins the comparison in every view. Pictures of a concept that the gallery lacks can be added under “Pictures”."
-    "</p>"
 )
 
 

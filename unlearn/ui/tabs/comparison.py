@@ -15,13 +15,15 @@ from unlearn.ui.background import button_states, poll
 from unlearn.ui.components import Shown, chart
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import comparison_markup
+from unlearn.ui.html.templates import small
 
 if TYPE_CHECKING:
     from unlearn.app.comparisons import ComparisonStatus
 
-INTRO = (
-    "<h3>Would another method do better?</h3><p class='u-small'>The same concepts erased by each method and measured "
-    "on the same pictures. In the chart, which has the table's numbers, further left and further up is better.</p>"
+INTRO = small(
+    "The same concepts erased by each method and measured on the same pictures. In the chart, which has the table's "
+    "numbers, further left and further up is better.",
+    heading="Would another method do better?",
 )
 
 

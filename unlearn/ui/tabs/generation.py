@@ -15,14 +15,15 @@ from unlearn.ui.background import button_states, poll
 from unlearn.ui.components import Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import drawing_markup
+from unlearn.ui.html.templates import small
 
 if TYPE_CHECKING:
     from unlearn.app.drawings import DrawStatus
 
-INTRO = (
-    "<p class='u-small'>A diffusion model draws what its text encoder tells it. The same noise is drawn twice: with "
+INTRO = small(
+    "A diffusion model draws what its text encoder tells it. The same noise is drawn twice: with "
     "the original text encoder, and with the one that carries what you erased. “pocket” was made here, draws 100 "
-    "things at 64 pixels and needs no download; the others are Stable Diffusion, fetched when first asked for.</p>"
+    "things at 64 pixels and needs no download; the others are Stable Diffusion, fetched when first asked for."
 )
 EXAMPLE = "a {} and a pizza on a blue background"
 SLIDERS = 4
@@ -97,8 +98,11 @@ class GenerationTab:
                 )
             with gr.Row(elem_classes="u-head"):
                 gr.HTML(
-                    "<h3>How often is it seen?</h3><p class='u-small'>Draws 20 pictures of what is erased, 20 of other "
-                    "things and 20 of both side by side, and lets the judge look.</p>"
+                    small(
+                        "Draws 20 pictures of what is erased, 20 of other things and 20 of both side by side, and lets "
+                        "the judge look.",
+                        heading="How often is it seen?",
+                    )
                 )
                 judge = gr.Button("Judge a batch", size="sm", elem_id="judge", scale=0, min_width=150)
             rates = gr.HTML(elem_id="rates")
