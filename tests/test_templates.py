@@ -94,8 +94,9 @@ def rendered(path: Path, *, holds: bool, among: bool) -> str:
     environment.filters = ours.filters | {name: lambda *_, **__: value for name in WRITTEN if name in ours.filters}
     environment.tests = ours.tests | {name: lambda *_: among for name in ("among", "nan", "none")}
     tree = environment.parse(path.read_text(encoding="utf-8"))
-    names = (meta.find_undeclared_variables(environment.parse(p.read_text(encoding="utf-8"))) for p in TEMPLATES)
-    values = dict.fromkeys(set().union(*names), value)  # of all: a template may include another
+    beside = (environment.parse(other.read_text(encoding="utf-8")) for other in path.parent.glob("*.html.j2"))
+    names = set[str]().union(*map(meta.find_undeclared_variables, beside))  # a template may include another
+    values = dict.fromkeys(names, value)
     text = environment.get_template(path.name).render(values)
     exported = environment.get_template(path.name).make_module(values)
     for macro in tree.find_all(nodes.Macro):
