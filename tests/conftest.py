@@ -21,12 +21,12 @@ from torch.nn import functional as F
 
 from unlearn import load_clip
 from unlearn.app.services import Services
-from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.clip.encoders import CachingEncoder, OpenClipEncoder
 from unlearn.concepts.selection import load_vocabulary
 from unlearn.data.gallery import bundled_gallery, restore_features
 
 
-class WordEncoder:
+class WordEncoder(CachingEncoder):
     """A fake encoder: words hash to fixed directions, a picture's directions come from its mean colour."""
 
     name = "words"

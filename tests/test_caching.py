@@ -12,7 +12,6 @@ import torch
 
 from unlearn.attacks.split import Split
 from unlearn.caching import Loaded, ObjectCache
-from unlearn.clip.encoders import class_embeddings, remember_classes
 
 
 class Encoder:
@@ -49,12 +48,12 @@ def test_class_embeddings_are_encoded_once_a_name(words, monkeypatch):
     encoded: list[str] = []
     encode = words.encode_text
     monkeypatch.setattr(words, "encode_text", lambda texts: encoded.extend(texts) or encode(texts))
-    first = class_embeddings(words, ["cat", "dog"], ["{}"])
-    again = class_embeddings(words, ["dog", "pizza", "cat"], ["{}"])
+    first = words.text_features(["cat", "dog"], ["{}"])
+    again = words.text_features(["dog", "pizza", "cat"], ["{}"])
     assert encoded == ["cat", "dog", "pizza"]
     assert torch.equal(first, again[[2, 0]])
-    remember_classes(words, ["car", "cat"], torch.ones(2, 32), ["{}"])
-    kept = class_embeddings(words, ["cat", "car"], ["{}"])
+    words.keep_text_features(["car", "cat"], ["{}"], torch.ones(2, 32))
+    kept = words.text_features(["cat", "car"], ["{}"])
     assert torch.equal(kept[0], first[0]), "what is known stays"
     assert torch.equal(kept[1], torch.ones(32))
 

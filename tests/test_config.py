@@ -1,4 +1,4 @@
-"""Settings: from the environment, and as the README tells them."""
+"""Settings: from the environment, and as the documents show them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from unlearn.config import Settings
 from unlearn.errors import ParameterError
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "settings.md").read_text(encoding="utf-8")
 
 
 def test_settings_come_from_the_environment():
@@ -35,8 +35,8 @@ def test_a_space_has_a_proxy_in_front_and_strangers_behind_it():
     assert own.trusted_proxies == "192.0.2.1"
 
 
-def test_the_readme_tells_every_setting_with_its_default_and_meaning():
-    assert Settings.table() in README, f"The table of settings in README.md should be:\n\n{Settings.table()}\n"
+def test_the_documents_show_every_setting_with_its_default_and_meaning():
+    assert Settings.table() in PAGE, f"The table in docs/settings.md should be:\n\n{Settings.table()}\n"
 
 
 def test_every_setting_says_what_it_means():

@@ -1,15 +1,56 @@
-"""The order in which the parts of the package are built on each other, as CONTRIBUTING gives it."""
+"""The order in which the package is built: its parts as CONTRIBUTING gives them, its modules without a circle."""
 
 from __future__ import annotations
 
 import ast
 import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 #: The package's face and the command line's door: they name what lies anywhere.
 DOORS = {"__init__", "__main__"}
+#: Modules that may stand on one another, the lowest and the highest counted.
+LONGEST_CHAIN = 24
+
+Node = ast.Import | ast.ImportFrom
+
+
+def files() -> dict[str, Path]:
+    """The files of the package, by the names of their modules."""
+    named = {}
+    for file in sorted((ROOT / "unlearn").rglob("*.py")):
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        named[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return named
+
+
+def imports(file: Path) -> Iterator[tuple[Node, str]]:
+    """Every import of ``file``, at its head, in a function or for types alone, with the module that it names."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield node, inner if inner in FILES else str(node.module)
+
+
+FILES = files()
+#: The modules that each imports, of ours.
+GRAPH = {
+    name: {imported for _, imported in imports(file)} & FILES.keys() - {name, "unlearn"}
+    for name, file in FILES.items()
+    if file.stem not in DOORS or file.parent != ROOT / "unlearn"
+}
+
+
+def part(module: str) -> str:
+    return module.split(".")[1]
 
 
 def parts_in_order() -> list[str]:
@@ -19,27 +60,60 @@ def parts_in_order() -> list[str]:
     return re.findall(r"\w+", order)
 
 
-def imports() -> Iterator[tuple[Path, int, str, str]]:
-    """Every import of one part by another, at the head of a file, in a function or for types alone."""
-    for file in sorted((ROOT / "unlearn").rglob("*.py")):
-        part = file.relative_to(ROOT / "unlearn").parts[0].removesuffix(".py")
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "unlearn":
-                _, *inner = node.module.split(".")
-                for imported in inner[:1] or [alias.name for alias in node.names]:
-                    yield file, node.lineno, part, imported
-
-
 def test_every_part_has_one_place_in_the_order():
     there = {path.stem for path in (ROOT / "unlearn").iterdir() if path.suffix == ".py" or path.is_dir()}
     assert sorted(parts_in_order()) == sorted(there - DOORS - {"__pycache__"})
 
 
 def test_a_part_imports_those_below_it_only():
-    height = {part: number for number, part in enumerate(parts_in_order())}
+    height = {name: number for number, name in enumerate(parts_in_order())}
     upward = [
-        f"{file.relative_to(ROOT)}:{line} imports {imported}"
-        for file, line, part, imported in imports()
-        if part not in DOORS and height[imported] > height[part]
+        f"{module} imports {imported}"
+        for module, below in GRAPH.items()
+        for imported in below
+        if height[part(imported)] > height[part(module)]
     ]
     assert not upward
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    try:
+        TopologicalSorter(GRAPH).prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
+
+
+def test_the_longest_chain_of_modules_can_be_followed():
+    chains: dict[str, list[str]] = {}
+    for module in TopologicalSorter(GRAPH).static_order():
+        chains[module] = [module, *max((chains[below] for below in GRAPH[module]), key=len, default=[])]
+    longest = max(chains.values(), key=len)
+    assert len(longest) <= LONGEST_CHAIN, " → ".join(longest)
+
+
+def test_only_the_page_imports_gradio():
+    below = parts_in_order()[: parts_in_order().index("ui")]
+    found = [
+        f"{module} imports {imported}"
+        for module in GRAPH
+        if part(module) in below
+        for _, imported in imports(FILES[module])
+        if imported.split(".")[0] in {"gradio", "gradio_client"}
+    ]
+    assert "app" in below
+    assert not found
+
+
+def test_the_page_leaves_it_to_the_app_to_load_modules_late():
+    late = [
+        f"{module}:{inner.lineno} imports {imported}"
+        for module in GRAPH
+        if part(module) == "ui"
+        for function in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(function)
+        if isinstance(inner, ast.ImportFrom)
+        for imported in [str(inner.module)]
+        if imported.split(".")[0] == "unlearn"
+    ]
+    assert not late

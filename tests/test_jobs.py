@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import errno
 import gc
+import os
 import re
+import sys
 import threading
 import time
 import weakref
@@ -19,7 +21,7 @@ from unlearn.concepts.selection import select
 from unlearn.erasers import cliperase
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import JobError, OutOfTimeError
-from unlearn.jobs import MOST_KEPT, Jobs, State
+from unlearn.jobs import MOST_KEPT, NICENESS, Jobs, State
 
 NAMES = ("ann", "bob", "cec")
 
@@ -100,12 +102,12 @@ def test_one_runs_the_others_know_their_place(jobs):
     for name, gate in gates.items():
         jobs.start(name, gate)
         gates["ann"].entered.wait(10)
-    assert [jobs.find(name).place for name in gates] == [0, 1, 2]
+    assert [jobs.find(name).queue_position for name in gates] == [0, 1, 2]
     assert [jobs.find(name).state for name in gates] == [State.RUNNING, State.WAITING, State.WAITING]
     with pytest.raises(JobError, match="2 runs are waiting"):
         jobs.start("dan", Gate())
     jobs.cancel("bob")
-    assert jobs.find("cec").place == 1
+    assert jobs.find("cec").queue_position == 1
     for gate in gates.values():
         gate.open()
     assert [ended(jobs, name).state for name in gates] == [State.DONE, State.CANCELLED, State.DONE]
@@ -356,3 +358,18 @@ def test_base_weights_after_runs_cancels_and_crashes(jobs, toy, toy_gallery, toy
     jobs.start("cec", start)
     assert "inf at step 1" in ended(jobs, "cec").message
     assert weights_checksum(toy.model) == before != weights_checksum(edited.model)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives threads a priority each")
+def test_a_run_leaves_the_processor_to_requests(jobs):
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def run():
+        yield "working"
+        return priority()
+
+    before = priority()
+    jobs.start("ann", run)
+    assert ended(jobs, "ann").result == max(before, NICENESS)
+    assert priority() == before

@@ -15,7 +15,7 @@ from unlearn.errors import ModelError
 
 def test_public_names_are_what_they_are():
     assert unlearn.__all__ == sorted(unlearn.__all__)
-    assert {"load_clip", "ccup", "classify", "UnlearnError"} <= set(unlearn.__all__)
+    assert {"load_clip", "erase", "save", "load", "classify", "UnlearnError"} <= set(unlearn.__all__)
     assert all(getattr(unlearn, name) is not None for name in unlearn.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = unlearn.nothing
@@ -30,7 +30,7 @@ def test_five_lines_erase_a_concept_and_classify_a_picture(pocket, gallery, voca
     picture = next(p for p in gallery if p.concept == "pizza").load()
     labels = vocabulary.names
     before = {k: v.clone() for k, v in pocket.model.state_dict().items()}
-    edited = unlearn.ccup(pocket, forget=["pizza"])
+    edited = unlearn.erase(pocket, ["pizza"]).apply(pocket)
     assert next(iter(unlearn.classify(pocket, picture, labels))) == "pizza"
     assert next(iter(unlearn.classify(edited, picture, labels))) != "pizza"
     assert all(torch.equal(before[k], v) for k, v in pocket.model.state_dict().items())
@@ -51,7 +51,7 @@ def test_a_real_architecture_loads_through_the_same_code(tmp_path):
     save_file(model.state_dict(), tmp_path / "weights.safetensors")
     encoder = unlearn.load_clip(f"RN50-quickgelu/{tmp_path / 'weights.safetensors'}", device="cpu")
     assert encoder.embed_dim == 1024
-    edited = unlearn.ccup(encoder, ["cat"], ["dog", "car"], mode="nullspace", synonyms=False)
+    edited = unlearn.erase(encoder, ["cat"], retain=["dog", "car"], form="nullspace", synonyms=False).apply(encoder)
     features = edited.encode_image([Image.new("RGB", (300, 200), "red")])
     assert features.shape == (1, 1024)
     assert features.norm() == pytest.approx(1.0, abs=1e-4)

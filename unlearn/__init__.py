@@ -1,9 +1,9 @@
 """Erase concepts from CLIP and see what happens.
 
->>> from unlearn import ccup, classify, load_clip
+>>> from unlearn import classify, erase, load_clip
 >>> clip = load_clip("pocket")                                # doctest: +SKIP
->>> edited = ccup(clip, forget=["cat"])                       # doctest: +SKIP
->>> classify(edited, picture, ["cat", "dog", "pizza"])        # doctest: +SKIP
+>>> edited = erase(clip, ["guitar"]).apply(clip)              # doctest: +SKIP
+>>> classify(edited, image, ["guitar", "violin", "pizza"])    # doctest: +SKIP
 
 Importing this package loads no model and no torch: names are resolved when they are used (PEP 562).
 """
@@ -17,34 +17,67 @@ if TYPE_CHECKING:
     from unlearn.clip.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder
     from unlearn.clip.loading import load_clip
     from unlearn.data.gallery import bundled_gallery, folder_gallery
-    from unlearn.erasers.ccup import ccup
+    from unlearn.diffusion.pipelines import load_pipeline
     from unlearn.errors import UnlearnError
     from unlearn.evaluation.zero_shot import classify
+    from unlearn.functions.auditing import Audit, audit
+    from unlearn.functions.erasing import erase, load, save
+    from unlearn.functions.evaluating import Evaluation, evaluate
+    from unlearn.functions.generating import Generation, generate
+    from unlearn.functions.indexing import index_images, search_images
+    from unlearn.functions.recorded import RecordedErasure
+    from unlearn.functions.reporting import write_report
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Audit",
     "EditedEncoder",
+    "Evaluation",
+    "Generation",
     "OpenClipEncoder",
+    "RecordedErasure",
     "TextImageEncoder",
     "UnlearnError",
+    "audit",
     "bundled_gallery",
-    "ccup",
     "classify",
+    "erase",
+    "evaluate",
     "folder_gallery",
+    "generate",
+    "index_images",
+    "load",
     "load_clip",
+    "load_pipeline",
+    "save",
+    "search_images",
+    "write_report",
 ]
 
 _HOMES = {
+    "Audit": "unlearn.functions.auditing",
     "EditedEncoder": "unlearn.clip.encoders",
+    "Evaluation": "unlearn.functions.evaluating",
+    "Generation": "unlearn.functions.generating",
     "OpenClipEncoder": "unlearn.clip.encoders",
+    "RecordedErasure": "unlearn.functions.recorded",
     "TextImageEncoder": "unlearn.clip.encoders",
     "UnlearnError": "unlearn.errors",
+    "audit": "unlearn.functions.auditing",
     "bundled_gallery": "unlearn.data.gallery",
-    "ccup": "unlearn.erasers.ccup",
     "classify": "unlearn.evaluation.zero_shot",
+    "erase": "unlearn.functions.erasing",
+    "evaluate": "unlearn.functions.evaluating",
     "folder_gallery": "unlearn.data.gallery",
+    "generate": "unlearn.functions.generating",
+    "index_images": "unlearn.functions.indexing",
+    "load": "unlearn.functions.erasing",
     "load_clip": "unlearn.clip.loading",
+    "load_pipeline": "unlearn.diffusion.pipelines",
+    "save": "unlearn.functions.erasing",
+    "search_images": "unlearn.functions.indexing",
+    "write_report": "unlearn.functions.reporting",
 }
 
 

@@ -14,41 +14,61 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
+class Cache(Generic[Value]):
+    """A least-recently-used cache of ``most`` values."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
+        """Return the value of ``key``, computed by ``compute`` if it is not known yet."""
+        return self.get_all([key], lambda missing: [compute()])[0]
+
+    def get_all(self, keys: Sequence[Key], compute: Callable[[list[Key]], Sequence[Value]]) -> list[Value]:
+        """Return the values of ``keys``; ``compute`` gives those that are not known yet, all at once."""
+        with self._lock:
+            found = {key: self._values[key] for key in keys if key in self._values}
+            for key in found:
+                self._values.move_to_end(key)
+        missing = [key for key in dict.fromkeys(keys) if key not in found]
+        if missing:
+            # Outside the lock: two visitors may compute the same, nobody waits for another.
+            fresh = dict(zip(missing, compute(missing), strict=True))
+            found |= fresh
+            with self._lock:
+                for key in missing:
+                    self._values[key] = fresh[key]
+                while len(self._values) > self._most:
+                    self._values.popitem(last=False)
+        return [found[key] for key in keys]
+
+
 class ObjectCache(Generic[Value]):
-    """A small least-recently-used cache for every owner, an encoder or a gallery, say.
+    """A :class:`Cache` for every owner, an encoder or a gallery, say.
 
     Owners are held weakly: what is remembered for a visitor's weights never keeps them alive.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._values: WeakKeyDictionary[object, OrderedDict[Hashable, Value]] = WeakKeyDictionary()
+        self._caches: WeakKeyDictionary[object, Cache[Value]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def get(self, owner: object, key: Hashable, compute: Callable[[], Value]) -> Value:
-        """The value of ``key`` for ``owner``, computed by ``compute`` if it is not known yet."""
-        return self.get_all(owner, [key], lambda missing: [compute()])[0]
+        """Return the value of ``key`` for ``owner``, computed by ``compute`` if it is not known yet."""
+        return self._of(owner).get(key, compute)
 
     def get_all(
         self, owner: object, keys: Sequence[Key], compute: Callable[[list[Key]], Sequence[Value]]
     ) -> list[Value]:
-        """The values of ``keys`` for ``owner``; ``compute`` gives those that are not known yet, all at once."""
+        """Return the values of ``keys`` for ``owner``; ``compute`` gives those that are not known yet, all at once."""
+        return self._of(owner).get_all(keys, compute)
+
+    def _of(self, owner: object) -> Cache[Value]:
         with self._lock:
-            known = self._values.setdefault(owner, OrderedDict())
-            found = {key: known[key] for key in keys if key in known}
-            for key in found:
-                known.move_to_end(key)
-        missing = [key for key in dict.fromkeys(keys) if key not in found]
-        if missing:
-            # Outside the lock: two visitors may compute the same, nobody waits for a stranger.
-            fresh = dict(zip(missing, compute(missing), strict=True))
-            found |= fresh
-            with self._lock:
-                for key in missing:
-                    known[key] = fresh[key]
-                while len(known) > self._most:
-                    known.popitem(last=False)
-        return [found[key] for key in keys]
+            return self._caches.setdefault(owner, Cache(self._most))
 
 
 class Loaded(Generic[Value]):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 from unlearn.errors import ParameterError
 
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
 #: Hugging Face sets it in every Space, and nothing else does.
 SPACE = "SPACE_ID"
 

@@ -1,13 +1,16 @@
-"""Background runs: one worker for the one accelerator, a short queue, and every job the property of a session.
+"""Background runs: one worker for the one accelerator, a short queue, and every job under a key.
 
 A job is a generator: what it yields is progress, what it returns is the result. It is driven by a single thread, which
 lives as long as there is work, and looked at from any number; it outlives the page that started it and is found again
-by its session. Where its time is up, :class:`unlearn.errors.OutOfTimeError` is raised at the place where it yields.
+by its key, which belongs to a visitor. Where its time is up, :class:`unlearn.errors.OutOfTimeError` is raised at the
+place where it yields.
 """
 
 from __future__ import annotations
 
 import math
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -28,7 +31,7 @@ OUR_ERROR = "The run ended in an error of ours; nothing was changed. Try again, 
 
 
 class State(StrEnum):
-    """What may be said of a job."""
+    """State of a job."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -49,7 +52,7 @@ def run_to_end(run: Generator[P, None, R], watch: Callable[[P], object] = lambda
 
 
 def map_progress(run: Generator[P, None, R], change: Callable[[P], Q]) -> Generator[Q, None, R]:
-    """The same job, its progress told in other words."""
+    """The same job, with every report changed by ``change``."""
     try:
         while True:
             yield change(next(run))
@@ -65,8 +68,27 @@ ENDED = frozenset({State.DONE, State.CANCELLED, State.FAILED})
 MOST_KEPT = 500
 #: Finished runs of a kind whose durations are remembered.
 TIMED = 20
-#: A wait is told in steps of so many seconds: it is an estimate, and a status that has not changed is not shown again.
+#: Waits are reported in steps of so many seconds: each is an estimate, and an unchanged status is not shown again.
 WAIT_STEP = 10
+
+
+#: Of the worker's thread, as ``nice`` counts it: a visitor who waits for a page is served before a run goes on.
+NICENESS = 10
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Progress of a run: how much is ``done`` of how much, and what it does now, as a sentence for the visitor."""
+
+    done: int = 0
+    total: int = 1
+    text: str = ""
+
+
+def steps_text(done: int, total: int, seconds_left: float = math.nan) -> str:
+    """Returns the text of a run that has made ``done`` of ``total`` steps."""
+    left = "" if math.isnan(seconds_left) else f", about {seconds_left:.0f} s left"
+    return f"Step {done} of {total}{left}."
 
 
 @dataclass(frozen=True)
@@ -75,7 +97,7 @@ class Status(Generic[P, R]):
 
     Attributes:
         state: waiting, running, or how it ended.
-        place: jobs that run or wait before it; 0 once it runs.
+        queue_position: jobs that run or wait before it; 0 once it runs.
         progress: what it has reported, oldest first; thinned out where that is more than :data:`MOST_KEPT`.
         result: what it came to, when done.
         message: why it failed, as a sentence for the visitor.
@@ -84,7 +106,7 @@ class Status(Generic[P, R]):
     """
 
     state: State
-    place: int = 0
+    queue_position: int = 0
     progress: tuple[P, ...] = field(default=(), compare=False)
     result: R | None = None
     message: str = ""
@@ -98,7 +120,7 @@ class Status(Generic[P, R]):
 
 @dataclass(eq=False)
 class _Job(Generic[P, R]):
-    session: str
+    key: str
     start: Callable[[], Generator[P, None, R]]
     #: The asker's, in which ZeroGPU finds whose seconds are counted.
     context: Context = field(default_factory=copy_context)
@@ -120,7 +142,7 @@ class _Job(Generic[P, R]):
 
 
 class Jobs(Generic[P, R]):
-    """Runs the jobs of all sessions, one after the other; a session has one job at a time, an address a few.
+    """Runs all jobs, one after the other; a key has one job at a time, an address a few.
 
     Args:
         queue_size: jobs that may wait.
@@ -135,26 +157,26 @@ class Jobs(Generic[P, R]):
         self._seconds: dict[str, deque[float]] = {}
         self._waiting: deque[_Job[P, R]] = deque()
         self._running: _Job[P, R] | None = None
-        self._of_session: dict[str, _Job[P, R]] = {}
+        self._by_key: dict[str, _Job[P, R]] = {}
         self._lock = threading.RLock()
         self._worker: threading.Thread | None = None
 
     def start(
-        self, session: str, job: Callable[[], Generator[P, None, R]], *, kind: str = "", payer: str = ""
+        self, key: str, job: Callable[[], Generator[P, None, R]], *, kind: str = "", payer: str = ""
     ) -> Status[P, R]:
-        """Put a job in line. What the session's last one came to is dropped.
+        """Queue a job. The result of the key's last one is dropped.
 
         Args:
-            session: whose it is.
+            key: what it is found by.
             job: begins it.
             kind: what takes about as long, for estimates.
             payer: the address that asks; "" is nobody's, and is not counted.
 
         Raises:
-            JobError: the session's last job has not ended, its address has as many as it may, or the line is full.
+            JobError: the key's last job has not ended, its address has as many as it may, or the queue is full.
         """
         with self._lock:
-            last = self._of_session.get(session)
+            last = self._by_key.get(key)
             if last is not None and last.state not in ENDED:
                 raise JobError(f"Your last run is still {last.state}; stop it, or wait for its end, to start another.")
             if payer and sum(job.payer == payer for job in self._unended()) >= self._per_payer:
@@ -164,23 +186,23 @@ class Jobs(Generic[P, R]):
                 )
             if len(self._waiting) >= self._queue_size:
                 raise JobError(f"{len(self._waiting)} runs are waiting already; try again in a few minutes.")
-            new = _Job(session, job, kind=kind, payer=payer)
-            self._of_session[session] = new
+            new = _Job(key, job, kind=kind, payer=payer)
+            self._by_key[key] = new
             self._waiting.append(new)
             if self._worker is None:
                 self._start_worker()
             return self._status(new)
 
-    def find(self, session: str) -> Status[P, R] | None:
-        """The session's job, or None if it has none."""
+    def find(self, key: str) -> Status[P, R] | None:
+        """The job of ``key``, or None if it has none."""
         with self._lock:
-            job = self._of_session.get(session)
+            job = self._by_key.get(key)
             return self._status(job) if job else None
 
-    def cancel(self, session: str) -> Status[P, R] | None:
-        """End the session's job: at once if it waits, within a step if it runs. Nothing happens if it has ended."""
+    def cancel(self, key: str) -> Status[P, R] | None:
+        """Cancel the job of ``key``: at once if it waits, within a step if it runs. Nothing happens if it has ended."""
         with self._lock:
-            job = self._of_session.get(session)
+            job = self._by_key.get(key)
             if job is None:
                 return None
             job.cancelled = True
@@ -189,15 +211,15 @@ class Jobs(Generic[P, R]):
                 job.state = State.CANCELLED
             return self._status(job)
 
-    def forget(self, session: str) -> None:
-        """Cancel the session's job and let go of all that it made."""
+    def forget(self, key: str) -> None:
+        """Cancel the job of ``key`` and let go of all that it made."""
         with self._lock:
-            self.cancel(session)
-            self._of_session.pop(session, None)
+            self.cancel(key)
+            self._by_key.pop(key, None)
 
-    def is_busy(self, session: str) -> bool:
-        """Whether the session's job waits or runs."""
-        status = self.find(session)
+    def is_busy(self, key: str) -> bool:
+        """Whether the job of ``key`` waits or runs."""
+        status = self.find(key)
         return status is not None and not status.ended
 
     def _unended(self) -> list[_Job[P, R]]:
@@ -205,11 +227,11 @@ class Jobs(Generic[P, R]):
         return [*([self._running] if self._running else []), *self._waiting]
 
     def _status(self, job: _Job[P, R]) -> Status[P, R]:
-        place, wait = 0, None
+        queue_position, wait = 0, None
         if job.state is State.WAITING:
-            place = self._unended().index(job)
-            wait = self._wait(self._unended()[:place])
-        return Status(job.state, place, tuple(job.progress), job.result, job.message, job.reports, wait)
+            queue_position = self._unended().index(job)
+            wait = self._wait(self._unended()[:queue_position])
+        return Status(job.state, queue_position, tuple(job.progress), job.result, job.message, job.reports, wait)
 
     def _wait(self, before: list[_Job[P, R]]) -> int | None:
         """Seconds until ``before`` have ended; None where no run of such a kind, nor of any, has finished yet."""
@@ -227,12 +249,13 @@ class Jobs(Generic[P, R]):
         self._worker.start()
 
     def _work(self) -> None:
+        _yield_to_others()
         try:
             while job := self._next():
                 self._run(job)
         finally:
             with self._lock:
-                # Whatever ended this thread, nobody waits for it in vain, and the line goes on.
+                # Whatever ended this thread, nobody waits for it in vain, and the queue goes on.
                 if self._running is not None:
                     self._running.state = State.FAILED
                     self._running.message = "The run was ended from outside; nothing was changed. Start it again."
@@ -279,3 +302,13 @@ class Jobs(Generic[P, R]):
         except Exception as error:
             return State.FAILED, None, exhausted(error) or OUR_ERROR.format(log_error(error))
         return State.CANCELLED, None, ""
+
+
+def _yield_to_others() -> None:
+    """Let the other threads of this process, and those that they start, have the processor before this one.
+
+    Linux gives threads a priority each, and those that torch starts from this one inherit it.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))

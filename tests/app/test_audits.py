@@ -12,9 +12,9 @@ from helpers.fakes import fake_services
 from helpers.waiting import ended
 
 from unlearn import zero_gpu
-from unlearn.app.audits import Audited, audit_of, learnable, measured_on, start_audit, stop_audit
-from unlearn.app.comparisons import Compared, comparison_of, start_comparison
-from unlearn.app.runs import FineTuned
+from unlearn.app.audits import AUDIT, learnable
+from unlearn.app.comparisons import COMPARISON, Compared
+from unlearn.app.edits import Audited, FineTuned
 from unlearn.app.services import Services
 from unlearn.app.session import ErasureRequest, Visitor
 from unlearn.attacks import relearning, soft_prompt
@@ -23,8 +23,8 @@ from unlearn.attacks.groups import Group
 from unlearn.clip.models import Models
 from unlearn.concepts.selection import Vocabulary, select
 from unlearn.data.gallery import Gallery
-from unlearn.erasers import cliperase
-from unlearn.erasers.methods import METHODS, Task
+from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.methods import COMPARED, Task
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ConceptError, JobError, ModelError, OutOfTimeError, ParameterError, PictureError
 from unlearn.finetuning.pairs import hold_out
@@ -33,6 +33,7 @@ from unlearn.plots.methods import method_scatter
 from unlearn.plots.relearning import relearning_curves
 from unlearn.sweeps.comparison import compare
 from unlearn.ui.api.reports import audit_report
+from unlearn.ui.background import status_html
 from unlearn.ui.html import audit_markup, comparison_markup
 from unlearn.ui.tabs.audit import AuditTab
 
@@ -57,14 +58,14 @@ def visitor(services: Services) -> Visitor:
 
 
 def finish(services: Services, visitor: Visitor, kind: str = "audit"):
-    return ended(services.jobs, visitor.lines[kind])
+    return ended(services.jobs, visitor.job_keys[kind])
 
 
 def test_an_audit_is_told_remembered_and_goes_stale_with_the_edit(services: Services, visitor: Visitor):
-    start_audit(services, visitor, "frog")
+    AUDIT.start(services, visitor, "frog")
     status = finish(services, visitor)
     assert status.state is State.DONE, status.message
-    assert audit_of(services, visitor) == status
+    assert AUDIT.find(services, visitor) == status
     audited = visitor.session.audited
     assert isinstance(audited, Audited)
     assert audited is status.result
@@ -72,7 +73,7 @@ def test_an_audit_is_told_remembered_and_goes_stale_with_the_edit(services: Serv
     assert audited.is_of(visitor.session)
     again = services.erase(visitor.session, ErasureRequest(["apple", "frog"]))
     assert audited.is_of(replace(visitor.session, erasure=again)), "the same question has the same answer"
-    other = services.erase(visitor.session, ErasureRequest(["apple", "frog"], mode="nullspace"))
+    other = services.erase(visitor.session, ErasureRequest(["apple", "frog"], form="nullspace"))
     assert not audited.is_of(replace(visitor.session, erasure=other))
     for change in ({"model": "other"}, {"vocabulary": Vocabulary(())}, {"uploads": services.gallery}):
         moved = replace(visitor.session, measures_uploads=True, **change)
@@ -110,16 +111,16 @@ def test_a_page_offers_what_is_erased(tab: AuditTab, visitor: Visitor):
 
 
 def test_of_two_edits_each_concept_is_attacked_and_compared(services: Services, tab: AuditTab, visitor: Visitor, toy):
-    tuned = cliperase.Erasure(select("lemon", vocabulary=services.vocabulary), CLIPEraseSettings(), {})
+    tuned = Erasure("cliperase", select("lemon", vocabulary=services.vocabulary), CLIPEraseSettings(), {})
     visitor.change(fine_tuned=FineTuned(tuned, tuned.apply(toy)))
     for name in offered(tab, visitor)["choices"]:
-        start_audit(services, visitor, name)
-        stop_audit(services, visitor)
+        AUDIT.start(services, visitor, name)
+        AUDIT.cancel(services, visitor)
         finish(services, visitor)
-    start_audit(services, visitor, "lemon")
+    AUDIT.start(services, visitor, "lemon")
     status = finish(services, visitor)
     assert status.result.report.concept.name == "lemon", status.message
-    start_comparison(services, visitor)
+    COMPARISON.start(services, visitor, False)
     assert finish(services, visitor, "comparison").result.concepts == ("apple", "frog", "lemon")
 
 
@@ -127,7 +128,7 @@ def test_a_comparison_learns_from_ones_own_pictures_too(services: Services, visi
     pictures = [replace(picture, concept="my mug") for picture in toy_gallery.train if picture.concept == "whale"]
     visitor.change(uploads=hold_out(Gallery("own", tuple(pictures))), measures_uploads=True)
     visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["my mug", "apple"])))
-    start_comparison(services, visitor)
+    COMPARISON.start(services, visitor, False)
     status = finish(services, visitor, "comparison")
     by_label = {outcome.label: outcome for outcome in status.result.outcomes}
     assert by_label["LEACE"].parameters > 0, "it had pictures of either"
@@ -136,16 +137,16 @@ def test_a_comparison_learns_from_ones_own_pictures_too(services: Services, visi
 def test_a_concept_is_attacked_with_the_pictures_that_show_it(services: Services, visitor: Visitor, toy_gallery):
     pictures = [replace(picture, concept="my mug") for picture in toy_gallery.train if picture.concept == "whale"]
     visitor.change(uploads=hold_out(Gallery("own", tuple(pictures))), measures_uploads=True)
-    assert measured_on(services, visitor.session, ["my mug"]) is visitor.session.uploads.test
-    assert measured_on(services, visitor.session, ["frog"]) is services.gallery
+    assert services.measured_on(visitor.session, ["my mug"]) is visitor.session.uploads.test
+    assert services.measured_on(visitor.session, ["frog"]) is services.gallery
 
 
 def test_methods_stand_side_by_side(services: Services, visitor: Visitor):
-    start_comparison(services, visitor)
+    COMPARISON.start(services, visitor, False)
     status = finish(services, visitor, "comparison")
     assert isinstance(status.result, Compared), status.message
     by_label = {outcome.label: outcome for outcome in status.result.outcomes}
-    assert set(by_label) == {method.label for method in METHODS.values() if not method.trains}
+    assert set(by_label) == {method.label for method in COMPARED.values() if not method.trains}
     assert by_label["No edit"].parameters <= by_label["CCUP, paired (default)"].parameters
     assert by_label["No edit"].forget == 1.0
     table = comparison_markup.compared(status.result)
@@ -156,7 +157,7 @@ def test_methods_stand_side_by_side(services: Services, visitor: Visitor):
 
 def test_a_method_that_cannot_be_fitted_is_a_row_with_its_reason(services: Services, visitor: Visitor):
     visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["apple", "unicorn"])))
-    start_comparison(services, visitor)
+    COMPARISON.start(services, visitor, False)
     status = finish(services, visitor, "comparison")
     assert isinstance(status.result, Compared), status.message
     by_label = {outcome.label: outcome for outcome in status.result.outcomes}
@@ -169,7 +170,7 @@ def test_a_method_that_cannot_be_fitted_is_a_row_with_its_reason(services: Servi
 def test_a_comparison_whose_time_is_up_keeps_what_it_has(toy, toy_gallery, toy_vocabulary):
     selection = select("apple", vocabulary=toy_vocabulary)
     run = compare(Task(toy, selection, toy_vocabulary, toy_gallery.train, toy_gallery.test), ["none", "ccup", "leace"])
-    assert [next(run).label, next(run).label] == ["No edit", "CCUP, paired (default)"]
+    assert [next(run).text, next(run).text] == ["No edit…", "CCUP, paired (default)…"]
     run.throw(OutOfTimeError("It was ended."))
     with pytest.raises(StopIteration) as stop:
         run.throw(OutOfTimeError("It was ended."))
@@ -190,22 +191,22 @@ def test_what_runs_on_the_processors_takes_no_gpu_of_a_space(services: Services,
 
     monkeypatch.setattr(zero_gpu, "ACTIVE", True)
     monkeypatch.setattr(zero_gpu, "_remote", taken)
-    start_audit(services, visitor)
+    AUDIT.start(services, visitor, "")
     assert finish(services, visitor).state is State.DONE
-    start_comparison(services, visitor)
+    COMPARISON.start(services, visitor, False)
     assert finish(services, visitor, "comparison").state is State.DONE
 
 
 def test_an_audit_stops_and_one_runs_at_a_time(services: Services, visitor: Visitor, monkeypatch):
     monkeypatch.setattr(relearning, "STEPS", (0, 5000))
-    start_audit(services, visitor)
+    AUDIT.start(services, visitor, "")
     with pytest.raises(JobError, match="still"):
-        start_audit(services, visitor)
-    stop_audit(services, visitor)
+        AUDIT.start(services, visitor, "")
+    AUDIT.cancel(services, visitor)
     status = finish(services, visitor)
     assert status.state is State.CANCELLED
-    assert "Stopped" in audit_markup.audit_status(status)
-    assert audit_of(services, visitor).result is None
+    assert "Stopped" in status_html(status, stopped=AUDIT.stopped)
+    assert AUDIT.find(services, visitor).result is None
 
 
 def test_cliperase_on_top_is_of_what_it_has_pictures_of(services: Services, visitor: Visitor):
@@ -214,27 +215,27 @@ def test_cliperase_on_top_is_of_what_it_has_pictures_of(services: Services, visi
 
 def test_what_cannot_be_attacked_is_said(services: Services, visitor: Visitor):
     with pytest.raises(ConceptError, match="Nothing is erased yet"):
-        start_audit(services, Visitor())
+        AUDIT.start(services, Visitor(), "")
     with pytest.raises(ConceptError, match="Nothing is erased yet"):
-        start_comparison(services, Visitor())
+        COMPARISON.start(services, Visitor(), False)
     with pytest.raises(ParameterError, match="concept is 'whale'; choose one of apple, frog"):
-        start_audit(services, visitor, "whale")
+        AUDIT.start(services, visitor, "whale")
     somebody = Visitor()
     somebody.change(erasure=services.erase(somebody.session, ErasureRequest(["unicorn"])))
     with pytest.raises(PictureError, match="no picture of “unicorn”"):
-        start_audit(services, somebody)
+        AUDIT.start(services, somebody, "")
     fake = fake_services()
     somebody.change(erasure=fake.erase(Visitor().session, ErasureRequest(["cat"])))
     with pytest.raises(ModelError, match="compared by the weights"):
-        start_comparison(fake, somebody)
+        COMPARISON.start(fake, somebody, False)
 
 
 def test_a_visitor_who_leaves_takes_every_run_along(services: Services, visitor: Visitor):
-    start_audit(services, visitor)
-    start_comparison(services, visitor)
+    AUDIT.start(services, visitor, "")
+    COMPARISON.start(services, visitor, False)
     services.end_session(visitor)
-    assert audit_of(services, visitor) is None
-    assert comparison_of(services, visitor) is None
+    assert AUDIT.find(services, visitor) is None
+    assert COMPARISON.find(services, visitor) is None
 
 
 def test_every_word_of_a_finding_is_escaped_and_its_mark_is_more_than_colour():

@@ -15,17 +15,19 @@ from helpers.fakes import fake_services, few
 from helpers.waiting import ended
 
 from unlearn.app.downloads import MARGIN, Downloads
+from unlearn.app.edits import FineTuned
 from unlearn.app.exports import KINDS, edits_of, make_export
+from unlearn.app.fine_tuning import FINE_TUNING, FineTuneStatus
 from unlearn.app.imports import open_edit
 from unlearn.app.requests import request_of
-from unlearn.app.runs import FineTuned, RunStatus, run_of
 from unlearn.app.services import Services
 from unlearn.app.session import ErasureRequest, Visitor
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.models import Models
 from unlearn.concepts.selection import Vocabulary, select
 from unlearn.data.gallery import bundled_gallery
-from unlearn.erasers import baselines, cliperase
+from unlearn.erasers import baselines
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import BaselineSettings, CLIPEraseSettings
 from unlearn.errors import ConceptError, ErasureFileError, JobError, ModelError, ParameterError
 from unlearn.export.edit_file import load_edit, record_of, save_edit
@@ -57,16 +59,16 @@ def test_an_edit_made_here_opens_here(real: Services, visitor: Visitor):
     assert torch.equal(other.session.erasure.projection.matrix, visitor.session.erasure.projection.matrix)
 
 
-def opened(services: Services, visitor: Visitor) -> RunStatus:
+def opened(services: Services, visitor: Visitor) -> FineTuneStatus:
     """The run that opened a file, once it has ended and its result is active."""
-    ended(services.jobs, visitor.lines["cliperase"])
-    return run_of(services, visitor)
+    ended(services.jobs, visitor.job_keys["cliperase"])
+    return FINE_TUNING.find(services, visitor)
 
 
 def test_a_fine_tuned_edit_opens_too(real: Services, visitor: Visitor, pocket, vocabulary):
     name = "text_projection"
     delta = {name: pocket.model.state_dict()[name] + 0.01}
-    erasure = cliperase.Erasure(select("cat", vocabulary=vocabulary), CLIPEraseSettings(seed=5), delta)
+    erasure = Erasure("cliperase", select("cat", vocabulary=vocabulary), CLIPEraseSettings(seed=5), delta)
     visitor.change(fine_tuned=FineTuned(erasure, erasure.apply(pocket)))
     assert list(edits_of(real, visitor.session)) == ["CLIPErase + CCUP", "CCUP", "CLIPErase"]
     made = make_export(real, visitor, "edit", "CLIPErase")
@@ -86,7 +88,7 @@ def stacked_on(real: Services, visitor: Visitor, pocket, vocabulary) -> Visitor:
     name = "visual.head.proj.weight"
     noise = torch.randn(pocket.model.state_dict()[name].shape, generator=torch.Generator().manual_seed(0))
     delta = {name: pocket.model.state_dict()[name] + 0.01 * noise}
-    erasure = cliperase.Erasure(select("pizza", vocabulary=vocabulary), CLIPEraseSettings(seed=5), delta)
+    erasure = Erasure("cliperase", select("pizza", vocabulary=vocabulary), CLIPEraseSettings(seed=5), delta)
     asked = ErasureRequest(["cat", "my mug"], 0.7, "consistent", "both", "list", ["dog", "tiger"], 500.0, 50.0, False)
     visitor.change(
         fine_tuned=FineTuned(erasure, erasure.apply(pocket), "somewhere"), erasure=real.erase(visitor.session, asked)
@@ -137,11 +139,11 @@ def test_a_file_is_not_opened_over_a_run_that_is_not_done(real: Services, stacke
         while not go_on.is_set():
             yield
 
-    real.jobs.start(other.lines["cliperase"], busy)
+    real.jobs.start(other.job_keys["cliperase"], busy)
     with pytest.raises(JobError, match="last run is still"):
         open_edit(real, other, str(made.path))
     go_on.set()
-    assert ended(real.jobs, other.lines["cliperase"]).state == "done"
+    assert ended(real.jobs, other.job_keys["cliperase"]).state == "done"
 
 
 def test_weights_that_a_picture_overflows_with_are_not_opened(
@@ -166,11 +168,11 @@ def test_a_file_of_ccup_opens_whatever_became_of_the_last_run(real: Services, vi
         yield
         raise ModelError("it failed")
 
-    real.jobs.start(other.lines["cliperase"], fail)
-    ended(real.jobs, other.lines["cliperase"])
+    real.jobs.start(other.job_keys["cliperase"], fail)
+    ended(real.jobs, other.job_keys["cliperase"])
     open_edit(real, other, str(made.path))
     assert other.session.erasure is not None
-    assert run_of(real, other) is None
+    assert FINE_TUNING.find(real, other) is None
 
 
 def test_a_baseline_is_not_opened_and_the_visitor_is_told_what_to_do(real: Services, visitor: Visitor, tmp_path: Path):
@@ -187,7 +189,7 @@ def test_the_report_of_two_edits_makes_one_after_the_other(real: Services, stack
     assert "Erased from pocket: cat, my mug, pizza" in page
     first, second = page[page.index("<h2>Do it again") :].splitlines()[:2]
     assert "--forget pizza" in first
-    assert "--pictures somewhere --vocabulary bundled" in first
+    assert "--images somewhere --vocabulary bundled" in first
     assert first.endswith("--out tuned")
     assert "--retain dog tiger" in second
     assert "--on tuned --out erased" in second

@@ -9,7 +9,8 @@ from helpers.fakes import NAMES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearn.app.links import Link, follow, link_of, read_link, write_link
+from unlearn.app.imports import follow
+from unlearn.app.links import Link, link_of, read_link, write_link
 from unlearn.app.requests import request_of
 from unlearn.app.services import Services
 from unlearn.app.session import ErasureRequest, FineTuneRequest, Session, Visitor
@@ -20,7 +21,7 @@ REQUESTS = st.builds(
     ErasureRequest,
     forget=st.lists(NAME, min_size=1, max_size=4),
     strength=st.floats(0, 1),
-    mode=st.sampled_from(["paired", "consistent", "nullspace"]),
+    form=st.sampled_from(["paired", "consistent", "nullspace"]),
     side=st.sampled_from(["image", "text", "both"]),
     retain=st.sampled_from(["vocabulary", "neighbours"]),
     lam=st.floats(1e-3, 1e6),
@@ -61,7 +62,7 @@ def test_a_link_that_cannot_be_read_is_refused(query: str, sentence: str):
     [
         ("forget=cat&strength=7", "from 0 to 1"),
         ("forget=cat&strength=nan", "from 0 to 1"),
-        ("forget=cat&mode=gentle", "choose one of"),
+        ("forget=cat&form=gentle", "choose one of"),
         ("forget=cat&lam=-1", "lambda"),
         ("forget=%F0%9F%98%80", "has no letters"),
         ("forget=" + "x" * 5000, "too long"),

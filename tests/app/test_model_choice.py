@@ -10,8 +10,8 @@ from helpers.fakes import NAMES, FakeEncoder, fake_services
 from torch.nn.functional import pad
 
 from unlearn.app import trade_offs
+from unlearn.app.fine_tuning import FINE_TUNING
 from unlearn.app.model_choice import choose, curated_choices, facts_of
-from unlearn.app.runs import run_of
 from unlearn.app.services import Services
 from unlearn.app.session import ErasureRequest, Visitor
 from unlearn.app.sources import alone
@@ -145,7 +145,7 @@ class Finished:
 
 def test_a_fine_tuned_model_goes_with_the_model_it_came_from(services, visitor):
     services = replace(services, jobs=Finished("fake"))
-    run_of(services, visitor)
+    FINE_TUNING.find(services, visitor)
     assert visitor.session.fine_tuned is services.jobs.result
     choose(services, visitor, "wider", "")
     assert services.jobs.forgotten == [visitor.key]
@@ -154,5 +154,5 @@ def test_a_fine_tuned_model_goes_with_the_model_it_came_from(services, visitor):
 
 def test_a_reloaded_page_does_not_get_the_run_of_another_model(services, visitor):
     services = replace(services, jobs=Finished("wider"))
-    run_of(services, visitor)
+    FINE_TUNING.find(services, visitor)
     assert visitor.session.fine_tuned is None

@@ -9,8 +9,8 @@ from helpers.waiting import ended
 from PIL import Image
 
 from unlearn.app.exports import make_export
+from unlearn.app.fine_tuning import FINE_TUNING, take_off
 from unlearn.app.imports import open_edit
-from unlearn.app.runs import remove_run, run_of, start_run
 from unlearn.app.services import Services
 from unlearn.app.session import ErasureRequest, FineTuneRequest, Visitor
 from unlearn.app.sources import add_uploads
@@ -49,10 +49,10 @@ def learned_from(monkeypatch) -> list[Gallery]:
 
 
 def fine_tune(services: Services, visitor: Visitor, *forget: str) -> None:
-    start_run(services, visitor, FineTuneRequest(forget, steps=2))
+    FINE_TUNING.start(services, visitor, FineTuneRequest(forget, steps=2))
     last = ended(services.jobs, visitor.key)
     assert last.state == "done", last.message
-    run_of(services, visitor)
+    FINE_TUNING.find(services, visitor)
 
 
 def test_what_was_trained_on_is_no_longer_measured(services: Services, mugs, learned_from):
@@ -69,7 +69,7 @@ def test_what_was_trained_on_is_no_longer_measured(services: Services, mugs, lea
     assert services.accuracy(visitor.session)["CLIPErase"].forget.n == 2
     assert "Measured on 2 of your 10 pictures" in services.summary(visitor.session).notices[0]
     assert "my mug" in services.vocabulary_of(visitor.session).names
-    remove_run(services, visitor)
+    take_off(services, visitor)
     assert services.collection(visitor.session) is uploads
     assert services.summary(visitor.session).notices == ()
 
@@ -115,10 +115,10 @@ def test_an_edit_out_of_a_file_may_have_learned_from_them(services: Services, mu
     visitor.change(uploads=add_uploads(None, mugs, "my mug"), measures_uploads=True)
     fine_tune(services, visitor, "my mug")
     made = make_export(services, visitor, "edit")
-    remove_run(services, visitor)
+    take_off(services, visitor)
     open_edit(services, visitor, str(made.path))
-    ended(services.jobs, visitor.lines["cliperase"])
-    run_of(services, visitor)
+    ended(services.jobs, visitor.job_keys["cliperase"])
+    FINE_TUNING.find(services, visitor)
     assert services.collection(visitor.session) is visitor.session.uploads.test
 
 

@@ -9,7 +9,8 @@ from helpers.fakes import NAMES, FakeEncoder, drawing, fake_services
 from torch.nn import functional as F
 
 from unlearn.app import services as services_module
-from unlearn.app.links import follow, link_of, read_link, write_link
+from unlearn.app.imports import follow
+from unlearn.app.links import link_of, read_link, write_link
 from unlearn.app.model_choice import choose
 from unlearn.app.requests import cleaned, erase, request_of
 from unlearn.app.services import Services

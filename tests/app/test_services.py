@@ -70,9 +70,9 @@ def test_a_move_of_the_strength_solves_nothing_and_measures_the_original_no_more
 
 
 def test_what_only_the_app_can_show_is_said(services: Services):
-    told = services.summary(erased(services, "cat", mode="nullspace", side="text")).notices
+    told = services.summary(erased(services, "cat", form="nullspace", side="text")).notices
     assert ["next to nothing of the text “cat”, “kitten”" in notice for notice in told] == [True]
-    assert services.summary(erased(services, "cat", mode="nullspace", side="text", strength=0.5)).notices == ()
+    assert services.summary(erased(services, "cat", form="nullspace", side="text", strength=0.5)).notices == ()
     assert services.summary(erased(services, "cat")).notices == ()
 
 
@@ -178,15 +178,15 @@ def test_what_the_curves_were_not_asked_for_is_said(services: Services):
         return " ".join(trade_offs.remarks(services, Session(erasure=services.erase(Session(), request))))
 
     assert said(ErasureRequest(["cat"])) == said(ErasureRequest(["cat"], side="text")) == ""
-    assert "The paired form edits one side only" in said(ErasureRequest(["cat"], mode="nullspace", side="both"))
+    assert "The paired form edits one side only" in said(ErasureRequest(["cat"], form="nullspace", side="both"))
     assert "the rest of the vocabulary is protected" in said(ErasureRequest(["cat"], retain="list", own_retain=["dog"]))
 
 
 def test_curves_are_of_what_the_visitor_retains(services: Services):
     session = erased(services, "cat", "dog", retain="list", own_retain=["wolf", "pizza"])
     curves = trade_offs.measure(services, session)
-    own = next(p for p in curves.by_count if p.num_erased == 2 and p.mode == session.erasure.settings.mode)
-    assert own == next(p for p in curves.by_strength if p.strength == 1.0 and p.mode == own.mode)
+    own = next(p for p in curves.by_count if p.num_erased == 2 and p.form == session.erasure.settings.form)
+    assert own == next(p for p in curves.by_strength if p.strength == 1.0 and p.form == own.form)
     accuracy = services.accuracy(session)[CCUP]
     assert (own.forget, own.retain) == (accuracy.forget.top1, accuracy.retain.top1)
 

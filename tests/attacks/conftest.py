@@ -19,7 +19,7 @@ def suspect_of(toy, toy_gallery, toy_vocabulary) -> Callable[[str], AttackTarget
     def suspect_of(method: str) -> AttackTarget:
         selection = select("apple", vocabulary=toy_vocabulary)
         task = methods.Task(toy, selection, toy_vocabulary, toy_gallery.train, toy_gallery.test)
-        edited = run_to_end(methods.fit(method, task)).apply(toy)
+        edited = run_to_end(methods.COMPARED[method].fit(task)).apply(toy)
         return AttackTarget(selection.forget[0], toy, edited, toy_gallery.train, toy_gallery.test, toy_vocabulary)
 
     return suspect_of

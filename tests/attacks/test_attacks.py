@@ -15,11 +15,11 @@ from unlearn.attacks.groups import Group
 from unlearn.attacks.split import Split
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.views import with_views
-from unlearn.clip.encoders import class_embeddings, weights_checksum
+from unlearn.clip.encoders import CachingEncoder, weights_checksum
 from unlearn.clip.projection import Projection
 from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import Concept, Vocabulary
-from unlearn.data.gallery import Gallery, image_features
+from unlearn.data.gallery import Gallery
 from unlearn.erasers import baselines
 from unlearn.errors import ModelError, PictureError
 from unlearn.jobs import run_to_end
@@ -160,7 +160,7 @@ def test_exposed_features_are_the_encoders(suspect_of):
         split = target.unseen
         features = target.after.image_features(target.after.hidden(split))
         slow = torch.cat(
-            [image_features(target.edited, split.own), image_features(target.edited, split.some)[split.others]]
+            [target.edited.image_features(split.own), target.edited.image_features(split.some)[split.others]]
         )
         kept = slow.any(dim=1)  # the app shows what hardly anything is left of as nothing, a checkpoint cannot
         torch.testing.assert_close(features[kept], slow[kept], atol=1e-5, rtol=1e-4)
@@ -209,17 +209,19 @@ def test_a_name_of_two_words_is_read_as_the_class_that_was_erased(suspect_of, mo
         for gallery in (known.training, known.test)
     )
     target = replace(known, concept=Concept("an apple"), training=training, test=test)
-    classes = class_embeddings(known.original, ["an apple"], known.vocabulary.templates)
+    classes = known.original.text_features(["an apple"], known.vocabulary.templates)
     shown = target.unseen
-    pictures = torch.cat([image_features(known.original, shown.own), image_features(known.original, shown.some)])
+    pictures = torch.cat([known.original.image_features(shown.own), known.original.image_features(shown.some)])
     scores = (pictures @ classes.T)[:, 0]
     templates_of: list[tuple[str, ...]] = []
 
+    text_features = CachingEncoder.text_features
+
     def noted(model, names, templates):
         templates_of.append(tuple(templates))
-        return class_embeddings(model, names, templates)
+        return text_features(model, names, templates)
 
-    monkeypatch.setattr(words, "class_embeddings", noted)
+    monkeypatch.setattr(CachingEncoder, "text_features", noted)
     finding = words.attack_words(target, "Its name")
     of_others = torch.cat([torch.ones(len(shown.own), dtype=torch.bool), shown.others])
     assert finding.before == auroc(scores[of_others], shown.positive)
@@ -230,7 +232,7 @@ def test_chance_is_what_names_of_other_things_tell(suspect_of):
     target = suspect_of("none")
     told, known, unseen = [], *(words._pictures(target.original, s) for s in (target.known, target.unseen))
     for name in target.vocabulary.names:
-        text = class_embeddings(target.original, [name], target.vocabulary.templates)[0]
+        text = target.original.text_features([name], target.vocabulary.templates)[0]
         told.append(
             finding.auroc_either_end(known @ text, target.known.positive, unseen @ text, target.unseen.positive)[0]
         )

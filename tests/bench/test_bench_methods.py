@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 
 from unlearn.bench.methods import Bench
-from unlearn.clip.encoders import class_embeddings, weights_checksum
+from unlearn.clip.encoders import weights_checksum
 from unlearn.concepts.selection import TEMPLATES, select
-from unlearn.data.gallery import Gallery, image_features
+from unlearn.data.gallery import Gallery
 from unlearn.erasers import cliperase
-from unlearn.erasers.methods import METHODS
+from unlearn.erasers.methods import COMPARED
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.finetuning.sources import TrainingData
 from unlearn.jobs import run_to_end
@@ -40,16 +40,16 @@ def test_embeddings_are_the_models_own(toy, toy_gallery, toy_vocabulary):
     told, own = erasure.apply(toy), erasure.apply(toy)
     bench._spare_encoding(told)
     afresh = Gallery("the same pictures", toy_gallery.test.pictures)
-    torch.testing.assert_close(image_features(told, bench.data.test), image_features(own, afresh), atol=1e-5, rtol=0)
+    torch.testing.assert_close(told.image_features(bench.data.test), own.image_features(afresh), atol=1e-5, rtol=0)
     names = toy_vocabulary.names
     torch.testing.assert_close(
-        class_embeddings(told, names, TEMPLATES), class_embeddings(own, names, TEMPLATES), atol=1e-5, rtol=0
+        told.text_features(names, TEMPLATES), own.text_features(names, TEMPLATES), atol=1e-5, rtol=0
     )
 
 
 def test_every_method_that_does_not_train_is_measured(toy, toy_gallery, toy_vocabulary):
     bench = bench_of(toy, toy_gallery, toy_vocabulary)
-    measured = {name: bench.measure(method, ("frog",), 0) for name, method in METHODS.items() if not method.trains}
+    measured = {name: bench.measure(method, ("frog",), 0) for name, method in COMPARED.items() if not method.trains}
     assert measured["none"]["forget"] == [1.0, 1.0]
     assert measured["none"]["bytes"] == 0 < measured["ccup"]["bytes"]
     assert measured["nullspace"]["forget"][1] == 0.0

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from unlearn.bench.mutations import mutated_edits, mutated_indexes
 from unlearn.concepts.selection import TEMPLATES, select
-from unlearn.erasers import ccup, cliperase, stacked
+from unlearn.erasers import ccup
+from unlearn.erasers.erasure import Erasure, Stacked
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import UnlearnError
 from unlearn.export.edit_file import load_edit, record_of, save_edit
@@ -30,8 +31,8 @@ def edit(request, toy, toy_vocabulary, tmp_path_factory) -> bytes:
     selection = select("frog", vocabulary=toy_vocabulary)
     low_rank = ccup.erase(toy, selection, vocabulary=toy_vocabulary)
     weights = {"visual.proj": toy.model.visual.proj.detach() * 0.9}
-    tuned = cliperase.Erasure(selection, CLIPEraseSettings(steps=2), weights)
-    kinds = {"ccup": low_rank, "cliperase": tuned, "stacked": stacked.Erasure(tuned, low_rank)}
+    tuned = Erasure("cliperase", selection, CLIPEraseSettings(steps=2), weights)
+    kinds = {"ccup": low_rank, "cliperase": tuned, "stacked": Stacked(tuned, low_rank)}
     path = tmp_path_factory.mktemp("edit") / "edit.safetensors"
     erasure = kinds[request.param]
     save_edit(path, erasure, record_of(toy, erasure, metrics={"after": {"top1": [0.5, None]}}, seed=3))

@@ -10,7 +10,7 @@ from unlearn.attacks import relearning, soft_drawing, soft_prompt, words
 from unlearn.cli import main
 from unlearn.data.gallery import bundled_gallery
 from unlearn.errors import PictureError
-from unlearn.finetuning import sources
+from unlearn.functions import auditing
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def short(monkeypatch):
 
 
 def test_an_audit_as_json_and_of_a_saved_erasure_in_lines(folder, tmp_path, capsys):
-    asked = ["audit", "--pictures", str(folder)]
+    asked = ["audit", "--images", str(folder)]
     assert main([*asked, "--forget", "cat", "pizza", "--concept", "pizza", "--method", "none", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["concept"] == "pizza"
@@ -47,9 +47,7 @@ def test_an_audit_as_json_and_of_a_saved_erasure_in_lines(folder, tmp_path, caps
     assert len(by_name["A little fine-tuning"]["rows"]) == len(relearning.EXAMPLES)
 
     saved = tmp_path / "erased"
-    assert (
-        main(["erase", "--forget", "cat", "--pictures", str(folder), "--method", "nullspace", "--out", str(saved)]) == 0
-    )
+    assert main(["erase", "--forget", "cat", "--images", str(folder), "--form", "nullspace", "--out", str(saved)]) == 0
     capsys.readouterr()
     assert main([*asked, "--erasure", str(saved / "edit.safetensors")]) == 0
     told = capsys.readouterr().out
@@ -63,8 +61,8 @@ def test_a_saved_erasure_tells_which_captions_speak_of_it(tmp_path, capsys, monk
     def training_data(source, forget):
         raise PictureError(f"{source} was asked for {' and '.join(forget)}")
 
-    monkeypatch.setattr(sources, "training_data", training_data)
-    assert main(["audit", "--erasure", str(tmp_path), "--pictures", "flickr30k"]) == 2
+    monkeypatch.setattr(auditing, "training_data", training_data)
+    assert main(["audit", "--erasure", str(tmp_path), "--images", "flickr30k"]) == 2
     assert "flickr30k was asked for cat and dog" in capsys.readouterr().err
     assert main(["audit", "--erasure", str(tmp_path), "--method", "leace"]) == 2
     assert "has a method already" in capsys.readouterr().err
@@ -75,7 +73,7 @@ def test_a_saved_erasure_tells_which_captions_speak_of_it(tmp_path, capsys, monk
     [
         (["--method", "magic"], "method is 'magic'; choose one of"),
         (["--concept", "pizza"], "concept is 'pizza'; choose one of cat"),
-        (["--pictures", "nowhere"], "“nowhere” is not a folder"),
+        (["--images", "nowhere"], "“nowhere” is not a folder"),
     ],
 )
 def test_a_wrong_argument_is_a_sentence(wrong, sentence, capsys):

@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 
 
 def erase(folder, out, *extra):
-    arguments = f"erase --method cliperase --forget cat --pictures {folder} --out {out} --trainable projections"
+    arguments = f"erase --method cliperase --forget cat --images {folder} --out {out} --trainable projections"
     return main([*arguments.split(), *extra])
 
 

@@ -233,7 +233,7 @@ def visit(place: Path, model: open_clip.CLIP) -> dict[str, Any]:
             "NO_PROXY": "*",
         }
         ended = subprocess.run(
-            [sys.executable, str(ROOT / "tests" / "visitor_of_a_hub.py"), *SENTENCES, *LOADED],
+            [sys.executable, str(ROOT / "tests" / "helpers" / "visitor_of_a_hub.py"), *SENTENCES, *LOADED],
             env=environment,
             cwd=place / "cwd",
             stdin=subprocess.DEVNULL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import open_clip
 import pytest
 import torch
+from helpers.untrained import LAYERS, SMALL_VISION, untrained_text_tower
 from torch import nn
 
 from unlearn.clip.encoders import OpenClipEncoder
@@ -13,19 +14,6 @@ from unlearn.errors import ModelError
 
 #: What drives Stable Diffusion 1, 2, XL (two of these) and, with another class around the tower, nothing in particular.
 ARCHITECTURES = ("ViT-L-14-quickgelu", "ViT-H-14", "ViT-bigG-14", "ViT-B-32", "EVA02-B-16")
-LAYERS = 3
-SMALL_VISION = {"image_size": 32, "patch_size": 16, "width": 32, "layers": 1, "head_width": 16}
-
-
-def untrained(architecture: str) -> nn.Module:
-    """The architecture's own text tower with random weights, its first layers only, over a small image tower."""
-    torch.manual_seed(0)
-    config = open_clip.get_model_config(architecture)
-    text = config["text_cfg"] | {"layers": LAYERS}
-    custom = config.get("custom_text") or "EVA" in architecture
-    kind = open_clip.CustomTextCLIP if custom else open_clip.CLIP
-    model = kind(config["embed_dim"], SMALL_VISION, text, quick_gelu=config.get("quick_gelu", False))
-    return model.eval().requires_grad_(False)
 
 
 def token_states(model: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
@@ -41,7 +29,7 @@ def token_states(model: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_states_equal_those_of_open_clip(architecture: str):
-    model = untrained(architecture)
+    model = untrained_text_tower(architecture)
     tokens = open_clip.tokenize(["a cat", "a photo of a dog and a pizza on a blue background", ""])
     with torch.inference_mode():
         converted = as_clip_text_model(model)(tokens).last_hidden_state
@@ -49,7 +37,7 @@ def test_states_equal_those_of_open_clip(architecture: str):
 
 
 def test_the_last_but_one_layer_is_read_as_stable_diffusion_2_does():
-    model = untrained("ViT-H-14")
+    model = untrained_text_tower("ViT-H-14")
     tokens = open_clip.tokenize(["a cat"])
     whole, shortened = as_clip_text_model(model), as_clip_text_model(model, layers=LAYERS - 1)
     with torch.inference_mode():

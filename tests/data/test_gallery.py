@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from unlearn.clip.encoders import OpenClipEncoder, class_embeddings
+from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.loading import load_clip
 from unlearn.concepts.selection import VERBATIM, select
 from unlearn.data.gallery import (
@@ -20,7 +20,6 @@ from unlearn.data.gallery import (
     Picture,
     bundled_gallery,
     folder_gallery,
-    image_features,
     restore_features,
 )
 from unlearn.erasers import ccup
@@ -42,9 +41,9 @@ def test_bundled_gallery_covers_the_vocabulary_with_licences(vocabulary):
 def test_shipped_embeddings_are_those_of_pictures_and_captions(pocket, gallery):
     chosen = [0, len(gallery) // 2, len(gallery) - 1]
     fresh = pocket.encode_image([gallery.pictures[i].load() for i in chosen])
-    torch.testing.assert_close(image_features(pocket, gallery)[chosen], fresh, atol=1e-4, rtol=0)
+    torch.testing.assert_close(pocket.image_features(gallery)[chosen], fresh, atol=1e-4, rtol=0)
     captions = [gallery.distinct_captions[i] for i in (0, -1)]
-    shipped = class_embeddings(pocket, captions, VERBATIM)
+    shipped = pocket.text_features(captions, VERBATIM)
     torch.testing.assert_close(shipped, pocket.encode_text(captions), atol=1e-4, rtol=0)
 
 
@@ -57,7 +56,7 @@ def test_a_fresh_app_has_nothing_to_encode(gallery, vocabulary, monkeypatch):
 
     monkeypatch.setattr(OpenClipEncoder, "encode_image", refuse)
     monkeypatch.setattr(OpenClipEncoder, "encode_text", refuse)
-    class_embeddings(encoder, vocabulary.names, vocabulary.templates)
+    encoder.text_features(vocabulary.names, vocabulary.templates)
     evaluate_retrieval(encoder, gallery)
 
 
@@ -69,11 +68,11 @@ def test_an_edit_encodes_no_picture_again(words, vocabulary):
         return Image.new("RGB", (4, 4), "red")
 
     gallery = Gallery("test", (Picture("cat", "a cat", load),))
-    image_features(words, gallery)
+    words.image_features(gallery)
     for strength in (0.2, 0.8):
         selection = select("cat", ["dog"], vocabulary=vocabulary)
         settings = CCUPSettings(strength=strength)
-        image_features(ccup.erase(words, selection, settings, vocabulary=vocabulary).apply(words), gallery)
+        ccup.erase(words, selection, settings, vocabulary=vocabulary).apply(words).image_features(gallery)
     assert len(loads) == 1
 
 
@@ -85,17 +84,17 @@ def test_no_number_of_visitors_pictures_displaces_the_gallerys_embeddings(words)
         return Image.new("RGB", (4, 4), "red")
 
     gallery = Gallery("shared", (Picture("cat", "a cat", load),))
-    image_features(words, gallery)
+    words.image_features(gallery)
     own = [Gallery("picture", (Picture("", "", lambda: Image.new("RGB", (4, 4))),)) for _ in range(100)]
     for picture in own:
-        image_features(words, picture)
-    image_features(words, gallery)
+        words.image_features(picture)
+    words.image_features(gallery)
     assert len(loads) == 1
 
 
 def test_a_visitors_pictures_go_with_the_visitor(words):
     own = Gallery("picture", (Picture("", "", lambda: Image.new("RGB", (4, 4))),))
-    image_features(words, own)
+    words.image_features(own)
     pictures = weakref.ref(own.pictures[0])
     del own
     gc.collect()

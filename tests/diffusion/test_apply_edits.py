@@ -8,9 +8,9 @@ import pytest
 import torch
 from helpers.diffusion_pipelines import random_pipeline
 from helpers.toy import toy_model
+from helpers.untrained import untrained_text_tower
 from PIL import ImageChops
 from safetensors.torch import load_file
-from test_text_encoders import untrained
 
 from unlearn.clip.encoders import OpenClipEncoder, weights_checksum
 from unlearn.clip.loading import load_clip
@@ -21,6 +21,7 @@ from unlearn.diffusion.drawing import Drawing, draw
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.diffusion.records import save_attention
 from unlearn.erasers import ccup
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ModelError, ParameterError
 from unlearn.jobs import run_to_end
@@ -29,7 +30,7 @@ FEW = Vocabulary.of(("cat", "dog", "pizza", "car", "tree"))
 DRAWING = Drawing("a cat and a pizza", seed=3, steps=2, guidance=3.0, count=1)
 
 
-def erasure_of(encoder: OpenClipEncoder, strength: float = 1.0) -> ccup.Erasure:
+def erasure_of(encoder: OpenClipEncoder, strength: float = 1.0) -> Erasure[CCUPSettings]:
     return ccup.erase(encoder, select("cat", vocabulary=FEW), CCUPSettings(strength=strength), vocabulary=FEW)
 
 
@@ -41,7 +42,7 @@ def test_a_pipeline_is_driven_by_its_own_clip_only(stable_diffusion, pocket):
 
 def test_sdxls_second_text_encoder_is_known_and_carries_cliperase_too(tmp_path):
     loaded, _ = random_pipeline("stable-diffusion-xl", tmp_path)
-    second = replace(toy_model(), model=untrained("ViT-bigG-14"))
+    second = replace(toy_model(), model=untrained_text_tower("ViT-bigG-14"))
     assert [drives(second, text_encoder) for text_encoder in loaded.text_encoders] == [False, True]
     key = "transformer.resblocks.0.mlp.c_fc.weight"
     tuned = with_weights(second, {key: second.model.state_dict()[key] * 1.1}, name="tuned")
@@ -125,7 +126,7 @@ def test_what_cannot_be_carried_is_said(stable_diffusion, pocket):
         apply_to_pipeline(loaded, pocket, tuned=pocket)
     with pytest.raises(ModelError, match="can be pulled back only where “pocket” itself drives"):
         apply_to_pipeline(loaded, pocket, closed_form=erasure_of(pocket), carry_method="pull_back")
-    with pytest.raises(ParameterError, match="way is 'sideways'"):
+    with pytest.raises(ParameterError, match="carry method is 'sideways'"):
         apply_to_pipeline(loaded, encoder, carry_method="sideways")
     anew = apply_to_pipeline(loaded, pocket, closed_form=erasure_of(pocket), vocabulary=FEW)
     assert "solved anew" in anew.notices[0]

@@ -63,7 +63,7 @@ def test_the_part_of_a_prompt_that_is_not_read_is_quoted(loaded: LoadedPipeline)
 def test_progress_is_told_step_by_step_with_previews(loaded: LoadedPipeline, without_cats: LoadedPipeline):
     steps = []
     pair = run_to_end(draw(loaded, without_cats, replace(QUICK, steps=10)), steps.append)
-    assert [step.step for step in steps] == list(range(1, 11))
+    assert [step.done for step in steps] == list(range(1, 11))
     assert sum(step.preview is not None for step in steps) == 4
     assert steps[-1].seconds_left == 0
     assert {picture.size for picture in (*pair.before, *pair.after)} == {(64, 64)}

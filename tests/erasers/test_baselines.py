@@ -12,8 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from unlearn.cli import erase as erase_command
 from unlearn.clip.encoders import weights_checksum
 from unlearn.concepts.selection import select
-from unlearn.data.gallery import Gallery, image_features
-from unlearn.erasers import baselines, cliperase, methods, stacked
+from unlearn.data.gallery import Gallery
+from unlearn.erasers import baselines, ccup, cliperase, methods
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import BaselineSettings, CLIPEraseSettings
 from unlearn.errors import ParameterError, PictureError
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
@@ -74,21 +75,21 @@ def test_random_directions_are_an_orthogonal_projection_of_that_rank():
 
 def test_no_edit_changes_nothing(task):
     edited = run_to_end(methods.fit("none", task)).apply(task.encoder)
-    before, after = (image_features(encoder, task.probe) for encoder in (task.encoder, edited))
+    before, after = (encoder.image_features(task.probe) for encoder in (task.encoder, edited))
     torch.testing.assert_close(before, after, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("name", methods.METHODS)
+@pytest.mark.parametrize("name", methods.COMPARED)
 def test_every_method_is_fitted_kept_and_read_back(name, task, tmp_path, monkeypatch):
     monkeypatch.setattr(CLIPEraseSettings, "of", classmethod(lambda cls, **given: replace(TRAINS, **given)))
     checksum = weights_checksum(task.encoder.model)
-    erasure = run_to_end(methods.fit(name, task))
+    erasure = run_to_end(methods.COMPARED[name].fit(task))
     assert weights_checksum(task.encoder.model) == checksum
     record = save_erasure(tmp_path / name, task.encoder, erasure, metrics={}, seed=0)
     loaded = load_erasure(tmp_path / name, task.encoder)
     assert type(loaded) is type(erasure)
     assert asdict(loaded.settings) == asdict(erasure.settings) == record["parameters"]
-    first, second = (image_features(e.apply(task.encoder), task.probe) for e in (erasure, loaded))
+    first, second = (e.apply(task.encoder).image_features(task.probe) for e in (erasure, loaded))
     torch.testing.assert_close(first, second, atol=1e-6, rtol=0)
 
 
@@ -96,7 +97,7 @@ def test_the_stack_forgets_what_fine_tuning_left(task):
     tuned = run_to_end(
         cliperase.train(task.encoder, task.selection, TRAINS, galleries=[task.training], probe=task.probe)
     )
-    both = stacked.on_top(task.encoder, tuned, vocabulary=task.vocabulary)
+    both = ccup.on_top(task.encoder, tuned, vocabulary=task.vocabulary)
     accuracy = [
         evaluate_zero_shot(e.apply(task.encoder), task.probe, forget=["apple"]).forget.top1 for e in (tuned, both)
     ]
@@ -117,31 +118,31 @@ SOME = {"strength": 0.25, "side": "text", "synonyms": False, "lam": 7.0, "retent
 
 
 @pytest.mark.parametrize("setting", SOME)
-@pytest.mark.parametrize("name", methods.METHODS)
+@pytest.mark.parametrize("name", methods.COMPARED)
 def test_a_setting_takes_effect_or_is_refused(name, setting, task, monkeypatch):
     monkeypatch.setattr(CLIPEraseSettings, "of", classmethod(lambda cls, **given: replace(TRAINS, **given)))
-    method, given = methods.METHODS[name], {setting: SOME[setting]}
-    if setting not in method.takes:
+    method, given = methods.COMPARED[name], {setting: SOME[setting]}
+    if setting not in method.takes():
         with pytest.raises(
             ParameterError, match=re.escape(f"{methods.in_words(setting)} has no effect on “{method.label}”")
         ):
-            methods.fit(name, task, **given)
+            methods.COMPARED[name].fit(task, **given)
         return
-    settings = asdict(run_to_end(methods.fit(name, task, **given)).settings)
+    settings = asdict(run_to_end(methods.COMPARED[name].fit(task, **given)).settings)
     parts = settings.values() if name == "stacked" else [settings]
     assert [part[setting] for part in parts if setting in part] == [SOME[setting]]
 
 
 def test_arguments_are_settings_of_some_method():
-    every = {setting for method in methods.METHODS.values() for setting in method.takes}
+    every = {setting for method in methods.METHODS.values() for setting in method.takes()}
     assert set(erase_command.SETTINGS) == every
 
 
 def test_only_what_trains_has_a_checkpoint_and_only_ccup_goes_on_top(task, tmp_path):
     with pytest.raises(ParameterError, match="checkpoint has no effect"):
         methods.fit("ccup", replace(task, checkpoint=tmp_path / "run"))
-    base_erasure = cliperase.Erasure(task.selection, TRAINS, {})
+    base_erasure = Erasure("cliperase", task.selection, TRAINS, {})
     with pytest.raises(ParameterError, match="cannot be put on top"):
         methods.fit("leace", replace(task, base_erasure=base_erasure))
-    on_top = run_to_end(methods.fit("nullspace", replace(task, base_erasure=base_erasure)))
-    assert (on_top.method, on_top.closed_form.settings.mode) == ("stacked", "nullspace")
+    on_top = run_to_end(methods.fit("ccup", replace(task, base_erasure=base_erasure), form="nullspace"))
+    assert (on_top.method, on_top.closed_form.settings.form) == ("stacked", "nullspace")

@@ -8,12 +8,12 @@ from helpers.random_texts import unit_columns
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unlearn import ccup as ccup_by_name
-from unlearn.clip.encoders import NOTHING_LEFT, class_embeddings, similarity
+from unlearn import erase
+from unlearn.clip.encoders import NOTHING_LEFT, similarity
 from unlearn.concepts.selection import TEMPLATES, Concept, Vocabulary, select
 from unlearn.erasers import ccup
 from unlearn.erasers.closed_form import RetainFactor, fit
-from unlearn.erasers.settings import MODES, SIDES, CCUPSettings
+from unlearn.erasers.settings import FORMS, SIDES, CCUPSettings
 from unlearn.errors import ConceptError, ParameterError
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 
@@ -140,26 +140,26 @@ def test_edited_text_with_nothing_left_scores_lowest(words):
     erasure = ccup.erase(
         words,
         select("cat", vocabulary=vocabulary),
-        CCUPSettings(mode="nullspace", side="text", synonyms=False),
+        CCUPSettings(form="nullspace", side="text", synonyms=False),
         vocabulary=vocabulary,
     )
-    cat = class_embeddings(words, ["cat"], TEMPLATES)
+    cat = words.text_features(["cat"], TEMPLATES)
     assert erasure.projection.on_texts(cat).norm() < NOTHING_LEFT
-    edited = class_embeddings(erasure.apply(words), ["cat", "dog"], TEMPLATES)
+    edited = erasure.apply(words).text_features(["cat", "dog"], TEMPLATES)
     assert not edited[0].any()
     assert edited[1].norm() == pytest.approx(1.0, abs=1e-5)
     assert similarity(cat, edited)[0].tolist()[0] == -1.0
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_the_encoder_is_left_alone_and_pictures_of_others_still_find_their_own_class(words, mode):
+@pytest.mark.parametrize("form", FORMS)
+def test_the_encoder_is_left_alone_and_pictures_of_others_still_find_their_own_class(words, form):
     names = ("cat", "dog", "car", "pizza", "rose")
     vocabulary = Vocabulary(tuple(Concept(name) for name in names))
     before = words.encode_text(["a cat"])
-    classes = class_embeddings(words, names, TEMPLATES)
-    erasure = ccup.erase(words, select("cat", vocabulary=vocabulary), CCUPSettings(mode=mode), vocabulary=vocabulary)
+    classes = words.text_features(names, TEMPLATES)
+    erasure = ccup.erase(words, select("cat", vocabulary=vocabulary), CCUPSettings(form=form), vocabulary=vocabulary)
     edited = erasure.apply(words)
-    scores = similarity(edited.edit_image(classes), class_embeddings(edited, names, TEMPLATES))
+    scores = similarity(edited.edit_image(classes), edited.text_features(names, TEMPLATES))
     assert scores.argmax(dim=1)[1:].tolist() == [1, 2, 3, 4]
     assert (scores[0, 1:] >= scores[0, 0]).any(), "a tie counts against the erased"
     assert torch.equal(words.encode_text(["a cat"]), before)
@@ -172,34 +172,34 @@ def test_strength_outside_of_zero_to_one_is_refused(value):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("mode", "soft"), ("side", "left"), ("lam", 0), ("lam", float("inf")), ("mu", -1)]
+    ("name", "value"), [("form", "soft"), ("side", "left"), ("lam", 0), ("lam", float("inf")), ("mu", -1)]
 )
 def test_other_settings_name_what_is_allowed(name, value):
     with pytest.raises(ParameterError, match="must be|choose one of"):
         CCUPSettings(**{name: value})
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("side", SIDES)
-def test_whatever_can_be_chosen_erases(pocket, vocabulary, gallery, mode, side):
-    if (mode, side) == ("paired", "both"):
+def test_whatever_can_be_chosen_erases(pocket, vocabulary, gallery, form, side):
+    if (form, side) == ("paired", "both"):
         with pytest.raises(ParameterError, match="on one side"):
-            CCUPSettings(mode, side=side)
+            CCUPSettings(form, side=side)
         return
     selection = select(["cat", "mug", "koala"], vocabulary=vocabulary)
-    edited = ccup.erase(pocket, selection, CCUPSettings(mode, side=side), vocabulary=vocabulary).apply(pocket)
+    edited = ccup.erase(pocket, selection, CCUPSettings(form, side=side), vocabulary=vocabulary).apply(pocket)
     report = evaluate_zero_shot(edited, gallery, forget=selection.forget_names, vocabulary=vocabulary)
     assert report.forget.top1 == 0
     assert report.retain.top1 > 0.7
 
 
 def test_by_name_on_the_embedded_model(pocket):
-    edited = ccup_by_name(pocket, ["cat", "cat"], strength=1.0)
+    edited = erase(pocket, ["cat", "cat"], strength=1.0).apply(pocket)
     assert edited.projection.rank >= 1
     with pytest.raises(ConceptError, match="No concept"):
-        ccup_by_name(pocket, [])
+        erase(pocket, [])
     with pytest.raises(ParameterError, match="strength"):
-        ccup_by_name(pocket, "cat", strength=float("nan"))
+        erase(pocket, "cat", strength=float("nan"))
 
 
 def test_names_that_are_close_are_both_erased():

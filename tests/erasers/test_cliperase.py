@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from unlearn.clip.encoders import weights_checksum
 from unlearn.concepts.selection import TEMPLATES, select
-from unlearn.data.gallery import Gallery, Picture, image_features
+from unlearn.data.gallery import Gallery, Picture
 from unlearn.erasers import ccup, cliperase
 from unlearn.erasers.settings import TRAINABLE, CLIPEraseSettings
 from unlearn.errors import (
@@ -30,9 +30,10 @@ from unlearn.errors import (
     PictureError,
 )
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
+from unlearn.export.edit_file import load_edit, record_of, save_edit
 from unlearn.finetuning.batches import Embedded
 from unlearn.finetuning.pairs import forget_and_retain, hold_out
-from unlearn.finetuning.prepared import Preparation
+from unlearn.finetuning.prepared import encoding
 
 SETTINGS = CLIPEraseSettings("last_blocks", steps=40, batch_size=6, learning_rate=1e-3)
 
@@ -90,7 +91,7 @@ def test_gradient_ascent_forgets_too(toy, toy_gallery, start):
 def test_records_tell_of_every_step(toy, toy_gallery, start):
     seen, _ = finish(start(replace(SETTINGS, eval_every=15)))
     records = [r for r in seen if isinstance(r, cliperase.Record)]
-    assert [r.step for r in records] == list(range(41))
+    assert [r.done for r in records] == list(range(41))
     assert (records[0].forget_accuracy, records[0].retain_accuracy) == (1.0, 1.0)
     assert records[-1].forget_accuracy == 0.0
     assert records[14].forget_accuracy == records[0].forget_accuracy  # no probe in between
@@ -104,9 +105,9 @@ def test_preparation_is_reported_once_and_then_reused(toy_gallery, start, toy):
     fresh = replace(toy)
     parts = [Gallery(g.name, g.pictures) for g in (toy_gallery.train, toy_gallery.test)]
     first, again = (finish(start(encoder=fresh, galleries=[parts[0]], probe=parts[1]))[0] for _ in range(2))
-    preparations = [p for p in first if isinstance(p, Preparation)]
-    assert preparations[-1] == Preparation(72, 72)
-    assert not [p for p in again if isinstance(p, Preparation)]
+    preparations = [p for p in first if not isinstance(p, cliperase.Record)]
+    assert preparations[-1] == encoding(72, 72)
+    assert not [p for p in again if not isinstance(p, cliperase.Record)]
 
 
 def test_the_base_model_stays_whatever_happens(toy, start):
@@ -137,7 +138,7 @@ def test_names_are_learned_in_the_sentences_given(toy_gallery, toy_vocabulary):
 
 def test_a_run_whose_time_is_up_is_one_of_fewer_steps(start):
     run = start(replace(SETTINGS, steps=40))
-    while getattr(next(run), "step", 0) < 3:
+    while not (isinstance(progress := next(run), cliperase.Record) and progress.done == 3):
         pass
     with pytest.raises(StopIteration) as stop:
         run.throw(OutOfTimeError("It was ended."))
@@ -157,18 +158,19 @@ def test_bfloat16_goes_the_same_way(toy, toy_gallery, start):
 
 def test_ccup_stacks_on_it_and_comes_off_again(toy, toy_gallery, toy_vocabulary, start):
     finetuned = finish(start())[1].apply(toy)
-    alone = image_features(finetuned, toy_gallery.test)
+    alone = finetuned.image_features(toy_gallery.test)
     selection = select("frog", vocabulary=toy_vocabulary)
     stacked = ccup.erase(finetuned, selection, vocabulary=toy_vocabulary).apply(finetuned)
     report = evaluate_zero_shot(stacked, toy_gallery.test, forget=["frog", "apple"])
     assert report.forget.top1 == 0.0
     assert report.retain.top1 >= 0.9
-    assert torch.equal(image_features(finetuned, toy_gallery.test), alone)
+    assert torch.equal(finetuned.image_features(toy_gallery.test), alone)
 
 
-def test_made_again_of_its_tensors_it_is_the_same(toy, start):
+def test_read_back_from_its_file_it_is_the_same(toy, start, tmp_path):
     _, erasure = finish(start(replace(SETTINGS, steps=2)))
-    again = cliperase.Erasure.of_tensors(erasure.tensors, erasure.selection, asdict(erasure.settings))
+    save_edit(tmp_path / "edit", erasure, record_of(toy, erasure, metrics={}))
+    again, _ = load_edit(tmp_path / "edit", toy)
     assert again.settings == erasure.settings
     assert torch.equal(again.apply(toy).encode_text(["apple"]), erasure.apply(toy).encode_text(["apple"]))
 
@@ -182,11 +184,11 @@ def test_a_resumed_run_ends_in_the_same_weights(start, tmp_path):
     path = tmp_path / "run.safetensors"
     interrupted = start(settings, checkpoint=path)
     for record in interrupted:
-        if isinstance(record, cliperase.Record) and record.step == 5:
+        if isinstance(record, cliperase.Record) and record.done == 5:
             break
     interrupted.close()
     seen, resumed = finish(start(settings, checkpoint=path))
-    assert next(r for r in seen if isinstance(r, cliperase.Record)).step == 4
+    assert next(r for r in seen if isinstance(r, cliperase.Record)).done == 4
     for name, tensor in straight.delta.items():
         torch.testing.assert_close(resumed.delta[name], tensor, atol=1e-7, rtol=0)
 

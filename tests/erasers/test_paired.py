@@ -11,9 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from unlearn.clip.encoders import class_embeddings
 from unlearn.concepts.selection import select
-from unlearn.data.gallery import image_features
 from unlearn.erasers import ccup, paired
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
@@ -98,9 +96,9 @@ def measured(pocket, gallery, vocabulary):
     known = [name for name, accuracy in report.per_class.items() if accuracy.top1 > 0]
     selection = select(known[::13][:20], vocabulary=vocabulary)
     found = {}
-    for mode in ("paired", "consistent"):
-        edited = ccup.erase(pocket, selection, CCUPSettings(mode=mode), vocabulary=vocabulary).apply(pocket)
-        found[mode] = evaluate_zero_shot(edited, gallery, forget=selection.forget_names, vocabulary=vocabulary)
+    for form in ("paired", "consistent"):
+        edited = ccup.erase(pocket, selection, CCUPSettings(form=form), vocabulary=vocabulary).apply(pocket)
+        found[form] = evaluate_zero_shot(edited, gallery, forget=selection.forget_names, vocabulary=vocabulary)
     return found
 
 
@@ -111,7 +109,7 @@ def test_twenty_concepts_are_forgotten_and_the_others_keep_more_than_under_the_p
 
 def test_the_edit_acts_where_pictures_and_words_of_the_concept_meet(pocket, gallery, vocabulary):
     erasure = ccup.erase(pocket, select("dog", vocabulary=vocabulary), vocabulary=vocabulary)
-    features, texts = image_features(pocket, gallery), class_embeddings(pocket, vocabulary.names, vocabulary.templates)
+    features, texts = pocket.image_features(gallery), pocket.text_features(vocabulary.names, vocabulary.templates)
     change = (erasure.projection.on_images(features) - features) @ texts.T
     dogs, word = [p.concept == "dog" for p in gallery], vocabulary.names.index("dog")
     pair = change[dogs][:, word].mean()
@@ -147,7 +145,7 @@ def test_outside_of_its_bounds_the_overshoot_stays_at_them(budget, reached):
 
 def test_many_concepts_at_once_get_less_overshoot_than_one(pocket, vocabulary):
     """What the budget is for, on the embedded model and its vocabulary."""
-    around = paired.RetainFactors.fit(class_embeddings(pocket, vocabulary.names, vocabulary.templates).T, MU)
+    around = paired.RetainFactors.fit(pocket.text_features(vocabulary.names, vocabulary.templates).T, MU)
     scales = []
     for count in (1, 100):
         removed = range(0, 4 * count, 4)

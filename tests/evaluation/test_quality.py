@@ -7,9 +7,7 @@ import math
 import pytest
 import torch
 
-from unlearn.clip.encoders import class_embeddings
 from unlearn.concepts.selection import TEMPLATES, Vocabulary, select
-from unlearn.data.gallery import image_features
 from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.evaluation.interference import measure_interference
@@ -17,7 +15,7 @@ from unlearn.evaluation.quality import evaluate_edit, harmonic_mean
 
 
 def without(name, toy, vocabulary):
-    selection, settings = select(name, vocabulary=vocabulary), CCUPSettings(mode="consistent")
+    selection, settings = select(name, vocabulary=vocabulary), CCUPSettings(form="consistent")
     return ccup.erase(toy, selection, settings, vocabulary=vocabulary).apply(toy)
 
 
@@ -34,7 +32,7 @@ def quality(toy, edited, toy_gallery, toy_vocabulary):
 def test_every_number_equals_counting_by_hand(toy, edited, toy_gallery, toy_vocabulary, quality):
     names = toy_vocabulary.names
     for when, model in enumerate((toy, edited)):
-        images, texts = image_features(model, toy_gallery), class_embeddings(model, names, TEMPLATES)
+        images, texts = model.image_features(toy_gallery), model.text_features(names, TEMPLATES)
         hits, cosines = {True: [], False: []}, {True: [], False: []}
         for picture, image in zip(toy_gallery, images, strict=True):
             scores = [float(image @ text) for text in texts]
@@ -91,9 +89,9 @@ def test_interference_is_what_erasing_each_alone_does_to_each(toy, toy_gallery, 
     assert max(found.probability[0, 0], found.probability[1, 1]) < -0.5
     assert max(found.probability[0, 1].abs(), found.probability[1, 0].abs()) < 0.1
     frogs = toy_gallery.where(lambda picture: picture.concept == "frog")
-    texts = class_embeddings(toy, toy_vocabulary.names, TEMPLATES)
+    texts = toy.text_features(toy_vocabulary.names, TEMPLATES)
     own = toy_vocabulary.names.index("frog")
     seen = [
-        (toy.logit_scale * image_features(m, frogs) @ texts.T).softmax(1)[:, own].mean() for m in (toy, erase("frog"))
+        (toy.logit_scale * m.image_features(frogs) @ texts.T).softmax(1)[:, own].mean() for m in (toy, erase("frog"))
     ]
     torch.testing.assert_close(found.probability[0, 0], seen[1] - seen[0], atol=1e-5, rtol=0)

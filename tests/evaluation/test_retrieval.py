@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unlearn.concepts.selection import TEMPLATES, select
-from unlearn.data.gallery import Gallery, Picture, image_features
+from unlearn.data.gallery import Gallery, Picture
 from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.evaluation.neighbours import nearest_neighbours
@@ -66,7 +66,7 @@ def test_erasing_takes_the_concept_out_of_the_results(pocket, gallery, vocabular
     dog = next(i for i, p in enumerate(gallery) if p.concept == "dog" and p.style != "photo")
     captions = tuple(dict.fromkeys(gallery.captions))
     found = {
-        name: captions[find_captions(model, image_features(model, gallery)[dog], captions, 1)[0].index]
+        name: captions[find_captions(model, model.image_features(gallery)[dog], captions, 1)[0].index]
         for name, model in (("before", pocket), ("after", edited))
     }
     assert "dog" in found["before"]

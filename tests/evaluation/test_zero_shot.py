@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn import functional as F
 
-from unlearn.clip.encoders import class_embeddings, similarity, unit_or_zero
+from unlearn.clip.encoders import similarity, unit_or_zero
 from unlearn.concepts.selection import Vocabulary
 from unlearn.data.gallery import Gallery, Picture
 from unlearn.evaluation.zero_shot import (
@@ -95,7 +95,7 @@ def test_probabilities_sum_to_one_and_come_sorted(words):
 def test_class_embedding_is_the_mean_over_templates(words):
     templates = ("{}", "a photo of a {}")
     mean = words.encode_text(["cat", "a photo of a cat"]).mean(dim=0)
-    torch.testing.assert_close(class_embeddings(words, ["cat"], templates)[0], F.normalize(mean, dim=0))
+    torch.testing.assert_close(words.text_features(["cat"], templates)[0], F.normalize(mean, dim=0))
 
 
 def test_embedded_model_knows_its_gallery(pocket, gallery, vocabulary):

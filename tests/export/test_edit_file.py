@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.selection import Selection, select
-from unlearn.erasers import ccup, cliperase, stacked
+from unlearn.erasers import ccup
+from unlearn.erasers.erasure import Erasure, Stacked
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ErasureFileError, InvalidInputError
 from unlearn.export.edit_file import METADATA, load_edit, record_of, save_edit
@@ -27,15 +28,15 @@ def record(encoder: OpenClipEncoder, erasure: Any) -> Record:
 
 
 @pytest.fixture(scope="module")
-def low_rank(toy, toy_vocabulary) -> ccup.Erasure:
+def low_rank(toy, toy_vocabulary) -> Erasure[CCUPSettings]:
     selection = select(["frog", "whale"], vocabulary=toy_vocabulary)
     return ccup.erase(toy, selection, CCUPSettings("consistent", 0.7, side="both"), vocabulary=toy_vocabulary)
 
 
 @pytest.fixture(scope="module")
-def delta(toy, toy_vocabulary) -> cliperase.Erasure:
+def delta(toy, toy_vocabulary) -> Erasure[CLIPEraseSettings]:
     weights = {"visual.proj": toy.model.visual.proj.detach() + 0.5}
-    return cliperase.Erasure(select("frog", vocabulary=toy_vocabulary), CLIPEraseSettings(steps=2), weights)
+    return Erasure("cliperase", select("frog", vocabulary=toy_vocabulary), CLIPEraseSettings(steps=2), weights)
 
 
 def test_a_closed_form_comes_back_as_it_was(toy, low_rank, tmp_path):
@@ -144,7 +145,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "unknown setting": (_recorded(parameters={"command": "rm"}), "command: unexpected keyword"),
     "strength 7": (_recorded(parameters={"strength": 7}), "strength is 7"),
     "strength NaN": (_recorded(parameters={"strength": float("nan")}), "not finite"),
-    "mode as list": (_recorded(parameters={"mode": ["consistent"]}), "mode: input should be a valid string"),
+    "form as list": (_recorded(parameters={"form": ["consistent"]}), "form: input should be a valid string"),
     "strength as text": (_recorded(parameters={"strength": "1"}), "strength: input should be a valid number"),
     "synonyms as number": (_recorded(parameters={"synonyms": 1}), "synonyms: input should be a valid boolean"),
     "seed infinite": (_recorded(seed=float("inf")), "not finite"),
@@ -210,7 +211,7 @@ def test_weights_that_leave_no_embedding_a_number_are_refused(value, toy, delta,
 
 
 def test_a_stacked_record_tells_of_what_its_parts_do(toy, low_rank, delta, tmp_path):
-    both = stacked.Erasure(delta, low_rank)
+    both = Stacked(delta, low_rank)
     save_edit(tmp_path / "edit", both, record(toy, both))
     loaded, read = load_edit(tmp_path / "edit", toy)
     assert (loaded.selection, loaded.settings) == (both.selection, both.settings)

@@ -9,17 +9,19 @@ import pytest
 
 from unlearn.concepts.selection import select
 from unlearn.erasers import ccup
+from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ErasureFileError, ParameterError
 from unlearn.export.saved import load_erasure, save_erasure
 
 
 @pytest.fixture
-def of_cats(pocket, vocabulary) -> ccup.Erasure:
+def of_cats(pocket, vocabulary) -> Erasure[CCUPSettings]:
     return ccup.erase(pocket, select("cat", vocabulary=vocabulary), vocabulary=vocabulary)
 
 
 @pytest.fixture
-def of_dogs(pocket, vocabulary) -> ccup.Erasure:
+def of_dogs(pocket, vocabulary) -> Erasure[CCUPSettings]:
     return ccup.erase(pocket, select("dog", vocabulary=vocabulary), vocabulary=vocabulary)
 
 

@@ -12,17 +12,18 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from helpers.untrained import untrained
 from PIL import Image
-from test_transformers_clip import untrained
 
 from unlearn import classify
-from unlearn.clip.encoders import OpenClipEncoder, class_embeddings, similarity
+from unlearn.clip.encoders import OpenClipEncoder, similarity
 from unlearn.concepts.selection import TEMPLATES, Concept, Vocabulary, select
-from unlearn.config import ASSETS
-from unlearn.erasers import ccup, cliperase, stacked
+from unlearn.erasers import ccup
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.export.saved import save_erasure
 from unlearn.export.snippets import EXAMPLES, snippet, snippets_of
+from unlearn.files.assets import ASSETS
 
 LABELS = ["cat", "dog", "pizza"]
 TEMPLATE = ("a photo of a {}",)
@@ -37,14 +38,14 @@ def place(tmp_path: Path, gallery) -> Path:
 
 
 @pytest.fixture
-def erasure(pocket, vocabulary) -> ccup.Erasure:
+def erasure(pocket, vocabulary) -> Erasure[CCUPSettings]:
     return ccup.erase(
         pocket, select("cat", vocabulary=vocabulary), CCUPSettings("nullspace", side="both"), vocabulary=vocabulary
     )
 
 
 @pytest.fixture
-def of_pictures(pocket, vocabulary) -> ccup.Erasure:
+def of_pictures(pocket, vocabulary) -> Erasure[CCUPSettings]:
     """One that weights can hold."""
     return ccup.erase(pocket, select("cat", vocabulary=vocabulary), vocabulary=vocabulary)
 
@@ -102,7 +103,7 @@ def test_the_whole_model_in_transformers(place):
 def test_the_edit_of_embeddings(place, pocket, erasure):
     save_erasure(place / "erased", pocket, erasure, metrics={}, seed=0, formats=())
     images = pocket.encode_image([Image.open(place / "picture.jpg").convert("RGB")])
-    texts = class_embeddings(pocket, ["cat", *LABELS], TEMPLATES)
+    texts = pocket.text_features(["cat", *LABELS], TEMPLATES)
     np.save(place / "image_features.npy", images.numpy())
     np.save(place / "text_features.npy", texts.numpy())
     run(example("edit_of_embeddings"), place)
@@ -118,7 +119,7 @@ def test_the_edit_of_weights(place, pocket, vocabulary):
     name = "visual.head.proj.weight"
     weight = pocket.model.state_dict()[name]
     delta = {name: weight + 0.02 * torch.randn(weight.shape, generator=generator)}
-    erasure = cliperase.Erasure(select("cat", vocabulary=vocabulary), CLIPEraseSettings(), delta)
+    erasure = Erasure("cliperase", select("cat", vocabulary=vocabulary), CLIPEraseSettings(), delta)
     save_erasure(place / "erased", pocket, erasure, metrics={}, seed=0, formats=())
     run(example("edit_of_weights"), place)
     expected = erasure.apply(pocket).encode_image([Image.open(place / "picture.jpg").convert("RGB")])
@@ -130,8 +131,8 @@ def test_the_edit_of_both(place, pocket, vocabulary):
     name = "visual.head.proj.weight"
     weight = pocket.model.state_dict()[name]
     delta = {name: weight + 0.02 * torch.randn(weight.shape, generator=generator)}
-    tuned = cliperase.Erasure(select("cat", vocabulary=vocabulary), CLIPEraseSettings(), delta)
-    erasure = stacked.on_top(pocket, tuned, CCUPSettings("consistent", 0.7, side="both"), vocabulary=vocabulary)
+    tuned = Erasure("cliperase", select("cat", vocabulary=vocabulary), CLIPEraseSettings(), delta)
+    erasure = ccup.on_top(pocket, tuned, CCUPSettings("consistent", 0.7, side="both"), vocabulary=vocabulary)
     save_erasure(place / "erased", pocket, erasure, metrics={}, seed=0, formats=())
     printed = probabilities(run(example("edit_of_both"), place))
     expected = classify(erasure.apply(pocket), Image.open(place / "picture.jpg").convert("RGB"), LABELS, TEMPLATE)

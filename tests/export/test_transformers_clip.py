@@ -7,7 +7,8 @@ from pathlib import Path
 import open_clip
 import pytest
 import torch
-from helpers.toy import remember_preprocessing, toy_model
+from helpers.toy import toy_model
+from helpers.untrained import untrained
 from PIL import Image
 
 from unlearn.clip.encoders import OpenClipEncoder
@@ -15,18 +16,6 @@ from unlearn.errors import ModelError
 from unlearn.export.transformers_clip import as_clip_model, as_clip_tokenizer, save_transformers
 
 TEXTS = ["a cat", "A  photo of a crème brûlée and the dogs' 12 bowls", "", "שלום 😀"]
-
-
-def untrained(architecture: str, layers: int = 2) -> torch.nn.Module:
-    """The architecture with random weights and its first ``layers`` blocks in each tower."""
-    torch.manual_seed(0)
-    config = open_clip.get_model_config(architecture)
-    for tower in ("vision_cfg", "text_cfg"):
-        config[tower] |= {"layers": layers}
-    custom = config.pop("custom_text", False)
-    model = (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**config)
-    remember_preprocessing(model)
-    return model.eval().requires_grad_(False)
 
 
 @pytest.mark.parametrize("architecture", ["ViT-B-32", "ViT-B-32-quickgelu", "ViT-L-14", "ViT-H-14"])

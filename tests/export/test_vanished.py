@@ -7,34 +7,33 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlearn.clip.encoders import class_embeddings, similarity
+from unlearn.clip.encoders import similarity
 from unlearn.clip.projection import Projection
 from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import TEMPLATES, select
-from unlearn.data.gallery import image_features
-from unlearn.erasers import ccup, stacked
-from unlearn.erasers.cliperase import Erasure as Tuned
-from unlearn.erasers.settings import MODES, SIDES, CCUPSettings, CLIPEraseSettings
+from unlearn.erasers import ccup
+from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.settings import FORMS, SIDES, CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ModelError
 from unlearn.export.saved import save_erasure
 from unlearn.export.vanished import live_only, texts_gone
 
-CHOICES = [(mode, side) for mode in MODES for side in SIDES if (mode, side) != ("paired", "both")]
+CHOICES = [(form, side) for form in FORMS for side in SIDES if (form, side) != ("paired", "both")]
 
 
 def first_labels(encoder, gallery, vocabulary) -> torch.Tensor:
     """What ``encoder`` takes each picture for."""
-    classes = class_embeddings(encoder, vocabulary.names, vocabulary.templates)
-    return similarity(image_features(encoder, gallery), classes).argmax(dim=1)
+    classes = encoder.text_features(vocabulary.names, vocabulary.templates)
+    return similarity(encoder.image_features(gallery), classes).argmax(dim=1)
 
 
 @pytest.mark.parametrize("strength", [0.5, 1.0])
-@pytest.mark.parametrize(("mode", "side"), CHOICES)
+@pytest.mark.parametrize(("form", "side"), CHOICES)
 def test_a_whole_model_classifies_as_shown_or_is_not_written(
-    mode, side, strength, toy, toy_vocabulary, toy_gallery, tmp_path
+    form, side, strength, toy, toy_vocabulary, toy_gallery, tmp_path
 ):
     selection = select(["frog", "whale"], vocabulary=toy_vocabulary)
-    erasure = ccup.erase(toy, selection, CCUPSettings(mode, strength, side=side), vocabulary=toy_vocabulary)
+    erasure = ccup.erase(toy, selection, CCUPSettings(form, strength, side=side), vocabulary=toy_vocabulary)
     gone = live_only(erasure.apply(toy), selection, toy_vocabulary.templates)
     live = first_labels(erasure.apply(toy), toy_gallery, toy_vocabulary)
     weights = first_labels(with_weights(toy, erasure.changed_weights(toy), name="baked"), toy_gallery, toy_vocabulary)
@@ -55,9 +54,9 @@ def test_weights_have_back_what_counts_as_gone(pocket, vocabulary):
     erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), settings, vocabulary=vocabulary)
     assert texts_gone(erasure.apply(pocket), erasure.selection, TEMPLATES)[0] == "cat"
     baked = with_weights(pocket, erasure.changed_weights(pocket), name="baked")
-    before, after = (class_embeddings(encoder, ["cat"], TEMPLATES)[0] for encoder in (pocket, baked))
+    before, after = (encoder.text_features(["cat"], TEMPLATES)[0] for encoder in (pocket, baked))
     assert before @ after > 0.95
-    assert not class_embeddings(erasure.apply(pocket), ["cat"], TEMPLATES).any()
+    assert not erasure.apply(pocket).text_features(["cat"], TEMPLATES).any()
 
 
 def test_where_as_many_directions_go_as_there_are_no_picture_is_left(toy, toy_vocabulary, tmp_path):
@@ -73,7 +72,7 @@ def test_where_as_many_directions_go_as_there_are_no_picture_is_left(toy, toy_vo
 
 def test_of_two_edits_the_closed_form_is_asked_on_the_tuned_weights(pocket, vocabulary, tmp_path):
     delta = {"text_projection": pocket.model.state_dict()["text_projection"] * 1.01}
-    tuned = Tuned(select("pizza", vocabulary=vocabulary), CLIPEraseSettings(), delta)
-    both = stacked.on_top(pocket, tuned, CCUPSettings("nullspace", side="text"), vocabulary=vocabulary)
+    tuned = Erasure("cliperase", select("pizza", vocabulary=vocabulary), CLIPEraseSettings(), delta)
+    both = ccup.on_top(pocket, tuned, CCUPSettings("nullspace", side="text"), vocabulary=vocabulary)
     with pytest.raises(ModelError, match="“pizza”"):
         save_erasure(tmp_path / "out", pocket, both, metrics={})

@@ -10,8 +10,8 @@ from typing import Any
 import open_clip
 import torch
 from open_clip.tokenizer import SimpleTokenizer
-from test_text_encoders import untrained
 
+from helpers.untrained import untrained_text_tower
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.text_tower import as_clip_text_model
 from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline
@@ -66,13 +66,13 @@ def random_pipeline(name: str, folder: Path) -> tuple[LoadedPipeline, OpenClipEn
 
     known = replace(PIPELINES[name], size=16)
     architecture = "ViT-L-14-quickgelu" if "openai" in known.clips[0] else known.clips[0].partition("/")[0]
-    clip = untrained(architecture)
+    clip = untrained_text_tower(architecture)
     tokenizer = stock_tokenizer(str(folder))
     # Stable Diffusion 2 leaves the last block out.
     text_encoder = as_clip_text_model(clip, layers=2 if architecture == "ViT-H-14" else None)
     width = text_encoder.config.hidden_size
     if name == "stable-diffusion-xl":
-        second = untrained("ViT-bigG-14")
+        second = untrained_text_tower("ViT-bigG-14")
         body = as_clip_text_model(second)
         projected = CLIPTextModelWithProjection(body.config).eval().requires_grad_(False)
         projected.text_model.load_state_dict(body.state_dict())

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.app.services import Services
+from unlearn.clip.encoders import CachingEncoder
 from unlearn.clip.models import Models
 from unlearn.concepts.selection import Concept, Vocabulary
 from unlearn.data.gallery import Gallery, Picture
@@ -28,7 +29,7 @@ def _word(word: str) -> Tensor:
     return torch.randn(DIMENSIONS, generator=generator)
 
 
-class FakeEncoder:
+class FakeEncoder(CachingEncoder):
     """Texts are the sum of their words' random vectors, on a common mean; a picture is the text of its colour."""
 
     name = "fake"

@@ -7,10 +7,10 @@ import time
 from unlearn.jobs import Jobs, Status
 
 
-def ended(jobs: Jobs, line: str, seconds: float = 300) -> Status:
-    """The job of ``line`` once it has ended."""
+def ended(jobs: Jobs, key: str, seconds: float = 300) -> Status:
+    """The job of ``key`` once it has ended."""
     last = time.monotonic() + seconds
-    while not (status := jobs.find(line)).ended:
+    while not (status := jobs.find(key)).ended:
         assert time.monotonic() < last, status
         time.sleep(0.002)
     return status

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from unlearn.attacks.finding import Curve
-from unlearn.erasers.methods import METHODS
+from unlearn.erasers.methods import COMPARED
 from unlearn.erasers.variants import BOTH, CCUP
 from unlearn.evaluation.interference import Interference
 from unlearn.plots.bars import label_bars, own_similarity_bars
@@ -22,8 +22,8 @@ from unlearn.sweeps.trade_off import TradeOffPoint
 
 PROBABILITIES = {"Original": {"cat": 0.9, "<b>dog</b>": 0.1}, "CCUP": {"cat": 0.02, "<b>dog</b>": 0.98}}
 POINTS = [
-    TradeOffPoint(mode, strength, count, forget=1 - strength, retain=0.8)
-    for mode in DASHES
+    TradeOffPoint(form, strength, count, forget=1 - strength, retain=0.8)
+    for form in DASHES
     for strength in (0.0, 0.5, 1.0)
     for count in (1, 5)
 ]
@@ -94,8 +94,8 @@ def test_interference_shows_who_loses_and_leaves_the_unknown_blank():
 
 
 def test_a_method_has_the_colour_of_what_it_makes():
-    outcomes = [Outcome(method.label, method.variant, 0.0, 0.5, 0.5, 9) for method in METHODS.values()]
-    colours = dict(zip(METHODS, method_scatter(outcomes).data[0].marker.color, strict=True))
+    outcomes = [Outcome(method.label, method.variant, 0.0, 0.5, 0.5, 9) for method in COMPARED.values()]
+    colours = dict(zip(COMPARED, method_scatter(outcomes).data[0].marker.color, strict=True))
     assert colours["ccup"] == COLOURS[CCUP]
     assert colours["stacked"] == COLOURS[BOTH] != colours["cliperase"]
 

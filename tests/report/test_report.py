@@ -19,14 +19,13 @@ from helpers.fakes import fake_services
 from unlearn.cli import build_parser, main
 from unlearn.clip.loading import load_clip
 from unlearn.concepts.selection import Vocabulary, load_vocabulary, select
-from unlearn.config import ASSETS
 from unlearn.erasers import ccup
-from unlearn.erasers.methods import METHODS
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.erasers.variants import CCUP, ORIGINAL
 from unlearn.evaluation.intervals import Compared
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
+from unlearn.files.assets import ASSETS
 from unlearn.report.command import command_of
 from unlearn.report.html import render
 from unlearn.report.measured import DrawnPair, Report, measure_report
@@ -117,7 +116,7 @@ def test_where_no_picture_has_a_label_the_page_says_so():
 
 
 VOCABULARY = load_vocabulary()
-SETTINGS_OF_CCUP = ("strength", "side", "synonyms", "lam", "mu")
+SETTINGS_OF_CCUP = ("form", "strength", "side", "synonyms", "lam", "mu")
 SETTINGS = CCUPSettings("consistent", 0.4, 900.0, 20.0, "both", False)
 
 
@@ -137,7 +136,7 @@ def test_the_command_asks_the_command_line_for_the_same(selection, settings, met
     assert select(asked.forget, asked.retain, vocabulary=VOCABULARY).retain == selection.retain
     if method == "ccup":
         given = {name: value for name in SETTINGS_OF_CCUP if (value := getattr(asked, name)) is not None}
-        assert CCUPSettings(**METHODS[asked.method].fixed, **given) == settings
+        assert CCUPSettings(**given) == settings
     else:
         given = {name: getattr(asked, name) for name in asdict(settings)}
         assert asked.method == method
@@ -160,7 +159,7 @@ def made(folder, *asked: str) -> Record:
             "fox,mug,spoon,wolf",
             "--retain",
             "wolf",
-            "--method",
+            "--form",
             "consistent",
             "--side",
             "both",
@@ -169,7 +168,7 @@ def made(folder, *asked: str) -> Record:
         ),
         ("--forget", "cat", "--vocabulary", "cat,dog"),
         ("--forget", "cat", "--retain", "dog", "pizza"),
-        ("--forget", "cat", "--pictures", "{folder}", "--vocabulary", "cifar100", "--method", "leace"),
+        ("--forget", "cat", "--images", "{folder}", "--vocabulary", "cifar100", "--method", "leace"),
         ("--forget", "car", "--vocabulary", "cifar100", "--strength", "0.6", "--on", "{beneath}"),
     ],
 )
@@ -182,7 +181,7 @@ def test_the_printed_command_makes_the_same_erasure(asked, tmp_path, gallery, po
             turned.save(folder / picture.concept / f"{hash(picture)}-{angle}.png")
     if "--on" in asked:
         tuning = ("--method", "cliperase", "--steps", "3", "--trainable", "last_blocks")
-        made(tmp_path / "beneath", "--forget", "cat", "--pictures", str(folder), *tuning)
+        made(tmp_path / "beneath", "--forget", "cat", "--images", str(folder), *tuning)
     places = {"folder": folder, "beneath": tmp_path / "beneath"}
     first = made(tmp_path / "first", *(word.format(**places) for word in asked))
     out = tmp_path / "report.html"

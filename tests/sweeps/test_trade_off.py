@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from unlearn.concepts.selection import select
-from unlearn.erasers.settings import MODES, CCUPSettings
+from unlearn.erasers.settings import FORMS, CCUPSettings
 from unlearn.sweeps.trade_off import growing, sweep_count, sweep_strength
 
 
@@ -12,7 +12,7 @@ def test_strength_sweep_starts_at_the_original_and_ends_at_the_erasure(pocket, g
     points = list(
         sweep_strength(pocket, gallery, selection, CCUPSettings(), vocabulary=vocabulary, strengths=(0.0, 0.5, 1.0))
     )
-    assert [(p.mode, p.strength) for p in points] == [(m, s) for m in MODES for s in (0.0, 0.5, 1.0)]
+    assert [(p.form, p.strength) for p in points] == [(m, s) for m in FORMS for s in (0.0, 0.5, 1.0)]
     for start, _, end in (points[:3], points[3:6], points[6:]):
         assert (start.forget, start.retain) == (points[0].forget, points[0].retain)
         assert end.forget == 0.0 < start.forget
@@ -47,5 +47,5 @@ def test_an_edit_of_both_sides_stands_beside_the_paired_form_on_pictures(toy, to
         list(sweep_strength(toy, toy_gallery.test, selection, settings, vocabulary=toy_vocabulary, strengths=(1.0,)))
         for settings in (both, CCUPSettings())
     ]
-    assert [point.mode for point in swept[0]] == list(MODES)
-    assert swept[0][MODES.index("paired")] == swept[1][MODES.index("paired")]
+    assert [point.form for point in swept[0]] == list(FORMS)
+    assert swept[0][FORMS.index("paired")] == swept[1][FORMS.index("paired")]

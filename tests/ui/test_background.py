@@ -8,11 +8,11 @@ import re
 import pytest
 from helpers.fakes import drawing
 
-from unlearn.jobs import State, Status
+from unlearn.jobs import Progress, State, Status
 from unlearn.ui import background
-from unlearn.ui.background import Moving, button_states, poll, told
+from unlearn.ui.background import button_states, poll, status_html
 
-RUNNING = Status(State.RUNNING, progress=(1,))
+RUNNING = Status(State.RUNNING, progress=(Progress(1, 9, "At 1."),))
 
 
 @pytest.fixture(autouse=True)
@@ -47,16 +47,16 @@ def test_a_run_is_a_sentence_and_a_bar_only_while_it_moves():
     pictures = drawing("cat", 4), drawing("dog", 4)
 
     def shown(status):
-        text = told(status, lambda last: Moving(f"At {last}.", last or 0, 9), stopped="Stopped.", preview=pictures)
-        return re.sub(r"\n\s*", "", text)
+        return re.sub(r"\n\s*", "", status_html(status, stopped="Stopped.", preview=pictures))
 
     assert "At 1." in shown(RUNNING)
     assert '<progress value="1" max="9"></progress><div class="u-preview"><img src="data:image/' in shown(RUNNING)
-    assert "In line: 2 before you." in shown(Status(State.WAITING, place=2))
+    assert "Queued: 2 before you." in shown(Status(State.WAITING, queue_position=2))
     for wait, text in ((0, "less than a minute"), (60, "about a minute"), (170, "about 3 minutes")):
-        assert f"In line: 2 before you, {text}." in shown(Status(State.WAITING, place=2, wait=wait))
+        assert f"Queued: 2 before you, {text}." in shown(Status(State.WAITING, queue_position=2, wait=wait))
     assert "&lt;cat&gt;" in shown(Status(State.FAILED, message="<cat>"))
     assert "Stopped." in shown(Status(State.CANCELLED))
+    assert "Starting." in shown(Status(State.RUNNING))
     assert shown(Status(State.DONE)) == ""
     for state in set(State) - {State.RUNNING}:
         assert "<progress" not in shown(Status(state))

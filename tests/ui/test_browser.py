@@ -16,7 +16,7 @@ from helpers.calling import visiting
 from helpers.strange_files import UNUSABLE
 from playwright.sync_api import Browser, expect
 
-from unlearn.erasers.methods import METHODS
+from unlearn.erasers.methods import COMPARED
 
 pytestmark = needs_browser
 
@@ -198,9 +198,9 @@ def test_other_methods_stand_beside_the_edit_those_that_train_too(folder_visit: 
     page.locator("#stop-comparing:not([disabled])").click()
     expect(page.locator("#comparison-status")).to_contain_text("Stopped")
     page.locator("#compare:not([disabled])").click()
-    expect(page.locator("#compared tbody tr")).to_have_count(len(METHODS), timeout=240_000)
+    expect(page.locator("#compared tbody tr")).to_have_count(len(COMPARED), timeout=240_000)
     expect(page.locator("#methods .js-plotly-plot")).to_be_visible()
-    default = page.locator("#compared tr", has_text=METHODS["ccup"].label)
+    default = page.locator("#compared tr", has_text=COMPARED["ccup"].label)
     expect(default.locator("td").nth(1)).to_contain_text("0")
     visit.fits()
 
@@ -317,12 +317,12 @@ def test_words_of_ones_own_are_offered_and_a_model_out_of_reach_changes_nothing(
 
 def test_a_link_and_a_file_bring_an_erasure_back(desk: Visit, tmp_path: Path):
     page = desk.page
-    desk.open("?forget=guitar,pizza&strength=0.8&mode=nullspace")
+    desk.open("?forget=guitar,pizza&strength=0.8&form=nullspace")
     expect(page.locator("#forget")).to_contain_text("guitar")
     expect(page.get_by_role("spinbutton", name="Strength")).to_have_value("0.8")
     desk.tab("Export")
     link = page.locator("#share-link a")
-    expect(link).to_have_attribute("href", "?forget=guitar,pizza&strength=0.8&mode=nullspace")
+    expect(link).to_have_attribute("href", "?forget=guitar,pizza&strength=0.8&form=nullspace")
     page.locator("#make-export").click()
     expect(page.locator("#export-code")).to_contain_text("edit.safetensors")
     with page.expect_download() as download:
@@ -336,7 +336,7 @@ def test_a_link_and_a_file_bring_an_erasure_back(desk: Visit, tmp_path: Path):
     page.locator("#open-edit input[type=file]").set_input_files(tmp_path / "edit.safetensors")
     expect(page.get_by_test_id("toast-body")).to_contain_text("guitar, pizza, erased by CCUP")
     expect(page.locator("#forget")).to_contain_text("guitar")
-    expect(link).to_have_attribute("href", "?forget=guitar,pizza&strength=0.8&mode=nullspace")
+    expect(link).to_have_attribute("href", "?forget=guitar,pizza&strength=0.8&form=nullspace")
 
 
 def test_a_bad_link_is_told_and_the_page_opens_as_always(desk: Visit):

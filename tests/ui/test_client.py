@@ -25,7 +25,7 @@ def test_the_endpoints_are_documented(client: Client):
     assert set(endpoints) >= compared | {"/link"}
     assert all(len(endpoint["description"]) > 80 for endpoint in endpoints.values())
     assert [p["parameter_name"] for p in endpoints["/erase"]["parameters"]] == [
-        "forget", "strength", "mode", "side", "retain", "own_retain", "lam", "mu", "synonyms",
+        "forget", "strength", "form", "side", "retain", "own_retain", "lam", "mu", "synonyms",
     ]  # fmt: skip
     assert endpoints["/erase"]["parameters"][0]["python_type"]["type"] == "list[str]"
 
@@ -52,7 +52,7 @@ def test_a_program_does_the_whole_job(client: Client, cat: Path):
 
     cost = client.predict(api_name="/trade_off")
     at_zero = [point for point in cost["by_strength"] if point["strength"] == 0]
-    assert {point["mode"] for point in at_zero} == {"paired", "consistent", "nullspace"}
+    assert {point["form"] for point in at_zero} == {"paired", "consistent", "nullspace"}
     assert all(point["forget"] == 1.0 for point in at_zero)
     before, after = cost["similarity"]["Original"], cost["similarity"]["CCUP"]
     assert after[0][0] < 0.3 < before[0][0]
@@ -71,7 +71,7 @@ def test_a_program_does_the_whole_job(client: Client, cat: Path):
         ({"forget": ["cat"], "strength": 7}, "from 0 to 1"),
         ({"forget": ["cat"], "strength": "NaN"}, "must be a number"),
         ({"forget": 5}, "must be a list of texts"),
-        ({"forget": ["cat"], "mode": "gentle"}, "choose one of"),
+        ({"forget": ["cat"], "form": "gentle"}, "choose one of"),
         ({"forget": ["cat"], "side": "left"}, "choose one of"),
         ({"forget": ["cat"], "lam": -1}, "lambda"),
         ({"forget": ["cat"], "mu": 1e9}, "mu"),
@@ -163,7 +163,7 @@ def test_two_visitors_at_once_never_see_each_others_erasure(fake_app: str):
 
 def test_a_link_opens_the_page_with_what_a_program_erased(client: Client):
     client.predict(["cat", "rose"], 0.4, "nullspace", api_name="/erase")
-    assert client.predict(api_name="/link") == {"link": "?forget=cat,rose&strength=0.4&mode=nullspace"}
+    assert client.predict(api_name="/link") == {"link": "?forget=cat,rose&strength=0.4&form=nullspace"}
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../../../etc/hostname", "pyproject.toml"])

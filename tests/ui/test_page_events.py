@@ -156,7 +156,7 @@ def bars_of(demo: gr.Blocks, labels: list[str]) -> set[str] | None:
     [
         (["dog", "wolf"], {"dog", "wolf"}),
         (["dog", " dog ", "Dog"], {"dog"}),
-        (["a “hot” dog", "hot_dog's"], {"a “hot” dog", "hot_dog's"}),
+        (["a “hot” dog", "hot_dog's"], {"a “hot” dog", "hot dog's"}),
         (["dog", "", "  "], {"dog"}),
     ],
 )

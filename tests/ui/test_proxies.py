@@ -14,6 +14,7 @@ import pytest
 from helpers.calling import visiting
 
 from unlearn.bench.serving import free_port, served
+from unlearn.ui.server.proxies import usable_proxies
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
 PATHS = ("/", "/config", "/gradio_api/info", "/gradio_api/mcp/schema", "/theme.css", "/gradio_api/app_id")
@@ -98,3 +99,17 @@ def test_behind_nginx(tmp_path: Path, target: str):
         with visiting(public) as visitor:
             assert visitor.predict(["cat"], api_name="/erase")["forget"] == ["cat"]
     assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_proxies_of_the_environment_are_those_that_can_be_used(capsys: pytest.CaptureFixture[str]):
+    environ = {
+        "ALL_PROXY": "socks://127.0.0.1:1080",
+        "http_proxy": "proxy.example:3128",
+        "HTTPS_PROXY": "socks4://127.0.0.1:9",
+    }
+    usable_proxies(environ)
+    assert environ == {"ALL_PROXY": "socks5://127.0.0.1:1080", "http_proxy": "proxy.example:3128"}
+    assert (
+        capsys.readouterr().err
+        == "HTTPS_PROXY names a proxy of the kind socks4, which cannot be used and is left out.\n"
+    )

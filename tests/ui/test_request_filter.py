@@ -21,7 +21,7 @@ async def yes(scope: dict[str, Any], receive: Any, send: Any) -> None:
         size, more = size + len(message["body"]), message.get("more_body", False)
     headers = [
         (b"content-type", b"text/html"),
-        (b"x-forwarded-for", dict(scope["headers"]).get(b"x-forwarded-for", b"")),
+        *((name, dict(scope["headers"]).get(name, b"")) for name in (b"x-forwarded-for", b"x-awaited-by")),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": str(size).encode()})
@@ -137,6 +137,12 @@ def test_an_assistants_call_goes_on_in_the_visitors_name():
     assert headers["x-forwarded-for"] == "192.0.2.1"
 
 
+def test_an_assistants_request_gets_a_name_that_nobody_chooses():
+    door = RequestFilter(yes, Settings())
+    names = {ask(door, "/gradio_api/mcp/", headers={"X-Awaited-By": "mine"})[1]["x-awaited-by"] for _ in range(3)}
+    assert len(names - {"", "mine"}) == 3
+
+
 @pytest.mark.parametrize(
     ("host", "status"),
     [("demo.example", 200), ("Demo.Example:443", 200), ("localhost:7860", 200), ("evil.example", 400), ("", 200)],
@@ -177,7 +183,7 @@ def test_a_mistake_of_ours_is_a_sentence_and_one_line_in_the_log(caplog):
     (line,) = [record.getMessage() for record in caplog.records]
     number = re.search(r"error ([0-9a-f]{8})", line).group(1)
     assert number in body.decode()
-    assert "KeyError in test_door, line" in line
+    assert "KeyError in test_request_filter, line" in line
     assert "what the visitor sent" not in caplog.text
     assert "Traceback" not in caplog.text
 

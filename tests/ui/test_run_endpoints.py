@@ -28,8 +28,8 @@ def test_numbers_that_a_program_leaves_open_suit_what_trains(folder_app: str):
     with visiting(folder_app) as client:
         told = set()
         for report in client.submit(["pizza"], trainable="last_blocks", api_name="/cliperase"):
-            if "steps" in report:
-                told.add(report["steps"])
+            if "loss" in report:
+                told.add(report["total"])
                 client.predict(api_name="/cancel")
         assert told == {PRESETS["last_blocks"]["steps"]}
 

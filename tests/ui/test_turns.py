@@ -77,3 +77,18 @@ def test_one_who_waits_for_too_long_is_told(allowed: Turns, queue: Queue, monkey
         queue.join("192.0.2.1", WORK)
     with pytest.raises(BusyError, match="wait already"):
         asyncio.run(ask())
+
+
+def test_while_others_are_served_an_address_has_one_event_at_a_time(allowed: Turns, queue: Queue, monkeypatch):
+    monkeypatch.setattr(turns, "SECONDS", 0.2)
+
+    async def ask() -> None:
+        async with allowed.turn("192.0.2.1", WORK):
+            queue.join("192.0.2.1", WORK)
+
+    queue.join("192.0.2.2", WORK)
+    asyncio.run(ask())
+    with pytest.raises(BusyError, match="wait already"):
+        asyncio.run(ask())
+    del queue.event_ids_to_events[0]  # the other is answered
+    asyncio.run(ask())

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+from unlearn.app.background import BackgroundRun, Plan
+from unlearn.app.edits import Edits
 from unlearn.app.services import Services
-from unlearn.app.session import NOTHING_ERASED, DrawRequest, Edits, Session, Visitor
+from unlearn.app.session import NOTHING_ERASED, DrawRequest, Session
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.diffusion.apply_edits import CARRY_METHODS, EditedPipeline, apply_to_pipeline
-from unlearn.diffusion.drawing import Drawing, Pair, Step, draw
+from unlearn.diffusion.drawing import Drawing, Pair, draw
 from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline
 from unlearn.diffusion.rates import Detected, DetectionRate, cases_of, detect, two_thing_cases
-from unlearn.diffusion.records import Detections, judged
+from unlearn.diffusion.records import Detections, judged, report
 from unlearn.erasers.variants import CCUP, CLIPERASE
-from unlearn.errors import ConceptError, ModelError, require_choice
+from unlearn.errors import ConceptError, require_choice
 from unlearn.evaluation.judge import load_judge
-from unlearn.jobs import Status, map_progress
+from unlearn.jobs import Progress, Status, map_progress
 from unlearn.zero_gpu import on_zero_gpu
 
 #: Pictures of a batch that is judged: with the concept, without it, and with it beside another.
 JUDGED = 20
+DRIVES_NOTHING = "This model drives no diffusion pipeline."
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +38,11 @@ class Drawn:
     notices: tuple[str, ...]
     edited_pipeline: EditedPipeline
 
+    def record(self) -> dict[str, Any]:
+        """The drawing as JSON, without its pictures."""
+        told = report(self.pair, self.edited_pipeline, self.detections)
+        return told | {"forget": list(self.erased), "notices": list(self.notices)}
+
 
 @dataclass(frozen=True, eq=False)
 class Rates:
@@ -44,27 +53,16 @@ class Rates:
     beside: DetectionRate
 
 
-@dataclass(frozen=True)
-class Judging:
-    """Progress of a batch."""
-
-    step: int
-    steps: int
-
-
-Progress = Step | Judging
 DrawStatus = Status[Progress, Drawn | Rates]
 
 
-def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) -> DrawStatus:
-    """Put a drawing, or a batch to be judged, in line.
+def _plan(services: Services, session: Session, request: DrawRequest) -> Plan[Progress, Drawn | Rates]:
+    """Check ``request``, and plan a drawing or a batch to be judged.
 
     Raises:
         ConceptError, ParameterError, ModelError: the request cannot be used.
-        JobError: the visitor is drawing already, or the line is full.
     """
-    session = visitor.session.only(request.edit and require_choice("edit", request.edit, (CCUP, CLIPERASE)))
-    encoder = services.encoder_of(session)
+    session = session.only(request.edit and require_choice("edit", request.edit, (CCUP, CLIPERASE)))
     require_choice("pipeline", request.pipeline, tuple(PIPELINES))
     known = PIPELINES[request.pipeline]
     drawing = Drawing(
@@ -76,31 +74,23 @@ def start_drawing(services: Services, visitor: Visitor, request: DrawRequest) ->
     )
     if session.erasure is None and session.fine_tuned is None:
         raise ConceptError(NOTHING_ERASED)
-    if not isinstance(encoder, OpenClipEncoder):
-        raise ModelError("This model drives no diffusion pipeline.")
+    encoder = services.open_clip_encoder_of(session, DRIVES_NOTHING)
 
-    def start() -> Generator[Progress, None, Drawn | Rates]:
+    def begin() -> Generator[Progress, None, Drawn | Rates]:
+        yield Progress(text="Loading the diffusion model and carrying the edit into it.")
         loaded = services.pipelines.get(request.pipeline)
-        heard = edited_pipeline(services, session, loaded, encoder, request.carry_method)
+        edited = edited_pipeline(services, session, loaded, encoder, request.carry_method)
         if request.judge:
-            return (yield from _judge_batch(services, session, loaded, heard, drawing))
-        pair = yield from on_zero_gpu(
-            lambda: draw(loaded, heard.loaded, drawing), loaded.pipeline, heard.loaded.pipeline
-        )()
-        notices = (*heard.notices, *_unknown_to(loaded, session.erased), *pair.notices)
-        return Drawn(pair, judged(pair, session.erased, encoder), session.erased, session.edits, notices, heard)
+            return (yield from _judge_batch(services, session, loaded, edited, drawing))
+        run = on_zero_gpu(lambda: draw(loaded, edited.loaded, drawing), loaded.pipeline, edited.loaded.pipeline)()
+        pair = yield from map_progress(run, _then_looking)
+        notices = (*edited.notices, *_unknown_to(loaded, session.erased), *pair.notices)
+        return Drawn(pair, judged(pair, session.erased, encoder), session.erased, session.edits, notices, edited)
 
-    return services.start(visitor, "drawing", start, f"{request.pipeline}/{request.judge}")
-
-
-def drawing_of(services: Services, visitor: Visitor) -> DrawStatus | None:
-    """The visitor's drawing as it is now."""
-    return services.jobs.find(visitor.lines["drawing"])
+    return Plan(begin, f"{request.pipeline}/{request.judge}")
 
 
-def stop_drawing(services: Services, visitor: Visitor) -> DrawStatus | None:
-    """Stop it within a step; the pictures drawn before stay."""
-    return services.jobs.cancel(visitor.lines["drawing"])
+DRAWING = BackgroundRun("drawing", _plan, stopped="Stopped. The pictures drawn before are still here.")
 
 
 def edited_pipeline(
@@ -146,9 +136,14 @@ def _judge_batch(
         two_thing_cases(erased[0], others, JUDGED, drawing.seed),
     ]
 
-    def start() -> Generator[tuple[int, int], None, list[list[Detected]]]:
+    def start() -> Generator[Progress, None, list[list[Detected]]]:
         return detect(loaded, edited_pipeline.loaded, groups, judge, steps=drawing.steps, guidance=drawing.guidance)
 
     run = on_zero_gpu(start, loaded.pipeline, edited_pipeline.loaded.pipeline)()
-    verdicts = yield from map_progress(run, lambda made: Judging(*made))
+    verdicts = yield from map_progress(run, _then_looking)
     return Rates(*map(DetectionRate.of, verdicts))
+
+
+def _then_looking(step: Progress) -> Progress:
+    """The last step is followed by a look at the pictures."""
+    return replace(step, text="Looking at the pictures.") if step.done == step.total else step

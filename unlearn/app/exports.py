@@ -5,30 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unlearn.app import trade_offs
-from unlearn.app.caller import PAYER
 from unlearn.app.downloads import zipped
+from unlearn.app.drawings import DRAWING, Drawn
 from unlearn.app.links import link_or_why
 from unlearn.app.services import Services
-from unlearn.app.session import NOTHING_ERASED, Session, Visitor
+from unlearn.app.session import NOTHING_ERASED, PAYER, Session, Visitor
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.named_vocabularies import vocabulary_text
-from unlearn.config import ASSETS
-from unlearn.erasers.erasure import Erasure
+from unlearn.diffusion.apply_edits import apply_to_pipeline
+from unlearn.diffusion.pipelines import PIPELINES
+from unlearn.diffusion.records import ATTENTION as ATTENTION_FILE
+from unlearn.diffusion.records import save_attention
+from unlearn.erasers.erasure import AnyErasure
 from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, MADE_BY, ORIGINAL
 from unlearn.errors import ConceptError, ModelError, require_choice
 from unlearn.evaluation.as_json import before_and_after
 from unlearn.export.edit_file import record_of
 from unlearn.export.saved import EDIT, RECORD, save_erasure
 from unlearn.export.snippets import snippet, snippet_of
+from unlearn.files.assets import ASSETS
 from unlearn.finetuning.sources import BUNDLED
-
-if TYPE_CHECKING:
-    from unlearn.report.measured import DrawnPair
+from unlearn.report.html import render
+from unlearn.report.measured import DrawnPair, measure_report
 
 REPORT, ATTENTION = "report", "cross_attention"
+NOT_WRITTEN = "This model cannot be written to a file; choose one of open_clip's."
 NOT_IN_A_DENOISER = "CLIPErase changes the text encoder, not the denoiser: take the whole model, or erase with CCUP."
 
 
@@ -48,7 +52,7 @@ class Wanted:
     services: Services
     visitor: Visitor
     encoder: OpenClipEncoder
-    erasure: Erasure
+    erasure: AnyErasure
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def make_export(services: Services, visitor: Visitor, kind: str, variant: str = 
         JobError: there is no room on disk.
     """
     made = KINDS[require_choice("file", kind, tuple(KINDS))]
-    encoder = exportable(services, visitor.session)
+    encoder = services.open_clip_encoder_of(visitor.session, NOT_WRITTEN)
     erasure = _chosen(edits_of(services, visitor.session), kind, variant)
     wanted = Wanted(services, visitor, encoder, erasure)
     weights = sum(parameter.numel() for parameter in encoder.model.parameters()) * 4
@@ -84,7 +88,7 @@ def make_export(services: Services, visitor: Visitor, kind: str, variant: str = 
     return Export(path, f"{made.name}: {erased} erased by {MADE_BY[erasure.method]}", made.code(wanted))
 
 
-def _chosen(edits: dict[str, Erasure], kind: str, variant: str) -> Erasure:
+def _chosen(edits: dict[str, AnyErasure], kind: str, variant: str) -> AnyErasure:
     everything = next(iter(edits))
     chosen = require_choice("edit", variant or everything, tuple(edits))
     if kind == REPORT:
@@ -96,13 +100,13 @@ def _chosen(edits: dict[str, Erasure], kind: str, variant: str) -> Erasure:
     return edits[CCUP]
 
 
-def edits_of(services: Services, session: Session) -> dict[str, Erasure]:
+def edits_of(services: Services, session: Session) -> dict[str, AnyErasure]:
     """The visitor's erasures by the variant that each makes, first that of all that is in force.
 
     Raises:
         ConceptError: there is none.
     """
-    edits: dict[str, Erasure] = {}
+    edits: dict[str, AnyErasure] = {}
     if both := services.both(session):
         edits[BOTH] = both
     if session.erasure:
@@ -112,18 +116,6 @@ def edits_of(services: Services, session: Session) -> dict[str, Erasure]:
     if not edits:
         raise ConceptError(NOTHING_ERASED)
     return edits
-
-
-def exportable(services: Services, session: Session) -> OpenClipEncoder:
-    """The visitor's model.
-
-    Raises:
-        ModelError: it has no weights of open_clip's.
-    """
-    encoder = services.encoder_of(session)
-    if not isinstance(encoder, OpenClipEncoder):
-        raise ModelError("This model cannot be written to a file; choose one of open_clip's.")
-    return encoder
 
 
 def _save(wanted: Wanted, folder: Path, *formats: str) -> Path:
@@ -142,7 +134,7 @@ def _code(part: str, folder: str) -> Callable[[Wanted], str]:
     return lambda wanted: snippet_of(part, Path(folder), wanted.erasure, wanted.encoder.name)
 
 
-def _facts(services: Services, session: Session, erasure: Erasure) -> dict[str, Any]:
+def _facts(services: Services, session: Session, erasure: AnyErasure) -> dict[str, Any]:
     """What the record of the visitor's ``erasure`` tells beside the erasure itself."""
     # Only CLIPErase learns from pictures here; what CCUP knows is words.
     learned = session.fine_tuned.pictures if session.fine_tuned and erasure.method != "ccup" else BUNDLED
@@ -161,9 +153,6 @@ def _facts(services: Services, session: Session, erasure: Erasure) -> dict[str, 
 
 
 def _write_report(wanted: Wanted, folder: Path) -> Path:
-    from unlearn.report.html import render
-    from unlearn.report.measured import measure_report
-
     services, visitor, session = wanted.services, wanted.visitor, wanted.visitor.session
     measured, (link, no_link) = session.trade_off, link_or_why(services, session)
     report = measure_report(
@@ -184,10 +173,7 @@ def _write_report(wanted: Wanted, folder: Path) -> Path:
 
 def last_drawn(services: Services, visitor: Visitor) -> DrawnPair | None:
     """The visitor's last pictures, if they were drawn with the edits in force now."""
-    from unlearn.app.drawings import Drawn, drawing_of
-    from unlearn.report.measured import DrawnPair
-
-    status = drawing_of(services, visitor)
+    status = DRAWING.find(services, visitor)
     drawn = status.result if status else None
     if not isinstance(drawn, Drawn) or drawn.edits != visitor.session.edits:
         return None
@@ -196,35 +182,26 @@ def last_drawn(services: Services, visitor: Visitor) -> DrawnPair | None:
 
 
 def _write_attention(wanted: Wanted, folder: Path) -> Path:
-    from unlearn.diffusion.apply_edits import apply_to_pipeline
-    from unlearn.diffusion.records import ATTENTION as FILE
-    from unlearn.diffusion.records import save_attention
-
     services, session = wanted.services, wanted.visitor.session
     loaded = services.pipelines.get(_driven_by(wanted.encoder))
     vocabulary = services.vocabulary_of(session)
-    path = folder / FILE
+    path = folder / ATTENTION_FILE
     save_attention(path, apply_to_pipeline(loaded, wanted.encoder, closed_form=session.erasure, vocabulary=vocabulary))
     return path
 
 
 def _attention_code(wanted: Wanted) -> str:
-    from unlearn.diffusion.pipelines import PIPELINES
-    from unlearn.diffusion.records import ATTENTION as FILE
-
     source = PIPELINES[_driven_by(wanted.encoder)].source
     return snippet(
         "diffusers_pipeline",
         PIPELINE=str(Path(source).relative_to(ASSETS.parent)) if Path(source).is_dir() else source,
-        ATTENTION=FILE,
+        ATTENTION=ATTENTION_FILE,
         PROMPT=f"a {wanted.erasure.selection.forget_names[0]}",
     )
 
 
 def _driven_by(encoder: OpenClipEncoder) -> str:
     """The pipeline that the visitor's model drives, the embedded one if it drives none."""
-    from unlearn.diffusion.pipelines import PIPELINES
-
     return next((name for name, known in PIPELINES.items() if encoder.name == known.clips[0]), "pocket")
 
 

@@ -1,39 +1,64 @@
-"""A visitor's erasure out of a file, as if it had been made here. No gradio here."""
+"""What a visitor brings along: a link, an erasure in a file; each as if it had been made here. No gradio here."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from unlearn.app.exports import exportable
-from unlearn.app.requests import request_of
-from unlearn.app.runs import FineTuned
+from unlearn.app.background import BackgroundRun, Plan
+from unlearn.app.edits import FineTuned
+from unlearn.app.fine_tuning import FINE_TUNING
+from unlearn.app.links import Link
+from unlearn.app.model_choice import choose
+from unlearn.app.requests import erase, request_of, settings_of
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
-from unlearn.clip.encoders import class_embeddings
-from unlearn.data.gallery import prepare_features
-from unlearn.erasers import ccup, cliperase
-from unlearn.errors import ErasureFileError
+from unlearn.clip.projection import Projection
+from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
+from unlearn.errors import ErasureFileError, UnlearnError
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
-from unlearn.finetuning.prepared import Preparation
-from unlearn.jobs import map_progress
+from unlearn.finetuning.prepared import encoding
+from unlearn.jobs import Progress, map_progress
 
 #: How far, as a share of the edit, two solutions of the same problem may lie apart on two machines.
 SAME = 0.01
+NOT_OPENED = "This model opens no file of an edit; choose one of open_clip's."
 #: Words read between two reports.
 AT_ONCE = 50
+
+
+def follow(services: Services, visitor: Visitor, link: Link) -> None:
+    """Put what ``link`` asks for into force; an erasure of nothing takes the one in force off.
+
+    Raises:
+        ConceptError, ParameterError, ModelError: it cannot be used; the visitor has the app's own model and words.
+    """
+    try:
+        if link.fine_tune:
+            settings_of(link.fine_tune, services.settings.max_steps)
+        if link.model or link.vocabulary:
+            choose(services, visitor, link.model, link.vocabulary)
+        if link.erasure is not None:
+            if any(name.strip() for name in link.erasure.forget):
+                erase(services, visitor, link.erasure)
+            else:
+                visitor.change(erasure=None)
+    except UnlearnError:
+        visitor.change(model="", vocabulary=None, erasure=None)
+        raise
 
 
 def open_edit(services: Services, visitor: Visitor, path: str | None, name: str = "") -> Record:
     """Open the erasure in the file at ``path``, as if it had been made here; its record.
 
     CCUP's is active at once. With CLIPErase's the pictures have to be encoded again: that is a background run, which
-    :func:`unlearn.app.runs.run_of` finds.
+    :data:`OPENING` finds.
 
     Raises:
         ErasureFileError, ParameterError, ConceptError: it cannot be used; what was active stays.
@@ -44,51 +69,64 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
     if Path(path).suffix != ".safetensors":
         raise ErasureFileError(f"“{name or Path(path).name}” is not a .safetensors file.")
     session = visitor.session
-    erasure, record = load_recorded(path, exportable(services, session))
+    erasure, record = load_recorded(path, services.open_clip_encoder_of(session, NOT_OPENED))
     closed_form = erasure.closed_form
-    if closed_form is not None and not isinstance(closed_form, ccup.Erasure):
+    if erasure.method == "baseline":
         raise ErasureFileError(
             "This is the edit of a baseline; the page opens those of CCUP and CLIPErase. What this one does, "
             "`python -m unlearn report --erasure FILE` tells."
         )
-    line = visitor.lines["cliperase"]
     if erasure.tuned:
-        services.jobs.start(line, partial(_opened, services, session, erasure.tuned, closed_form, record))
+        OPENING.start(services, visitor, Opened(erasure.tuned, closed_form, record))
     else:
-        if (last := services.jobs.find(line)) and last.state == "failed":
-            services.jobs.forget(line)  # it says nothing of this file
+        if (last := OPENING.find(services, visitor)) and last.state == "failed":
+            OPENING.forget(services, visitor)  # it says nothing of this file
         visitor.change(since=session, erasure=closed_form)
     return record
 
 
-def _opened(
-    services: Services,
-    session: Session,
-    erasure: cliperase.Erasure,
-    closed_form: ccup.Erasure | None,
-    record: Record,
-) -> Generator[Preparation, None, FineTuned]:
-    """The model that ``erasure`` makes, with what every view asks for first, and the CCUP of the same file.
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """What was in a file with fine-tuned weights."""
+
+    erasure: Erasure[CLIPEraseSettings]
+    closed_form: Erasure[CCUPSettings] | None
+    record: Record
+
+
+def _plan(services: Services, session: Session, opened: Opened) -> Plan[Progress, FineTuned]:
+    return Plan(partial(_open, services, session, opened), "file")
+
+
+#: It ends as a run of CLIPErase does, and takes its place.
+OPENING: BackgroundRun[Opened, Progress, FineTuned] = BackgroundRun(
+    FINE_TUNING.key, _plan, stopped=FINE_TUNING.stopped, done=FINE_TUNING.done, keep=FINE_TUNING.keep
+)
+
+
+def _open(services: Services, session: Session, file: Opened) -> Generator[Progress, None, FineTuned]:
+    """The model that the erasure of ``file`` makes, with what every view asks for first, and the CCUP of the same file.
 
     Raises:
         ErasureFileError: a picture has no embedding any more, or CCUP comes out otherwise here.
     """
-    encoder, words = erasure.apply(exportable(services, session)), services.vocabulary_of(session)
+    encoder = file.erasure.fine_tuned(services.open_clip_encoder_of(session, NOT_OPENED))
+    words = services.vocabulary_of(session)
     # Pictures that only their owner has may be those that this visitor brought along.
-    tuned = FineTuned(erasure, encoder, record.pictures, learned_own=not record.pictures)
+    tuned = FineTuned(file.erasure, encoder, file.record.pictures, learned_own=not file.record.pictures)
     opened = replace(session, fine_tuned=tuned)
     collection = services.collection(opened)
-    progress = partial(Preparation, total=len(collection))
-    features = yield from map_progress(prepare_features(encoder, collection), progress)
+    progress = partial(encoding, total=len(collection))
+    features = yield from map_progress(encoder.prepare_image_features(collection), progress)
     for start in range(0, len(words.names), AT_ONCE):
-        class_embeddings(encoder, words.names[start : start + AT_ONCE], words.templates)
+        encoder.text_features(words.names[start : start + AT_ONCE], words.templates)
         yield progress(len(collection))
     if not torch.isfinite(features).all():
         raise ErasureFileError("With the weights of this file, some pictures have no embedding any more.")
-    return replace(tuned, beside=_beside(services, opened, closed_form)) if closed_form else tuned
+    return replace(tuned, beside=_beside(services, opened, file.closed_form)) if file.closed_form else tuned
 
 
-def _beside(services: Services, session: Session, closed_form: ccup.Erasure) -> ccup.Erasure:
+def _beside(services: Services, session: Session, closed_form: Erasure[CCUPSettings]) -> Erasure[CCUPSettings]:
     """CCUP as the panel asks for it, for the original model, which on top of ``session``'s own is ``closed_form``.
 
     Raises:
@@ -97,13 +135,17 @@ def _beside(services: Services, session: Session, closed_form: ccup.Erasure) -> 
     asked = request_of(services, replace(session, erasure=closed_form, request=None))
     own = services.erase(session, asked)
     again = services.both(replace(session, erasure=own))
-    wanted = closed_form.projection.matrix
-    if (
-        again is None
-        or (again.closed_form.projection.matrix - wanted).norm() > SAME * (wanted - torch.eye(len(wanted))).norm()
-    ):
+    if again is None or not _same(again.closed_form.projection, closed_form.projection):
         raise ErasureFileError(
             "This edit was made among other words than those of this page; choose its vocabulary first, under Model, "
             "or use it on the command line: `python -m unlearn evaluate --erasure FILE`."
         )
     return own
+
+
+def _same(made: Projection | None, wanted: Projection | None) -> bool:
+    """Whether two projections differ by no more than two machines do."""
+    if made is None or wanted is None:
+        return False
+    edit = wanted.matrix - torch.eye(len(wanted.matrix))
+    return bool((made.matrix - wanted.matrix).norm() <= SAME * edit.norm())

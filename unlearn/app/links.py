@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from unlearn.app.requests import erase, request_of
-from unlearn.app.session import ErasureRequest, FineTuneRequest
-from unlearn.errors import InvalidInputError, ParameterError, UnlearnError
-
-if TYPE_CHECKING:
-    from unlearn.app.services import Services
-    from unlearn.app.session import Session, Visitor
+from unlearn.app.requests import request_of, settings_of
+from unlearn.app.services import Services
+from unlearn.app.session import ErasureRequest, FineTuneRequest, Session
+from unlearn.concepts.named_vocabularies import vocabulary_text
+from unlearn.errors import InvalidInputError, ParameterError
 
 #: Browsers and proxies cut addresses that are much longer.
 MAX_LENGTH = 4000
@@ -75,35 +73,8 @@ def read_link(query: str) -> Link:
     )
 
 
-def follow(services: Services, visitor: Visitor, link: Link) -> None:
-    """Put what ``link`` asks for into force; an erasure of nothing takes the one in force off.
-
-    Raises:
-        ConceptError, ParameterError, ModelError: it cannot be used; the visitor has the app's own model and words.
-    """
-    from unlearn.app.model_choice import choose
-    from unlearn.app.runs import settings_of
-
-    try:
-        if link.fine_tune:
-            settings_of(link.fine_tune, services.settings.max_steps)
-        if link.model or link.vocabulary:
-            choose(services, visitor, link.model, link.vocabulary)
-        if link.erasure is not None:
-            if any(name.strip() for name in link.erasure.forget):
-                erase(services, visitor, link.erasure)
-            else:
-                visitor.change(erasure=None)
-    except UnlearnError:
-        visitor.change(model="", vocabulary=None, erasure=None)
-        raise
-
-
 def link_of(services: Services, session: Session) -> Link:
     """The link that opens the page as it is for this visitor."""
-    from unlearn.app.runs import settings_of
-    from unlearn.concepts.named_vocabularies import vocabulary_text
-
     words = vocabulary_text(session.vocabulary) if session.vocabulary else ""
     erasure, tuned = request_of(services, session), None
     if session.fine_tuned:

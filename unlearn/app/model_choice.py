@@ -10,11 +10,10 @@ from unlearn.app.requests import request_of
 from unlearn.app.results import ModelFacts
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
-from unlearn.clip.encoders import OpenClipEncoder, class_embeddings
+from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.loading import device_in_words, pick_device
 from unlearn.clip.models import CURATED
 from unlearn.concepts.named_vocabularies import named_vocabulary
-from unlearn.data.gallery import image_features
 from unlearn.diffusion.pipelines import PIPELINES
 from unlearn.erasers import ccup
 
@@ -50,12 +49,12 @@ def choose(
     names = ccup.words_read(read)
     for start in range(0, len(names), AT_ONCE):
         watch("Reading the words", start, len(names))
-        class_embeddings(encoder, names[start : start + AT_ONCE], read.templates)
-    image_features(encoder, collection, watch=lambda done, total: watch("Looking at the pictures", done, total))
+        encoder.text_features(names[start : start + AT_ONCE], read.templates)
+    encoder.image_features(collection, watch=lambda done, total: watch("Looking at the pictures", done, total))
     now = visitor.session  # the slider may have moved meanwhile
     request = request_of(services, now) if now.erasure else None
     erasure = services.erase(after, request) if request else None
-    services.jobs.forget(visitor.lines["cliperase"])
+    services.jobs.forget(visitor.job_keys["cliperase"])
     return visitor.change(erasure=erasure, request=request, **chosen)
 
 

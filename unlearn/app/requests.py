@@ -1,15 +1,21 @@
-"""A visitor's request to CCUP, kept beside the erasure that came of it. No gradio here."""
+"""A visitor's requests: to CCUP, kept beside the erasure that came of it, and to CLIPErase. No gradio here."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, replace
 
-from unlearn.app.session import RETAIN_NEIGHBOURS, RETAIN_OWN, ErasureRequest, Session, Visitor
+from unlearn.app.services import Services
+from unlearn.app.session import (
+    RETAIN_NEIGHBOURS,
+    RETAIN_OWN,
+    ErasureRequest,
+    FineTuneRequest,
+    Session,
+    Visitor,
+)
 from unlearn.concepts.selection import parse_names
-
-if TYPE_CHECKING:
-    from unlearn.app.services import Services
+from unlearn.erasers.settings import CLIPEraseSettings
+from unlearn.errors import require_whole
 
 
 def erase(services: Services, visitor: Visitor, request: ErasureRequest) -> Session:
@@ -36,7 +42,7 @@ def request_of(services: Services, session: Session) -> ErasureRequest:
     request = ErasureRequest(
         list(forget),
         settings.strength,
-        settings.mode,
+        settings.form,
         settings.side,
         own_retain=[],
         lam=settings.lam,
@@ -58,3 +64,17 @@ def cleaned(request: ErasureRequest) -> ErasureRequest:
     """
     own = parse_names(request.own_retain, most=len(request.own_retain)) if request.retain == RETAIN_OWN else ()
     return replace(request, forget=list(parse_names(request.forget)), own_retain=list(own))
+
+
+def settings_of(request: FineTuneRequest, most_steps: int) -> CLIPEraseSettings:
+    """What ``request`` says, and what suits where it says nothing.
+
+    Raises:
+        ParameterError: a number or a choice outside of what is allowed.
+    """
+    asked = {name: value for name, value in asdict(request).items() if name != "forget" and value is not None}
+    settings = CLIPEraseSettings.of(**asked)
+    if request.steps is None:
+        return replace(settings, steps=min(settings.steps, most_steps))
+    require_whole("steps", request.steps, largest=most_steps)
+    return settings

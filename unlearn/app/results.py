@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from unlearn.concepts.selection import Vocabulary
-    from unlearn.data.gallery import Gallery, Picture
-    from unlearn.erasers.ccup import Erasure
-    from unlearn.erasers.settings import CCUPSettings
-    from unlearn.evaluation.interference import Interference
+    from unlearn.data.gallery import Picture
     from unlearn.evaluation.neighbours import Neighbour
     from unlearn.evaluation.zero_shot import Accuracy
-    from unlearn.sweeps.trade_off import TradeOffPoint
 
 
 @dataclass(frozen=True)
@@ -93,31 +88,3 @@ class Geometry:
     def largest(self) -> float:
         """The largest cosine of any variant, without its sign."""
         return max(float(matrix.nan_to_num().abs().max()) for matrix in self.similarity.values())
-
-
-@dataclass(frozen=True)
-class TradeOff:
-    """The measured curves, what they are of, and what its concepts do to each other, each erased alone and whole."""
-
-    model: str
-    vocabulary: Vocabulary
-    erasure: Erasure
-    collection: Gallery
-    by_strength: tuple[TradeOffPoint, ...]
-    by_count: tuple[TradeOffPoint, ...]
-    interference: Interference
-
-    def belongs_to(self, model: str, vocabulary: Vocabulary, erasure: Erasure, collection: Gallery) -> bool:
-        """Whether these are the curves of ``erasure``, whatever its strength and mode, on ``collection``."""
-        return (
-            (model, vocabulary) == (self.model, self.vocabulary)
-            and collection is self.collection
-            and erasure.selection == self.erasure.selection
-            and _beside_curves(erasure) == _beside_curves(self.erasure)
-        )
-
-
-def _beside_curves(erasure: Erasure) -> CCUPSettings:
-    """The settings of ``erasure``, with the defaults for those that the curves run through."""
-    # A mode that takes every side.
-    return replace(erasure.settings, strength=1.0, mode="consistent")

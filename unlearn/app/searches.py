@@ -4,49 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Any
 
 from PIL import Image
 
 from unlearn.app.results import Found, FoundPicture
+from unlearn.app.services import HITS, Services
 from unlearn.app.session import SEARCH_GALLERY, SEARCH_INDEX, Session
 from unlearn.clip.encoders import TextImageEncoder
 from unlearn.data.gallery import Gallery, Picture
 from unlearn.data.images import open_image
 from unlearn.errors import ConceptError, ModelError, require_choice
+from unlearn.evaluation.as_json import retrieval_metrics
 from unlearn.evaluation.retrieval import find_pictures as find_in_gallery
 from unlearn.index.search import PictureIndex
 from unlearn.index.store import Store
 
-if TYPE_CHECKING:
-    from unlearn.app.services import Services
-
-HITS = 8
 MAX_QUERY_LENGTH = 300
 NOTHING_LEFT = "The edit leaves nothing of this text: no picture is closer to it than another."
 #: Pictures of an index that are remembered with their thumbnails, of about 3 kB each.
 REMEMBERED = 1024
 #: Shortest side that they are decoded to: more than a thumbnail has, and of a photograph a small part.
 DECODED_SIDE = 224
-
-
-def open_index(folder: str, encoder: TextImageEncoder) -> PictureIndex | None:
-    """The index of the settings, None where they name none.
-
-    Raises:
-        PictureError: there is none in ``folder``, or it is damaged.
-        ModelError: other weights than the app's made it.
-    """
-    if not folder:
-        return None
-    index = PictureIndex.open(folder)
-    if not index.answers(encoder):
-        raise ModelError(
-            f"The index “{folder}” was made by “{index.store.header.model}”; the app runs “{encoder.name}”, which has "
-            f"other weights. Make one for it with python -m unlearn index --model {encoder.name}, or set UNLEARN_MODEL."
-        )
-    index.require_fit(encoder)
-    return index
 
 
 def places(services: Services, session: Session) -> dict[str, str]:
@@ -80,6 +59,11 @@ def find_pictures(services: Services, session: Session, query: str, source: str 
         return {variant: _in_index(encoder, text, services.index, templates) for variant, encoder in variants.items()}
     collection = services.collection(session)
     return {variant: _in_gallery(encoder, text, collection, templates) for variant, encoder in variants.items()}
+
+
+def recall(services: Services, session: Session) -> dict[str, dict[str, Any]]:
+    """recall@k as JSON, by variant."""
+    return {variant: retrieval_metrics(report) for variant, report in services.recall(session).items()}
 
 
 def _in_gallery(encoder: TextImageEncoder, text: str, gallery: Gallery, templates: Sequence[str]) -> Found:

@@ -3,41 +3,50 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from unlearn.app.caller import PAYER
 from unlearn.app.downloads import Downloads
 from unlearn.app.results import FoundCaption, LabelView, SplitAccuracy, Summary
-from unlearn.app.searches import HITS, open_index
-from unlearn.app.session import RETAIN_CHOICES, RETAIN_NEIGHBOURS, RETAIN_OWN, ErasureRequest, Session, Visitor
+from unlearn.app.session import (
+    NOTHING_ERASED,
+    RETAIN_CHOICES,
+    RETAIN_NEIGHBOURS,
+    RETAIN_OWN,
+    ErasureRequest,
+    Session,
+    Visitor,
+)
 from unlearn.caching import ObjectCache
-from unlearn.clip.encoders import TextImageEncoder, class_embeddings
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.clip.loading import load_clip
 from unlearn.clip.models import Models
-from unlearn.concepts.selection import Vocabulary, concept_of, load_vocabulary, parse_names, select
+from unlearn.concepts.selection import Selection, Vocabulary, concept_of, load_vocabulary, parse_names, select
 from unlearn.config import Settings
 from unlearn.data import decoding
-from unlearn.data.gallery import Gallery, Picture, bundled_gallery, folder_gallery, image_features, restore_features
+from unlearn.data.gallery import Gallery, Picture, bundled_gallery, folder_gallery, restore_features
 from unlearn.diffusion.pipelines import PipelineCache
-from unlearn.erasers import ccup, stacked
+from unlearn.erasers import ccup
+from unlearn.erasers.erasure import Erasure, Stacked
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
-from unlearn.errors import ConceptError, require_choice
+from unlearn.errors import ConceptError, ModelError, require_choice
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, find_captions
 from unlearn.evaluation.zero_shot import above_chance, evaluate_zero_shot, label_probabilities, most_telling
 from unlearn.export.vanished import live_only
 from unlearn.finetuning.pairs import hold_out
 from unlearn.index.search import PictureIndex
-from unlearn.jobs import Jobs, Status
+from unlearn.jobs import Jobs
 
 logger = logging.getLogger(__name__)
 
 #: "Nearest neighbours" as a retain set: as many as stand close to a concept, and a margin.
 NEIGHBOURS_RETAINED = 50
 AT_RISK = 6
+#: Pictures or captions that a search finds.
+HITS = 8
 CHART_LABELS = 8
 #: In place of pictures to train on, where there are none.
 NOTHING = Gallery("nothing", ())
@@ -63,12 +72,31 @@ def load_services(settings: Settings) -> Services:
         gallery, training, vocabulary = bundled_gallery().test, bundled_gallery().train, load_vocabulary()
         restore_features(encoder)
     # Nothing to do where embeddings are shipped; otherwise better now than under the first visitor's hand.
-    image_features(encoder, gallery, progress=True)
-    class_embeddings(encoder, ccup.words_read(vocabulary), vocabulary.templates)
+    encoder.image_features(gallery, progress=True)
+    encoder.text_features(ccup.words_read(vocabulary), vocabulary.templates)
     models = Models(encoder, settings.precision, settings.visitors_models)
     jobs = Jobs[Any, Any](minutes=settings.max_run_minutes, per_payer=settings.max_runs_per_address)
     downloads = Downloads(settings.max_downloads_mb * 1_000_000)
     return Services(models, gallery, vocabulary, settings, training, index, jobs, downloads=downloads)
+
+
+def open_index(folder: str, encoder: TextImageEncoder) -> PictureIndex | None:
+    """The index of the settings, None where they name none.
+
+    Raises:
+        PictureError: there is none in ``folder``, or it is damaged.
+        ModelError: other weights than the app's made it.
+    """
+    if not folder:
+        return None
+    index = PictureIndex.open(folder)
+    if not index.answers(encoder):
+        raise ModelError(
+            f"The index “{folder}” was made by “{index.store.header.model}”; the app runs “{encoder.name}”, which has "
+            f"other weights. Make one for it with python -m unlearn index --model {encoder.name}, or set UNLEARN_MODEL."
+        )
+    index.require_fit(encoder)
+    return index
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +113,7 @@ class Services:
     pipelines: PipelineCache = field(default_factory=PipelineCache)
     downloads: Downloads = field(default_factory=Downloads)
     #: CCUP solved on what a visitor's fine-tuned model makes of the words, for all strengths.
-    on_top: ObjectCache[ccup.Erasure] = field(default_factory=lambda: ObjectCache(most=1))
+    on_top: ObjectCache[Erasure[CCUPSettings]] = field(default_factory=lambda: ObjectCache(most=1))
 
     def encoder_of(self, session: Session) -> TextImageEncoder:
         """The model that the visitor chose, unedited.
@@ -94,6 +122,17 @@ class Services:
             ModelError: it made room for others since, and cannot be loaded again.
         """
         return self.models.get(session.model)
+
+    def open_clip_encoder_of(self, session: Session, refusal: str) -> OpenClipEncoder:
+        """The model that the visitor chose, where it is one of open_clip's.
+
+        Raises:
+            ModelError: it is another; ``refusal`` is the message.
+        """
+        encoder = self.encoder_of(session)
+        if not isinstance(encoder, OpenClipEncoder):
+            raise ModelError(refusal)
+        return encoder
 
     def variants(self, session: Session) -> dict[str, TextImageEncoder]:
         """The models that the views compare, the original first."""
@@ -108,7 +147,7 @@ class Services:
             compared[BOTH] = both.closed_form.apply(tuned.encoder)
         return compared
 
-    def both(self, session: Session) -> stacked.Erasure | None:
+    def both(self, session: Session) -> Stacked | None:
         """The two edits in force as one, CCUP solved anew: the fine-tuned text tower puts the words elsewhere."""
         erasure, tuned = session.erasure, session.fine_tuned
         if erasure is None or tuned is None:
@@ -119,7 +158,7 @@ class Services:
             (whole.selection, whole.settings, vocabulary),
             lambda: ccup.erase(tuned.encoder, whole.selection, whole.settings, vocabulary=vocabulary),
         )
-        return stacked.Erasure(tuned.erasure, again.at(erasure.settings.strength))
+        return Stacked(tuned.erasure, again.at(erasure.settings.strength))
 
     def collection(self, session: Session) -> Gallery:
         """The labelled pictures that accuracy and retrieval are measured on, none of which a model was trained on."""
@@ -132,19 +171,26 @@ class Services:
         own = session.own_pictures
         return own.test if own is not None and len(own.test) else self.gallery
 
+    def measured_on(self, session: Session, names: Sequence[str]) -> Gallery:
+        """Pictures that nothing was trained on: the collection, or where it shows none of ``names``, others that do."""
+        own = session.uploads.test if session.uploads else self.gallery
+        held_out = self.held_out(session)
+        showing = (each for each in (held_out, own, self.gallery) if not set(names).isdisjoint(each.concepts))
+        return next(showing, held_out)
+
     def vocabulary_of(self, session: Session) -> Vocabulary:
         """The words in use: the visitor's choice or the app's vocabulary, and what else one's own pictures show."""
         chosen, pictures = session.vocabulary or self.vocabulary, session.own_pictures
         own = [concept_of(name) for name in (pictures.concepts if pictures else ()) if chosen.find(name) is None]
         return replace(chosen, concepts=(*chosen.concepts, *own)) if own else chosen
 
-    def erase(self, session: Session, request: ErasureRequest) -> ccup.Erasure:
+    def erase(self, session: Session, request: ErasureRequest) -> Erasure[CCUPSettings]:
         """Fit CCUP for ``request``.
 
         Raises:
             ConceptError, ParameterError: it cannot be used; the message says what is allowed.
         """
-        settings = CCUPSettings(request.mode, request.strength, request.lam, request.mu, request.side, request.synonyms)
+        settings = CCUPSettings(request.form, request.strength, request.lam, request.mu, request.side, request.synonyms)
         require_choice("retain set", request.retain, RETAIN_CHOICES)
         own = request.own_retain or () if request.retain == RETAIN_OWN else None
         vocabulary = self.vocabulary_of(session)
@@ -221,7 +267,7 @@ class Services:
         offered = parse_names(labels, what="label") or vocabulary.names
         probabilities = {}
         for variant, encoder in self.variants(session).items():
-            row = label_probabilities(encoder, image_features(encoder, picture), offered, vocabulary.templates)[0]
+            row = label_probabilities(encoder, encoder.image_features(picture), offered, vocabulary.templates)[0]
             probabilities[variant] = dict(zip(offered, row.tolist(), strict=True))
         shown = most_telling(probabilities, [label for label in session.erased if label in offered][:2], CHART_LABELS)
         return LabelView({v: {label: p[label] for label in shown} for v, p in probabilities.items()}, len(offered))
@@ -231,8 +277,8 @@ class Services:
         encoder = self.encoder_of(session)
         own = [i for i, picture in enumerate(self.gallery) if picture.concept == concept]
         scores = (
-            image_features(encoder, self.gallery)[own]
-            @ class_embeddings(encoder, [concept], self.vocabulary_of(session).templates)[0]
+            encoder.image_features(self.gallery)[own]
+            @ encoder.text_features([concept], self.vocabulary_of(session).templates)[0]
         )
         return self.gallery.pictures[own[int(scores.argmax())]]
 
@@ -248,7 +294,7 @@ class Services:
         return {
             variant: [
                 FoundCaption(captions[hit.index], concept_of[captions[hit.index]], hit.score)
-                for hit in find_captions(encoder, image_features(encoder, picture)[0], captions, HITS)
+                for hit in find_captions(encoder, encoder.image_features(picture)[0], captions, HITS)
             ]
             for variant, encoder in self.variants(session).items()
         }
@@ -261,32 +307,32 @@ class Services:
             for variant, encoder in self.variants(session).items()
         }
 
-    def start(
-        self, visitor: Visitor, line: str, job: Callable[[], Generator[Any, None, Any]], kind: str = ""
-    ) -> Status[Any, Any]:
-        """Put a job in the visitor's ``line``; ``kind`` tells it from others of the line that take longer or shorter.
-
-        Raises:
-            JobError: the visitor's last job there has not ended, the address has as many as it may, or the queue is
-                full.
-        """
-        return self.jobs.start(visitor.lines[line], job, kind=f"{line}/{kind}", payer=PAYER.get())
-
     def end_session(self, visitor: Visitor) -> None:
         """The visitor is gone: a run of nobody ends, and its weights are freed."""
         if visitor.is_last:
-            for line in visitor.lines.values():
-                self.jobs.forget(line)
+            for key in visitor.job_keys.values():
+                self.jobs.forget(key)
             self.downloads.forget(visitor.key)
 
     def is_busy(self, visitor: Visitor) -> bool:
         """Whether any of the visitor's jobs waits or runs."""
-        return any(map(self.jobs.is_busy, visitor.lines.values()))
+        return any(map(self.jobs.is_busy, visitor.job_keys.values()))
 
     def warm_up(self) -> None:
         """Make ready what the views will ask for first, so that no visitor waits for it."""
         decoding.start()
         self.recall(Session())
+
+
+def selection_of(session: Session) -> Selection:
+    """What the edits in force are to erase.
+
+    Raises:
+        ConceptError: nothing is erased.
+    """
+    if not session.erased:
+        raise ConceptError(NOTHING_ERASED)
+    return session.selection
 
 
 def _chosen(session: Session) -> Gallery:

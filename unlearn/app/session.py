@@ -6,22 +6,20 @@ import re
 import secrets
 import threading
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from unlearn.app.edits import Audited, Edits, FineTuned, TradeOff
 from unlearn.concepts.selection import unite
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.erasers.variants import CCUP
 
 if TYPE_CHECKING:
-    from unlearn.app.audits import Audited
-    from unlearn.app.results import TradeOff
-    from unlearn.app.runs import FineTuned
     from unlearn.concepts.selection import Selection, Vocabulary
     from unlearn.data.gallery import Gallery
-    from unlearn.erasers.ccup import Erasure
+    from unlearn.erasers.erasure import Erasure
 
 RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN = "vocabulary", "neighbours", "list"
 RETAIN_CHOICES = (RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN)
@@ -37,7 +35,7 @@ class ErasureRequest:
 
     forget: Sequence[str] = ()
     strength: float = CCUPSettings.strength
-    mode: str = CCUPSettings.mode
+    form: str = CCUPSettings.form
     side: str = CCUPSettings.side
     retain: str = RETAIN_VOCABULARY
     own_retain: Sequence[str] = ()
@@ -80,19 +78,6 @@ class DrawRequest:
 
 
 @dataclass(frozen=True)
-class Edits:
-    """What was edited and how: equal where two sessions would show the same models.
-
-    CCUP's matrices are not compared; what was asked for makes them.
-    """
-
-    model: str
-    vocabulary: Vocabulary | None
-    closed_form: tuple[Selection, CCUPSettings] | None
-    fine_tuned: FineTuned | None
-
-
-@dataclass(frozen=True)
 class Session:
     """One visitor's choices. The weights are everybody's; an erasure is a few kilobytes beside them.
 
@@ -111,7 +96,7 @@ class Session:
 
     model: str = ""
     vocabulary: Vocabulary | None = None
-    erasure: Erasure | None = None
+    erasure: Erasure[CCUPSettings] | None = None
     request: ErasureRequest | None = None
     fine_tuned: FineTuned | None = None
     picture: Gallery | None = None
@@ -150,6 +135,9 @@ class Session:
         return unite(edit.selection for edit in (self.erasure, tuned) if edit)
 
 
+#: The address that pays for the request being answered, as :func:`unlearn.ui.server.addresses.payer` has it: set around
+#: every handler, read where something is shared out by address; "" where no request is being answered.
+PAYER: ContextVar[str] = ContextVar("PAYER", default="")
 _changing = threading.Lock()
 _living: WeakSet[Visitor] = WeakSet()
 
@@ -162,13 +150,13 @@ class Visitor:
     Attributes:
         session: the choices now.
         key: whose background run is whose; a page that is reloaded gets its old key back.
-        left: since when the page is known to be closed; None while it is open.
+        left: since when the page is known to be closed, by the clock of the visits; None while it is open.
     """
 
     def __init__(self) -> None:
         self.session = Session()
         self.key = secrets.token_hex(16)
-        self.left: datetime | None = None
+        self.left: float | None = None
         _living.add(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Visitor:
@@ -181,8 +169,8 @@ class Visitor:
             self.key = key
 
     @property
-    def lines(self) -> dict[str, str]:
-        """What one's background runs go by: a visitor may draw while CLIPErase waits; all use the one worker."""
+    def job_keys(self) -> dict[str, str]:
+        """The keys of the visitor's jobs, by the kind of run: a visitor may draw while CLIPErase waits."""
         return {"cliperase": self.key} | {what: f"{self.key}/{what}" for what in ("drawing", "audit", "comparison")}
 
     @property

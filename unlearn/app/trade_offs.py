@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import cast
 
-from unlearn.app.results import Geometry, TradeOff
+from unlearn.app.edits import TradeOff
+from unlearn.app.results import Geometry
 from unlearn.app.services import AT_RISK, Services
 from unlearn.app.session import NOTHING_ERASED, Session
 from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import select
 from unlearn.erasers import ccup
-from unlearn.erasers.settings import MODES
+from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.settings import FORMS, CCUPSettings
 from unlearn.errors import ConceptError
 from unlearn.evaluation.interference import Interference, measure_interference
 from unlearn.evaluation.similarity import image_text_similarity
@@ -35,7 +37,7 @@ def measure(services: Services, session: Session, watch: Callable[[int, int], No
     vocabulary = services.vocabulary_of(session)
     encoder, settings = services.encoder_of(session), erasure.settings
     grown = growing(erasure.selection, vocabulary)
-    total = len(MODES) * (len(STRENGTHS) + len(grown))
+    total = len(FORMS) * (len(STRENGTHS) + len(grown))
 
     def counted(points: Iterator[TradeOffPoint], before: int) -> tuple[TradeOffPoint, ...]:
         measured = []
@@ -92,13 +94,13 @@ def geometry(services: Services, session: Session) -> Geometry:
     return Geometry(names, similarity)
 
 
-def _interference(services: Services, session: Session, erasure: ccup.Erasure) -> Interference:
+def _interference(services: Services, session: Session, erasure: Erasure[CCUPSettings]) -> Interference:
     """What erasing each of the compared concepts alone does to each: a solve for each, so not for every slider move.
 
     The rest of the vocabulary is retained, whatever the visitor retains: a concept of that list is erased here too.
     """
     encoder, vocabulary = services.encoder_of(session), services.vocabulary_of(session)
-    settings = replace(erasure.settings.in_mode("paired"), strength=1.0)
+    settings = replace(erasure.settings.with_form("paired"), strength=1.0)
 
     def erase(name: str) -> TextImageEncoder:
         alone = select([name], vocabulary=vocabulary)
@@ -114,7 +116,7 @@ def _compared(services: Services, session: Session) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*session.erased[:AT_RISK], *near)))
 
 
-def _erased(session: Session) -> ccup.Erasure:
+def _erased(session: Session) -> Erasure[CCUPSettings]:
     if session.erasure is None:
         raise ConceptError(NOTHING_ERASED)
     return session.erasure

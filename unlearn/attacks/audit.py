@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from unlearn.attacks import (
     examples,
@@ -18,62 +17,23 @@ from unlearn.attacks import (
     soft_prompt,
     words,
 )
-from unlearn.attacks.finding import Finding, Tick, Verdict
+from unlearn.attacks.finding import Finding, Report
 from unlearn.attacks.groups import Group
 from unlearn.attacks.target import AttackTarget
-from unlearn.concepts.selection import Concept, surface_forms
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.errors import ModelError
-from unlearn.finetuning.prepared import Preparation
-from unlearn.jobs import map_progress
+from unlearn.jobs import Progress, map_progress
 
 #: The diffusion model before and after the edit; asked for when it is needed, as loading it takes seconds.
 PipelinePair = Callable[[], tuple[LoadedPipeline, LoadedPipeline]]
-Attacking = Generator[Tick, None, Finding]
-#: Kinds of words that are the concept's own: to erase them as well is what would close the leak.
-OWN_WORDS = ("Plural", "Synonyms", "Typos", "Other languages")
+Attacking = Generator[Progress, None, Finding]
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where an audit is: what it does, how much of that is done, and what it has found so far."""
+class AuditProgress(Progress):
+    """Progress of an audit, with what it has found so far."""
 
-    text: str
-    done: int
-    total: int
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Report:
-    """What an audit of ``concept`` came to, in ``seconds``, measured on ``n`` pictures of it."""
-
-    concept: Concept
-    findings: tuple[Finding, ...]
-    seconds: float
-    n: int = 0
-
-    @property
-    def leaks(self) -> tuple[Finding, ...]:
-        """The findings that leaked."""
-        return tuple(finding for finding in self.findings if finding.verdict == Verdict.LEAKED)
-
-    def record(self) -> dict[str, Any]:
-        """The report as JSON."""
-        return {
-            "concept": self.concept.name,
-            "seconds": self.seconds,
-            "n": self.n,
-            "findings": [finding.record() for finding in self.findings],
-        }
-
-    @property
-    def new_words(self) -> tuple[str, ...]:
-        """The concept's own other words that still put its pictures first, and are not among its synonyms already."""
-        known = {form.casefold() for form in surface_forms(self.concept)}
-        rows = [row for finding in self.leaks if finding.name in OWN_WORDS for row in finding.still_first]
-        words = {row.name.casefold(): row.name for row in rows}
-        return tuple(word for key, word in words.items() if key not in known)
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +46,7 @@ class Attack:
     run: Callable[[], Attacking]
 
 
-def run_audit(target: AttackTarget, pipelines: PipelinePair | None = None) -> Generator[Progress, None, Report]:
+def run_audit(target: AttackTarget, pipelines: PipelinePair | None = None) -> Generator[AuditProgress, None, Report]:
     """Run every attack on ``target``; what cannot be run on its model is reported as not applicable.
 
     Args:
@@ -95,14 +55,14 @@ def run_audit(target: AttackTarget, pipelines: PipelinePair | None = None) -> Ge
     """
     started, findings = time.perf_counter(), list[Finding]()
 
-    def told(text: str) -> Callable[[Tick | Preparation], Progress]:
-        return lambda tick: Progress(text, tick.done, tick.total, tuple(findings))
+    def during(text: str) -> Callable[[Progress], AuditProgress]:
+        return lambda part: AuditProgress(part.done, part.total, f"{text}…", tuple(findings))
 
     with suppress(ModelError):  # said by every attack that needs the weights
-        yield from map_progress(target.prepare(), told("Looking at pictures"))
+        yield from map_progress(target.prepare(), during("Looking at pictures"))
     for attack in _attacks(target, pipelines):
         try:
-            findings.append((yield from map_progress(attack.run(), told(attack.text))))
+            findings.append((yield from map_progress(attack.run(), during(attack.text))))
         except ModelError as error:
             findings.append(Finding(attack.group, attack.name, "", meaning=str(error)))
     return Report(target.concept, tuple(findings), time.perf_counter() - started, len(target.unseen.own))
@@ -117,7 +77,7 @@ def _attacks(target: AttackTarget, pipelines: PipelinePair | None) -> list[Attac
         return finding
 
     def draw() -> Attacking:
-        yield Tick()
+        yield Progress()
         if pipelines is None or not prompts:
             raise ModelError("There is no soft prompt, or no diffusion model, to draw with.")
         return (yield from soft_drawing.attack_drawing(target, prompts[0], *pipelines()))
@@ -126,7 +86,7 @@ def _attacks(target: AttackTarget, pipelines: PipelinePair | None) -> list[Attac
         """An attack that has nothing to report on its way."""
 
         def run() -> Attacking:
-            yield Tick()
+            yield Progress()
             return attack(target, *kind)
 
         return run

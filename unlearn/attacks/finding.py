@@ -14,6 +14,7 @@ from torch import Tensor
 
 from unlearn.attacks.groups import Group
 from unlearn.clip.encoders import RESOLUTION, finite_or_last
+from unlearn.concepts.selection import Concept, surface_forms
 from unlearn.evaluation.intervals import wilson
 from unlearn.evaluation.missing import nan_to_none
 
@@ -24,6 +25,8 @@ Pictures = tuple[Image.Image, ...]
 LEFT = 0.5
 #: An attack whose number before the edit is not this far above chance says nothing about the edit.
 WORKED = 0.1
+#: Kinds of words that are the concept's own: to erase them as well is what would close the leak.
+OWN_WORDS = ("Plural", "Synonyms", "Typos", "Other languages")
 NAN = math.nan
 NO_EVIDENCE = "It gets hardly more out of the original model than chance, so it says nothing about the edit."
 FROM_END = "Its pictures stand out by coming late: whoever reads the order from its end finds them."
@@ -35,14 +38,6 @@ class Verdict(StrEnum):
     HELD = "held"
     LEAKED = "leaked"
     NOT_APPLICABLE = "not applicable"
-
-
-@dataclass(frozen=True)
-class Tick:
-    """Progress of an attack."""
-
-    done: int = 0
-    total: int = 1
 
 
 @dataclass(frozen=True)
@@ -169,6 +164,38 @@ class Finding:
         return record
 
 
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What an audit of ``concept`` came to, in ``seconds``, measured on ``n`` pictures of it."""
+
+    concept: Concept
+    findings: tuple[Finding, ...]
+    seconds: float
+    n: int = 0
+
+    @property
+    def leaks(self) -> tuple[Finding, ...]:
+        """The findings that leaked."""
+        return tuple(finding for finding in self.findings if finding.verdict == Verdict.LEAKED)
+
+    def record(self) -> dict[str, Any]:
+        """The report as JSON."""
+        return {
+            "concept": self.concept.name,
+            "seconds": self.seconds,
+            "n": self.n,
+            "findings": [finding.record() for finding in self.findings],
+        }
+
+    @property
+    def new_words(self) -> tuple[str, ...]:
+        """The concept's own other words that still put its pictures first, and are not among its synonyms already."""
+        known = {form.casefold() for form in surface_forms(self.concept)}
+        rows = [row for finding in self.leaks if finding.name in OWN_WORDS for row in finding.still_first]
+        words = {row.name.casefold(): row.name for row in rows}
+        return tuple(word for key, word in words.items() if key not in known)
+
+
 #: What a record keeps of a finding as it is.
 RECORDED = ("group", "name", "measure", "before", "after", "chance", "left", "control", "control_name", "n", "meaning")
 
@@ -179,7 +206,7 @@ AUROC, AUROC_EITHER_END = "ranks above other pictures", "told from other picture
 def auroc(scores: Tensor, positive: Tensor) -> float:
     """Area under the ROC curve: how often a positive scores above a negative, ties half; NaN without one of the two.
 
-    Scores within :data:`unlearn.clip.encoders.RESOLUTION` of each other tie.
+    Scores within :data:`unlearn.clip.encoders.RESOLUTION` of each other tie; scikit-learn's AUROC would rank them.
 
     Args:
         scores: (n,).

@@ -11,7 +11,7 @@ from unlearn.attacks.groups import Group
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.white_box import WhiteBox
 from unlearn.attacks.words import chance_level
-from unlearn.clip.encoders import RESOLUTION, EditedEncoder
+from unlearn.clip.encoders import RESOLUTION
 from unlearn.concepts.selection import prompts
 from unlearn.errors import ModelError
 
@@ -24,9 +24,10 @@ def attack_projection_inverse(target: AttackTarget) -> Finding:
     Raises:
         ModelError: what was edited is no projection, or the model's weights are out of reach.
     """
-    edited, checkpoint = target.edited, target.after
-    if not isinstance(edited, EditedEncoder):
+    checkpoint = target.after
+    if not target.edited.edits:
         raise ModelError("There is no projection to undo: the weights themselves were changed.")
+    edited = target.edited.edits[-1]
     # In float64: the inverse of a strong edit is large in the directions that were erased. What its float32 factors
     # left of a direction by rounding alone is not inverted: the embeddings hold nothing of it but their own rounding.
     inverse = torch.linalg.pinv(edited.projection.matrix.double(), rtol=RESOLUTION)

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unlearn.attacks.finding import AUROC_EITHER_END, Curve, Finding, Row, Tick, auroc_either_end, mean
+from unlearn.attacks.finding import AUROC_EITHER_END, Curve, Finding, Row, auroc_either_end, mean
 from unlearn.attacks.groups import Group
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.white_box import WhiteBox
 from unlearn.concepts.selection import prompts
 from unlearn.data.images import count_in_words
+from unlearn.jobs import Progress
 
 GROUP, NAME = Group.RELEARNING, "A little fine-tuning"
 MEASURE = f"{AUROC_EITHER_END}, on average over the steps"
@@ -28,7 +29,7 @@ MADE_UP = ("dax", "blicket")
 LEARNING_RATE = 1e-4
 
 
-def attack_relearning(target: AttackTarget, examples: Sequence[int] = EXAMPLES) -> Generator[Tick, None, Finding]:
+def attack_relearning(target: AttackTarget, examples: Sequence[int] = EXAMPLES) -> Generator[Progress, None, Finding]:
     """Fine-tune with as many pictures as ``examples`` says, each time anew; reports after every curve.
 
     Raises:
@@ -42,7 +43,7 @@ def attack_relearning(target: AttackTarget, examples: Sequence[int] = EXAMPLES) 
         for white_box, word in [(target.before, name), (target.after, name), *((target.before, w) for w in MADE_UP)]:
             drawn.append(_relearn(white_box, target, word, count))
             done += 1
-            yield Tick(done, total)
+            yield Progress(done, total)
         before, after, *made_up = drawn
         never = [mean(values) for values in zip(*made_up, strict=True)]
         learned_from = examples_in_words(count, target.pictures)

@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import torch
 
-from unlearn.attacks.finding import Finding, Tick
+from unlearn.attacks.finding import Finding
 from unlearn.attacks.groups import Group
 from unlearn.attacks.soft_prompt import Prompts, SoftPrompt
 from unlearn.attacks.target import AttackTarget
@@ -15,7 +15,7 @@ from unlearn.diffusion.drawing import paint
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.errors import ModelError
 from unlearn.evaluation.judge import load_judge
-from unlearn.jobs import map_progress
+from unlearn.jobs import Progress
 
 GROUP, NAME, MEASURE = Group.INVERSION, "What the soft prompt draws", "pictures in which the judge sees it"
 PICTURES = 8
@@ -25,7 +25,7 @@ FIRST = 5
 
 def attack_drawing(
     target: AttackTarget, prompts: Prompts, original: LoadedPipeline, edited: LoadedPipeline
-) -> Generator[Tick, None, Finding]:
+) -> Generator[Progress, None, Finding]:
     """Draw the original's soft prompt with ``original`` and the edited model's with ``edited``, which carries the edit.
 
     Raises:
@@ -48,7 +48,7 @@ def attack_drawing(
         steps=known.steps,
         guidance=known.guidance,
     )
-    drawn = yield from map_progress(run, lambda step: Tick(step.step, step.steps))
+    drawn = yield from run
     before, after = (
         sum(name in labels for labels in judge.first_labels(pictures, FIRST)) / PICTURES for pictures in drawn
     )

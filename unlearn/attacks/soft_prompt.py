@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unlearn.attacks.finding import AUROC, Finding, Tick, auroc
+from unlearn.attacks.finding import AUROC, Finding, auroc
 from unlearn.attacks.groups import Group
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.white_box import WhiteBox
 from unlearn.clip.text_tower import text_tower
 from unlearn.clip.weights import with_weights
 from unlearn.errors import ModelError
+from unlearn.jobs import Progress
 
 GROUP, NAME = Group.INVERSION, "A soft prompt"
 LETTERS = ("q", "x", "z", "j")
@@ -53,7 +54,7 @@ class SoftPrompt:
 Prompts = tuple[SoftPrompt, SoftPrompt]
 
 
-def attack_soft_prompt(target: AttackTarget) -> Generator[Tick, None, tuple[Finding, Prompts]]:
+def attack_soft_prompt(target: AttackTarget) -> Generator[Progress, None, tuple[Finding, Prompts]]:
     """Invert the original, the edited and the control model, and search the unseen pictures with what is found.
 
     Returns the finding, and the prompts of the first two.
@@ -78,7 +79,7 @@ def attack_soft_prompt(target: AttackTarget) -> Generator[Tick, None, tuple[Find
 
 def invert(
     white_box: WhiteBox, target: AttackTarget, done: int = 0, total: int = STEPS
-) -> Generator[Tick, None, SoftPrompt]:
+) -> Generator[Progress, None, SoftPrompt]:
     """Find the soft prompt that tells the known pictures of the concept from the others best.
 
     Args:
@@ -105,7 +106,7 @@ def invert(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if step % REPORT_EVERY == 0:
-            yield Tick(done + step, total)
+            yield Progress(done + step, total)
     with torch.no_grad():
         feature = F.normalize(model.encode_text(ids)[0].float().cpu(), dim=0)
     return SoftPrompt(tokens, vectors.detach().cpu(), feature)

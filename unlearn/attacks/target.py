@@ -13,7 +13,7 @@ from unlearn.concepts.selection import Concept, Vocabulary, surface_forms
 from unlearn.data.gallery import Gallery
 from unlearn.erasers.baselines import random_directions
 from unlearn.errors import PictureError
-from unlearn.finetuning.prepared import Preparation
+from unlearn.jobs import Progress
 
 #: Views of every training picture beside itself.
 COPIES = 4
@@ -75,7 +75,7 @@ class AttackTarget:
     @cached_property
     def control(self) -> TextImageEncoder:
         """The original less as many random directions as the edit has: what any edit of that size does."""
-        rank = _rank(self.edited) or len(surface_forms(self.concept))
+        rank = sum(edit.projection.rank for edit in self.edited.edits) or len(surface_forms(self.concept))
         return EditedEncoder(self.original, random_directions(self.original.embed_dim, rank, self.seed))
 
     @cached_property
@@ -93,7 +93,7 @@ class AttackTarget:
         """The control's weights."""
         return WhiteBox.of(self.control, self.original)
 
-    def prepare(self) -> Generator[Preparation, None, None]:
+    def prepare(self) -> Generator[Progress, None, None]:
         """Compute what attacks on the weights start from, reporting after every few pictures.
 
         Raises:
@@ -101,8 +101,3 @@ class AttackTarget:
         """
         for white_box in (self.before, self.after):
             yield from white_box.prepare(self.known, self.unseen)
-
-
-def _rank(encoder: TextImageEncoder) -> int:
-    """Directions that the edits of the joint space take away."""
-    return encoder.projection.rank + _rank(encoder.base) if isinstance(encoder, EditedEncoder) else 0

@@ -19,9 +19,9 @@ from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.clip.final_projections import FinalProjection, final_projection
 from unlearn.clip.weights import baked, with_weights
 from unlearn.data.gallery import Gallery
-from unlearn.finetuning.prepared import Frozen, Preparation, PreparedPictures
+from unlearn.finetuning.prepared import Frozen, PreparedPictures
 from unlearn.finetuning.trainable import Projections
-from unlearn.jobs import run_to_end
+from unlearn.jobs import Progress, run_to_end
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ class WhiteBox:
         same = self.images is not self.encoder
         return replace(self, encoder=encoder, images=self.images if same else encoder, state=state)
 
-    def prepare(self, *splits: Split) -> Generator[Preparation, None, None]:
+    def prepare(self, *splits: Split) -> Generator[Progress, None, None]:
         """Compute the hidden features of ``splits``, reporting after every few pictures."""
         yield from self._pictures.pictures([gallery for split in splits for gallery in (split.own, split.some)])
 

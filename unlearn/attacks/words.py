@@ -13,9 +13,8 @@ from unlearn.attacks.finding import AUROC_EITHER_END, Finding, Row, auroc, auroc
 from unlearn.attacks.groups import Group
 from unlearn.attacks.split import Split
 from unlearn.attacks.target import AttackTarget
-from unlearn.clip.encoders import TextImageEncoder, class_embeddings, similarity
+from unlearn.clip.encoders import TextImageEncoder, similarity
 from unlearn.concepts.selection import VERBATIM, Concept, plural, prompts, surface_forms
-from unlearn.data.gallery import image_features
 from unlearn.evaluation.neighbours import nearest_neighbours
 
 GROUP = Group.WORDS
@@ -116,7 +115,7 @@ class Found:
 
 
 def _found(model: TextImageEncoder, target: AttackTarget, wordings: Sequence[str], templates: Sequence[str]) -> Found:
-    texts = class_embeddings(model, wordings, templates)
+    texts = model.text_features(wordings, templates)
     known, unseen = (similarity(texts, _pictures(model, split)) for split in (target.known, target.unseen))
     own, positive = target.known.positive, target.unseen.positive
     read = [auroc_either_end(row, own, new, positive) for row, new in zip(known, unseen, strict=True)]
@@ -126,7 +125,7 @@ def _found(model: TextImageEncoder, target: AttackTarget, wordings: Sequence[str
 
 def _pictures(model: TextImageEncoder, split: Split) -> Tensor:
     """Embeddings of a split's pictures, the concept's own first."""
-    return torch.cat([image_features(model, split.own), image_features(model, split.some)[split.others]])
+    return torch.cat([model.image_features(split.own), model.image_features(split.some)[split.others]])
 
 
 def chance_level(target: AttackTarget, n: int) -> float:

@@ -1,1 +1,1 @@
-"""Measurements for the README and docs/measured.md. Each module has ``run(quick) -> Table``; nobody types a number."""
+"""Measurements for the README and docs/measured.md. Each module's ``run`` returns a table, or a tuple of them."""

@@ -25,7 +25,7 @@ from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder, weights_che
 from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import select
 from unlearn.data.gallery import Gallery, Picture
-from unlearn.erasers.methods import METHODS, Task, fit
+from unlearn.erasers.methods import COMPARED, Task
 from unlearn.errors import ModelError
 from unlearn.evaluation.intervals import bootstrap
 from unlearn.files.schemas import RefusedError, TensorFile
@@ -35,11 +35,11 @@ from unlearn.jobs import run_to_end
 CONCEPTS = 20
 #: Pictures and views of them that relearning learns from.
 EXAMPLES = 5
-#: What is attacked, of :data:`unlearn.erasers.methods.METHODS`.
+#: What is attacked, of :data:`unlearn.erasers.methods.COMPARED`.
 ATTACKED = ("none", "nullspace", "consistent", "ccup", "leace", "cliperase", "stacked")
 #: No method but a model that was trained anew without the concepts: what an erasure can hope for at best.
 NEVER_TAUGHT = "never taught"
-LABELS = {method: METHODS[method].label for method in ATTACKED} | {NEVER_TAUGHT: "Never taught it"}
+LABELS = {method: COMPARED[method].label for method in ATTACKED} | {NEVER_TAUGHT: "Never taught it"}
 Attack = Callable[[AttackTarget], Finding]
 
 
@@ -95,13 +95,13 @@ class Opponents:
     never_taught: OpenClipEncoder | None = None
 
     @classmethod
-    def load(cls, model: str, dataset: str, never_taught: Path | None = None) -> Opponents:
+    def load(cls, model: str, images: str, never_taught: Path | None = None) -> Opponents:
         """Load the model, and share the data set's pictures out; ``never_taught`` holds another's weights.
 
         Raises:
             ModelError, PictureError: one of them cannot be had.
         """
-        bench = Bench.load(model, dataset)
+        bench = Bench.load(model, images)
         methods, unrelated = halves(bench.data.train)
         other = None if never_taught is None else _with_weights_of(never_taught, bench.encoder)
         return cls(bench.encoder, replace(bench.data, train=methods), unrelated, other)
@@ -124,9 +124,8 @@ class Opponents:
         if method == NEVER_TAUGHT and self.never_taught is not None:
             edited: TextImageEncoder = self.never_taught
         else:
-            erasure = run_to_end(
-                fit(method, Task(self.encoder, selection, data.vocabulary, data.train, data.test, seed))
-            )
+            task = Task(self.encoder, selection, data.vocabulary, data.train, data.test, seed)
+            erasure = run_to_end(COMPARED[method].fit(task))
             edited = erasure.apply(self.encoder)
         found: dict[str, Result] = {}
         for attacks, pictures in ((ATTACKS, self.unrelated), (SAME_PICTURES, data.train)):
@@ -173,7 +172,7 @@ def run(
     quick: bool = False,
     *,
     model: str = "pocket",
-    dataset: str = BUNDLED,
+    images: str = BUNDLED,
     resume: Path | None = None,
     never_taught: Path | None = None,
 ) -> Table:
@@ -181,11 +180,11 @@ def run(
 
     Args:
         quick: one concept, three methods.
-        model, dataset: what is edited, and the pictures.
+        model, images: what is edited, and the pictures.
         resume: a file; what it holds is not measured again.
         never_taught: weights of a model like it that was trained without the concepts, to be attacked beside the edits.
     """
-    opponents = Opponents.load(model, dataset, never_taught)
+    opponents = Opponents.load(model, images, never_taught)
     concepts = [name for (name,) in forget_sets(opponents.known_concepts(), 1, 1 if quick else CONCEPTS)]
     methods = ("none", "consistent", "ccup") if quick else ATTACKED
     if never_taught is not None:
@@ -196,7 +195,7 @@ def run(
         # By concept, so that what an attacker's pictures look like to the original is computed once for all methods.
         for seed, concept in enumerate(concepts):
             for method in methods:
-                name = f"attacks {model} {dataset} {opponents.called(method)} {seed} {concept}"
+                name = f"attacks {model} {images} {opponents.called(method)} {seed} {concept}"
                 found[method].append(
                     measurements.get(name, lambda m=method, c=concept, s=seed: opponents.attack(m, c, s))  # type: ignore[misc]
                 )

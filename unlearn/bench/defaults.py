@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from unlearn.bench.methods import Bench, cell, hurt
+from unlearn.bench.methods import ACCURACY, Bench, cells, hurt
 from unlearn.bench.sets import forget_sets, known_concepts
 from unlearn.bench.table import Table, machine, threads
 from unlearn.erasers import ccup
@@ -50,13 +50,15 @@ def run(quick: bool = False) -> Table:
                 for forget in chosen:
                     found[size].append(bench.measure(_method(label, constants, settings), forget, 0))
                     bar.update()
-            rows.append((label, *map(cell, found.values()), hurt(found[1])))
+            for size, runs in found.items():
+                rows.append((label, str(size), *cells(runs), *(hurt(runs) if size == 1 else ("–", "–"))))
     return Table(
         name="defaults",
         columns=(
             "paired CCUP with",
-            *(f"{size} at once: left %, among 5 %, others" for size in sets),
+            *ACCURACY,
             "neighbours hurt",
+            "neighbours",
         ),
         rows=tuple(rows),
         note=(

@@ -13,11 +13,10 @@ from tqdm import tqdm
 from unlearn.bench.methods import Bench
 from unlearn.bench.sets import forget_sets, known_concepts
 from unlearn.bench.table import Table, machine, threads
-from unlearn.clip.encoders import TextImageEncoder, class_embeddings
+from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import Vocabulary, select
-from unlearn.data.gallery import image_features
 from unlearn.erasers import ccup
-from unlearn.erasers.methods import FORMS, METHODS
+from unlearn.erasers.methods import COMPARED
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.evaluation.zero_shot import true_label_ranks
@@ -26,6 +25,8 @@ from unlearn.finetuning.sources import BUNDLED
 #: Labels offered; names retained, the whole vocabulary being offered; draws of each.
 LABELS, RETAINED, DRAWS = (2, 3, 4, 5, 6, 7, 8), (1, 3, 10), 20
 SEED = 2000
+#: Label of each form.
+FORMS = {method.fixed["form"]: method.label for method in COMPARED.values() if "form" in method.fixed}
 #: A list that people write: another name of what is erased, and relatives of it.
 WRITTEN = ("apple", "apple fruit", "pear", "banana")
 
@@ -39,17 +40,20 @@ def run(quick: bool = False) -> Table:
         for name, chosen in sets.items():
             labels = len(chosen[0]) if name.endswith("offered") else len(bench.data.vocabulary.names)
             cells = [name, f"{100 / labels:.0f}"]
-            for mode in FORMS:
-                cells += _cells(bench, mode, chosen, labels)
+            for form in FORMS:
+                cells += _cells(bench, form, chosen, labels)
                 bar.update(len(chosen))
             rows.append(tuple(cells))
-    forms = [METHODS[method].label for method in FORMS.values()]
     return Table(
         name="labels",
         columns=(
             "of one concept",
             "chance, %",
-            *(f"{form}: {what}" for form in forms for what in ("left, %", "others, points", "sets above chance")),
+            *(
+                f"{label}: {what}"
+                for label in FORMS.values()
+                for what in ("left, %", "others, points", "sets above chance")
+            ),
         ),
         rows=tuple(rows),
         note=(
@@ -81,13 +85,13 @@ def _sets(bench: Bench, draws: int) -> dict[str, Sequence[Sequence[str]]]:
     return sets | {f"{', '.join(others)} retained, {first} erased": [WRITTEN]}
 
 
-def _cells(bench: Bench, mode: str, sets: Sequence[Sequence[str]], labels: int) -> tuple[str, str, str]:
+def _cells(bench: Bench, form: str, sets: Sequence[Sequence[str]], labels: int) -> tuple[str, str, str]:
     """What is left, how the others moved, and how many of ``sets`` stay above chance."""
     whole = bench.data.vocabulary
     measured = [
-        _erase(bench, mode, first, None, Vocabulary.of((first, *others)))
+        _erase(bench, form, first, None, Vocabulary.of((first, *others)))
         if labels < len(whole.names)
-        else _erase(bench, mode, first, others, whole)
+        else _erase(bench, form, first, others, whole)
         for first, *others in sets
     ]
     left = torch.cat([own for own, _ in measured])
@@ -100,11 +104,11 @@ def _cells(bench: Bench, mode: str, sets: Sequence[Sequence[str]], labels: int) 
 
 
 def _erase(
-    bench: Bench, mode: str, forget: str, retain: Sequence[str] | None, vocabulary: Vocabulary
+    bench: Bench, form: str, forget: str, retain: Sequence[str] | None, vocabulary: Vocabulary
 ) -> tuple[Tensor, float]:
     """Which pictures of ``forget`` are still named, (n,), and by how much top-1 on the others of the labels changed."""
     selection = select(forget, retain, vocabulary=vocabulary)
-    erasure = ccup.erase(bench.encoder, selection, CCUPSettings(mode=mode), vocabulary=vocabulary)
+    erasure = ccup.erase(bench.encoder, selection, CCUPSettings(form=form), vocabulary=vocabulary)
     own = vocabulary.names.index(forget)
     targets, before = _first(bench, bench.encoder, vocabulary)
     _, after = _first(bench, erasure.apply(bench.encoder), vocabulary)
@@ -117,6 +121,6 @@ def _first(bench: Bench, model: TextImageEncoder, vocabulary: Vocabulary) -> tup
     galleries = (bench.data.test, bench.data.train)
     targets = torch.cat([gallery.targets(vocabulary.names) for gallery in galleries])
     shown = targets >= 0
-    pictures = torch.cat([image_features(model, gallery) for gallery in galleries])[shown]
-    classes = class_embeddings(model, vocabulary.names, vocabulary.templates)
+    pictures = torch.cat([model.image_features(gallery) for gallery in galleries])[shown]
+    classes = model.text_features(vocabulary.names, vocabulary.templates)
     return targets[shown], (true_label_ranks(pictures, classes, targets[shown]) < 1).float()

@@ -23,17 +23,14 @@ from unlearn.bench.measurements import Measurements
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine, threads
 from unlearn.clip.encoders import (
-    EditedEncoder,
     OpenClipEncoder,
     TextImageEncoder,
-    class_embeddings,
-    remember_classes,
     weights_checksum,
 )
 from unlearn.clip.loading import load_clip
 from unlearn.concepts.selection import VERBATIM, prompts, select
-from unlearn.data.gallery import Gallery, image_features, remember_features, restore_features
-from unlearn.erasers.methods import METHODS, Method, Task
+from unlearn.data.gallery import Gallery, restore_features
+from unlearn.erasers.methods import COMPARED, Method, Task
 from unlearn.errors import JobError
 from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.evaluation.quality import evaluate_edit
@@ -44,7 +41,7 @@ from unlearn.jobs import run_to_end
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from unlearn.erasers.erasure import Erasure
+    from unlearn.erasers.erasure import AnyErasure
     from unlearn.finetuning.sources import TrainingData
 
 logger = logging.getLogger(__name__)
@@ -53,6 +50,22 @@ logger = logging.getLogger(__name__)
 PLAN = {1: 20, 5: 5, 20: 6, 100: 2}
 #: Neighbours looked at of each single concept, and the fall of top-1 that counts as hurt.
 NEIGHBOURS, HURT = 6, 0.05
+#: Columns of what is left and of what it costs the others.
+ACCURACY = (
+    "concepts erased",
+    "forget top-1, %",
+    "forget top-1 among five, %",
+    "retain top-1, change, points",
+    "lowest",
+    "highest",
+)
+ACCURACY_NOTE = (
+    "Forget top-1: all labels offered. Among five: each label with four others beside it, mean over all fours; chance "
+    "is 20. Retain: images of all other concepts, mean, lowest and highest over the sets."
+)
+#: The README's rows, sizes and columns.
+SUMMARY, SHORT = ("none", "nullspace", "consistent", "ccup", "leace", "cliperase"), (1, 20)
+SHORT_PARTS = ("forget top-1, %", "retain top-1, change, points")
 #: What the papers print, for whoever runs their settings.
 PUBLISHED = {
     "cifar100": "Published (CLIPErase, arXiv 2410.23330): forget 86.08 → 0.00 %, retain 72.85 → 90.99 %.",
@@ -68,7 +81,7 @@ class Bench:
     checksum: str
 
     @classmethod
-    def load(cls, model: str, dataset: str) -> Bench:
+    def load(cls, model: str, images: str) -> Bench:
         """Load both.
 
         Raises:
@@ -76,7 +89,7 @@ class Bench:
         """
         encoder = load_clip(model)
         restore_features(encoder)
-        data = training_data(dataset, ())
+        data = training_data(images, ())
         for notice in data.notices:
             logger.warning(notice)
         return cls(encoder, data, weights_checksum(encoder.model))
@@ -115,19 +128,17 @@ class Bench:
 
     def _spare_encoding(self, edited: TextImageEncoder) -> None:
         """Tell a fine-tuned model its embeddings, from what leads up to the projections that were trained."""
-        tuned = edited
-        while isinstance(tuned, EditedEncoder):
-            tuned = tuned.base
-        if tuned is self.encoder:
+        if edited.unedited is self.encoder:
             return
-        exposed, base = WhiteBox.of(tuned, self.encoder), WhiteBox.of(self.encoder, self.encoder)
+        exposed, base = WhiteBox.of(edited.unedited, self.encoder), WhiteBox.of(self.encoder, self.encoder)
+        tuned = exposed.encoder
         for gallery in (self.data.test, self.data.train):
-            remember_features(tuned, gallery, exposed.gallery_features(gallery))
+            tuned.keep_image_features(gallery, exposed.gallery_features(gallery))
         vocabulary, captions = self.data.vocabulary, self.data.test.distinct_captions
         for names, templates in ((vocabulary.names, vocabulary.templates), (captions, VERBATIM)):
             texts = [prompt for name in names for prompt in prompts(name, templates)]
             features = exposed.text_features(base.text_hidden(texts)).view(len(names), len(templates), -1)
-            remember_classes(tuned, names, F.normalize(features.mean(dim=1), dim=-1), templates)
+            tuned.keep_text_features(names, templates, F.normalize(features.mean(dim=1), dim=-1))
 
     def _falls(self, edited: TextImageEncoder, concept: str) -> list[float]:
         """Fall of top-1 of each of the concept's neighbours, on all of their pictures."""
@@ -144,77 +155,94 @@ class Bench:
     def _first(self, model: TextImageEncoder, gallery: Gallery) -> Tensor:
         """Whether each picture's own label comes first, (n,)."""
         vocabulary = self.data.vocabulary
-        classes = class_embeddings(model, vocabulary.names, vocabulary.templates)
-        return true_label_ranks(image_features(model, gallery), classes, gallery.targets(vocabulary.names)) < 1
+        classes = model.text_features(vocabulary.names, vocabulary.templates)
+        return true_label_ranks(model.image_features(gallery), classes, gallery.targets(vocabulary.names)) < 1
 
 
-def run(quick: bool = False, *, model: str = "pocket", dataset: str = BUNDLED, resume: Path | None = None) -> Table:
+def run(
+    quick: bool = False, *, model: str = "pocket", images: str = BUNDLED, resume: Path | None = None
+) -> tuple[Table, ...]:
     """Measure every method on every set; with ``resume`` what that file holds is not measured again."""
-    bench = Bench.load(model, dataset)
+    bench = Bench.load(model, images)
     known = known_concepts(bench.encoder, bench.data)
     plan = {1: 2, 5: 1} if quick else {size: count for size, count in PLAN.items() if size < len(known)}
     sets = {size: forget_sets(known, size, count) for size, count in plan.items()}
     measurements = Measurements(resume)
     found: dict[str, dict[int, list[dict[str, Any]]]] = {}
-    with tqdm(total=len(METHODS) * sum(plan.values()), desc="methods", unit="erasure") as bar:
-        for method in METHODS:
+    with tqdm(total=len(COMPARED) * sum(plan.values()), desc="methods", unit="erasure") as bar:
+        for method in COMPARED:
             found[method] = {size: [] for size in sets}
             for size, chosen in sets.items():
                 for seed, forget in enumerate(chosen):
-                    name = f"{model} {dataset} {method} {seed} {' | '.join(forget)}"
+                    name = f"{model} {images} {method} {seed} {' | '.join(forget)}"
                     found[method][size].append(
-                        measurements.get(name, lambda f=forget, s=seed, m=method: bench.measure(METHODS[m], f, s))  # type: ignore[misc]
+                        measurements.get(name, lambda f=forget, s=seed, m=method: bench.measure(COMPARED[m], f, s))  # type: ignore[misc]
                     )
                     bar.update()
-    return _table(bench, dataset, len(known), found)
+    return _tables(bench, images, len(known), found)
 
 
-def _table(bench: Bench, dataset: str, known: int, found: dict[str, dict[int, list[dict[str, Any]]]]) -> Table:
-    sizes = list(next(iter(found.values())))
+def _tables(
+    bench: Bench, images: str, known: int, found: dict[str, dict[int, list[dict[str, Any]]]]
+) -> tuple[Table, ...]:
+    """Accuracy by method and size, costs by method, and the README's few columns of both."""
     first = next(iter(found.values()))
     sizes_and_counts = ", ".join(f"{len(runs)} of {size}" for size, runs in first.items())
-    before = "; ".join(
-        f"{_percent([run['forget'][0] for run in runs])}, {_percent([run['retain'][0] for run in runs])}"
-        for runs in first.values()
+    model = (
+        f"{bench.encoder.name}, {len(bench.data.test)} images that no method saw, {len(bench.data.vocabulary.names)} "
+        f"labels offered, erased ones included; {sizes_and_counts} concepts, drawn with seed {SEED} from the {known} "
+        f"that the model knows. {machine()}, {threads()}."
     )
-    note = (
-        "Left: top-1 on the erased; among 5: the same where each label has only four others beside it, on average over "
-        "all fours, chance is 20; "
-        "others: change of top-1 on all other pictures, in points, mean [lowest, highest] over the sets. "
-        f"{bench.encoder.name}, {len(bench.data.test)} pictures that no method saw, "
-        f"{len(bench.data.vocabulary.names)} labels offered, erased ones included; {sizes_and_counts} concepts, drawn "
-        f"with seed {SEED} from the {known} that the model knows; before any edit erased, others: {before} %. "
-        f"Neighbours hurt: of the {NEIGHBOURS} nearest to each single concept, those whose top-1 on all their "
-        f"pictures, those to train on included, fell by more than {HURT:.0%}. Harmonic mean: of forgetting and "
-        "retention, over all sets. Recall@10: change of text → picture retrieval of the others, in points. Seconds: "
-        "median to erase one concept, evaluation apart; "
-        "MiB: most that this took beside the model. "
-        f"{machine()}, {threads()}. {PUBLISHED.get(dataset, '')}"
-    ).strip()
-    return Table(
-        name="methods",
-        columns=(
-            "method",
-            *(f"{size} at once: left %, among 5 %, others" for size in sizes),
-            "neighbours hurt",
-            "harmonic mean",
-            "recall@10",
-            "seconds",
-            "MiB",
-            "edit, kB",
+    labels = {method: COMPARED[method].label for method in found}
+    return (
+        Table(
+            name="methods",
+            columns=("method", *ACCURACY),
+            rows=tuple(
+                (labels[method], str(size), *cells(runs))
+                for method, by_size in found.items()
+                for size, runs in by_size.items()
+            ),
+            note=f"{ACCURACY_NOTE} {model} {PUBLISHED.get(images, '')}".strip(),
         ),
-        rows=tuple(_row(METHODS[method].label, runs) for method, runs in found.items()),
-        note=note,
+        Table(
+            name="methods-cost",
+            columns=(
+                "method",
+                "neighbours hurt",
+                "neighbours",
+                "harmonic mean",
+                "recall@10, change, points",
+                "seconds",
+                "memory, MiB",
+                "edit, kB",
+            ),
+            rows=tuple((labels[method], *_costs(by_size)) for method, by_size in found.items()),
+            note=(
+                f"Neighbours hurt: of the {NEIGHBOURS} nearest to each single concept, those whose top-1 on all their "
+                f"images, those to train on included, fell by more than {HURT:.0%}. Harmonic mean: of forgetting and "
+                "retention, over all sets. Recall@10: text → image retrieval of the retain set. Seconds: median to "
+                "erase one concept, evaluation apart. Memory: most that this took beside the model."
+            ),
+        ),
+        Table(
+            name="summary",
+            columns=("method", *(f"{size} erased: {part}" for size in SHORT for part in SHORT_PARTS)),
+            rows=tuple(
+                (labels[method], *(cells(found[method][size])[i] for size in SHORT for i in (0, 2)))
+                for method in SUMMARY
+                if method in found and set(SHORT) <= set(found[method])
+            ),
+            note=f"Mean over the sets. {model}",
+        ),
     )
 
 
-def _row(label: str, found: dict[int, list[dict[str, Any]]]) -> tuple[str, ...]:
+def _costs(found: dict[int, list[dict[str, Any]]]) -> tuple[str, ...]:
     everything = [run for runs in found.values() for run in runs]
     single = found[1]
     return (
-        label,
-        *map(cell, found.values()),
-        hurt(single),
+        *hurt(single),
         f"{fmean(run['harmonic_mean'] for run in everything):.3f}",
         f"{100 * fmean(run['recall'] for run in everything):+.1f}",
         f"{median(run['seconds'] for run in single):.2g}",
@@ -223,25 +251,24 @@ def _row(label: str, found: dict[int, list[dict[str, Any]]]) -> tuple[str, ...]:
     )
 
 
-def hurt(single: Sequence[dict[str, Any]]) -> str:
-    """How many neighbours fell by more than :data:`HURT`, of how many, where single concepts were erased."""
+def hurt(single: Sequence[dict[str, Any]]) -> tuple[str, str]:
+    """How many neighbours fell by more than :data:`HURT`, and of how many, where single concepts were erased."""
     falls = [fall for run in single for fall in run["neighbours"]]
-    return f"{sum(fall > HURT for fall in falls)} of {len(falls)}"
+    return str(sum(fall > HURT for fall in falls)), str(len(falls))
 
 
-def cell(runs: Sequence[dict[str, Any]]) -> str:
-    """What sets of one size came to: left, left among five, and how the others moved."""
+def cells(runs: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """What sets of one size came to, the columns of :data:`ACCURACY` less the size."""
     moved = [100 * (run["retain"][1] - run["retain"][0]) for run in runs]
-    spread = f" [{min(moved):+.1f}, {max(moved):+.1f}]" if len(moved) > 1 else ""
     left, few = (_percent(values) for values in ([r["forget"][1] for r in runs], [r["among_few"] for r in runs]))
-    return f"{left}, {few}, {fmean(moved):+.1f}{spread}"
+    return left, few, f"{fmean(moved):+.1f}", f"{min(moved):+.1f}", f"{max(moved):+.1f}"
 
 
 def _percent(values: Sequence[float]) -> str:
     return f"{100 * fmean(values):.1f}"
 
 
-def _size(erasure: Erasure) -> int:
+def _size(erasure: AnyErasure) -> int:
     return sum(tensor.nbytes for tensor in erasure.tensors.values())
 
 

@@ -20,9 +20,14 @@ def add_erasure(parser: argparse._ActionsContainer, note: str = "", *, required:
     parser.add_argument("--erasure", type=Path, metavar="PATH", required=required, help=about)
 
 
-def add_images(parser: argparse._ActionsContainer) -> None:
+def add_images(parser: argparse._ActionsContainer, purpose: str) -> None:
+    """``purpose`` is what the images are for."""
     parser.add_argument(
-        "--images", default="bundled", metavar="SOURCE", help="as --pictures of erase (default: bundled)"
+        "--images",
+        default="bundled",
+        metavar="SOURCE",
+        help=f"labelled images {purpose}: bundled (default), a folder with one subfolder a class, or a public data set "
+        "by name, as cifar100",
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
-from unlearn.cli.arguments import add_model
+from unlearn.cli.arguments import add_images, add_model
 from unlearn.files.writing import require_file
 
 HELP = "Measure speed and quality; optionally write the tables into a page."
@@ -26,10 +26,10 @@ BENCHES = (
     "sessions",
     "faults",
 )
-#: Those that take a model and a data set and go on where they were, and what each is asked.
+#: Those that take a model and images and go on where they were, and what each is asked.
 OF_ANY_MODEL = {
-    "methods": ("model", "dataset", "resume"),
-    "attacks": ("model", "dataset", "resume", "never_taught"),
+    "methods": ("model", "images", "resume"),
+    "attacks": ("model", "images", "resume", "never_taught"),
 }
 
 
@@ -46,9 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the tables as JSON")
     any_model = parser.add_argument_group(" and ".join(OF_ANY_MODEL))
     add_model(any_model)
-    any_model.add_argument(
-        "--dataset", default="bundled", metavar="SOURCE", help="pictures, as `erase --pictures` takes them"
-    )
+    add_images(any_model, "to learn from and to measure on")
     any_model.add_argument(
         "--resume", type=Path, metavar="FILE", help="write every measurement there, and do not measure it again"
     )
@@ -71,9 +69,10 @@ def run(arguments: argparse.Namespace) -> None:
     tables: list[Table] = []
     for name in [require_choice("NAME", name, BENCHES) for name in arguments.names] or BENCHES:
         options = {key: getattr(arguments, key) for key in OF_ANY_MODEL.get(name, ())}
-        table = import_module(f"unlearn.bench.{name}").run(quick=arguments.quick, **options)
-        print(f"\n## {name}\n\n{table.markdown()}")
-        tables.append(table)
+        made = import_module(f"unlearn.bench.{name}").run(quick=arguments.quick, **options)
+        for table in made if isinstance(made, tuple) else (made,):
+            print(f"\n## {table.name}\n\n{table.markdown()}")
+            tables.append(table)
     if arguments.write is not None:
         write_into(arguments.write, tables)
     if arguments.json is not None:

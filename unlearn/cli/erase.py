@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unlearn.cli import finetuning
-from unlearn.cli.arguments import add_model, names_of, print_notices
-from unlearn.erasers.methods import FORMS, METHODS, Method, Task
-from unlearn.erasers.settings import SIDES
-from unlearn.errors import ErasureFileError, ParameterError, require_choice, require_whole
+from unlearn.cli.arguments import add_model, names_of
+from unlearn.erasers.methods import METHODS
+from unlearn.erasers.settings import FORMS, SIDES
+from unlearn.errors import require_choice
 from unlearn.files.writing import require_file
 
-if TYPE_CHECKING:
-    from unlearn.clip.encoders import OpenClipEncoder
-    from unlearn.erasers import cliperase
-
 #: Settings that are arguments; one that has no effect on the method is refused.
-SETTINGS = ("strength", "side", "synonyms", "lam", "mu", *finetuning.CHOICES, *finetuning.NUMBERS)
+SETTINGS = ("form", "strength", "side", "synonyms", "lam", "mu", *finetuning.CHOICES, *finetuning.NUMBERS)
 HELP = "Erase concepts from a CLIP model and write the edited checkpoint and a record of it."
 
 
@@ -29,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         default="ccup",
-        help=f"how to erase: {', '.join(METHODS)}; ccup is its paired form (default: ccup)",
+        help=f"how to erase: {', '.join(METHODS)} (default: ccup)",
     )
     parser.add_argument("--forget", nargs="+", required=True, metavar="CONCEPT", help="concepts to erase")
     retain = parser.add_mutually_exclusive_group()
@@ -53,11 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of CLIPErase's batches; CCUP itself draws nothing")
     closed_form = parser.add_argument_group("CCUP")
-    closed_form.add_argument(
-        "--mode", choices=tuple(FORMS), help="its form, with --method ccup (default: paired); each is a method as well"
-    )
+    closed_form.add_argument("--form", choices=FORMS, help="of the projection (default: paired)")
     closed_form.add_argument("--strength", type=float, help="from 0 to 1 (default: 1)")
-    closed_form.add_argument("--side", choices=SIDES, help="embeddings to edit (default: image); both but for ccup")
+    closed_form.add_argument("--side", choices=SIDES, help="embeddings to edit (default: image); both but for paired")
     closed_form.add_argument(
         "--no-synonyms",
         dest="synonyms",
@@ -72,82 +65,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
+    from unlearn.cli.progress import progress_bar
     from unlearn.clip.loading import load_clip, pick_device
-    from unlearn.concepts.named_vocabularies import vocabulary_argument, vocabulary_text
-    from unlearn.concepts.selection import select
-    from unlearn.data.gallery import restore_features
-    from unlearn.evaluation.as_json import before_and_after
-    from unlearn.export.saved import require_own, save_erasure
-    from unlearn.export.snippets import snippets_of
-    from unlearn.export.vanished import live_only
+    from unlearn.export.saved import require_own
     from unlearn.finetuning.processes import Processes
-    from unlearn.finetuning.sources import BUNDLED, training_data
+    from unlearn.functions import erasing
 
     require_own(arguments.out)
     if arguments.checkpoint is not None:
         require_file(arguments.checkpoint)
-    method = _method(arguments)
-    require_whole("seed", arguments.seed, lowest=0, largest=2**31 - 1)
+    method: Any = require_choice("method", arguments.method, tuple(METHODS))
     retain = _retained(arguments)
-    forget = names_of(arguments.forget)
-    data = training_data(arguments.pictures, forget)
-    if arguments.vocabulary is not None:
-        data = replace(data, vocabulary=vocabulary_argument(arguments.vocabulary))
-    selection = select(forget, retain, vocabulary=data.vocabulary)
     processes = Processes.current(pick_device())  # before the model is loaded: each process has its own GPU
-    if processes.first:
-        print_notices((*data.notices, *selection.notices))
-
     encoder = load_clip(arguments.model)
-    restore_features(encoder)
-    base_erasure, learned_from = _beneath(arguments, encoder)
-    words, pictures = data.vocabulary, (data.train, data.test)
-    task = Task(encoder, selection, words, *pictures, arguments.seed, base_erasure, arguments.checkpoint)
-    given = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
-    erasure = finetuning.watched(method.fit(task, **given), quiet=not (method.trains and processes.first))
+    on = None if arguments.on is None else erasing.load(arguments.on, encoder)
+    options: dict[str, Any] = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
+    with progress_bar("erasing", quiet=not processes.first) as show:
+        erasure = erasing.erase(
+            encoder,
+            names_of(arguments.forget),
+            retain=retain,
+            method=method,
+            images=arguments.images,
+            vocabulary=arguments.vocabulary,
+            seed=arguments.seed,
+            on=on,
+            checkpoint=arguments.checkpoint,
+            measure=processes.first,
+            on_progress=show,
+            on_notice=print if processes.first else None,
+            **options,
+        )
     if not processes.first:
         return
-    edited, erased = erasure.apply(encoder), erasure.selection
-    metrics = before_and_after(encoder, edited, data.test, erased.forget_names, words, progress=True)
-    for notice in erased.notices:
-        if notice not in selection.notices:  # those were told at once
-            print(notice)
-    _print(metrics)
-    if given.get("strength", 1) == 1 and (left := _left(metrics, len(words.names))):
-        print(left)
-    own_classes = arguments.vocabulary is None and base_erasure is None and arguments.pictures != BUNDLED
-    formats = arguments.formats
-    if formats is None:
-        why = live_only(edited, erased, words.templates)
-        formats = [] if why else ["open_clip"]
-        if why:
-            print(why)
-    save_erasure(
-        arguments.out,
-        encoder,
-        erasure,
-        metrics=metrics,
-        seed=arguments.seed,
-        vocabulary="" if own_classes else vocabulary_text(data.vocabulary),
-        pictures=learned_from,
-        templates=words.templates,
-        formats=formats,
-    )
-    print(f"Wrote {arguments.out}. To use it without this package:")
-    for name, code in snippets_of(arguments.out, erasure, encoder.name, formats).items():
+    _print(erasure.metrics)
+    saved = erasing.save(erasure, arguments.out, encoder, formats=arguments.formats)
+    for notice in filter(None, (erasing.left_over(erasure), *saved.notices)):
+        print(notice)
+    print(f"Wrote {saved.folder}. To use it without this package:")
+    for name, code in saved.snippets.items():
         print(f"\n--- {name}\n{code}", end="")
-
-
-def _method(arguments: argparse.Namespace) -> Method:
-    """The method that is asked for, by its own name or as CCUP in a mode."""
-    method = METHODS[require_choice("method", arguments.method, tuple(METHODS))]
-    if arguments.mode is None:
-        return method
-    if arguments.method != "ccup":
-        raise ParameterError(
-            f"mode has no effect on “{method.label}”; it chooses the form of CCUP, with --method ccup."
-        )
-    return METHODS[FORMS[arguments.mode]]
 
 
 def _retained(arguments: argparse.Namespace) -> list[str] | str | None:
@@ -158,27 +115,6 @@ def _retained(arguments: argparse.Namespace) -> list[str] | str | None:
     if path is None:
         return None if arguments.retain is None else names_of(arguments.retain)
     return read_list(path)
-
-
-def _beneath(arguments: argparse.Namespace, encoder: OpenClipEncoder) -> tuple[cliperase.Erasure | None, str]:
-    """What CCUP is to be put on top of, if anything, and the pictures that the erasure learns from, or did."""
-    from unlearn.erasers import cliperase
-    from unlearn.export.saved import load_recorded
-
-    if arguments.on is None:
-        return None, arguments.pictures
-    tuned, record = load_recorded(arguments.on, encoder)
-    if not isinstance(tuned, cliperase.Erasure):
-        raise ErasureFileError(f"“{arguments.on}” is no erasure by CLIPErase; CCUP goes on top of such a one.")
-    return tuned, record.pictures
-
-
-def _left(metrics: Mapping[str, Any], labels: int) -> str:
-    """A sentence where the edit leaves more than chance of what was to be erased."""
-    from unlearn.evaluation.zero_shot import above_chance
-
-    after = metrics["after"]["forget"]
-    return above_chance(after["top1"], after["n"], labels) if after["n"] else ""
 
 
 def _print(metrics: Mapping[str, Any]) -> None:

@@ -12,30 +12,19 @@ HELP = "Encode the pictures of a folder tree into an index on disk; a build that
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pictures", type=Path, metavar="DIR", help="folder with pictures in it or in its subfolders")
+    parser.add_argument("images", type=Path, metavar="DIR", help="folder with pictures in it or in its subfolders")
     parser.add_argument("--out", type=Path, required=True, metavar="INDEX", help="folder to write to, or to go on with")
     add_model(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
-    from tqdm import tqdm
-
+    from unlearn.cli.progress import progress_bar
     from unlearn.clip.loading import load_clip
-    from unlearn.data.folders import skipped_in_words
-    from unlearn.index.build import Progress, build_index
-    from unlearn.jobs import run_to_end
+    from unlearn.functions.indexing import index_images
 
     require_folder(arguments.out)
-    encoder = load_clip(arguments.model)
-    with tqdm(desc="encoding pictures", unit="picture") as bar:
-
-        def show(progress: Progress) -> None:
-            if bar.total is None:
-                bar.reset(progress.total)
-                bar.initial = bar.n = progress.done  # what an earlier build did says nothing of today's rate
-            bar.update(progress.done - bar.n)
-
-        store = run_to_end(build_index(arguments.pictures, arguments.out, encoder), show)
-    print_notices(skipped_in_words(store.skipped))
-    print(f"Wrote {arguments.out}: {len(store):,} pictures, {len(store.skipped):,} skipped.")
+    with progress_bar("encoding images") as show:
+        index = index_images(arguments.images, arguments.out, load_clip(arguments.model), on_progress=show)
+    print_notices(index.notices)
+    print(f"Wrote {index.folder}: {index.images:,} pictures, {index.skipped:,} skipped.")

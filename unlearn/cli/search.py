@@ -19,18 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     # Imported here so that --help answers at once.
-    from unlearn.clip.encoders import TextImageEncoder
-    from unlearn.clip.loading import load_clip
-    from unlearn.concepts.selection import TEMPLATES
-    from unlearn.errors import require_whole
-    from unlearn.export.saved import load_erasure
-    from unlearn.index.search import PictureIndex
+    from unlearn.functions.indexing import search_images
 
-    k = require_whole("k", arguments.k, largest=10_000)
-    index = PictureIndex.open(arguments.index)
-    base = load_clip(index.store.header.model)
-    encoder: TextImageEncoder = base
-    if arguments.erasure is not None:
-        encoder = load_erasure(arguments.erasure, base).apply(base)
-    for hit in index.find(encoder, arguments.query, TEMPLATES, k):
-        print(f"{hit.score:.4f}\t{index.store.location(hit.index)}")
+    for found in search_images(arguments.index, arguments.query, erasure=arguments.erasure, k=arguments.k):
+        print(f"{found.score:.4f}\t{found.path}")

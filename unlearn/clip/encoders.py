@@ -2,27 +2,31 @@
 
 Everything above this file sees a :class:`TextImageEncoder`. :class:`OpenClipEncoder` is the original;
 :class:`EditedEncoder` is any encoder seen through a projection. Edits nest, so none asks which method made another.
+Embeddings are computed once and kept by the model under every edit; an edit is carried to those.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self
 
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
+from tqdm import tqdm
 
-from unlearn.caching import ObjectCache
+from unlearn.caching import Cache, ObjectCache
 from unlearn.clip.projection import Projection
 from unlearn.concepts.selection import prompts
 from unlearn.errors import ModelError
+from unlearn.jobs import run_to_end
 
 #: An edited embedding shorter than this (it was unit length) has no direction left worth naming.
 NOTHING_LEFT = 0.1
@@ -36,13 +40,36 @@ _REMEDIES = {
     torch.float16: " in float16, whose largest number is 65,504; choose the precision bfloat16 or float32",
     torch.bfloat16: " in bfloat16; choose the precision float32",
 }
+#: Pictures that are decoded before they are encoded.
+PICTURES_AT_ONCE = 32
+#: A collection's embeddings are kept as a whole.
+WHOLE = "whole"
+#: A name, and the templates that it is put into.
+ClassKey = tuple[str, tuple[str, ...]]
 #: Long side over short side, beyond which an image is cut to its middle.
 LONGEST_SHAPE = 16
 
 
-@runtime_checkable
+class LoadsImage(Protocol):
+    """A picture that is decoded when it is wanted."""
+
+    @property
+    def load(self) -> Callable[[], Image.Image]: ...
+
+
+class ImageCollection(Protocol):
+    """Pictures in an order, known by identity: the embeddings of a collection are kept as long as it lives."""
+
+    @property
+    def pictures(self) -> Sequence[LoadsImage]: ...
+
+
+#: Hears how many pictures are encoded, of how many.
+Watch = Callable[[int, int], object]
+
+
 class TextImageEncoder(Protocol):
-    """What every model offers: unit-norm embeddings of texts and pictures in one joint space."""
+    """Interface of every model: unit-norm embeddings of texts and pictures in one joint space."""
 
     @property
     def name(self) -> str: ...
@@ -57,9 +84,122 @@ class TextImageEncoder(Protocol):
     def encode_image(self, images: Sequence[Image.Image]) -> Tensor:
         """Embed RGB pictures: (n, embed_dim), unit norm, float32 on the CPU; a row of zeros has nothing left."""
 
+    def text_features(self, names: Sequence[str], templates: Sequence[str]) -> Tensor:
+        """Return the zero-shot classifier of ``names``, (n, embed_dim).
+
+        Each is the normalised mean of its prompts' embeddings, encoded once. An edit is carried to the mean rather than
+        to each prompt.
+        """
+
+    def image_features(
+        self, collection: ImageCollection, *, progress: bool = False, watch: Watch | None = None
+    ) -> Tensor:
+        """Return the embeddings of all pictures of ``collection``, (n, embed_dim), encoded once.
+
+        Args:
+            collection: a gallery, say.
+            progress: shows a bar in the terminal.
+            watch: hears how far it is.
+        """
+
+    @property
+    def edits(self) -> tuple[EditedEncoder, ...]:
+        """Every edit of the joint space, from the model up."""
+
+    @property
+    def unedited(self) -> TextImageEncoder:
+        """The model under every edit of the joint space."""
+
+
+class CachingEncoder(ABC):
+    """Base of models, which keep their embeddings; :meth:`encode_text` and :meth:`encode_image` are all they need."""
+
+    @abstractmethod
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """See :class:`TextImageEncoder`."""
+
+    @abstractmethod
+    def encode_image(self, images: Sequence[Image.Image]) -> Tensor:
+        """See :class:`TextImageEncoder`."""
+
+    def text_features(self, names: Sequence[str], templates: Sequence[str]) -> Tensor:
+        """See :class:`TextImageEncoder`."""
+
+        def compute(missing: list[ClassKey]) -> Sequence[Tensor]:
+            texts = [prompt for name, _ in missing for prompt in prompts(name, templates)]
+            features = self.encode_text(texts).view(len(missing), len(templates), -1)
+            return F.normalize(features.mean(dim=1), dim=-1).unbind()
+
+        return torch.stack(self._text_features.get_all(_keys(names, templates), compute))
+
+    def keep_text_features(self, names: Sequence[str], templates: Sequence[str], features: Tensor) -> None:
+        """Keep a classifier (n, embed_dim) that the same weights computed earlier."""
+        rows = dict(zip(_keys(names, templates), features, strict=True))
+        self._text_features.get_all(list(rows), lambda missing: [rows[key] for key in missing])
+
+    def image_features(
+        self, collection: ImageCollection, *, progress: bool = False, watch: Watch | None = None
+    ) -> Tensor:
+        """See :class:`TextImageEncoder`."""
+
+        def compute() -> Tensor:
+            total = len(collection.pictures)
+            with tqdm(total=total, desc="encoding pictures", unit="picture", disable=not progress) as bar:
+
+                def show(done: int) -> None:
+                    bar.update(done - bar.n)
+                    if watch:
+                        watch(done, total)
+
+                return run_to_end(self._encoded(collection), show)
+
+        return self._image_features.get(collection, WHOLE, compute)
+
+    def prepare_image_features(self, collection: ImageCollection) -> Generator[int, None, Tensor]:
+        """Compute what :meth:`image_features` looks up, and return it; reports how many pictures are done."""
+        features = yield from self._encoded(collection)
+        self.keep_image_features(collection, features)
+        return features
+
+    def keep_image_features(self, collection: ImageCollection, features: Tensor) -> None:
+        """Keep embeddings of ``collection``, (n, embed_dim), that the same weights computed in another way."""
+        self._image_features.get(collection, WHOLE, lambda: features)
+
+    def _encoded(self, collection: ImageCollection) -> Generator[int, None, Tensor]:
+        rows, pictures = [], collection.pictures
+        for start in range(0, len(pictures), PICTURES_AT_ONCE):
+            batch = pictures[start : start + PICTURES_AT_ONCE]
+            rows.append(self.encode_image([picture.load() for picture in batch]))
+            yield start + len(batch)
+        return torch.cat(rows)
+
+    @property
+    def edits(self) -> tuple[EditedEncoder, ...]:
+        """Of a model itself, none."""
+        return ()
+
+    @property
+    def unedited(self) -> Self:
+        """The model itself."""
+        return self
+
+    @cached_property
+    def _text_features(self) -> Cache[Tensor]:
+        """By name and templates: some thousands of rows, for vocabularies, synonyms and what visitors type."""
+        return Cache(most=8192)
+
+    @cached_property
+    def _image_features(self) -> ObjectCache[Tensor]:
+        """By collection: gone when that is, displaced by no others."""
+        return ObjectCache(most=1)
+
+
+def _keys(names: Sequence[str], templates: Sequence[str]) -> list[ClassKey]:
+    return [(name, tuple(templates)) for name in names]
+
 
 @dataclass(frozen=True, eq=False)
-class OpenClipEncoder:
+class OpenClipEncoder(CachingEncoder):
     """A model with open_clip's interface, its tokenizer and preprocessing. The weights are shared and never change.
 
     The towers compute in ``precision``; weights and embeddings are float32. ``architecture`` is what open_clip built
@@ -171,6 +311,22 @@ class EditedEncoder:
     def encode_image(self, images: Sequence[Image.Image]) -> Tensor:
         return self.edit_image(self.base.encode_image(images))
 
+    def text_features(self, names: Sequence[str], templates: Sequence[str]) -> Tensor:
+        return self.edit_text(self.base.text_features(names, templates))
+
+    def image_features(
+        self, collection: ImageCollection, *, progress: bool = False, watch: Watch | None = None
+    ) -> Tensor:
+        return self.edit_image(self.base.image_features(collection, progress=progress, watch=watch))
+
+    @property
+    def edits(self) -> tuple[EditedEncoder, ...]:
+        return (*self.base.edits, self)
+
+    @property
+    def unedited(self) -> TextImageEncoder:
+        return self.base.unedited
+
     def edit_image(self, features: Tensor) -> Tensor:
         """Carry the edit to image embeddings (n, embed_dim) of ``base``; no picture is encoded again."""
         return unit_or_zero(self.projection.on_images(features)) if self.side in ("image", "both") else features
@@ -238,32 +394,3 @@ def weights_checksum(model: torch.nn.Module) -> str:
         # A single number has no dimension to be viewed as bytes along.
         digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-#: Class embeddings by name: some thousands of rows, for vocabularies, synonyms and what visitors type.
-_classes: ObjectCache[Tensor] = ObjectCache(most=8192)
-
-
-def class_embeddings(encoder: TextImageEncoder, classnames: Sequence[str], templates: Sequence[str]) -> Tensor:
-    """The zero-shot classifier: each class the normalised mean of its prompts' embeddings, (num_classes, embed_dim).
-
-    An edit is carried to the mean rather than to each prompt, so that it acts on the base model's remembered classes.
-    """
-    if isinstance(encoder, EditedEncoder):
-        return encoder.edit_text(class_embeddings(encoder.base, classnames, templates))
-
-    def compute(missing: list[tuple[str, tuple[str, ...]]]) -> Sequence[Tensor]:
-        texts = [prompt for name, _ in missing for prompt in prompts(name, templates)]
-        features = encoder.encode_text(texts).view(len(missing), len(templates), -1)
-        return F.normalize(features.mean(dim=1), dim=-1).unbind()
-
-    keys = [(name, tuple(templates)) for name in classnames]
-    return torch.stack(_classes.get_all(encoder, keys, compute))
-
-
-def remember_classes(
-    encoder: TextImageEncoder, classnames: Sequence[str], embeddings: Tensor, templates: Sequence[str]
-) -> None:
-    """Put a classifier computed earlier by the same weights, (num_classes, embed_dim), where it will be looked up."""
-    rows = {(name, tuple(templates)): row for name, row in zip(classnames, embeddings, strict=True)}
-    _classes.get_all(encoder, list(rows), lambda missing: [rows[key] for key in missing])

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unlearn.clip.repositories import NAME, Files, Folder, Repository
-from unlearn.config import ASSETS
 from unlearn.errors import ModelError
+from unlearn.files.assets import ASSETS
 
 if TYPE_CHECKING:  # both take seconds to import
     from unlearn.clip.architectures import HuggingFaceText, OpenClipConfig

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from unlearn.clip.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.clip.final_projections import baked_weights
 from unlearn.errors import ModelError
 
@@ -58,10 +58,9 @@ def baked(encoder: TextImageEncoder) -> tuple[OpenClipEncoder, dict[str, Tensor]
     Raises:
         ModelError: there are no weights below, or an edited tower has no linear projection at its end.
     """
-    if isinstance(encoder, OpenClipEncoder):
-        return encoder, {}
-    if not isinstance(encoder, EditedEncoder):
-        raise ModelError(f"“{encoder.name}” has no weights that an attacker could read or change.")
-    below, changed = baked(encoder.base)
-    state = below.model.state_dict() | changed
-    return below, changed | baked_weights(below.model, encoder.projection, encoder.side, state)
+    below, changed = encoder.unedited, dict[str, Tensor]()
+    if not isinstance(below, OpenClipEncoder):
+        raise ModelError(f"“{below.name}” has no weights that an attacker could read or change.")
+    for edit in encoder.edits:
+        changed |= baked_weights(below.model, edit.projection, edit.side, below.model.state_dict() | changed)
+    return below, changed

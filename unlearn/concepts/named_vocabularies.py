@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,13 +29,13 @@ MOST_WORDS = 2000
 MOST_BYTES = 4_000_000
 
 
-def named_vocabulary(text: str) -> Vocabulary:
-    """The vocabulary called ``text``, one of :data:`VOCABULARIES`; any other text is the list of words itself.
+def named_vocabulary(text: str | Iterable[str]) -> Vocabulary:
+    """The vocabulary called ``text``, one of :data:`VOCABULARIES`; anything else is the list of words itself.
 
     Raises:
         ConceptError: fewer than two words, too many, or one that cannot be used.
     """
-    if text in VOCABULARIES:
+    if isinstance(text, str) and text in VOCABULARIES:
         return VOCABULARIES[text]()
     names = parse_names(text, what="word", most=MOST_WORDS)
     if len(names) < 2:

@@ -11,8 +11,8 @@ from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from unlearn.config import ASSETS
 from unlearn.errors import ConceptError
+from unlearn.files.assets import ASSETS
 
 #: Sentences a class name is put into; a class is the mean of them (Radford et al. 2021, section 3.1.4).
 TEMPLATES = ("{}", "a {}", "a photo of a {}", "a drawing of a {}", "a picture of a {}", "an icon of a {}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -15,22 +15,18 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
-from tqdm import tqdm
 
 from unlearn.caching import ObjectCache
-from unlearn.clip.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder, class_embeddings, remember_classes
+from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.selection import TEMPLATES, VERBATIM, load_vocabulary
-from unlearn.config import ASSETS
 from unlearn.data.folders import read_classes, skipped_in_words
 from unlearn.data.images import open_image
 from unlearn.errors import PictureError
+from unlearn.files.assets import ASSETS
 from unlearn.files.schemas import InnerPath, RefusedError, Schema, TensorFile, Text, check, parse_json
-from unlearn.jobs import run_to_end
 
 BUNDLED = ASSETS / "gallery" / "gallery.zip"
 SHIPPED_FEATURES = ASSETS / "gallery" / "features.safetensors"
-#: A collection's embeddings are remembered as a whole.
-WHOLE = "whole"
 #: Shortest side that a folder's pictures are decoded to: more than any CLIP looks at, and of a photograph a small part.
 ENOUGH = 768
 
@@ -85,11 +81,6 @@ class Gallery:
     def train(self) -> Gallery:
         """The pictures that erasers may be fine-tuned on."""
         return self.where(lambda picture: picture.split == "train")
-
-    @cached_property
-    def features(self) -> ObjectCache[Tensor]:
-        """What :func:`image_features` computed: gone when the pictures or the model are, displaced by no others."""
-        return ObjectCache(most=1)
 
     @cached_property
     def ranks(self) -> ObjectCache[Tensor]:
@@ -167,62 +158,14 @@ def folder_gallery(folder: str | Path) -> Gallery:
     )
 
 
-def image_features(
-    encoder: TextImageEncoder,
-    gallery: Gallery,
-    *,
-    progress: bool = False,
-    watch: Callable[[int, int], object] = lambda done, total: None,
-) -> Tensor:
-    """Embeddings of all pictures of ``gallery``, (n, embed_dim).
-
-    Pictures are encoded once for every set of weights; a projection acts on the remembered embeddings. ``progress``
-    shows a bar in the terminal, ``watch`` hears how many are done, of how many.
-    """
-    if isinstance(encoder, EditedEncoder):
-        return encoder.edit_image(image_features(encoder.base, gallery, progress=progress, watch=watch))
-
-    def compute() -> Tensor:
-        with tqdm(total=len(gallery), desc="encoding pictures", unit="picture", disable=not progress) as bar:
-
-            def show(done: int) -> None:
-                bar.update(done - bar.n)
-                watch(done, len(gallery))
-
-            return run_to_end(_encoded(encoder, gallery), show)
-
-    return gallery.features.get(encoder, WHOLE, compute)
-
-
-def prepare_features(encoder: TextImageEncoder, gallery: Gallery) -> Generator[int, None, Tensor]:
-    """Compute what :func:`image_features` looks up, and return it; reports how many pictures are done."""
-    features = yield from _encoded(encoder, gallery)
-    remember_features(encoder, gallery, features)
-    return features
-
-
-def _encoded(encoder: TextImageEncoder, gallery: Gallery) -> Generator[int, None, Tensor]:
-    rows = []
-    for start in range(0, len(gallery), 32):
-        batch = gallery.pictures[start : start + 32]
-        rows.append(encoder.encode_image([picture.load() for picture in batch]))
-        yield start + len(batch)
-    return torch.cat(rows)
-
-
-def remember_features(encoder: TextImageEncoder, gallery: Gallery, features: Tensor) -> None:
-    """Put embeddings of ``gallery`` that were computed in another way, (n, embed_dim), where they are looked up."""
-    gallery.features.get(encoder, WHOLE, lambda: features)
-
-
 def save_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) -> None:
     """Write what a fresh app would otherwise compute first: embeddings of the bundled pictures, captions and words."""
     gallery, vocabulary = bundled_gallery(), load_vocabulary()
     tensors = {
-        "test": image_features(encoder, gallery.test, progress=True),
-        "train": image_features(encoder, gallery.train, progress=True),
-        "classes": class_embeddings(encoder, vocabulary.names, vocabulary.templates),
-        "captions": class_embeddings(encoder, gallery.test.distinct_captions, VERBATIM),
+        "test": encoder.image_features(gallery.test, progress=True),
+        "train": encoder.image_features(gallery.train, progress=True),
+        "classes": encoder.text_features(vocabulary.names, vocabulary.templates),
+        "captions": encoder.text_features(gallery.test.distinct_captions, VERBATIM),
     }
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, _fingerprint(encoder))
 
@@ -255,10 +198,10 @@ def restore_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) ->
         raise PictureError(
             f"“{path}” is damaged ({error}). Get it again, or delete it: the pictures are then encoded at every start."
         ) from error
-    remember_features(encoder, gallery.test, features["test"])
-    remember_features(encoder, gallery.train, features["train"])
-    remember_classes(encoder, vocabulary.names, features["classes"], vocabulary.templates)
-    remember_classes(encoder, gallery.test.distinct_captions, features["captions"], VERBATIM)
+    encoder.keep_image_features(gallery.test, features["test"])
+    encoder.keep_image_features(gallery.train, features["train"])
+    encoder.keep_text_features(vocabulary.names, vocabulary.templates, features["classes"])
+    encoder.keep_text_features(gallery.test.distinct_captions, VERBATIM, features["captions"])
     return True
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.final_projections import final_projection
+from unlearn.clip.projection import Projection
 from unlearn.clip.text_tower import state_dict, text_tower
 from unlearn.concepts.selection import Vocabulary
 from unlearn.diffusion.conditioning import RidgeSettings, TextEncoder, solve
@@ -20,7 +21,7 @@ from unlearn.errors import ModelError, require_choice
 
 if TYPE_CHECKING:
     from unlearn.diffusion.pipelines import LoadedPipeline
-    from unlearn.erasers.erasure import Projected
+    from unlearn.erasers.erasure import Erasure
 
 #: How CCUP reaches the token states; the first is the default, as it forgets more where as much is kept (README).
 CARRY_METHODS = ("ridge", "pull_back")
@@ -46,7 +47,7 @@ def apply_to_pipeline(
     loaded: LoadedPipeline,
     encoder: OpenClipEncoder,
     *,
-    closed_form: Projected[Any] | None = None,
+    closed_form: Erasure[Any] | None = None,
     tuned: OpenClipEncoder | None = None,
     carry_method: str = "ridge",
     vocabulary: Vocabulary | None = None,
@@ -70,7 +71,7 @@ def apply_to_pipeline(
     edited_pipeline = EditedPipeline(loaded, (None,) * len(own), ())
     if tuned is not None:
         edited_pipeline = _with_tuned_tower(edited_pipeline, own, encoder, tuned)
-    if closed_form is None:
+    if closed_form is None or closed_form.projection is None:
         return edited_pipeline
     if carry_method == "ridge":
 
@@ -86,7 +87,7 @@ def apply_to_pipeline(
             f"CCUP can be pulled back only where “{encoder.name}” itself drives the pipeline; “{loaded.name}” "
             f"hears {loaded.known.clips[own.index(False)]}. Solve on the states instead (ridge)."
         )
-    return _pulled_back(edited_pipeline, closed_form, tuned or encoder)
+    return _pulled_back(edited_pipeline, closed_form.projection, tuned or encoder)
 
 
 def _with_tuned_tower(
@@ -111,11 +112,9 @@ def _with_tuned_tower(
     return EditedPipeline(loaded.with_text_encoders(tuple(text_encoders)), edited_pipeline.maps, tuple(notices))
 
 
-def _pulled_back(
-    edited_pipeline: EditedPipeline, closed_form: Projected[Any], encoder: OpenClipEncoder
-) -> EditedPipeline:
+def _pulled_back(edited_pipeline: EditedPipeline, projection: Projection, encoder: OpenClipEncoder) -> EditedPipeline:
     """CCUP's own map, taken through the text projection of ``encoder``, which drives the pipeline."""
-    token_map = pull_back(closed_form.projection, _text_projection(encoder.model))
+    token_map = pull_back(projection, _text_projection(encoder.model))
     text_encoders = tuple(
         text_encoder.edited(token_map=token_map) for text_encoder in edited_pipeline.loaded.text_encoders
     )

@@ -14,6 +14,7 @@ from torch import Tensor
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.diffusion.stepwise import stepwise
 from unlearn.errors import ConceptError, ParameterError, require_whole
+from unlearn.jobs import Progress, steps_text
 
 MAX_PROMPT, MAX_SEED, MAX_STEPS, MAX_GUIDANCE, MAX_PICTURES = 20_000, 2**32 - 1, 150, 30.0, 8
 Pictures = tuple[Image.Image, ...]
@@ -57,17 +58,10 @@ class Drawing:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class Step(Progress):
     """A step that was made, and now and then what the first picture looks like, before and after."""
 
-    step: int
-    steps: int
-    seconds: float
     preview: tuple[Image.Image, Image.Image] | None = None
-
-    @property
-    def seconds_left(self) -> float:
-        return self.seconds / self.step * (self.steps - self.step)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +115,8 @@ def paint(
             if step % every == 0 and step < steps:
                 first = _decode(original, values["latents"][::count])
                 shown = (first[0], first[-1])
-            report(Step(step, steps, time.perf_counter() - started, shown))
+            seconds_left = (time.perf_counter() - started) / step * (steps - step)
+            report(Step(step, steps, steps_text(step, steps, seconds_left), shown))
             return {}
 
         out = pipeline(

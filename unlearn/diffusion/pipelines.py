@@ -13,9 +13,9 @@ import torch
 from unlearn.caching import Loaded
 from unlearn.clip.loading import pick_device
 from unlearn.clip.repositories import Files, Folder, Repository
-from unlearn.config import ASSETS
 from unlearn.diffusion.conditioning import TextEncoder
 from unlearn.errors import ModelError
+from unlearn.files.assets import ASSETS
 
 POCKET_DIFFUSION = ASSETS / "models" / "pocket-diffusion"
 #: Below this much free GPU memory a pipeline is moved there piece by piece.

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from unlearn.concepts.selection import prompts
-from unlearn.diffusion.drawing import Step, paint
+from unlearn.diffusion.drawing import paint
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.evaluation.judge import Judge
-from unlearn.jobs import map_progress
+from unlearn.jobs import Progress, map_progress, steps_text
 
 #: Wordings that a concept is asked for in; what is drawn has to survive all of them.
 WORDINGS = ("a {}", "a drawing of a {}", "a {} on a blue background", "a {} on a yellow background", "the {}")
@@ -69,9 +69,14 @@ def two_thing_cases(concept: str, others: Sequence[str], count: int, seed: int =
     return cases
 
 
-def _among(done: int, batches: int) -> Callable[[Step], tuple[int, int]]:
-    """A batch's step among those of all batches, ``done`` of which are complete."""
-    return lambda step: (done * step.steps + step.step, batches * step.steps)
+def _among(complete: int, batches: int) -> Callable[[Progress], Progress]:
+    """Returns a batch's step as one of those of all ``batches``."""
+
+    def among(step: Progress) -> Progress:
+        done, total = complete * step.total + step.done, batches * step.total
+        return Progress(done, total, steps_text(done, total))
+
+    return among
 
 
 def detect(
@@ -82,11 +87,8 @@ def detect(
     *,
     steps: int,
     guidance: float,
-) -> Generator[tuple[int, int], None, list[list[Detected]]]:
-    """Draw the cases of all groups before and after and judge them; returns what is seen, group by group.
-
-    Yields how many steps of how many are made.
-    """
+) -> Generator[Progress, None, list[list[Detected]]]:
+    """Draw the cases of all groups before and after and judge them; returns what is seen, group by group."""
     cases = [case for group in groups for case in group]
     verdicts: list[Detected] = []
     batches = [cases[start : start + BATCH] for start in range(0, len(cases), BATCH)]

@@ -19,24 +19,22 @@ if TYPE_CHECKING:
     from unlearn.clip.encoders import OpenClipEncoder
     from unlearn.diffusion.drawing import Pair
     from unlearn.diffusion.pipelines import LoadedPipeline
-    from unlearn.erasers.erasure import Erasure
+    from unlearn.erasers.erasure import AnyErasure
 
 RECORD, ATTENTION = "generation.json", "cross_attention.safetensors"
 Detections = tuple[tuple[Detection, ...], tuple[Detection, ...]]
 
 
 def apply_erasure_to_pipeline(
-    loaded: LoadedPipeline, encoder: OpenClipEncoder, erasure: Erasure, *, carry_method: str = "ridge"
+    loaded: LoadedPipeline, encoder: OpenClipEncoder, erasure: AnyErasure, *, carry_method: str = "ridge"
 ) -> EditedPipeline:
     """``loaded`` with an erasure of any method. A baseline's projection is no one's to solve anew: it is pulled back.
 
     Raises:
         ModelError: it cannot be carried; the sentence says why.
     """
-    from unlearn.erasers import baselines
-
-    tuned = erasure.tuned.apply(encoder) if erasure.tuned else None
-    if isinstance(erasure, baselines.Erasure):
+    tuned = erasure.fine_tuned(encoder) if erasure.tuned else None
+    if erasure.method == "baseline":
         carry_method = "pull_back"
     return apply_to_pipeline(loaded, encoder, closed_form=erasure.closed_form, tuned=tuned, carry_method=carry_method)
 

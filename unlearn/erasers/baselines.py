@@ -18,8 +18,8 @@ from torch import Tensor
 from unlearn.clip.encoders import TextImageEncoder
 from unlearn.clip.projection import Projection
 from unlearn.concepts.selection import Selection, surface_forms
-from unlearn.data.gallery import Gallery, image_features
-from unlearn.erasers.erasure import Projected
+from unlearn.data.gallery import Gallery
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import BaselineSettings
 from unlearn.errors import PictureError
 
@@ -27,16 +27,9 @@ from unlearn.errors import PictureError
 NEGLIGIBLE = 1e-5
 
 
-class Erasure(Projected[BaselineSettings]):
-    """A baseline's edit, which like CCUP's is one projection of the joint space."""
-
-    method = "baseline"
-    settings_type = BaselineSettings
-
-
 def erase(
     encoder: TextImageEncoder, selection: Selection, settings: BaselineSettings, *, training: Gallery | None = None
-) -> Erasure:
+) -> Erasure[BaselineSettings]:
     """Fit the baseline that ``settings`` names.
 
     Args:
@@ -53,7 +46,7 @@ def erase(
     else:
         rank = sum(len(surface_forms(concept)) for concept in selection.forget) if settings.kind == "random" else 0
         projection = random_directions(encoder.embed_dim, rank, settings.seed)
-    return Erasure(selection, settings, projection.at(settings.strength))
+    return Erasure("baseline", selection, settings, projection=projection.at(settings.strength))
 
 
 def random_directions(dimension: int, rank: int, seed: int = 0) -> Projection:
@@ -92,4 +85,4 @@ def _labelled(encoder: TextImageEncoder, selection: Selection, training: Gallery
             "upload some, or erase it with CCUP, which needs words only."
         )
     targets = training.targets(selection.forget_names)
-    return image_features(encoder, training), targets[:, None] == torch.arange(len(selection.forget))
+    return encoder.image_features(training), targets[:, None] == torch.arange(len(selection.forget))

@@ -14,37 +14,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.caching import ObjectCache
-from unlearn.clip.encoders import EditedEncoder, TextImageEncoder, class_embeddings
-from unlearn.concepts.selection import Concept, Selection, Vocabulary, load_vocabulary, select, surface_forms
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
+from unlearn.concepts.selection import Concept, Selection, Vocabulary, load_vocabulary, surface_forms
 from unlearn.erasers import closed_form, paired
 from unlearn.erasers.closed_form import RetainFactor
-from unlearn.erasers.erasure import Projected
-from unlearn.erasers.settings import CCUPSettings
+from unlearn.erasers.erasure import Erasure, Stacked
+from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 
 #: Names whose cosine about the mean of all is above this are one thing to the model. In the embedded model a concept's
 #: other names stand at 0.98 (median) with its name, 95 % of them above 0.9; the closest two concepts at 0.73.
 SAME = 0.9
 #: Where fewer labels than this are offered, about as many neutral words join them. Half or twice as many do as well;
-#: all of the bundled vocabulary leaves a little more of the concept, and costs a large model minutes to read.
-FEW = 64
+#: all of the bundled vocabulary leaves more of the concept, above all in a model that knows little but its labels, and
+#: costs a large model minutes to read.
+FEW = 32
 #: Who retains fewer names than this hears what they were filled up with: without, some such sets kept the concept.
 SHORT = 10
 #: Pairs of nearly equal names that a notice gives.
 PAIRS_SHOWN = 3
-
-
-class Erasure(Projected[CCUPSettings]):
-    """A visitor's edit."""
-
-    method = "ccup"
-    settings_type = CCUPSettings
 
 
 _factors: ObjectCache[RetainFactor] = ObjectCache(most=8)
@@ -58,13 +51,13 @@ def erase(
     *,
     vocabulary: Vocabulary | None = None,
     constants: paired.Constants = paired.CHOSEN,
-) -> Erasure:
+) -> Erasure[CCUPSettings]:
     """Fit CCUP for ``selection`` on ``encoder``; no picture is needed.
 
     Args:
         encoder: the model whose joint space is edited.
         selection: forget and retain set, from :func:`unlearn.concepts.selection.select`.
-        settings: mode, strength, λ, μ, side.
+        settings: form, strength, λ, μ, side.
         vocabulary: gives the sentences a name is put into; where the retain set is most of it, its factor is reused.
         constants: of the paired form.
     """
@@ -72,37 +65,31 @@ def erase(
     vocabulary = vocabulary or load_vocabulary()
     texts = [forget_texts(encoder, concept, settings, vocabulary.templates).T for concept in selection.forget]
     selection = replace(selection, surroundings=())  # of an erasure in another form, say
-    if settings.mode != "nullspace":
+    if settings.form != "nullspace":
         selection = _with_surroundings(encoder, selection, settings, vocabulary)
-    if settings.mode == "paired":
+    if settings.form == "paired":
         around = _around(encoder, selection, settings.mu, vocabulary, constants)
         projection = paired.fit(texts, around, lam=settings.lam, strength=settings.strength)
     else:
-        factor = _factor(encoder, selection, settings.mu, vocabulary) if settings.mode == "consistent" else None
+        factor = _factor(encoder, selection, settings.mu, vocabulary) if settings.form == "consistent" else None
         projection = closed_form.fit(torch.cat(texts, dim=1), factor, lam=settings.lam, strength=settings.strength)
-    return Erasure(selection, settings, projection)
+    return Erasure("ccup", selection, settings, projection=projection)
 
 
-def ccup(
-    encoder: TextImageEncoder,
-    forget: str | Iterable[str],
-    retain: str | Iterable[str] | None = None,
-    **settings: Any,
-) -> EditedEncoder:
-    """Erase concepts by name: ``ccup(load_clip("pocket"), ["cat", "dog"], strength=0.8)``.
+def on_top(
+    encoder: OpenClipEncoder,
+    tuned: Erasure[CLIPEraseSettings],
+    settings: CCUPSettings | None = None,
+    *,
+    selection: Selection | None = None,
+    vocabulary: Vocabulary | None = None,
+) -> Stacked:
+    """Fit CCUP on what ``tuned`` makes of ``encoder``: fine-tuning put the words elsewhere.
 
-    Args:
-        encoder: the model; it is not changed.
-        forget: concepts to erase.
-        retain: concepts to protect; the rest of the bundled vocabulary by default.
-        **settings: fields of :class:`CCUPSettings`.
-
-    Raises:
-        ConceptError, ParameterError: an argument cannot be used.
+    It erases what ``tuned`` does, or what ``selection`` names.
     """
-    vocabulary = load_vocabulary()
-    selection = select(forget, retain, vocabulary=vocabulary)
-    return erase(encoder, selection, CCUPSettings(**settings), vocabulary=vocabulary).apply(encoder)
+    closed_form = erase(tuned.fine_tuned(encoder), selection or tuned.selection, settings, vocabulary=vocabulary)
+    return Stacked(tuned, closed_form)
 
 
 def forget_texts(
@@ -110,7 +97,7 @@ def forget_texts(
 ) -> Tensor:
     """The texts that span ``concept``, one row for each way of writing it, (m, d): the mean over the templates."""
     forms = surface_forms(concept, synonyms=settings.synonyms)
-    return class_embeddings(encoder, forms, templates)
+    return encoder.text_features(forms, templates)
 
 
 def words_read(vocabulary: Vocabulary) -> tuple[str, ...]:
@@ -140,16 +127,16 @@ def _with_surroundings(
     forms = [(form, concept) for concept in selection.forget for form in surface_forms(concept)]
     aliases = {form.casefold() for form, _ in forms}
     aliases |= {known.name.casefold() for form, _ in forms if (known := bundled.find(form))}
-    texts = class_embeddings(encoder, names, vocabulary.templates)
+    texts = encoder.text_features(names, vocabulary.templates)
     mean = texts.mean(dim=0)
-    erased = class_embeddings(encoder, [form for form, _ in forms], vocabulary.templates)
+    erased = encoder.text_features([form for form, _ in forms], vocabulary.templates)
     alike, nearest = (F.normalize(texts - mean, dim=1) @ F.normalize(erased - mean, dim=1).T).max(dim=1)
     same = (alike > SAME).tolist()
     notices = list(selection.notices)
     if twins := [i for i in range(kept) if same[i]]:
         twins.sort(key=alike.__getitem__, reverse=True)
         notices.insert(0, _nearly_one([(names[i], forms[nearest[i]][1].name, float(alike[i])) for i in twins]))
-    if settings.mode != "paired":
+    if settings.form != "paired":
         return replace(selection, notices=tuple(dict.fromkeys(notices)))
     around = tuple(name for i, name in enumerate(names) if i >= kept and not same[i] and name.casefold() not in aliases)
     if around and kept < SHORT:
@@ -174,7 +161,7 @@ def _nearly_one(twins: Sequence[tuple[str, str, float]]) -> str:
 def _factor(encoder: TextImageEncoder, selection: Selection, mu: float, vocabulary: Vocabulary) -> RetainFactor:
     """The retain set factored for the paper's form."""
     names, removed = selection.retained_of(vocabulary)
-    texts = class_embeddings(encoder, names, vocabulary.templates).T
+    texts = encoder.text_features(names, vocabulary.templates).T
     factor = _factors.get(encoder, (names, vocabulary.templates, mu), lambda: RetainFactor.fit(texts, mu))
     return factor.without(texts[:, removed])
 
@@ -192,7 +179,7 @@ def _around(
         retained, removed = selection.retain, []
     others = _others(retained, vocabulary)
     names = (*retained, *others)
-    texts = class_embeddings(encoder, names, vocabulary.templates).T
+    texts = encoder.text_features(names, vocabulary.templates).T
     weights = torch.cat([torch.ones(len(retained)), torch.full((len(others),), constants.others)])
     key = (names, len(retained), vocabulary.templates, mu, constants)
     whole = _retain_factors.get(encoder, key, lambda: paired.RetainFactors.fit(texts, mu, constants, weights=weights))

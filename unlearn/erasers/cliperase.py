@@ -11,109 +11,48 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from unlearn.clip.encoders import OpenClipEncoder
-from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary
 from unlearn.data.gallery import Gallery
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.losses import consistency_loss, forgetting_loss, gradient_ascent_loss, retention_loss
 from unlearn.erasers.settings import CLIPEraseSettings
-from unlearn.errors import ErasureFileError, JobError, OutOfTimeError
-from unlearn.files.schemas import check
+from unlearn.errors import JobError, OutOfTimeError
 from unlearn.finetuning.batches import Batches, Embedded
 from unlearn.finetuning.checkpoints import Checkpoint
 from unlearn.finetuning.pairs import forget_and_retain
-from unlearn.finetuning.prepared import Frozen, Preparation
+from unlearn.finetuning.prepared import Frozen
 from unlearn.finetuning.probes import Probe
 from unlearn.finetuning.processes import Processes
 from unlearn.finetuning.trainable import make_trainable
+from unlearn.jobs import Progress, steps_text
 
-#: What a model's name ends in once it is fine-tuned.
-FINE_TUNED = ", fine-tuned"
+#: Text of the last step: what follows it, before anybody sees the result.
+COMPLETE = "Encoding the gallery with the new weights."
 
 
-@dataclass(frozen=True)
-class Record:
-    """One step, or with ``step`` 0 the state before the first: losses of its batch, accuracies of the last probe.
+@dataclass(frozen=True, kw_only=True)
+class Record(Progress):
+    """One step, or with ``done`` 0 the state before the first: losses of its batch, accuracies of the last probe.
 
     Losses and accuracies are NaN where nothing was measured; ``seconds`` and ``eta`` (seconds left) count training.
     """
 
-    step: int
-    steps: int
-    loss: float
-    retention: float
-    forgetting: float
-    consistency: float
+    loss: float = math.nan
+    retention: float = math.nan
+    forgetting: float = math.nan
+    consistency: float = math.nan
     forget_accuracy: float
     retain_accuracy: float
-    seconds: float
-    eta: float
-
-
-@dataclass(frozen=True, eq=False)
-class Erasure:
-    """A finished run: what was asked, how, and the weights that came of it; all others are the base model's."""
-
-    selection: Selection
-    settings: CLIPEraseSettings
-    delta: Mapping[str, Tensor]
-
-    method = "cliperase"
-    closed_form = None
-
-    @property
-    def tuned(self) -> Erasure:
-        return self
-
-    def apply(self, encoder: OpenClipEncoder) -> OpenClipEncoder:
-        """The fine-tuned model. It shares all other weights with ``encoder``, which is not changed.
-
-        Every call makes a model with caches of its own: keep the result.
-
-        Raises:
-            ModelError: ``encoder`` is of another architecture than the one this was trained on.
-        """
-        return with_weights(encoder, self.delta, name=encoder.name + FINE_TUNED)
-
-    def changed_weights(self, encoder: OpenClipEncoder) -> dict[str, Tensor]:
-        """The weights of ``encoder`` that differ once the edit is baked in."""
-        return dict(self.delta)
-
-    @property
-    def tensors(self) -> dict[str, Tensor]:
-        """The changed weights by their names in the model: what a file of this erasure holds."""
-        return dict(self.delta)
-
-    @staticmethod
-    def check_shapes(shapes: Mapping[str, tuple[int, ...]], encoder: OpenClipEncoder) -> None:
-        """Nothing, if tensors of these ``shapes`` are weights of ``encoder``.
-
-        Raises:
-            ErasureFileError: they are not.
-        """
-        own = {key: tuple(tensor.shape) for key, tensor in encoder.model.state_dict().items()}
-        if not shapes or any(own.get(key) != shape for key, shape in shapes.items()):
-            raise ErasureFileError(f"The file holds weights that “{encoder.name}” does not have, or of other shapes.")
-
-    @classmethod
-    def of_tensors(cls, tensors: Mapping[str, Tensor], selection: Selection, parameters: Mapping[str, Any]) -> Erasure:
-        """The erasure whose :attr:`tensors` these are; ``parameters`` are fields of :class:`CLIPEraseSettings`.
-
-        Raises:
-            RefusedError, ParameterError: they are not.
-        """
-        return cls(selection, check(CLIPEraseSettings, parameters), dict(tensors))
-
-
-Progress = Preparation | Record
+    seconds: float = 0.0
+    eta: float = math.nan
 
 
 def train(
@@ -125,7 +64,7 @@ def train(
     probe: Gallery,
     vocabulary: Vocabulary | None = None,
     checkpoint: Path | None = None,
-) -> Generator[Progress, None, Erasure]:
+) -> Generator[Progress, None, Erasure[CLIPEraseSettings]]:
     """Fine-tune a copy of ``encoder``'s model; a generator that reports as it goes and *returns* the erasure.
 
     Closing it ends the run at the step it is in; nothing outside of it has changed by then. Where its time is up, the
@@ -154,7 +93,7 @@ def train(
     frozen = Frozen(encoder, trainable, settings.precision)
     names = (*vocabulary.names, *(name for name in selection.forget_names if name not in vocabulary.names))
 
-    def run() -> Generator[Progress, None, Erasure]:
+    def run() -> Generator[Progress, None, Erasure[CLIPEraseSettings]]:
         *pictures, probe_pictures = yield from frozen.pictures([*galleries, probe])
         texts = (frozen.texts(forget.texts), frozen.texts(retain.texts))
         processes = Processes.current(encoder.device)
@@ -162,7 +101,7 @@ def train(
         measure = Probe(frozen, probe_pictures, names, selection.forget_names)
         saved = _checkpoint(checkpoint, encoder, selection, settings, vocabulary) if checkpoint else None
         made = yield from _steps(batches, settings, encoder.logit_scale, measure, saved)
-        return Erasure(selection, replace(settings, steps=made), trainable.delta())
+        return Erasure("cliperase", selection, replace(settings, steps=made), delta=trainable.delta())
 
     return run()
 
@@ -175,8 +114,13 @@ def _steps(
     optimizer = torch.optim.Adam(parameters.values(), lr=settings.learning_rate)
     first = saved.restore(parameters, optimizer) if saved else 0
     forget_accuracy, retain_accuracy = measure()
-    nan = math.nan
-    yield Record(first, settings.steps, nan, nan, nan, nan, forget_accuracy, retain_accuracy, 0.0, nan)
+    yield Record(
+        first,
+        settings.steps,
+        steps_text(first, settings.steps),
+        forget_accuracy=forget_accuracy,
+        retain_accuracy=retain_accuracy,
+    )
 
     started = time.perf_counter()
     for step in range(first + 1, settings.steps + 1):
@@ -195,14 +139,16 @@ def _steps(
             if saved and batches.processes.first:
                 saved.write(step, parameters, optimizer)
         seconds = time.perf_counter() - started
+        eta = seconds / (step - first) * (settings.steps - step)
         record = Record(
             step,
             settings.steps,
+            steps_text(step, settings.steps, eta) if step < settings.steps else COMPLETE,
             **{name: value.item() for name, value in losses.items()},
             forget_accuracy=forget_accuracy,
             retain_accuracy=retain_accuracy,
             seconds=seconds,
-            eta=seconds / (step - first) * (settings.steps - step),
+            eta=eta,
         )
         try:
             yield record

@@ -1,4 +1,4 @@
-"""Every method by name, each fitted the same way: what the comparison shows and the command line offers.
+"""Every method by name, each fitted the same way: what the command line offers and the comparison shows.
 
 The names are there at once, for ``--help``: what takes torch is imported where a method is fitted.
 """
@@ -6,11 +6,13 @@ The names are there at once, for ``--help``: what takes torch is imported where 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from unlearn.erasers.settings import BaselineSettings, CCUPSettings, CLIPEraseSettings
+from unlearn.erasers.settings import UNUSED, BaselineSettings, CCUPSettings, CLIPEraseSettings
 from unlearn.erasers.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
 from unlearn.errors import ParameterError, require_choice
 
@@ -18,10 +20,11 @@ if TYPE_CHECKING:
     from unlearn.clip.encoders import OpenClipEncoder
     from unlearn.concepts.selection import Selection, Vocabulary
     from unlearn.data.gallery import Gallery
-    from unlearn.erasers import cliperase
-    from unlearn.erasers.erasure import Erasure
+    from unlearn.erasers.erasure import AnyErasure, Erasure
+    from unlearn.jobs import Progress
 
-    Fitting = Generator[cliperase.Progress, None, Erasure]
+    #: A method at work: it reports as it goes, and returns the erasure.
+    Fitting = Generator[Progress, None, AnyErasure]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +38,7 @@ class Task:
         training: labelled pictures for the methods that learn from them.
         probe: pictures that CLIPErase measures itself on, none of those.
         seed: of the methods that draw.
-        beneath: what CCUP is put on top of.
+        base_erasure: what CCUP is put on top of.
         checkpoint: file to save a run to, and to resume it from.
     """
 
@@ -45,7 +48,7 @@ class Task:
     training: Gallery
     probe: Gallery
     seed: int = 0
-    base_erasure: cliperase.Erasure | None = None
+    base_erasure: Erasure[CLIPEraseSettings] | None = None
     checkpoint: Path | None = None
 
 
@@ -56,7 +59,7 @@ class Method:
     Attributes:
         label: its name on screen.
         variant: what its erasure makes of a model, one of :mod:`unlearn.erasers.variants`.
-        run: fits it to a task with the settings given; reports as it goes and returns the erasure.
+        make: the erasure of a task with the settings given; of a method that trains, the run that returns it.
         settings: what it may be asked, by the erasers that it is made of.
         fixed: settings that make it this method.
         unused: those that change nothing here.
@@ -65,17 +68,21 @@ class Method:
 
     label: str
     variant: str
-    run: Callable[..., Fitting]
+    make: Callable[..., Any]
     settings: tuple[type[CCUPSettings | CLIPEraseSettings | BaselineSettings], ...]
     fixed: Mapping[str, Any] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
     trains: bool = False
 
-    @property
-    def takes(self) -> tuple[str, ...]:
-        """The settings that one may choose; the seed is the task's."""
+    def takes(self, given: Mapping[str, Any] = MappingProxyType({})) -> tuple[str, ...]:
+        """The settings that have an effect beside those ``given``; the seed is the task's."""
         names = (setting.name for settings in self.settings for setting in fields(settings))
-        return tuple(name for name in names if name not in (*self.fixed, *self.unused, "seed"))
+        unused = UNUSED.get({**given, **self.fixed}.get("form", ""), ())
+        return tuple(name for name in names if name not in (*self.fixed, *self.unused, *unused, "seed"))
+
+    def named(self, label: str, **fixed: Any) -> Method:
+        """The same method with some of its settings ``fixed``, under a name of its own."""
+        return replace(self, label=label, fixed={**self.fixed, **fixed})
 
     def fit(self, task: Task, **given: Any) -> Fitting:
         """Fit it to ``task`` with the settings ``given``, the others as they are by default.
@@ -85,16 +92,20 @@ class Method:
             PictureError: it learns from pictures, and there are none of a concept.
             ModelError: it cannot edit this model.
         """
-        if useless := [name for name in given if name not in self.takes]:
+        takes = self.takes(given)
+        if useless := [name for name in given if name not in takes]:
+            form = f" with form {given['form']}" if useless[0] in self.takes() else ""
             raise ParameterError(
-                f"{in_words(useless[0])} has no effect on “{self.label}”; "
-                f"what has: {', '.join(map(in_words, self.takes)) or 'nothing'}."
+                f"{in_words(useless[0])} has no effect on “{self.label}”{form}; "
+                f"what has: {', '.join(map(in_words, takes)) or 'nothing'}."
             )
         if task.checkpoint and not self.trains:
             raise ParameterError(f"checkpoint has no effect on “{self.label}”, which is there at once.")
         if task.base_erasure and self.settings != (CCUPSettings,):
             raise ParameterError(f"“{self.label}” cannot be put on top of an erasure; CCUP can, in any of its forms.")
-        return self.run(task, **self.fixed, **given)
+        make = partial(self.make, task, **self.fixed, **given)
+        run: Fitting = make() if self.trains else _at_once(make)
+        return run
 
 
 def fit(method: str, task: Task, **given: Any) -> Fitting:
@@ -111,25 +122,29 @@ def in_words(setting: str) -> str:
     return {"lam": "lambda"}.get(setting, setting.replace("_", " "))
 
 
-def _baseline(task: Task, **given: Any) -> Fitting:
+def _at_once(make: Callable[[], AnyErasure]) -> Fitting:
+    """A run that ends at its first step."""
+    yield from ()
+    return make()
+
+
+def _baseline(task: Task, **given: Any) -> Erasure[BaselineSettings]:
     from unlearn.erasers import baselines
 
-    yield from ()
     settings = BaselineSettings(**given, seed=task.seed)
     return baselines.erase(task.encoder, task.selection, settings, training=task.training)
 
 
-def _ccup(task: Task, **given: Any) -> Fitting:
-    from unlearn.erasers import ccup, stacked
+def _ccup(task: Task, **given: Any) -> AnyErasure:
+    from unlearn.erasers import ccup
 
-    yield from ()
     settings, vocabulary = CCUPSettings(**given), task.vocabulary
     if task.base_erasure is None:
         return ccup.erase(task.encoder, task.selection, settings, vocabulary=vocabulary)
-    return stacked.on_top(task.encoder, task.base_erasure, settings, selection=task.selection, vocabulary=vocabulary)
+    return ccup.on_top(task.encoder, task.base_erasure, settings, selection=task.selection, vocabulary=vocabulary)
 
 
-def _cliperase(task: Task, **given: Any) -> Generator[cliperase.Progress, None, cliperase.Erasure]:
+def _cliperase(task: Task, **given: Any) -> Generator[Progress, None, Erasure[CLIPEraseSettings]]:
     from unlearn.erasers import cliperase
 
     return cliperase.train(
@@ -144,36 +159,34 @@ def _cliperase(task: Task, **given: Any) -> Generator[cliperase.Progress, None, 
 
 
 def _stacked(task: Task, **given: Any) -> Fitting:
-    from unlearn.erasers import stacked
+    from unlearn.erasers import ccup
 
-    own = {name: given.pop(name) for name in METHODS["ccup"].takes if name in given}
+    own = {name: given.pop(name) for name in METHODS["ccup"].takes() if name in given}
     settings = CCUPSettings(**own)
     tuned = yield from _cliperase(task, **given)
-    return stacked.on_top(task.encoder, tuned, settings, vocabulary=task.vocabulary)
-
-
-def _form(label: str, mode: str, *unused: str) -> Method:
-    return Method(label, CCUP, _ccup, (CCUPSettings,), {"mode": mode}, unused)
-
-
-def _trained(label: str, **fixed: Any) -> Method:
-    return Method(label, CLIPERASE, _cliperase, (CLIPEraseSettings,), fixed, trains=True)
+    return ccup.on_top(task.encoder, tuned, settings, vocabulary=task.vocabulary)
 
 
 METHODS = {
     "none": Method("No edit", ORIGINAL, _baseline, (BaselineSettings,), {"kind": "none"}, ("side", "strength")),
     "random": Method("Random directions", BASELINE, _baseline, (BaselineSettings,), {"kind": "random"}),
-    "nullspace": _form("CCUP, nullspace (paper)", "nullspace", "lam", "mu"),
-    "consistent": _form("CCUP, consistent (paper)", "consistent"),
-    "ccup": _form("CCUP, paired (default)", "paired"),
     "leace": Method("LEACE", BASELINE, _baseline, (BaselineSettings,), {"kind": "leace"}),
-    "forgetting_only": _trained("CLIPErase, forgetting alone", retention_weight=0.0, consistency_weight=0.0),
-    "without_consistency": _trained("CLIPErase, no consistency", consistency_weight=0.0),
-    "gradient_ascent": _trained("CLIPErase, gradient ascent", forgetting="gradient_ascent"),
-    "cliperase": _trained("CLIPErase (paper)"),
-    "stacked": Method(
-        "CLIPErase + CCUP", BOTH, _stacked, (CLIPEraseSettings, CCUPSettings), unused=("mode",), trains=True
-    ),
+    "ccup": Method("CCUP", CCUP, _ccup, (CCUPSettings,)),
+    "cliperase": Method("CLIPErase", CLIPERASE, _cliperase, (CLIPEraseSettings,), trains=True),
+    "stacked": Method("CLIPErase + CCUP", BOTH, _stacked, (CLIPEraseSettings, CCUPSettings), trains=True),
 }
-#: CCUP's modes, and the method that is CCUP in each.
-FORMS = {str(method.fixed["mode"]): name for name, method in METHODS.items() if "mode" in method.fixed}
+_CCUP, _CLIPERASE = METHODS["ccup"], METHODS["cliperase"]
+#: Rows of comparisons and benchmarks: every method, CCUP in each form, CLIPErase with and without its parts.
+COMPARED = {
+    "none": METHODS["none"],
+    "random": METHODS["random"],
+    "nullspace": _CCUP.named("CCUP, nullspace (paper)", form="nullspace"),
+    "consistent": _CCUP.named("CCUP, consistent (paper)", form="consistent"),
+    "ccup": _CCUP.named("CCUP, paired (default)", form="paired"),
+    "leace": METHODS["leace"],
+    "forgetting_only": _CLIPERASE.named("CLIPErase, forgetting alone", retention_weight=0.0, consistency_weight=0.0),
+    "without_consistency": _CLIPERASE.named("CLIPErase, no consistency", consistency_weight=0.0),
+    "gradient_ascent": _CLIPERASE.named("CLIPErase, gradient ascent", forgetting="gradient_ascent"),
+    "cliperase": _CLIPERASE.named("CLIPErase (paper)"),
+    "stacked": METHODS["stacked"],
+}

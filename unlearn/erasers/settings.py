@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 from unlearn.errors import ParameterError, require_choice, require_fraction, require_positive, require_whole
 from unlearn.files.schemas import STRICT
 
-MODES = ("paired", "consistent", "nullspace")
+FORMS = ("paired", "consistent", "nullspace")
+#: Settings without effect in a form.
+UNUSED = {"nullspace": ("lam", "mu")}
 SIDES = ("image", "text", "both")
 BASELINES = ("none", "random", "leace")
 #: What else suits a choice of ``trainable``: the fewer the weights, the larger the steps they need and the cheaper each
@@ -30,7 +32,7 @@ class CCUPSettings:
     """How CCUP erases. The defaults were chosen by measuring: README.
 
     Attributes:
-        mode: one of :data:`MODES`: ``paired`` acts where the concept's pictures and texts meet; of the paper's two
+        form: one of :data:`FORMS`: ``paired`` acts where the concept's pictures and texts meet; of the paper's two
             forms ``consistent`` protects the retain set and ``nullspace`` is a plain projection.
         strength: α from 0 (the identity) to 1 (the concept's texts go to nothing).
         lam: λ, weight of forgetting; unused by ``nullspace``, like ``mu``.
@@ -41,7 +43,7 @@ class CCUPSettings:
 
     __pydantic_config__: ClassVar[Any] = STRICT
 
-    mode: str = "paired"
+    form: str = "paired"
     strength: float = 1.0
     lam: float = 1000.0
     mu: float = 100.0
@@ -49,9 +51,9 @@ class CCUPSettings:
     synonyms: bool = True
 
     def __post_init__(self) -> None:
-        require_choice("mode", self.mode, MODES)
+        require_choice("form", self.form, FORMS)
         require_choice("side", self.side, SIDES)
-        if self.mode == "paired" and self.side == "both":
+        if self.form == "paired" and self.side == "both":
             raise ParameterError(
                 "The paired form changes the score of a picture with a text, which is done on one side: edit pictures "
                 "or texts, or choose “consistent” or “nullspace” to edit both."
@@ -60,10 +62,10 @@ class CCUPSettings:
         require_positive("lambda", self.lam, largest=1e6)
         require_positive("mu", self.mu, largest=1e6, zero_allowed=True)
 
-    def in_mode(self, mode: str) -> CCUPSettings:
-        """The same in another mode; the paired form edits pictures where both sides were asked for."""
-        side = "image" if mode == "paired" and self.side == "both" else self.side
-        return replace(self, mode=mode, side=side)
+    def with_form(self, form: str) -> CCUPSettings:
+        """The same in another form; the paired form edits pictures where both sides were asked for."""
+        side = "image" if form == "paired" and self.side == "both" else self.side
+        return replace(self, form=form, side=side)
 
 
 @dataclass(frozen=True)

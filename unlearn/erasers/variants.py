@@ -4,3 +4,5 @@ ORIGINAL, CCUP, CLIPERASE, BOTH = "Original", "CCUP", "CLIPErase", "CLIPErase + 
 BASELINE = "Baseline"
 #: What an erasure of a method makes of the original.
 MADE_BY = {"ccup": CCUP, "cliperase": CLIPERASE, "stacked": BOTH, "baseline": BASELINE}
+#: What a model's name ends in once it is fine-tuned.
+FINE_TUNED = ", fine-tuned"

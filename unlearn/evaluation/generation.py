@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from unlearn.clip.encoders import TextImageEncoder, class_embeddings, similarity
+from unlearn.clip.encoders import TextImageEncoder, similarity
 from unlearn.concepts.selection import TEMPLATES
 from unlearn.evaluation.judge import Judge
 
@@ -33,7 +33,7 @@ def look(
     """What judge and original CLIP see of each of ``concepts`` in ``pictures``."""
     known = {label.casefold() for label in judge.labels}
     first = [{label.casefold() for label in labels} for labels in judge.first_labels(pictures)]
-    scores = similarity(original.encode_image(pictures), class_embeddings(original, concepts, TEMPLATES))
+    scores = similarity(original.encode_image(pictures), original.text_features(concepts, TEMPLATES))
     detections = []
     for column, concept in enumerate(concepts):
         name = concept.casefold()

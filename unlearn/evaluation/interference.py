@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import Vocabulary
-from unlearn.data.gallery import Gallery, image_features
+from unlearn.data.gallery import Gallery
 from unlearn.evaluation.zero_shot import label_probabilities
 
 
@@ -55,5 +55,5 @@ def measure_interference(
 
 def _seen(model: TextImageEncoder, shown: Gallery, vocabulary: Vocabulary) -> Tensor:
     """The own label's probability of every picture, (n,)."""
-    probabilities = label_probabilities(model, image_features(model, shown), vocabulary.names, vocabulary.templates)
+    probabilities = label_probabilities(model, model.image_features(shown), vocabulary.names, vocabulary.templates)
     return probabilities.gather(1, shown.targets(vocabulary.names)[:, None])[:, 0]

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from unlearn.config import ASSETS
+from unlearn.files.assets import ASSETS
 
 JUDGE = ASSETS / "models" / "judge"
 JUDGE_SIZE = 96

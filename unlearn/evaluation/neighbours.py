@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from unlearn.clip.encoders import TextImageEncoder, class_embeddings, finite_or_last
+from unlearn.clip.encoders import TextImageEncoder, finite_or_last
 from unlearn.concepts.selection import Vocabulary
 
 
@@ -29,10 +29,10 @@ def nearest_neighbours(
     Text embeddings share a large mean; about that mean the cosine tells relatives from strangers.
     """
     candidates, templates = vocabulary.without(forget), vocabulary.templates
-    texts = class_embeddings(encoder, candidates, templates)
+    texts = encoder.text_features(candidates, templates)
     mean = texts.mean(dim=0)
     centred = F.normalize(texts - mean, dim=-1)
-    erased = F.normalize(class_embeddings(encoder, tuple(forget), templates) - mean, dim=-1)
+    erased = F.normalize(encoder.text_features(tuple(forget), templates) - mean, dim=-1)
     score, closest = finite_or_last(centred @ erased.T).max(dim=1)
     order = torch.argsort(score, descending=True)[:k].tolist()
     return [Neighbour(candidates[i], forget[int(closest[i])], float(score[i])) for i in order]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unlearn.clip.encoders import TextImageEncoder, class_embeddings
+from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import Vocabulary
-from unlearn.data.gallery import Gallery, image_features
+from unlearn.data.gallery import Gallery
 from unlearn.evaluation.intervals import Compared
 from unlearn.evaluation.retrieval import KS, relevant_ranks, search_both_ways
 from unlearn.evaluation.zero_shot import evaluate_zero_shot, first_among_few
@@ -97,9 +97,9 @@ def _compare(ranks: Sequence[Tensor], k: int, rows: Tensor) -> Compared:
 
 
 def _own_similarity(model: TextImageEncoder, shown: Gallery, vocabulary: Vocabulary) -> Tensor:
-    texts = class_embeddings(model, shown.concepts, vocabulary.templates)[shown.targets(shown.concepts)]
+    texts = model.text_features(shown.concepts, vocabulary.templates)[shown.targets(shown.concepts)]
     # The plain product: what is gone has none, which is a measurement; NO_SIMILARITY only puts it last in a search.
-    return (image_features(model, shown) * texts).sum(dim=1)
+    return (model.image_features(shown) * texts).sum(dim=1)
 
 
 def _recall(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unlearn.clip.encoders import TextImageEncoder, class_embeddings, finite_or_last, says_nothing, similarity
+from unlearn.clip.encoders import TextImageEncoder, finite_or_last, says_nothing, similarity
 from unlearn.concepts.selection import VERBATIM
-from unlearn.data.gallery import Gallery, image_features
+from unlearn.data.gallery import Gallery
 
 KS = (1, 5, 10)
 
@@ -41,12 +41,12 @@ def find_pictures(
     encoder: TextImageEncoder, text: str, gallery: Gallery, templates: Sequence[str], k: int = 8
 ) -> list[Hit]:
     """Pictures of ``gallery`` for ``text``; a bare word is put into the templates, as a class is."""
-    return rank(class_embeddings(encoder, [text], templates)[0], image_features(encoder, gallery), k)
+    return rank(encoder.text_features([text], templates)[0], encoder.image_features(gallery), k)
 
 
 def find_captions(encoder: TextImageEncoder, features: Tensor, captions: Sequence[str], k: int = 8) -> list[Hit]:
     """Captions for one picture's embedding ``features`` (d,)."""
-    return rank(features, class_embeddings(encoder, captions, VERBATIM), k)
+    return rank(features, encoder.text_features(captions, VERBATIM), k)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def search_both_ways(encoder: TextImageEncoder, gallery: Gallery, *, forget: Col
     ids = {name: i for i, name in enumerate(gallery.concepts)}
     texts = torch.tensor([ids[concept] for concept in concept_of.values()])
     images = torch.tensor([ids[p.concept] for p in gallery])
-    scores = similarity(class_embeddings(encoder, captions, VERBATIM), image_features(encoder, gallery))
+    scores = similarity(encoder.text_features(captions, VERBATIM), encoder.image_features(gallery))
     relevant = texts[:, None] == images
     erased = {name.casefold() for name in forget}
     forgotten = torch.tensor([name.casefold() in erased for name in gallery.concepts])

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from unlearn.clip.encoders import TextImageEncoder, class_embeddings
-from unlearn.data.gallery import Gallery, image_features
+from unlearn.clip.encoders import TextImageEncoder
+from unlearn.data.gallery import Gallery
 
 
 def image_text_similarity(
@@ -18,6 +18,6 @@ def image_text_similarity(
 
     A row is NaN where ``gallery`` has no picture of that name.
     """
-    features, targets = image_features(encoder, gallery), gallery.targets(names)
+    features, targets = encoder.image_features(gallery), gallery.targets(names)
     means = torch.stack([features[targets == i].mean(dim=0) for i in range(len(names))])
-    return means @ class_embeddings(encoder, names, templates).T
+    return means @ encoder.text_features(names, templates).T

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unlearn.clip.encoders import TextImageEncoder, class_embeddings, similarity
+from unlearn.clip.encoders import TextImageEncoder, similarity
 from unlearn.concepts.selection import TEMPLATES, Vocabulary
-from unlearn.data.gallery import Gallery, image_features
+from unlearn.data.gallery import Gallery
 
 
 def classify(
@@ -32,7 +32,7 @@ def label_probabilities(
 
     A SigLIP's ``logit_bias`` would add the same to every label, which a softmax does not see.
     """
-    scores = similarity(features, class_embeddings(encoder, labels, templates))
+    scores = similarity(features, encoder.text_features(labels, templates))
     return (encoder.logit_scale * scores).softmax(dim=-1)
 
 
@@ -169,8 +169,8 @@ def evaluate_zero_shot(
     targets = targets[known]
 
     def compute() -> Tensor:
-        features = image_features(encoder, gallery, progress=progress)[known]
-        return true_label_ranks(features, class_embeddings(encoder, names, templates), targets)
+        features = encoder.image_features(gallery, progress=progress)[known]
+        return true_label_ranks(features, encoder.text_features(names, templates), targets)
 
     # What is erased only splits the ranks: an encoder that stays while edits come and go is measured once.
     ranks = gallery.ranks.get(encoder, (names, tuple(templates)), compute)

@@ -17,7 +17,7 @@ from typing import Any
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import TEMPLATES
-from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.erasure import AnyErasure
 from unlearn.errors import ErasureFileError, ModelError, ParameterError
 from unlearn.export.edit_file import load_edit, record_of, require_base, save_edit
 from unlearn.export.open_clip_folder import MODEL, save_open_clip
@@ -38,7 +38,7 @@ WEIGHTS = frozenset({".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".ms
 def save_erasure(
     folder: str | Path,
     encoder: OpenClipEncoder,
-    erasure: Erasure,
+    erasure: AnyErasure,
     *,
     metrics: Mapping[str, Any],
     seed: int = 0,
@@ -97,7 +97,7 @@ def _recorded_in(folder: Path) -> list[str]:
     return [EARLIER.get(name, name) for name in listed_in(folder / RECORD)]
 
 
-def load_erasure(source: str | Path, encoder: OpenClipEncoder) -> Erasure:
+def load_erasure(source: str | Path, encoder: OpenClipEncoder) -> AnyErasure:
     """Read an erasure of ``encoder`` from a folder that :func:`save_erasure` wrote, or from its edit file alone.
 
     Raises:
@@ -106,7 +106,7 @@ def load_erasure(source: str | Path, encoder: OpenClipEncoder) -> Erasure:
     return load_recorded(source, encoder)[0]
 
 
-def load_recorded(source: str | Path, encoder: OpenClipEncoder) -> tuple[Erasure, Record]:
+def load_recorded(source: str | Path, encoder: OpenClipEncoder) -> tuple[AnyErasure, Record]:
     """The same with the erasure's record; a folder's knows the hashes of its files too."""
     path = Path(source)
     if path.is_file():

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from unlearn.clip.sources import LOCAL
-from unlearn.config import ASSETS
-from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.erasure import AnyErasure
 from unlearn.export.open_clip_folder import HUB
+from unlearn.files.assets import ASSETS
 
 EXAMPLES = ASSETS.parent / "examples"
 #: What ``save_erasure`` writes, in words.
@@ -37,13 +37,13 @@ def snippet(example: str, **constants: Any) -> str:
     return text
 
 
-def snippets_of(folder: Path, erasure: Erasure, model: str, formats: Sequence[str]) -> dict[str, str]:
+def snippets_of(folder: Path, erasure: AnyErasure, model: str, formats: Sequence[str]) -> dict[str, str]:
     """How to use each thing that ``save_erasure`` put in ``folder``, an ``erasure`` of the model called ``model``."""
     written = [part for part in PARTS if part == "edit" or part in formats]
     return {PARTS[part]: snippet_of(part, folder, erasure, model) for part in written}
 
 
-def snippet_of(part: str, folder: Path, erasure: Erasure, model: str) -> str:
+def snippet_of(part: str, folder: Path, erasure: AnyErasure, model: str) -> str:
     """How to use one of :data:`PARTS`."""
     labels = list(dict.fromkeys([*erasure.selection.forget_names[:3], "dog", "pizza"]))
     if part == "open_clip":

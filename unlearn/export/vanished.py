@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from unlearn.clip.encoders import EditedEncoder, TextImageEncoder, class_embeddings
+from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import Selection, surface_forms
 
 #: Words named in the sentence.
@@ -36,10 +36,10 @@ def live_only(edited: TextImageEncoder, selection: Selection, templates: Sequenc
 def texts_gone(edited: TextImageEncoder, selection: Selection, templates: Sequence[str]) -> tuple[str, ...]:
     """The ways of writing what ``selection`` erases of which ``edited`` leaves no direction."""
     forms = [form for concept in selection.forget for form in surface_forms(concept)]
-    left = class_embeddings(edited, forms, templates).any(dim=-1)
+    left = edited.text_features(forms, templates).any(dim=-1)
     return tuple(form for form, something in zip(forms, left.tolist(), strict=True) if not something)
 
 
 def no_picture_left(edited: TextImageEncoder) -> bool:
     """Whether so much was erased that every picture comes to nothing: as many directions as there are."""
-    return isinstance(edited, EditedEncoder) and not edited.edit_image(torch.eye(edited.embed_dim)).any()
+    return any(not edit.edit_image(torch.eye(edited.embed_dim)).any() for edit in edited.edits)

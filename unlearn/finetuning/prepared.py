@@ -15,16 +15,14 @@ from unlearn.caching import ObjectCache
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.data.gallery import Gallery, Picture
 from unlearn.finetuning.trainable import Trainable
+from unlearn.jobs import Progress
 
 CHUNK = 32
 
 
-@dataclass(frozen=True)
-class Preparation:
-    """How far the frozen part of the work is: pictures encoded, of all."""
-
-    done: int
-    total: int
+def encoding(done: int, total: int) -> Progress:
+    """Returns the progress of a run that has encoded ``done`` of ``total`` pictures."""
+    return Progress(done, total, f"Encoding pictures: {done} of {total}.")
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ class Frozen:
         """The arithmetic to run either tower in."""
         return torch.autocast(self.encoder.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
-    def pictures(self, galleries: Sequence[Gallery]) -> Generator[Preparation, None, list[PreparedPictures]]:
+    def pictures(self, galleries: Sequence[Gallery]) -> Generator[Progress, None, list[PreparedPictures]]:
         """Prepare all pictures of ``galleries``, reporting after every few."""
         known = _pictures.setdefault(self.encoder, WeakKeyDictionary())
         missing = [gallery for gallery in galleries if self._key not in known.get(gallery, {})]
@@ -90,7 +88,7 @@ class Frozen:
                 if self.trainable.keeps_images:
                     kept.append(ready.cpu())
                 done += len(chunk)
-                yield Preparation(done, total)
+                yield encoding(done, total)
             rows = torch.cat(kept) if kept else torch.empty(0)
             known.setdefault(gallery, {})[self._key] = rows, torch.cat(original)
         return [PreparedPictures(gallery, *known[gallery][self._key]) for gallery in galleries]

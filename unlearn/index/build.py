@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,22 +16,15 @@ from unlearn.data.images import SUFFIXES, open_image
 from unlearn.errors import ModelError, PictureError
 from unlearn.index.codes import write_codes
 from unlearn.index.store import HEADER, Appender, Header, Store, inside
+from unlearn.jobs import Progress
 
 BATCH = 64
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Files dealt with in this and in earlier builds, of all there are."""
-
-    done: int
-    total: int
 
 
 def build_index(
     pictures: str | Path, out: str | Path, encoder: OpenClipEncoder, *, batch: int = BATCH
 ) -> Generator[Progress, None, Store]:
-    """Encode the pictures under ``pictures`` that the index ``out`` does not have yet.
+    """Encode the pictures under ``pictures`` that the index ``out`` does not have yet; reports files, of all there are.
 
     Nothing is lost when it is stopped at any moment; pictures that came since are added, those that cannot be read are
     listed in :attr:`unlearn.index.store.Store.skipped` and not tried again.

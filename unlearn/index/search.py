@@ -22,10 +22,8 @@ from torch import Tensor
 from unlearn.clip.encoders import (
     NO_SIMILARITY,
     NOTHING_LEFT,
-    EditedEncoder,
     OpenClipEncoder,
     TextImageEncoder,
-    class_embeddings,
 )
 from unlearn.clip.projection import Projection
 from unlearn.errors import ModelError, PictureError
@@ -55,9 +53,8 @@ class Query:
     @classmethod
     def of(cls, encoder: TextImageEncoder, text: str, templates: Sequence[str]) -> Query:
         """``text`` as ``encoder`` sees it; a bare word is put into the templates, as a class is."""
-        edited = isinstance(encoder, EditedEncoder) and encoder.side != "text" and encoder.projection.strength
-        projection = encoder.projection if isinstance(encoder, EditedEncoder) and edited else None
-        return cls(class_embeddings(encoder, [text], templates)[0], projection)
+        on_images = [edit.projection for edit in encoder.edits if edit.side != "text" and edit.projection.strength]
+        return cls(encoder.text_features([text], templates)[0], on_images[0] if on_images else None)
 
     @cached_property
     def direction(self) -> Tensor:
@@ -105,7 +102,7 @@ class PictureIndex:
 
     def answers(self, encoder: TextImageEncoder) -> bool:
         """Whether the embeddings are those of ``encoder``, or of the model that it is CCUP's edit of."""
-        base = encoder.base if isinstance(encoder, EditedEncoder) else encoder
+        base = encoder.unedited if len(encoder.edits) <= 1 else None
         return isinstance(base, OpenClipEncoder) and base.sha256 == self.store.header.sha256
 
     def find(self, encoder: TextImageEncoder, text: str, templates: Sequence[str], k: int = 10) -> list[Hit]:

@@ -24,7 +24,7 @@ MODULES = {
 
 def loss_curves(records: Sequence[Record]) -> go.Figure:
     """CLIPErase's three modules over the steps of a run, each loss as it is, unweighted."""
-    steps = [record.step for record in records]
+    steps = [record.done for record in records]
     lines = [
         go.Scatter(
             x=steps,
@@ -42,7 +42,7 @@ def accuracy_curves(records: Sequence[Record]) -> go.Figure:
     """Top-1 on pictures of the erased concepts and of others, wherever a run measured it."""
     lines = []
     for part, (name, colour) in PARTS.items():
-        values = [(record.step, getattr(record, f"{part}_accuracy")) for record in records]
+        values = [(record.done, getattr(record, f"{part}_accuracy")) for record in records]
         values = [(step, value) for step, value in values if not math.isnan(value)]
         lines.append(
             go.Scatter(
@@ -60,6 +60,6 @@ def accuracy_curves(records: Sequence[Record]) -> go.Figure:
 
 def _over_steps(records: Sequence[Record], lines: Sequence[go.Scatter], what: str, ticks: str) -> go.Figure:
     figure = styled(360, *lines)
-    figure.update_xaxes(title_text="step", range=[0, records[-1].steps])
+    figure.update_xaxes(title_text="step", range=[0, records[-1].total])
     figure.update_yaxes(title_text=what, tickformat=ticks)
     return figure

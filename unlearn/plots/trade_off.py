@@ -12,12 +12,12 @@ from unlearn.plots.style import INK, PARTS, styled
 if TYPE_CHECKING:
     from unlearn.sweeps.trade_off import TradeOffPoint
 
-#: Erased or kept is told by the line, the mode by dash and marker, so that neither needs the colour.
+#: Erased or kept is told by the line, the form by dash and marker, so that neither needs the colour.
 DASHES = {"paired": ("solid", "circle"), "consistent": ("dash", "square-open"), "nullspace": ("dot", "diamond-open")}
 
 
 def strength_curves(points: Sequence[TradeOffPoint], strength: float) -> go.Figure:
-    """Accuracy on erased and other pictures against α, in every mode; a line marks where the slider stands."""
+    """Accuracy on erased and other pictures against α, in every form; a line marks where the slider stands."""
     figure = _of_accuracy(points, lambda point: point.strength, "strength %{x:.2f}: %{y:.1%}")
     figure.add_vline(x=strength, line={"color": INK, "width": 1, "dash": "dash"})
     figure.update_xaxes(title_text="strength α", range=[-0.03, 1.03])
@@ -25,7 +25,7 @@ def strength_curves(points: Sequence[TradeOffPoint], strength: float) -> go.Figu
 
 
 def count_curves(points: Sequence[TradeOffPoint]) -> go.Figure:
-    """Accuracy on erased and other pictures against the number of erased concepts, in every mode, at one strength."""
+    """Accuracy on erased and other pictures against the number of erased concepts, in every form, at one strength."""
     figure = _of_accuracy(points, lambda point: point.num_erased, "%{x} erased: %{y:.1%}")
     counts = sorted({point.num_erased for point in points})
     title = f"concepts erased, at strength {points[0].strength:g}" if points else "concepts erased"
@@ -42,18 +42,18 @@ def _of_accuracy(points: Sequence[TradeOffPoint], along: Callable[[TradeOffPoint
 
 def _curves(points: Sequence[TradeOffPoint], along: Callable[[TradeOffPoint], float], hover: str) -> list[go.Scatter]:
     traces = []
-    for mode, (dash, symbol) in DASHES.items():
-        chosen = [point for point in points if point.mode == mode]
+    for form, (dash, symbol) in DASHES.items():
+        chosen = [point for point in points if point.form == form]
         for part, (name, colour) in PARTS.items():
             traces.append(
                 go.Scatter(
-                    name=f"{name}, {mode}",
+                    name=f"{name}, {form}",
                     mode="lines+markers",
                     x=[along(point) for point in chosen],
                     y=[getattr(point, part) for point in chosen],
                     line={"color": colour, "dash": dash, "width": 2},
                     marker={"symbol": symbol, "size": 7},
-                    hovertemplate=hover + f"<extra>{name}, {mode}</extra>",
+                    hovertemplate=hover + f"<extra>{name}, {form}</extra>",
                 )
             )
     return traces

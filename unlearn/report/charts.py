@@ -24,15 +24,15 @@ class Line:
 
 @dataclass(frozen=True)
 class StrengthChart:
-    """Accuracy on erased and on other pictures against the strength, a line for each mode.
+    """Accuracy on erased and on other pictures against the strength, a line for each form.
 
     Attributes:
         lines: what is drawn.
-        modes: which mode is drawn in which dash.
+        forms: which form is drawn in which dash.
     """
 
     lines: Sequence[Line]
-    modes: dict[str, str]
+    forms: dict[str, str]
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -43,13 +43,13 @@ class StrengthChart:
         """The chart of ``points``; none without any."""
         if not points:
             return None
-        lines, modes = [], {point.mode: DASHES[point.mode][0] for point in points}
-        for mode, dash in modes.items():
-            own = sorted((point for point in points if point.mode == mode), key=lambda point: point.strength)
+        lines, forms = [], {point.form: DASHES[point.form][0] for point in points}
+        for form, dash in forms.items():
+            own = sorted((point for point in points if point.form == form), key=lambda point: point.strength)
             for part, (_, colour) in PARTS.items():
                 corners = " ".join(f"{cls.x(point.strength):.1f},{cls.y(getattr(point, part)):.1f}" for point in own)
                 lines.append(Line(corners, colour, STROKES[dash]))
-        return cls(lines, modes)
+        return cls(lines, forms)
 
     @staticmethod
     def x(strength: float) -> float:

@@ -8,12 +8,12 @@ from typing import Any
 
 from unlearn.concepts.named_vocabularies import VOCABULARIES
 from unlearn.concepts.selection import Vocabulary
-from unlearn.erasers.methods import FORMS, METHODS, in_words
+from unlearn.erasers.methods import METHODS, in_words
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.export.record import Record
 from unlearn.finetuning.sources import BUNDLED
 
-NOT_TOLD = "  # it learned from pictures that this command does not have; with --pictures, it takes a folder of them"
+NOT_TOLD = "  # it learned from pictures that this command does not have; with --images, it takes a folder of them"
 
 
 def command_of(record: Record) -> str:
@@ -32,8 +32,8 @@ def _command(record: Record, out: str, *more: str) -> str:
     if not _is_default_retain(record):
         words += ["--retain", *record.selection.retain]
     if learned and record.pictures not in (BUNDLED, ""):
-        words += ["--pictures", record.pictures]
-    if record.vocabulary and (record.vocabulary != BUNDLED or "--pictures" in words):
+        words += ["--images", record.pictures]
+    if record.vocabulary and (record.vocabulary != BUNDLED or "--images" in words):
         words += ["--vocabulary", record.vocabulary]
     words += _method(record)
     return shlex.join([*words, *more, "--out", out]) + ("" if record.pictures or not learned else NOT_TOLD)
@@ -49,13 +49,11 @@ def _is_default_retain(record: Record) -> bool:
 def _method(record: Record) -> list[str]:
     """The method, and its settings that are not as always."""
     told = record.parameters
-    if record.method == "ccup":
-        method, seed = FORMS[told.get("mode", CCUPSettings().mode)], []
-    else:
-        method, seed = str(told.get("kind", record.method)), ["--seed", str(told.get("seed", record.seed))]
+    method = str(told.get("kind", record.method))
+    seed = [] if method == "ccup" else ["--seed", str(told.get("seed", record.seed))]
     # What CLIPErase takes by default depends on what it trains.
     default = {} if method == "cliperase" else asdict(CCUPSettings())
-    takes = METHODS[method].takes
+    takes = METHODS[method].takes(told)
     options = [_option(name, told[name]) for name in takes if name in told and told[name] != default.get(name)]
     named = [] if method == "ccup" else ["--method", method]
     return [*named, *(word for option in options for word in option), *seed]

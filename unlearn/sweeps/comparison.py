@@ -10,14 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from unlearn.clip.encoders import OpenClipEncoder
-from unlearn.erasers import cliperase, methods
+from unlearn.erasers import methods
 from unlearn.errors import ModelError, UnlearnError
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
-from unlearn.finetuning.prepared import Preparation
-from unlearn.jobs import map_progress
+from unlearn.jobs import Progress, map_progress
 
 if TYPE_CHECKING:
-    from unlearn.erasers.erasure import Erasure
+    from unlearn.erasers.erasure import AnyErasure
 
 
 @dataclass(frozen=True)
@@ -55,34 +54,26 @@ class Outcome:
         return f"{1000 * self.seconds:.0f} ms" if self.seconds >= 0.01 else f"{1000 * self.seconds:.1f} ms"
 
 
-@dataclass(frozen=True)
-class Comparing:
-    """Progress: the method at work, and how much of it is done."""
+def compare(task: methods.Task, names: Sequence[str]) -> Generator[Progress, None, tuple[Outcome, ...]]:
+    """Fit each of ``names``, of :data:`~unlearn.erasers.methods.COMPARED`, and measure it on ``task.probe``.
 
-    label: str
-    done: int
-    total: int
-
-
-def compare(task: methods.Task, names: Sequence[str]) -> Generator[Comparing, None, tuple[Outcome, ...]]:
-    """Fit each of the methods ``names`` on ``task`` and measure it on ``task.probe``, every label offered.
-
-    One that cannot be fitted, for want of a picture or of time, does not keep the others from being compared.
+    Every label is offered. One that cannot be fitted, for want of a picture or of time, does not keep the others from
+    being compared.
     """
     outcomes = []
     for name in names:
-        method = methods.METHODS[name]
-        started = time.perf_counter()
+        method = methods.COMPARED[name]
+        fitting, started = partial(_fitting, method.label), time.perf_counter()
         try:
-            yield Comparing(method.label, 0, 1)
-            erasure = yield from map_progress(methods.fit(name, task), partial(_comparing, method.label))
+            yield fitting(Progress())
+            erasure = yield from map_progress(method.fit(task), fitting)
             outcomes.append(_measured(method, erasure, task, time.perf_counter() - started))
         except UnlearnError as error:
             outcomes.append(Outcome(method.label, method.variant, refusal=str(error)))
     return tuple(outcomes)
 
 
-def _measured(method: methods.Method, erasure: Erasure, task: methods.Task, seconds: float) -> Outcome:
+def _measured(method: methods.Method, erasure: AnyErasure, task: methods.Task, seconds: float) -> Outcome:
     report = evaluate_zero_shot(
         erasure.apply(task.encoder),
         task.probe,
@@ -93,7 +84,7 @@ def _measured(method: methods.Method, erasure: Erasure, task: methods.Task, seco
     return Outcome(method.label, method.variant, *accuracy, seconds, _numbers_changed(erasure, task.encoder))
 
 
-def _numbers_changed(erasure: Erasure, encoder: OpenClipEncoder) -> int | None:
+def _numbers_changed(erasure: AnyErasure, encoder: OpenClipEncoder) -> int | None:
     try:
         changed = erasure.changed_weights(encoder).items()
     except ModelError:  # a tower that ends in no linear projection: the edit is live only
@@ -102,7 +93,5 @@ def _numbers_changed(erasure: Erasure, encoder: OpenClipEncoder) -> int | None:
     return sum(int((tensor != state[key].cpu().float()).sum()) for key, tensor in changed)
 
 
-def _comparing(label: str, step: cliperase.Progress) -> Comparing:
-    if isinstance(step, Preparation):
-        return Comparing(label, step.done, step.total)
-    return Comparing(label, step.step, step.steps)
+def _fitting(label: str, part: Progress) -> Progress:
+    return Progress(part.done, part.total, f"{label}…")

@@ -11,7 +11,8 @@ from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import Selection, Vocabulary, select
 from unlearn.data.gallery import Gallery
 from unlearn.erasers import ccup
-from unlearn.erasers.settings import MODES, CCUPSettings
+from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.settings import FORMS, CCUPSettings
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 
 STRENGTHS = tuple(i / 10 for i in range(11))
@@ -22,7 +23,7 @@ COUNTS = (1, 2, 5, 10, 20, 50, 100)
 class TradeOffPoint:
     """One measured edit: top-1 on forget and retain pictures (fractions), and how it was made."""
 
-    mode: str
+    form: str
     strength: float
     num_erased: int
     forget: float
@@ -30,13 +31,13 @@ class TradeOffPoint:
 
 
 def measure(
-    encoder: TextImageEncoder, gallery: Gallery, erasure: ccup.Erasure, vocabulary: Vocabulary
+    encoder: TextImageEncoder, gallery: Gallery, erasure: Erasure[CCUPSettings], vocabulary: Vocabulary
 ) -> TradeOffPoint:
     """Forget and retain accuracy of ``erasure`` on ``gallery`` with all of ``vocabulary`` offered."""
     names = erasure.selection.forget_names
     report = evaluate_zero_shot(erasure.apply(encoder), gallery, forget=names, vocabulary=vocabulary)
     settings = erasure.settings
-    return TradeOffPoint(settings.mode, settings.strength, len(names), report.forget.top1, report.retain.top1)
+    return TradeOffPoint(settings.form, settings.strength, len(names), report.forget.top1, report.retain.top1)
 
 
 def sweep_strength(
@@ -48,9 +49,9 @@ def sweep_strength(
     vocabulary: Vocabulary,
     strengths: Sequence[float] = STRENGTHS,
 ) -> Iterator[TradeOffPoint]:
-    """Measure ``selection`` at every strength, in every mode."""
-    for mode in MODES:
-        fitted = ccup.erase(encoder, selection, replace(settings.in_mode(mode), strength=1.0), vocabulary=vocabulary)
+    """Measure ``selection`` at every strength, in every form."""
+    for form in FORMS:
+        fitted = ccup.erase(encoder, selection, replace(settings.with_form(form), strength=1.0), vocabulary=vocabulary)
         for strength in strengths:
             yield measure(encoder, gallery, fitted.at(strength), vocabulary)
 
@@ -82,8 +83,8 @@ def sweep_count(
     *,
     vocabulary: Vocabulary,
 ) -> Iterator[TradeOffPoint]:
-    """Measure each of ``selections``, forget sets as :func:`growing` gives them, in every mode."""
-    for mode in MODES:
+    """Measure each of ``selections``, forget sets as :func:`growing` gives them, in every form."""
+    for form in FORMS:
         for selection in selections:
-            erasure = ccup.erase(encoder, selection, settings.in_mode(mode), vocabulary=vocabulary)
+            erasure = ccup.erase(encoder, selection, settings.with_form(form), vocabulary=vocabulary)
             yield measure(encoder, gallery, erasure, vocabulary)

@@ -1,1 +1,5 @@
 """The screen: the only folder that imports gradio."""
+
+from unlearn.ui.server.proxies import usable_proxies
+
+usable_proxies()  # before anything here imports gradio

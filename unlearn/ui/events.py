@@ -34,7 +34,7 @@ class Events:
         self._closing_leaks()
         self._running(loaded)
         for run in (screen.audit, screen.audit.comparison):
-            loaded.then(run.watch, screen.visitor, run.outputs, concurrency_limit=None, **QUIET)
+            loaded.then(run.watch, screen.visitor, run.run_outputs, concurrency_limit=None, **QUIET)
         for position, view in enumerate(screen.views):
             view.tab.select(
                 on_screen(_opened(screen, view, position)),
@@ -71,7 +71,7 @@ class Events:
         panel, model, collection, upload = screen.panel, screen.model, screen.collection, screen.export.upload
         # A fast drag asks for its last place, not for every place it passed.
         self._erasing(partial(gr.on, panel.triggers), trigger_mode="always_last")
-        self._erasing(panel.mode.input(panel.offer_sides, [panel.mode, panel.side], panel.side, **QUIET).then)
+        self._erasing(panel.form.input(panel.offer_sides, [panel.form, panel.side], panel.side, **QUIET).then)
         used = model.use.click(
             on_screen(self.handlers.use_model),
             {*model.inputs, *screen.inputs},
@@ -102,7 +102,7 @@ class Events:
     def _closing_leaks(self) -> None:
         """The buttons under an audit, which change the edit."""
         screen, panel, audit = self.screen, self.screen.panel, self.screen.audit
-        self._erasing(audit.both_sides.click(audit.with_texts, None, [panel.mode, panel.side], **QUIET).then)
+        self._erasing(audit.both_sides.click(audit.with_texts, None, [panel.form, panel.side], **QUIET).then)
         # The list's own change asks for the new erasure.
         audit.words.click(on_screen(audit.with_leaking_words), [screen.visitor, panel.forget], panel.forget, **QUIET)
 

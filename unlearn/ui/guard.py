@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 from gradio.context import LocalContext
 
-from unlearn.app.caller import PAYER
+from unlearn.app.session import PAYER
 from unlearn.errors import UnlearnError, exhausted
 from unlearn.logs import log_error
 from unlearn.ui.server.addresses import payer
@@ -71,7 +71,7 @@ def for_programs(handler: Callable[..., Any]) -> Callable[..., Any]:
 def _name_the_payer() -> None:
     """Say whose request the rest of this call answers; gradio makes every call in a context of its own."""
     request = LocalContext.request.get(None)
-    client = request.client if request is not None else None
+    client = getattr(request, "client", None)  # a request made by hand names nobody
     PAYER.set(payer(str(client.host)) if client else "")
 
 

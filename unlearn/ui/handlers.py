@@ -7,8 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from unlearn.app.links import Link
-from unlearn.app.requests import cleaned, erase, request_of
+from unlearn import app
 from unlearn.app.session import RETAIN_OWN, ErasureRequest, Session, Visitor
 from unlearn.errors import JobError
 from unlearn.ui.components import Given, Shown
@@ -28,19 +27,16 @@ class Handlers:
 
         A page that is reloaded has the run that it started before.
         """
-        from unlearn.app.runs import run_of
-        from unlearn.app.sources import alone, example_concept
-
         screen, services = self.screen, self.screen.services()
         visitor: Visitor = given[screen.visitor]
         visitor.take_key(given[screen.key])
-        run_of(services, visitor)
-        example = example_concept(services.gallery, EXAMPLE)
-        usual = Link(erasure=ErasureRequest([example]))
+        app.fine_tuning.FINE_TUNING.find(services, visitor)
+        example = app.sources.example_concept(services.gallery, EXAMPLE)
+        usual = app.links.Link(erasure=ErasureRequest([example]))
         link = follow_address(services, visitor, str(request.query_params), usual)
         erased = visitor.session.erased
         looked_at = erased[0] if erased and erased[0] in services.gallery.concepts else example
-        session = visitor.change(picture=alone(services.clearest_picture(visitor.session, looked_at)))
+        session = visitor.change(picture=app.sources.alone(services.clearest_picture(visitor.session, looked_at)))
         shown: Shown = {
             screen.visitor: visitor,
             screen.key: visitor.key,
@@ -60,7 +56,7 @@ class Handlers:
         """The values of the panel's inputs that ask for the erasure in force."""
         services = self.screen.services()
         names = services.vocabulary_of(session).names
-        return self.screen.panel.values_for(request_of(services, session), names)
+        return self.screen.panel.values_for(app.requests.request_of(services, session), names)
 
     def change_erasure(self, given: Given) -> Any:
         """Another erasure; with no concept named, none."""
@@ -69,9 +65,9 @@ class Handlers:
         asked = screen.panel.asked(given)
         if asked.retain == RETAIN_OWN and not asked.own_retain:
             return gr.skip()  # the list has just been opened, to be filled
-        if cleaned(asked) == request_of(services, visitor.session):
+        if app.requests.cleaned(asked) == app.requests.request_of(services, visitor.session):
             return gr.skip()  # the panel was told what is in force
-        session = erase(services, visitor, asked) if asked.forget else visitor.change(erasure=None)
+        session = app.requests.erase(services, visitor, asked) if asked.forget else visitor.change(erasure=None)
         return {screen.visitor: visitor, **screen.overview(session), **screen.render(given)}
 
     def use_model(
@@ -98,17 +94,16 @@ class Handlers:
     def tune(self, given: Given) -> Shown:
         """CLIPErase, begun for what the panel names."""
         screen = self.screen
-        return screen.cliperase.begin(given[screen.visitor], given[screen.panel.forget], given)
+        tab = screen.cliperase
+        return tab.begin(given[screen.visitor], tab.asked(given[screen.panel.forget], given))
 
     def tune_on_top(self, given: Given) -> Shown:
         """CLIPErase, begun from another tab than its own, for what it can learn to forget."""
-        from unlearn.app.audits import learnable
-
         screen = self.screen
         visitor, forget = given[screen.visitor], given[screen.panel.forget]
         # Without a single one, the error names what was asked for.
-        names = learnable(screen.services(), visitor.session, forget) or forget
-        shown = screen.cliperase.begin(visitor, names, given)
+        names = app.audits.learnable(screen.services(), visitor.session, forget) or forget
+        shown = screen.cliperase.begin(visitor, screen.cliperase.asked(names, given))
         gr.Info("CLIPErase has begun; its tab shows how far it is. Attack again when it is done.")
         return shown
 
@@ -122,16 +117,12 @@ class Handlers:
         Raises:
             JobError: the file could not be used.
         """
-        from unlearn.app.runs import run_of
-
-        status = run_of(self.screen.services(), visitor)
+        status = app.imports.OPENING.find(self.screen.services(), visitor)
         if status and status.state == "failed":
             raise JobError(status.message)
         return self.in_force(visitor.session) if visitor.session.fine_tuned else None
 
     def take_off(self, visitor: Visitor, given: Given) -> Shown:
         """Without the fine-tuned model again."""
-        from unlearn.app.runs import remove_run
-
-        remove_run(self.screen.services(), visitor)
+        app.fine_tuning.take_off(self.screen.services(), visitor)
         return {}

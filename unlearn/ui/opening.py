@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from unlearn.app.links import Link, follow, read_link
+from unlearn import app
 from unlearn.erasers.variants import CCUP, MADE_BY
 from unlearn.errors import UnlearnError
 
 if TYPE_CHECKING:
+    from unlearn.app.links import Link
     from unlearn.app.services import Services
     from unlearn.app.session import Session, Visitor
 
@@ -23,12 +24,12 @@ def follow_address(services: Services, visitor: Visitor, query: str, otherwise: 
     An address that names no erasure gets that of ``otherwise``.
     """
     try:
-        link = read_link(query)
+        link = app.links.read_link(query)
         link = link if link.erasure else replace(link, erasure=otherwise.erasure)
-        follow(services, visitor, link)
+        app.imports.follow(services, visitor, link)
     except UnlearnError as error:
         gr.Warning(html.escape(f"The link could not be followed. {error}"))
-        follow(services, visitor, otherwise)
+        app.imports.follow(services, visitor, otherwise)
         return otherwise
     return link
 
@@ -40,9 +41,7 @@ def open_file(services: Services, visitor: Visitor, path: str | None) -> Session
         InvalidInputError: it cannot be used.
         JobError: it needs a background run, and there is no room for one.
     """
-    from unlearn.app.imports import open_edit
-
-    record = open_edit(services, visitor, path)
+    record = app.imports.open_edit(services, visitor, path)
     erased = f"{', '.join(record.selection.forget_names)}, erased by {MADE_BY[record.method]}"
     when = "Every view shows it."
     if MADE_BY[record.method] != CCUP:

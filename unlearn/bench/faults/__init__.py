@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class Report:
 
 def run(quick: bool = False) -> Table:
     """Attack apps in processes of their own, each attack drawn with seed 0."""
-    sizes, report = QUICK if quick else Sizes(), Report()
+    sizes, report, load = QUICK if quick else Sizes(), Report(), os.getloadavg()[0]
     with report.row("damaged index folders") as tally:
         indexes.attack(tally, sizes.indexes)
     for attack in (_hostile_input, _flooded, _held, _left):
@@ -83,7 +84,12 @@ def run(quick: bool = False) -> Table:
         name="faults",
         columns=COLUMNS,
         rows=tuple(report.rows),
-        note=" ".join((*report.said, f"`pocket`; app and attackers on one machine, {machine()}.")),
+        note=" ".join(
+            (
+                *report.said,
+                f"`pocket`; app and attackers on one machine, {machine()}, {load:.1f} others ready to run before.",
+            )
+        ),
         failures=tuple(report.failures),
     )
 
@@ -125,7 +131,7 @@ def _fuzz(target: Target, tally: Tally, n: int) -> None:
         answer = sender.send(request)
         said = answer.json()
         if request.method == "POST" and isinstance(said, dict) and "event_id" in said:
-            result = sender.follow(answer)
+            result = sender.follow(answer, to_the_end=False)
             tally.event(request, result)
             if result.state == "running":
                 sender.call("cancel")

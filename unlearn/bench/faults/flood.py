@@ -26,7 +26,7 @@ from unlearn.data.gallery import bundled_gallery
 
 FLOODER = "127.0.6.66"
 #: Seconds that a visitor looks at an answer before the next request, on average.
-LOOKING = 10.0
+LOOKING = 15.0
 #: Idle sockets that the flooding address opens, and the pause, in seconds, between two requests of each of its threads.
 SOCKETS, PAUSE = 200, 0.05
 
@@ -161,7 +161,7 @@ def _exports(visitor: Wire, tally: Tally) -> None:
 
 
 def _runs(visitor: Wire, tally: Tally) -> None:
-    tally.result("/cliperase", visitor.call("cliperase", ["cat"], 500))
+    tally.result("/cliperase", visitor.begin("cliperase", ["cat"], 500))
 
 
 def _closed_doors(visitor: Wire, tally: Tally) -> None:

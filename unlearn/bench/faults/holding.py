@@ -69,7 +69,7 @@ def sessions(target: Target, tally: Tally, opened: int) -> None:
     visitor.call("erase", ["dog"])
     for _ in range(opened):
         tally.result("session", target.visitor(GREEDY).call("cancel"))
-    time.sleep(EVERY.total_seconds() + 5)  # visits are ended once in so long
+    time.sleep(EVERY + 5)  # visits are ended once in so long
     kept = visitor.call("zero_shot", ["cat", "dog"], None, [])
     seen = visitor.call("retrieve", "a dog") if kept.state != "complete" else kept
     wrong = (
@@ -95,11 +95,11 @@ def exports(target: Target, tally: Tally, made: int) -> None:
 def runs(target: Target, tally: Tally, asked: int) -> int:
     """Let one address ask for background runs; returns how many are accepted of it."""
     greedy = [target.visitor(GREEDY) for _ in range(asked)]
-    results = [visitor.call("cliperase", ["cat"], 500) for visitor in greedy]
+    results = [visitor.begin("cliperase", ["cat"], 500) for visitor in greedy]
     for result in results:
         tally.result("/cliperase", result)
     visitor = target.visitor(BYSTANDER)
-    other = visitor.call("cliperase", ["dog"], 1)
+    other = visitor.begin("cliperase", ["dog"], 1)
     tally.result(f"another visitor's /cliperase beside {asked} of one address", other, owed=True)
     for one in (*greedy, visitor):
         one.call("cancel")

@@ -78,7 +78,8 @@ class Target:
         resident = self.process.memory_info().rss
         for child in self.process.children(recursive=True):
             try:
-                resident += child.memory_info().rss
+                if child.cmdline() != self.process.cmdline():  # else it has just been forked, and all is the process's
+                    resident += child.memory_full_info().pss  # what decoders share counts once
             except psutil.Error:
                 continue  # it has ended
         return Taken(resident / 2**20, self.process.num_fds())

@@ -6,7 +6,7 @@ import http.client
 import json
 import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -100,13 +100,15 @@ class Wire:
         return self.send(Request("GET", target), timeout)
 
     def call(self, name: str, *data: Any) -> Result:
-        """The result of the endpoint ``name``, its other arguments as usual; of one that streams, its first report."""
-        usual = usual_arguments(self).get(name, [])
-        body = json.dumps({"data": [*data, *usual[len(data) :]], "session_hash": self.session}).encode()
-        return self.follow(self.send(Request("POST", f"{API}/call/{name}", JSON, body)))
+        """The result of the endpoint ``name``, its other arguments as usual."""
+        return self.follow(self._posted(name, data))
 
-    def follow(self, answer: Answer) -> Result:
-        """The result of the event that ``answer`` announces."""
+    def begin(self, name: str, *data: Any) -> Result:
+        """The first report of an endpoint that takes its time, or its result if there is none."""
+        return self.follow(self._posted(name, data), to_the_end=False)
+
+    def follow(self, answer: Answer, *, to_the_end: bool = True) -> Result:
+        """The result, or the first report, of the event that ``answer`` announces."""
         said = answer.json()
         event = said.get("event_id") if isinstance(said, dict) else None
         if answer.status != 200 or not isinstance(event, str):
@@ -114,9 +116,14 @@ class Wire:
         for kind, value in self._events(f"{API}/call/_/{quote(event, safe='')}"):
             if kind in {"complete", "error"}:
                 return Result(kind, value)
-            if kind == "generating":
+            if kind == "generating" and not to_the_end:
                 return Result("running", value)
         return Result("lost")
+
+    def _posted(self, name: str, data: Sequence[Any]) -> Answer:
+        usual = usual_arguments(self).get(name, [])
+        body = json.dumps({"data": [*data, *usual[len(data) :]], "session_hash": self.session}).encode()
+        return self.send(Request("POST", f"{API}/call/{name}", JSON, body))
 
     def upload(self, name: str, content: bytes) -> Answer:
         return self.send(Request("POST", f"{API}/upload", *multipart(name, content)))

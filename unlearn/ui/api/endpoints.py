@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.components.api_component import Api
 
-from unlearn.app.requests import erase
+from unlearn import app
 from unlearn.app.session import ErasureRequest, Visitor
 from unlearn.app.startup import Provider
 from unlearn.ui.api.assistants import as_tool
@@ -40,7 +40,7 @@ def endpoint(handler: Any, visitor: gr.State, *parameters: Any, **options: Any) 
 def erase_first(services: Provider, visitor: Visitor, forget: Sequence[str]) -> None:
     """Another erasure for a call that names one: all that an assistant does is one call."""
     if forget:
-        erase(services(), visitor, ErasureRequest(forget))
+        app.requests.erase(services(), visitor, ErasureRequest(forget))
 
 
 def erased_first() -> Api:

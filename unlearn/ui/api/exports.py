@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 from gradio.components.api_component import Api
 
+from unlearn import app
 from unlearn.app.session import Visitor
 from unlearn.app.startup import Provider
 from unlearn.erasers.variants import CCUP, MADE_BY
@@ -35,9 +36,7 @@ class ExportEndpoints:
         Returns:
             The file, and what it is of with code that uses it without this app.
         """
-        from unlearn.app.exports import make_export
-
-        made = make_export(self.services(), visitor, kind, edit)
+        made = app.exports.make_export(self.services(), visitor, kind, edit)
         return str(made.path), {"title": made.title, "code": made.code}
 
     async def open_file(self, visitor: Visitor, file: str | None) -> AsyncIterator[dict[str, Any]]:
@@ -49,12 +48,9 @@ class ExportEndpoints:
         Returns:
             Its record: method, parameters, concepts, metrics and hashes.
         """
-        from unlearn.app.imports import open_edit
-        from unlearn.app.runs import run_of
-
-        record = await asyncio.to_thread(lambda: open_edit(self.services(), visitor, file))
+        record = await asyncio.to_thread(lambda: app.imports.open_edit(self.services(), visitor, file))
         if MADE_BY[record.method] != CCUP:
-            async for status in poll(lambda: run_of(self.services(), visitor)):
+            async for status in poll(lambda: app.imports.OPENING.find(self.services(), visitor)):
                 if status is None or status.state in ("failed", "cancelled"):
                     raise JobError(status.message if status and status.message else "The file's run was stopped.")
         yield record.to_json()
@@ -68,10 +64,8 @@ class ExportEndpoints:
         Returns:
             The query to put behind the app's address, from its question mark on.
         """
-        from unlearn.app.links import link_of, write_link
-
         erase_first(self.services, visitor, forget)
-        return {"link": write_link(link_of(self.services(), visitor.session))}
+        return {"link": app.links.write_link(app.links.link_of(self.services(), visitor.session))}
 
     def register(self, visitor: gr.State) -> None:
         # Files belong to a session, which an assistant's call does not have: these two are no tools.

@@ -5,43 +5,38 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from unlearn import app
 from unlearn.data.images import data_uri
 from unlearn.evaluation.missing import nan_to_none
+from unlearn.jobs import Progress
 
 if TYPE_CHECKING:
     from unlearn.app.audits import AuditStatus
     from unlearn.app.drawings import DrawStatus
-    from unlearn.app.runs import RunStatus
+    from unlearn.app.fine_tuning import FineTuneStatus
     from unlearn.attacks.finding import Finding
     from unlearn.jobs import Status
 
 NO_RUN = {"state": "none"}
 
 
-def run_report(status: RunStatus | None) -> dict[str, Any]:
+def run_report(status: FineTuneStatus | None) -> dict[str, Any]:
     """A run of CLIPErase, with what it last reported."""
     if status is None:
         return NO_RUN
-    last = nan_to_none(asdict(status.progress[-1])) if status.progress else {}
-    return _state(status) | last
+    return _state(status) | (nan_to_none(asdict(status.progress[-1])) if status.progress else {})
 
 
 def drawing_report(status: DrawStatus | None) -> dict[str, Any]:
     """A drawing, with the pictures and what is seen in them once it is done."""
     if status is None:
         return NO_RUN
-    from unlearn.app.drawings import Drawn, Rates
-    from unlearn.diffusion.records import report
-
     told = _state(status)
-    if status.progress:
-        told |= {"step": status.progress[-1].step, "steps": status.progress[-1].steps}
     result = status.result
-    if isinstance(result, Drawn):
-        told |= report(result.pair, result.edited_pipeline, result.detections)
-        told |= {"forget": list(result.erased), "notices": list(result.notices)}
+    if isinstance(result, app.drawings.Drawn):
+        told |= result.record()
         told |= {side: [data_uri(p) for p in getattr(result.pair, side)] for side in ("before", "after")}
-    elif isinstance(result, Rates):
+    elif isinstance(result, app.drawings.Rates):
         told["rates"] = asdict(result)
     return told
 
@@ -50,16 +45,15 @@ def audit_report(status: AuditStatus | None) -> dict[str, Any]:
     """An audit, with its findings so far."""
     if status is None:
         return NO_RUN
-    from unlearn.app.audits import Audited
-
     last = status.progress[-1] if status.progress else None
-    found = status.result.report.findings if isinstance(status.result, Audited) else getattr(last, "findings", ())
-    told = {"doing": getattr(last, "text", ""), "findings": [_finding(finding) for finding in found]}
-    return _state(status) | told
+    found = status.result.report.findings if status.result else getattr(last, "findings", ())
+    return _state(status) | {"findings": [_finding(finding) for finding in found]}
 
 
 def _state(status: Status[Any, Any]) -> dict[str, Any]:
-    return {"state": str(status.state), "place": status.place, "wait": status.wait, "message": status.message}
+    told = {"state": str(status.state), "queue_position": status.queue_position, "wait": status.wait}
+    last = status.progress[-1] if status.progress else Progress()
+    return told | {"message": status.message, "done": last.done, "total": last.total, "text": last.text}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import gradio as gr
 from gradio.components.api_component import Api
 
+from unlearn import app
 from unlearn.app.session import DrawRequest, FineTuneRequest, Visitor
 from unlearn.app.startup import Provider
-from unlearn.jobs import Status
+from unlearn.jobs import Progress, Status
 from unlearn.ui.api.endpoints import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, erase_first, erased_first
 from unlearn.ui.api.reports import audit_report, drawing_report, run_report
 from unlearn.ui.background import poll
 from unlearn.ui.server.listeners import Attention
 
+if TYPE_CHECKING:
+    from unlearn.app.background import BackgroundRun
+
 Number = TypeVar("Number", int, float)
-P = TypeVar("P")
+A = TypeVar("A")
+P = TypeVar("P", bound=Progress)
 R = TypeVar("R")
 #: A number that is left to what suits: JSON's null would say that the parameter was forgotten.
 LEFT_OPEN = -1
@@ -52,15 +57,12 @@ class RunEndpoints:
             seed: Seed of the training.
 
         Returns:
-            State, place in line, seconds to wait there, step, losses and accuracies (null where not measured), seconds
-            and seconds left. Once done, the later calls of the same client compare "CLIPErase" too; the run of a client
-            that leaves is ended.
+            State, queue position, seconds to wait, what is done of how much, as a text too, losses and accuracies (null
+            where not measured), seconds and seconds left. Once done, the later calls of the same client compare
+            "CLIPErase" too; the run of a client that leaves is ended.
         """
-        from unlearn.app.runs import run_of, start_run
-
         request = FineTuneRequest(forget, _if_chosen(steps), _if_chosen(learning_rate), trainable, forgetting, seed)
-        await asyncio.to_thread(lambda: start_run(self.services(), visitor, request))
-        async for status in self._streamed(visitor, "cliperase", lambda: run_of(self.services(), visitor)):
+        async for status in self._run(visitor, lambda: app.fine_tuning.FINE_TUNING, request):
             yield run_report(status)
 
     async def generate(  # noqa: PLR0917  its arguments are the endpoint's
@@ -92,17 +94,13 @@ class RunEndpoints:
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
 
         Returns:
-            State, place in line, seconds to wait there, and step; once done, the pictures as PNG data URIs (but for an
-            assistant) and what is seen in them, or the rates of the batch.
+            State, queue position, seconds to wait, and what is done of how much, as a text too; once done, the pictures
+            as PNG data URIs (but for an assistant) and what is seen in them, or the rates of the batch.
         """
-        from unlearn.app.drawings import drawing_of, start_drawing
-
-        await asyncio.to_thread(erase_first, self.services, visitor, forget)
         request = DrawRequest(
             prompt, pipeline, seed, _if_chosen(steps), _if_chosen(guidance), count, edit, carry_method, judge
         )
-        start_drawing(self.services(), visitor, request)
-        async for status in self._streamed(visitor, "drawing", lambda: drawing_of(self.services(), visitor)):
+        async for status in self._run(visitor, lambda: app.drawings.DRAWING, request, forget):
             yield drawing_report(status)
 
     async def audit(self, visitor: Visitor, concept: str, forget: list[str]) -> AsyncIterator[dict[str, Any]]:
@@ -113,27 +111,37 @@ class RunEndpoints:
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
 
         Returns:
-            State, place in line, seconds to wait there, what is done now, and the findings so far: verdict ("held",
-            "leaked" or "not applicable"), the number before and after the edit, by chance and under a random edit, as
-            fractions (null where not measured), its 95% interval, details, and as PNG data URIs (but for an assistant)
-            what a soft prompt drew.
+            State, queue position, seconds to wait, what is done of how much, as a text too, and the findings so far:
+            verdict ("held", "leaked" or "not applicable"), the number before and after the edit, by chance and under a
+            random edit, as fractions (null where not measured), its 95% interval, details, and as PNG data URIs (but
+            for an assistant) what a soft prompt drew.
         """
-        from unlearn.app.audits import audit_of, start_audit
-
-        await asyncio.to_thread(erase_first, self.services, visitor, forget)
-        await asyncio.to_thread(lambda: start_audit(self.services(), visitor, concept))
-        async for status in self._streamed(visitor, "audit", lambda: audit_of(self.services(), visitor)):
+        async for status in self._run(visitor, lambda: app.audits.AUDIT, concept, forget):
             yield audit_report(status)
 
-    async def _streamed(
-        self, visitor: Visitor, line: str, find: Callable[[], Status[P, R] | None]
+    async def _run(
+        self, visitor: Visitor, kind: Callable[[], BackgroundRun[A, P, R]], asked: A, forget: Sequence[str] = ()
     ) -> AsyncIterator[Status[P, R] | None]:
-        """The run that was begun in ``line``; it ends with its stream, so that none goes on that nobody hears of."""
+        """Erase ``forget``, start the run that ``asked`` describes, and tell of it until it has ended."""
+
+        def start() -> BackgroundRun[A, P, R]:
+            erase_first(self.services, visitor, forget)
+            run = kind()
+            run.start(self.services(), visitor, asked)
+            return run
+
+        # In a thread: the first call loads torch and the model.
+        run = await asyncio.to_thread(start)
+        async for status in self._streamed(visitor, run):
+            yield status
+
+    async def _streamed(self, visitor: Visitor, run: BackgroundRun[A, P, R]) -> AsyncIterator[Status[P, R] | None]:
+        """The visitor's run; it ends with its stream, so that none goes on that nobody hears of."""
         try:
-            async for status in poll(find, Attention()):
+            async for status in poll(lambda: run.find(self.services(), visitor), Attention()):
                 yield status
         finally:
-            self.services().jobs.cancel(visitor.lines[line])
+            run.cancel(self.services(), visitor)
 
     def cancel(self, visitor: Visitor) -> dict[str, Any]:
         """Stop this session's run, drawing and audit within a step; the edit in force and the pictures stay.
@@ -141,13 +149,10 @@ class RunEndpoints:
         Returns:
             The state of the run, of the drawing and of the audit.
         """
-        from unlearn.app.audits import stop_audit
-        from unlearn.app.drawings import stop_drawing
-        from unlearn.app.runs import stop_run
-
-        status, drawing = stop_run(self.services(), visitor), stop_drawing(self.services(), visitor)
-        others = {"drawing": drawing, "audit": stop_audit(self.services(), visitor)}
-        return run_report(status) | {what: str(o.state) if o else "none" for what, o in others.items()}
+        runs: dict[str, BackgroundRun[Any, Any, Any]] = {"drawing": app.drawings.DRAWING, "audit": app.audits.AUDIT}
+        status = app.fine_tuning.FINE_TUNING.cancel(self.services(), visitor)
+        others = {name: run.cancel(self.services(), visitor) for name, run in runs.items()}
+        return run_report(status) | {name: str(other.state) if other else "none" for name, other in others.items()}
 
     def register(self, visitor: gr.State) -> None:
         # A generator waits without holding a thread, so any number may.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.components.api_component import Api
 
-from unlearn.app.requests import erase
+from unlearn import app
 from unlearn.app.session import SEARCH_GALLERY, ErasureRequest, Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.ui.api.endpoints import NUMBER, TEXT, TEXTS, YES_OR_NO, endpoint, erase_first, erased_first
@@ -30,7 +30,7 @@ class ViewEndpoints:
         visitor: Visitor,
         forget: list[str],
         strength: float,
-        mode: str,
+        form: str,
         side: str,
         retain: str,
         own_retain: list[str],
@@ -43,7 +43,7 @@ class ViewEndpoints:
         Args:
             forget: Concepts to erase, any words.
             strength: How much of them is erased, 0 to 1.
-            mode: "paired" acts where pictures and words of the concepts meet, "consistent" protects the others,
+            form: "paired" acts where pictures and words of the concepts meet, "consistent" protects the others,
                 "nullspace" is the plain projection.
             side: Embeddings that are edited, "image", "text" or, but for "paired", "both".
             retain: Concepts that are protected, "vocabulary", "neighbours", or "list" for own_retain.
@@ -55,8 +55,8 @@ class ViewEndpoints:
         Returns:
             The concepts, the neighbours most at risk, and top-1 and top-5 accuracy before and after as fractions.
         """
-        request = ErasureRequest(forget, strength, mode, side, retain, own_retain, lam, mu, synonyms)
-        session = erase(self.services(), visitor, request)
+        request = ErasureRequest(forget, strength, form, side, retain, own_retain, lam, mu, synonyms)
+        session = app.requests.erase(self.services(), visitor, request)
         summary = self.services().summary(session)
         erasure = session.erasure
         return {
@@ -80,10 +80,8 @@ class ViewEndpoints:
             Name, device, millions of parameters, the diffusion pipelines that it drives, and the number of words. What
             was erased is erased there too; a fine-tuned model is dropped.
         """
-        from unlearn.app.model_choice import choose, facts_of
-
-        session = choose(self.services(), visitor, model, vocabulary)
-        return asdict(facts_of(self.services(), session))
+        session = app.model_choice.choose(self.services(), visitor, model, vocabulary)
+        return asdict(app.model_choice.facts_of(self.services(), session))
 
     def zero_shot(
         self, visitor: Visitor, labels: list[str], picture: dict[str, Any] | None = None, forget: Sequence[str] = ()
@@ -125,12 +123,9 @@ class ViewEndpoints:
             By variant, what was found with its cosine, pictures of an index by their file in it, why a variant found
             none ("unanswered"), and recall@1, 5, 10 on erased and on other concepts.
         """
-        from unlearn.app.searches import find_pictures
-        from unlearn.evaluation.as_json import retrieval_metrics
-
         erase_first(self.services, visitor, forget)
         session, services = _looking_at(visitor, picture), self.services()
-        found = find_pictures(services, session, query, source)
+        found = app.searches.find_pictures(services, session, query, source)
         captions = services.find_captions(session) if session.picture else {}
         return {
             "forget": list(session.erased),
@@ -140,7 +135,7 @@ class ViewEndpoints:
             },
             "unanswered": {variant: answer.unanswered for variant, answer in found.items() if answer.unanswered},
             "captions": {variant: [asdict(hit) for hit in hits] for variant, hits in captions.items()},
-            "recall": {variant: retrieval_metrics(report) for variant, report in services.recall(session).items()},
+            "recall": app.searches.recall(services, session),
         }
 
     def trade_off(self, visitor: Visitor, forget: Sequence[str] = ()) -> dict[str, Any]:
@@ -150,16 +145,14 @@ class ViewEndpoints:
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
 
         Returns:
-            Points of both curves for every mode (accuracies as fractions; the paired form edits pictures where the
+            Points of both curves for every form (accuracies as fractions; the paired form edits pictures where the
             erasure is one of both sides), and the mean cosine of pictures (rows) with texts (columns) by variant.
         """
-        from unlearn.app import trade_offs
-
         erase_first(self.services, visitor, forget)
         session = visitor.session
-        measured = trade_offs.measure(self.services(), session)
+        measured = app.trade_offs.measure(self.services(), session)
         session = visitor.change(since=session, trade_off=measured)
-        geometry = trade_offs.geometry(self.services(), session)
+        geometry = app.trade_offs.geometry(self.services(), session)
         return {
             "by_strength": [asdict(point) for point in measured.by_strength],
             "by_count": [asdict(point) for point in measured.by_count],
@@ -184,7 +177,7 @@ def _erasure_parameters() -> list[Api]:
     return [
         Api(None, TEXTS, "Concepts to erase"),
         Api(usual.strength, NUMBER, "Strength, 0 to 1"),
-        Api(usual.mode, TEXT, "paired, consistent or nullspace"),
+        Api(usual.form, TEXT, "paired, consistent or nullspace"),
         Api(usual.side, TEXT, "Edited embeddings: image, text or both"),
         Api(usual.retain, TEXT, "Protected concepts: vocabulary, neighbours or list"),
         Api([], TEXTS, "The list of protected concepts"),
@@ -205,6 +198,4 @@ def _looking_at(visitor: Visitor, file: dict[str, Any] | None) -> Session:
     """The session with the picture in ``file``, or as it was without one."""
     if file is None:
         return visitor.session
-    from unlearn.app.sources import alone, uploaded_picture
-
-    return visitor.change(picture=alone(uploaded_picture(file.get("path"))))
+    return visitor.change(picture=app.sources.alone(app.sources.uploaded_picture(file.get("path"))))

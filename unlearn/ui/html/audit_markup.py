@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from unlearn.attacks.groups import Group
-from unlearn.ui.background import Moving, told
 from unlearn.ui.html.templates import fill, small
 
 if TYPE_CHECKING:
-    from unlearn.app.audits import Audited, AuditStatus
-    from unlearn.attacks.audit import Progress
+    from unlearn.app.edits import Audited
     from unlearn.attacks.finding import Finding
 
 #: Pictures from which on a verdict is more than a hint: one of them that is told otherwise no longer turns it over.
@@ -22,15 +20,6 @@ MARKS = {"held": "✓ held", "leaked": "✕ leaked", "not applicable": "– no a
 def no_audit() -> str:
     """Where findings are going to be shown."""
     return small("Not attacked yet. It takes about a minute, the first time longer.")
-
-
-def audit_status(status: AuditStatus) -> str:
-    """An audit in a sentence, and a bar while it moves."""
-    return told(status, _moving, stopped="Stopped. What was found before is still here.")
-
-
-def _moving(last: Progress | None) -> Moving:
-    return Moving(f"{last.text}…", last.done, last.total) if last else Moving("Starting.")
 
 
 def audited(result: Audited, *, current: bool) -> str:

@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unlearn.ui.background import Moving, told
 from unlearn.ui.html.templates import fill
 
 if TYPE_CHECKING:
-    from unlearn.app.comparisons import Compared, ComparisonStatus
-    from unlearn.sweeps.comparison import Comparing
-
-
-def comparison_status(status: ComparisonStatus) -> str:
-    """A comparison in a sentence, and a bar while it moves."""
-    return told(status, _moving, stopped="Stopped. The last comparison is still here.")
-
-
-def _moving(last: Comparing | None) -> Moving:
-    return Moving(f"{last.label}…", last.done, last.total) if last else Moving("Starting.")
+    from unlearn.app.comparisons import Compared
 
 
 def compared(result: Compared) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from unlearn.ui.background import Moving, told
 from unlearn.ui.html.templates import fill, small
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from unlearn.app.drawings import Drawn, DrawStatus, Progress, Rates
+    from unlearn.app.drawings import Drawn, Rates
+    from unlearn.jobs import Progress
 
 #: Letters of a prompt that stand over its pictures.
 LONGEST = 160
@@ -22,32 +22,10 @@ def no_drawing() -> str:
     return small("Nothing drawn yet. Four pairs take some ten seconds on a laptop.")
 
 
-def drawing_status(status: DrawStatus) -> str:
-    """A drawing in a sentence, and while it moves a bar and the first pair as it takes shape."""
-    return told(
-        status,
-        _drawing,
-        stopped="Stopped. The pictures drawn before are still here.",
-        preview=_preview(status.progress),
-    )
-
-
-def _drawing(last: Progress | None) -> Moving:
-    from unlearn.diffusion.drawing import Step
-
-    if last is None:
-        return Moving("Loading the diffusion model and carrying the edit into it.")
-    if last.step == last.steps:
-        return Moving("Looking at the pictures.", 1)
-    left = f", about {last.seconds_left:.0f} s left" if isinstance(last, Step) else ""
-    return Moving(f"Step {last.step} of {last.steps}{left}.", last.step, last.steps)
-
-
-def _preview(progress: Sequence[Progress]) -> tuple[Image.Image, Image.Image] | tuple[()]:
+def preview(progress: Sequence[Progress]) -> Sequence[Image.Image]:
     """The first pair, before and after, as it last took shape."""
-    from unlearn.diffusion.drawing import Step
-
-    return next((p.preview for p in reversed(progress) if isinstance(p, Step) and p.preview), ())
+    previews = (getattr(step, "preview", None) for step in reversed(progress))
+    return next(filter(None, previews), ())
 
 
 def drawn(result: Drawn) -> str:

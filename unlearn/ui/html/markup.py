@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,14 +9,11 @@ from weakref import WeakKeyDictionary
 
 from unlearn.data.images import data_uri
 from unlearn.errors import PictureError
-from unlearn.ui.background import Moving, told
 from unlearn.ui.html.templates import fill, small
 
 if TYPE_CHECKING:
     from unlearn.app.results import Found, FoundCaption, SplitAccuracy, Summary
-    from unlearn.app.runs import RunStatus
     from unlearn.data.gallery import Picture
-    from unlearn.erasers.cliperase import Progress
     from unlearn.evaluation.retrieval import RetrievalReport
 
 THUMBNAIL = 112
@@ -112,35 +108,3 @@ def no_run() -> str:
         "No run yet. One takes a minute or two on a laptop; the page stays usable meanwhile, and charts here show its "
         "losses and its accuracy as it goes."
     )
-
-
-def run_status(status: RunStatus) -> str:
-    """A run in a sentence, and a bar while it moves."""
-    return told(
-        status,
-        _training,
-        stopped="Stopped. What was in force before still is.",
-        done=f"{_ended(status.progress[-1]) if status.progress else 'Done'}: “CLIPErase” now stands in every view.",
-    )
-
-
-def _ended(last: Progress) -> str:
-    from unlearn.finetuning.prepared import Preparation  # a run has loaded it already
-
-    if isinstance(last, Preparation):
-        return "Done"
-    cut = f", after {last.step} of {last.steps} steps, when its time was up" if last.step < last.steps else ""
-    return f"Done in {last.seconds:.0f} s of training{cut}"
-
-
-def _training(last: Progress | None) -> Moving:
-    from unlearn.finetuning.prepared import Preparation  # a run has loaded it already
-
-    if last is None:
-        return Moving("Starting.")
-    if isinstance(last, Preparation):
-        return Moving(f"Encoding pictures: {last.done} of {last.total}.", last.done, last.total)
-    if last.step == last.steps:
-        return Moving("Encoding the gallery with the new weights.", 1)
-    left = "" if math.isnan(last.eta) else f", about {last.eta:.0f} s left"
-    return Moving(f"Step {last.step} of {last.steps}{left}.", last.step, last.steps)

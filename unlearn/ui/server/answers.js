@@ -4,11 +4,15 @@
 // been sent meanwhile; the client, which thinks that it still listens, opens no other stream, and the answer waits until
 // the next click. Here the stream goes on while anything is unanswered, and a click that is sent while it closes is not
 // acknowledged to the client before it has.
+//
+// A sentence that is on screen already is not shown a second time: a visitor who tries again within its ten seconds would
+// collect a column of the same.
 (() => {
   const plain = window.fetch.bind(window);
   const unanswered = new Set();
   let asking = 0;
   let closed = Promise.resolve();
+  const coming = new Set(); // sentences that were passed on a moment ago
 
   window.fetch = (resource, options) => {
     const path = new URL(resource.url ?? resource, location.href).pathname;
@@ -45,7 +49,7 @@
       for await (const line of lines(stream.body)) {
         const told = JSON.parse(line.slice('data:'.length));
         if (told.msg === 'process_completed') unanswered.delete(told.event_id);
-        if (told.msg !== 'close_stream') say(line);
+        if (told.msg !== 'close_stream' && !isShown(told)) say(line);
       }
       if (!asking && !unanswered.size) break;
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -58,6 +62,17 @@
     });
     say('data: {"msg": "close_stream"}');
     out.close();
+  }
+
+  // Whether a message is a sentence that is on screen, or about to be.
+  function isShown({msg, log}) {
+    if (msg !== 'log') return false;
+    const text = new DOMParser().parseFromString(log, 'text/html').body.textContent.trim();
+    const toasts = [...document.querySelectorAll('[data-testid="toast-text"]')];
+    if (coming.has(text) || toasts.some((toast) => toast.textContent.trim() === text)) return true;
+    coming.add(text);
+    setTimeout(() => coming.delete(text), 1000);
+    return false;
   }
 
   async function* lines(body) {

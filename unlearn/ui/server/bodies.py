@@ -153,12 +153,13 @@ class Bodies:
             passed = {"data": data, "session_hash": session}
             return passed, fn
         fn = self._demo.fns.get(_whole(body, "fn_index"))
-        if fn is None:
+        if fn is None or fn.fn is None:  # some are the browser's own
             raise BadRequestError("There is no event of this fn_index on the page.", 404)
         if session is None:
             raise BadRequestError("session_hash is missing; it must be 1 to 64 letters and digits.")
         trigger = body.get("trigger_id")
-        if trigger is not None and _whole(body, "trigger_id") not in self._demo.blocks:
+        # The page itself is what triggers its loading.
+        if trigger is not None and _whole(body, "trigger_id") not in (self._demo._id, *self._demo.blocks):
             raise BadRequestError("There is no component of this trigger_id on the page.")
         data = body.get("data")
         if not isinstance(data, list) or len(data) != len(fn.inputs):

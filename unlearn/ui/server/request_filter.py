@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from unlearn.config import Settings
 from unlearn.errors import exhausted
 from unlearn.ui.server.bodies import LONGEST, BadRequestError, Bodies, read_json
+from unlearn.ui.server.listeners import AWAITED_BY
 from unlearn.ui.server.rate_limit import RateLimit
 from unlearn.ui.server.routes import SESSION, Route, Takes, find_route
 from unlearn.ui.server.sessions import Visits
@@ -63,17 +64,23 @@ class RequestFilter:
         settings: the limits.
         demo: the page, whose events are known; without one, bodies are passed on as they come.
         visits: the visits that calls belong to.
+        open_requests: requests of one address that may be open at once; the settings' where there are files for them.
     """
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, demo: gr.Blocks | None = None, visits: Visits | None = None
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        demo: gr.Blocks | None = None,
+        visits: Visits | None = None,
+        open_requests: int | None = None,
     ) -> None:
         self.app = app
         self.settings = settings
         self.rate_limit = RateLimit(settings.requests_per_minute)
         self.hosts = host_names(settings.allowed_hosts, settings.host)
         self.headers = security_headers(settings.frame_ancestors)
-        self.turns = Turns(demo, settings.connections_per_address)
+        self.turns = Turns(demo, open_requests or settings.connections_per_address)
         self.bodies = Bodies(demo) if demo else None
         self.visits = visits
         self.prefix = urlsplit(getattr(demo, "root_path", "") or "").path.rstrip("/")
@@ -106,6 +113,8 @@ class RequestFilter:
         _clean(scope)
         if path.startswith(MCP):
             _name_the_visitor(scope)
+        if path.rstrip("/") == MCP:
+            MutableHeaders(scope=scope)[AWAITED_BY] = uuid4().hex
         receive = self._measured(scope, receive, route)
         if route.takes is Takes.JSON and scope["method"] == "POST":
             body = read_json(await _whole(receive))
@@ -114,7 +123,7 @@ class RequestFilter:
             receive = _again(scope, json.dumps(body).encode(), receive)
         try:
             await self.app(scope, receive, answer)
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             if route.takes is not Takes.FILES:
                 raise
             # Gradio's reader of uploads stumbles over parts without a name or with an impossible one.

@@ -23,6 +23,7 @@ from unlearn.app.startup import Provider
 from unlearn.config import Settings
 from unlearn.errors import ParameterError
 from unlearn.logs import keep_words_out
+from unlearn.memory import keep_for_good, leave_few_gaps
 from unlearn.ui.server.addresses import Proxies
 from unlearn.ui.server.connections import BoundedServer, Connections, bound_socket, raise_file_limit
 from unlearn.ui.server.listeners import Listeners
@@ -47,10 +48,12 @@ def launch(demo: gr.Blocks, services: Provider, settings: Settings) -> None:
         ModelError, PictureError: the services cannot be loaded; nothing is served any longer.
     """
     keep_words_out()
+    leave_few_gaps()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: _end(number))
     start(demo, services, settings)
     services().warm_up()
+    keep_for_good()
     demo.block_thread()
 
 
@@ -76,7 +79,10 @@ def start(demo: gr.Blocks, services: Provider, settings: Settings) -> str:
         BoundedServer,
         listener=_listener(settings.host, settings.port),
         connections=connections,
-        middleware=(RequestFilter, {"settings": settings, "demo": demo, "visits": visits}),
+        middleware=(
+            RequestFilter,
+            {"settings": settings, "demo": demo, "visits": visits, "open_requests": connections.per_address},
+        ),
     )
     # It writes a line about every upload that is none.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)

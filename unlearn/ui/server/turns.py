@@ -17,8 +17,11 @@ import gradio as gr
 
 from unlearn.ui.server.addresses import payer
 
-#: Events of one address that are in the queue or run at once; and its streams, which wait for a run and cost little.
-AT_ONCE, STREAMS = 4, 16
+#: Events of one address that are in the queue or run at once, and how many while others have some there: an address
+#: that asks for much then has the processors in turn with each of those.
+AT_ONCE, BESIDE_OTHERS = 4, 1
+#: Streams of one address; they wait for a run and cost little.
+STREAMS = 16
 #: Requests of one address that wait for their turn, and how many seconds each.
 WAITING, SECONDS = 64, 120.0
 LOOK = 0.05
@@ -63,9 +66,9 @@ class Turns:
             BusyError: too many wait, or it has waited for too long.
         """
         stream = fn.concurrency_limit is None
-        whose, most, last = (payer(address), stream), STREAMS if stream else AT_ONCE, time.monotonic() + SECONDS
+        whose, last = (payer(address), stream), time.monotonic() + SECONDS
         with _counted(self._waiting, payer(address), WAITING) as counted:
-            while not counted or self._under_way(*whose) >= most:
+            while not counted or not self._has_room(*whose):
                 if not counted or time.monotonic() > last:
                     raise BusyError("Many requests from your address wait already; try again when some are answered.")
                 await asyncio.sleep(LOOK)
@@ -85,10 +88,15 @@ class Turns:
         answered = any(event_id in events for events in queue.pending_event_ids_session.values())
         return event_id not in queue.event_ids_to_events and not answered
 
-    def _under_way(self, whose: str, stream: bool) -> int:
+    def _has_room(self, whose: str, stream: bool) -> bool:
+        """Whether another event of the address may be under way now."""
         events = self._demo._queue.event_ids_to_events.values() if self._demo else ()
         same = (event.request.client for event in events if (event.fn.concurrency_limit is None) is stream)
-        return sum(payer(client.host) == whose for client in same if client) + self._joining[whose, stream]
+        under_way = Counter(payer(client.host) for client in same if client)
+        own = under_way[whose] + self._joining[whose, stream]
+        if stream:
+            return own < STREAMS
+        return own < (BESIDE_OTHERS if under_way.total() > under_way[whose] else AT_ONCE)
 
 
 @contextmanager

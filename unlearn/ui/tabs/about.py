@@ -51,10 +51,10 @@ another.
 Everything here is also an API: see “Use via API” at the foot of the page, `python -m unlearn --help`, or
 
 ```python
-from unlearn import ccup, classify, load_clip
+from unlearn import classify, erase, load_clip
 clip = load_clip("pocket")
-edited = ccup(clip, forget=["cat"])
-print(classify(edited, picture, ["cat", "dog", "pizza"]))
+edited = erase(clip, ["guitar"]).apply(clip)
+print(classify(edited, picture, ["guitar", "violin", "pizza"]))
 ```
 """
 

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import html
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from unlearn import app
 from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
+from unlearn.plots.methods import method_scatter
 from unlearn.plots.relearning import relearning_curves
-from unlearn.ui.background import button_states, poll
+from unlearn.ui.background import RunPart
 from unlearn.ui.components import Given, Shown, chart
-from unlearn.ui.guard import on_screen
-from unlearn.ui.html import audit_markup
+from unlearn.ui.html import audit_markup, comparison_markup
 from unlearn.ui.html.templates import small
-from unlearn.ui.tabs.comparison import ComparisonPart
 from unlearn.ui.tabs.erase import ErasePanel
 
 if TYPE_CHECKING:
-    from unlearn.app.audits import AuditStatus
+    from unlearn.app.background import BackgroundRun
+    from unlearn.app.comparisons import Compared
+    from unlearn.app.edits import Audited
+    from unlearn.attacks.audit import AuditProgress
+    from unlearn.jobs import Progress, Status
 
 INTRO = small(
     "Erased need not mean gone. These attacks try to get the concept back out of your edited model, "
@@ -34,10 +37,69 @@ CLOSING = small(
     "fine-tuning may.",
     heading="What would close a leak",
 )
+COMPARE = small(
+    "The same concepts erased by each method and measured on the same pictures. In the chart, which has the table's "
+    "numbers, further left and further up is better.",
+    heading="Would another method do better?",
+)
 
 
 @dataclass(frozen=True)
-class AuditTab:
+class ComparisonPart(RunPart):
+    """Would another method do better? A comparison is shown by :meth:`watch` and stays until the next is complete."""
+
+    services: Provider
+    compare: gr.Button
+    stop: gr.Button
+    training_too: gr.Checkbox
+    status: gr.HTML
+    scatter: gr.Plot
+    table: gr.HTML
+
+    @classmethod
+    def build(cls, services: Provider) -> ComparisonPart:
+        gr.HTML(COMPARE, elem_classes="u-part")
+        with gr.Row(elem_classes="u-buttons"):
+            compare = gr.Button("Compare methods", size="md", scale=0, min_width=170, elem_id="compare")
+            stop = gr.Button("Stop", size="md", interactive=False, scale=0, min_width=90, elem_id="stop-comparing")
+            training_too = gr.Checkbox(
+                False, label="Also those that train (minutes)", container=False, min_width=240, elem_id="training-too"
+            )
+        status = gr.HTML(elem_id="comparison-status")
+        scatter = chart("methods", height=400, visible=False)
+        table = gr.HTML(elem_id="compared")
+        return cls(services, compare, stop, training_too, status, scatter, table)
+
+    @property
+    def run(self) -> BackgroundRun[bool, Progress, Compared]:
+        return app.comparisons.COMPARISON
+
+    @property
+    def starts(self) -> list[gr.Button]:
+        return [self.compare]
+
+    @property
+    def run_outputs(self) -> list[gr.components.Component]:
+        return [self.compare, self.stop, self.status, self.scatter, self.table]
+
+    def run_values(self, visitor: Visitor, status: Status[Progress, Compared] | None) -> Shown:
+        shown = Shown()
+        if status is not None and status.result is not None:
+            outcomes = status.result.outcomes
+            known = any(outcome.is_measured for outcome in outcomes)
+            shown[self.scatter] = (
+                gr.update(value=method_scatter(outcomes), visible=True) if known else gr.update(visible=False)
+            )
+            shown[self.table] = comparison_markup.compared(status.result)
+        return shown
+
+    def register_callbacks(self, visitor: gr.State) -> None:
+        self.start_on([self.compare.click], visitor, [self.training_too], lambda given: given[self.training_too])
+        self.stop_on_click(visitor)
+
+
+@dataclass(frozen=True)
+class AuditTab(RunPart):
     """The tab's components; an audit is shown by :meth:`watch`, as it goes, and stays until the next is complete."""
 
     services: Provider
@@ -97,18 +159,32 @@ class AuditTab:
         """What can be attacked now, and the last findings, with a note where the edit has changed since."""
         concept = given[self.concept]
         chosen = concept if concept in session.erased else next(iter(session.erased), None)
-        shown: Shown = {self.concept: gr.update(choices=list(session.erased), value=chosen)}
+        shown: Shown = {
+            self.concept: gr.update(
+                choices=list(session.erased), value=chosen, info="" if chosen else "Erase a concept first."
+            ),
+            self.attack: gr.update(visible=chosen is not None),
+        }
         if session.audited is not None:
             shown[self.findings] = audit_markup.audited(session.audited, current=session.audited.is_of(session))
         return shown
 
-    def updates_for(self, visitor: Visitor, status: AuditStatus | None) -> Shown:
-        """Values of ``outputs`` for an audit as it is now."""
-        attack, stop = button_states(status)
-        shown: Shown = {self.attack: attack, self.stop: stop}
+    @property
+    def run(self) -> BackgroundRun[str, AuditProgress, Audited]:
+        return app.audits.AUDIT
+
+    @property
+    def starts(self) -> list[gr.Button]:
+        return [self.attack]
+
+    @property
+    def run_outputs(self) -> list[Any]:
+        return self.outputs
+
+    def run_values(self, visitor: Visitor, status: Status[AuditProgress, Audited] | None) -> Shown:
+        shown = Shown()
         if status is None:
             return shown
-        shown[self.status] = audit_markup.audit_status(status)
         if status.result is not None:
             report = status.result.report
             lines = [curve for finding in report.findings for curve in finding.curves]
@@ -124,25 +200,6 @@ class AuditTab:
             hidden = gr.update(visible=False)
             shown |= {self.findings: audit_markup.findings(found), self.learning: hidden, self.closing: hidden}
         return shown
-
-    async def watch(self, visitor: Visitor) -> AsyncIterator[Shown]:
-        """Show the visitor's audit until it is complete, on whichever page it was started."""
-        from unlearn.app.audits import audit_of
-
-        async for status in poll(lambda: audit_of(self.services(), visitor)):
-            yield self.updates_for(visitor, status)
-
-    def begin(self, visitor: Visitor, concept: str | None) -> Shown:
-        """Put the attacks in line."""
-        from unlearn.app.audits import start_audit
-
-        return self.updates_for(visitor, start_audit(self.services(), visitor, concept or ""))
-
-    def end(self, visitor: Visitor) -> Shown:
-        """Stop within a step; what was found before stays."""
-        from unlearn.app.audits import stop_audit
-
-        return self.updates_for(visitor, stop_audit(self.services(), visitor))
 
     def with_texts(self) -> list[Any]:
         """Projection and side that leave of the concept's texts nothing to search with."""
@@ -161,9 +218,6 @@ class AuditTab:
         return [*forget, *words]
 
     def register_callbacks(self, visitor: gr.State) -> None:
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        self.attack.click(on_screen(self.begin), [visitor, self.concept], self.outputs, **quiet).then(
-            self.watch, visitor, self.outputs, concurrency_limit=None, **quiet
-        )
-        self.stop.click(on_screen(self.end), visitor, self.outputs, queue=False, **quiet)
+        self.start_on([self.attack.click], visitor, [self.concept], lambda given: given[self.concept] or "")
+        self.stop_on_click(visitor)
         self.comparison.register_callbacks(visitor)

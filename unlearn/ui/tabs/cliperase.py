@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from unlearn import app
 from unlearn.app.session import FineTuneRequest, Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.plots.runs import accuracy_curves, loss_curves
-from unlearn.ui.background import button_states, poll
+from unlearn.ui.background import RunPart
 from unlearn.ui.components import Given, Shown, chart
-from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
 from unlearn.ui.html.templates import small
 
 if TYPE_CHECKING:
-    from unlearn.app.runs import RunStatus
-    from unlearn.erasers.cliperase import Record
+    from unlearn.app.background import BackgroundRun
+    from unlearn.app.edits import FineTuned
+    from unlearn.jobs import Progress, Status
 
 INTRO = small(
     "CLIPErase fine-tunes CLIP until it no longer ties pictures of the concepts to their names "
@@ -30,7 +30,7 @@ INTRO = small(
 
 
 @dataclass(frozen=True)
-class CLIPEraseTab:
+class CLIPEraseTab(RunPart):
     """The tab's components; ``render`` gives values of ``outputs``."""
 
     services: Provider
@@ -96,29 +96,31 @@ class CLIPEraseTab:
         """The state that does not move: whether there is a run to undo. A moving run is shown by :meth:`watch`."""
         return {self.remove: gr.update(interactive=session.fine_tuned is not None)}
 
-    def updates_for(self, visitor: Visitor, status: RunStatus | None) -> Shown:
-        """Values of ``outputs`` for a run as it is now."""
-        start, stop = button_states(status)
-        shown: Shown = {self.start: start, self.stop: stop, **self.render(visitor.session, {})}
+    @property
+    def run(self) -> BackgroundRun[FineTuneRequest, Progress, FineTuned]:
+        return app.fine_tuning.FINE_TUNING
+
+    @property
+    def starts(self) -> list[gr.Button]:
+        return [self.start]
+
+    @property
+    def run_outputs(self) -> list[gr.components.Component]:
+        return self.outputs
+
+    def run_values(self, visitor: Visitor, status: Status[Progress, FineTuned] | None) -> Shown:
+        shown = self.render(visitor.session, {})
         if status is None:
             cleared = gr.update(value=None, visible=False)
-            return shown | {self.status: markup.no_run(), self.losses: cleared, self.accuracy: cleared}
-        shown[self.status] = markup.run_status(status)
-        if records := steps_of(status):
-            shown[self.losses] = gr.update(value=loss_curves(records), visible=True)
-            shown[self.accuracy] = gr.update(value=accuracy_curves(records), visible=True)
+            return {**shown, self.status: markup.no_run(), self.losses: cleared, self.accuracy: cleared}
+        if steps := app.fine_tuning.steps_of(status):
+            shown[self.losses] = gr.update(value=loss_curves(steps), visible=True)
+            shown[self.accuracy] = gr.update(value=accuracy_curves(steps), visible=True)
         return shown
-
-    async def watch(self, visitor: Visitor) -> AsyncIterator[Shown]:
-        """Show the visitor's run until it has ended, on whichever page it was started."""
-        from unlearn.app.runs import run_of
-
-        async for status in poll(lambda: run_of(self.services(), visitor)):
-            yield self.updates_for(visitor, status)
 
     @property
     def settings(self) -> list[gr.components.Component]:
-        """What :class:`unlearn.app.runs.FineTuneRequest` holds beside the concepts."""
+        """What :class:`unlearn.app.session.FineTuneRequest` holds beside the concepts."""
         return [self.steps, self.learning_rate, self.trainable, self.forgetting]
 
     def values_for(self, asked: FineTuneRequest) -> Shown:
@@ -130,33 +132,15 @@ class CLIPEraseTab:
             self.forgetting: asked.forgetting,
         }
 
-    def begin(self, visitor: Visitor, forget: list[str], given: Given) -> Shown:
-        """Put the visitor's run in line."""
-        from unlearn.app.runs import start_run
-
-        request = FineTuneRequest(
+    def asked(self, forget: list[str], given: Given) -> FineTuneRequest:
+        """The request to fine-tune ``forget`` away."""
+        return FineTuneRequest(
             forget,
             steps=given[self.steps] or None,
             learning_rate=given[self.learning_rate] or None,
             trainable=given[self.trainable],
             forgetting=given[self.forgetting],
         )
-        return self.updates_for(visitor, start_run(self.services(), visitor, request))
-
-    def end(self, visitor: Visitor) -> Shown:
-        """Stop the visitor's run within a step; the edit that was in force stays."""
-        from unlearn.app.runs import stop_run
-
-        return self.updates_for(visitor, stop_run(self.services(), visitor))
 
     def register_callbacks(self, visitor: gr.State) -> None:
-        self.stop.click(
-            on_screen(self.end), visitor, self.outputs, show_progress="hidden", api_visibility="private", queue=False
-        )
-
-
-def steps_of(status: RunStatus) -> list[Record]:
-    """The steps a run has made, without the preparation before them."""
-    from unlearn.erasers.cliperase import Record
-
-    return [progress for progress in status.progress if isinstance(progress, Record)]
+        self.stop_on_click(visitor)

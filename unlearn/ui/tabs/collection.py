@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from unlearn import app
 from unlearn.app.session import Visitor
 from unlearn.app.startup import Provider
 from unlearn.data.images import SUFFIXES
@@ -54,9 +55,7 @@ class CollectionPanel:
 
     def added(self, visitor: Visitor, given: Given) -> Shown:
         """Put the files among the visitor's own pictures; the values of ``outputs``."""
-        from unlearn.app.sources import add_uploads
-
-        uploads = add_uploads(visitor.session.uploads, given[self.files] or [], given[self.concept])
+        uploads = app.sources.add_uploads(visitor.session.uploads, given[self.files] or [], given[self.concept])
         counts = f"{len(uploads)} of your pictures, {len(uploads.concepts)} concepts."
         visitor.change(uploads=uploads, measures_uploads=True)
         return {self.source: OWN, self.files: None, self.concept: "", self.note: small(counts, *uploads.notices)}

@@ -21,7 +21,7 @@ class ErasePanel:
 
     forget: gr.Dropdown
     strength: gr.Slider
-    mode: gr.Radio
+    form: gr.Radio
     side: gr.Radio
     retain: gr.Radio
     own_retain: gr.Dropdown
@@ -48,17 +48,17 @@ class ErasePanel:
             )
         summary = gr.HTML(markup.no_summary(), elem_id="summary", container=False)
         with gr.Accordion("Settings", open=False):
-            mode = gr.Radio(
+            form = gr.Radio(
                 [
                     ("Paired: where its pictures and words meet", "paired"),
                     ("Consistent: protect the others (paper)", "consistent"),
                     ("Nullspace: plain projection (paper)", "nullspace"),
                 ],
-                value=start.mode,
-                label="Projection",
+                value=start.form,
+                label="Form",
             )
             side = gr.Radio(
-                sides_of(start.mode),
+                sides_of(start.form),
                 value=start.side,
                 label="Edited embeddings",
             )
@@ -78,7 +78,7 @@ class ErasePanel:
                 lam = gr.Number(start.lam, label="λ, weight of forgetting", min_width=120)
                 mu = gr.Number(start.mu, label="μ, weight of protecting", min_width=120)
             synonyms = gr.Checkbox(value=start.synonyms, label="Erase plurals and synonyms too")
-        return cls(forget, strength, mode, side, retain, own_retain, lam, mu, synonyms, summary)
+        return cls(forget, strength, form, side, retain, own_retain, lam, mu, synonyms, summary)
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -93,23 +93,23 @@ class ErasePanel:
         shown: Shown = {getattr(self, field.name): getattr(asked, field.name) for field in fields(ErasureRequest)}
         return shown | {
             self.forget: gr.update(choices=list(names), value=list(asked.forget)),
-            self.side: self.offer_sides(asked.mode, asked.side),
+            self.side: self.offer_sides(asked.form, asked.side),
             self.own_retain: gr.update(
                 choices=list(names), value=list(asked.own_retain), visible=asked.retain == RETAIN_OWN
             ),
         }
 
     @staticmethod
-    def offer_sides(mode: str, side: str) -> dict[str, Any]:
-        """The sides that a projection of ``mode`` can be on, and ``side`` or, where it is none of them, pictures."""
-        offered = sides_of(mode)
+    def offer_sides(form: str, side: str) -> dict[str, Any]:
+        """The sides that a projection of ``form`` can be on, and ``side`` or, where it is none of them, pictures."""
+        offered = sides_of(form)
         return gr.update(choices=offered, value=side if side in dict(offered).values() else "image")
 
     @property
     def triggers(self) -> list[Any]:
         """The events that ask for another erasure: every touch, and no button.
 
-        A dropdown's ``input`` stays silent when a choice is made with the Enter key; its ``change`` does not. The mode
+        A dropdown's ``input`` stays silent when a choice is made with the Enter key; its ``change`` does not. The form
         is not among them: the sides that go with it are put right first.
         """
         chosen = [self.forget.change, self.own_retain.change]
@@ -126,6 +126,6 @@ class ErasePanel:
         )
 
 
-def sides_of(mode: str) -> list[tuple[str, str]]:
+def sides_of(form: str) -> list[tuple[str, str]]:
     """What may be edited, as a choice: the paired form acts on one side."""
-    return [side for side in SIDES if mode != "paired" or side[1] != "both"]
+    return [side for side in SIDES if form != "paired" or side[1] != "both"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from unlearn import app
 from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.ui.components import Given, Shown
@@ -97,11 +98,8 @@ class ExportTab:
 
     def render(self, session: Session, given: Given) -> Shown:
         """The link to what is erased now, and whose edit there is to take."""
-        from unlearn.app.exports import edits_of
-        from unlearn.app.links import link_or_why
-
-        edits = list(edits_of(self.services(), session)) if session.erased else []
-        query, why = link_or_why(self.services(), session)
+        edits = list(app.exports.edits_of(self.services(), session)) if session.erased else []
+        query, why = app.links.link_or_why(self.services(), session)
         text = fill("link", address=query) if query else small(why)
         chosen = gr.update(choices=edits, value=edits[0] if edits else None, visible=len(edits) > 1)
         copy = gr.update(value=COPY_LABEL, interactive=bool(query))
@@ -109,9 +107,7 @@ class ExportTab:
 
     def show_made(self, visitor: Visitor, kind: str, variant: str | None) -> Shown:
         """The button as it was, the file asked for, and the code that uses it."""
-        from unlearn.app.exports import make_export
-
-        made = make_export(self.services(), visitor, kind, variant or "")
+        made = app.exports.make_export(self.services(), visitor, kind, variant or "")
         return {
             self.make: _ready(),
             self.file: gr.update(value=str(made.path), label=made.title, visible=True),

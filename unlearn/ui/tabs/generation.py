@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from unlearn import app
 from unlearn.app.session import DrawRequest, Session, Visitor
 from unlearn.app.startup import Provider
-from unlearn.ui.background import button_states, poll
+from unlearn.ui.background import RunPart
 from unlearn.ui.components import Given, Shown
-from unlearn.ui.guard import on_screen
 from unlearn.ui.html import drawing_markup
 from unlearn.ui.html.templates import small
 
 if TYPE_CHECKING:
-    from unlearn.app.drawings import DrawStatus
+    from PIL import Image
+
+    from unlearn.app.background import BackgroundRun
+    from unlearn.app.drawings import Drawn, Rates
+    from unlearn.jobs import Progress, Status
 
 INTRO = small(
     "A diffusion model draws what its text encoder tells it. The same noise is drawn twice: with "
@@ -37,7 +42,7 @@ PIPELINE_CHOICES = [
 
 
 @dataclass(frozen=True)
-class GenerationTab:
+class GenerationTab(RunPart):
     """The tab's components; a drawing is shown by :meth:`watch`, as it goes, and stays until the next is complete."""
 
     services: Provider
@@ -137,56 +142,40 @@ class GenerationTab:
             "carry_method": self.carry_method,
         }
 
-    def updates_for(self, status: DrawStatus | None) -> Shown:
-        """Values of ``outputs`` for a drawing as it is now."""
-        from unlearn.app.drawings import Drawn, Rates
+    @property
+    def run(self) -> BackgroundRun[DrawRequest, Progress, Drawn | Rates]:
+        return app.drawings.DRAWING
 
-        start, stop = button_states(status)
-        shown: Shown = {self.draw: start, self.judge: start, self.stop: stop}
-        if status is None:
-            return shown
-        shown[self.status] = drawing_markup.drawing_status(status)
-        if isinstance(status.result, Drawn):
-            pair = status.result.pair
-            shown[self.pictures] = drawing_markup.drawn(status.result)
+    @property
+    def starts(self) -> list[gr.Button]:
+        return [self.draw, self.judge]
+
+    @property
+    def run_outputs(self) -> list[gr.components.Component]:
+        return self.outputs
+
+    def preview(self, status: Status[Progress, Drawn | Rates]) -> Sequence[Image.Image]:
+        return drawing_markup.preview(status.progress)
+
+    def run_values(self, visitor: Visitor, status: Status[Progress, Drawn | Rates] | None) -> Shown:
+        shown, result = Shown(), status.result if status else None
+        if isinstance(result, app.drawings.Drawn):
+            pair = result.pair
+            shown[self.pictures] = drawing_markup.drawn(result)
             for slider, compared in zip_longest(self.sliders, zip(pair.before, pair.after, strict=True)):
                 shown[slider] = gr.update(value=compared, visible=compared is not None)
-        elif isinstance(status.result, Rates):
-            shown[self.rates] = drawing_markup.judged_rates(status.result)
+        elif isinstance(result, app.drawings.Rates):
+            shown[self.rates] = drawing_markup.judged_rates(result)
         return shown
 
-    async def watch(self, visitor: Visitor) -> AsyncIterator[Shown]:
-        """Show the visitor's drawing until it is complete, on whichever page it was started."""
-        from unlearn.app.drawings import drawing_of
-
-        async for status in poll(lambda: drawing_of(self.services(), visitor)):
-            yield self.updates_for(status)
-
-    def begin(self, visitor: Visitor, given: Given, *, judge: bool = False) -> Shown:
-        """Put the visitor's drawing in line, or a batch to be judged."""
-        from unlearn.app.drawings import start_drawing
-
+    def asked(self, given: Given, *, judge: bool = False) -> DrawRequest:
+        """The request for a drawing, or for a batch to be judged."""
         asked = {field: given[component] for field, component in self.settings.items()}
         asked |= {"steps": asked["steps"] or None, "guidance": asked["guidance"] or None}
-        return self.updates_for(start_drawing(self.services(), visitor, DrawRequest(**asked, judge=judge)))
-
-    def end(self, visitor: Visitor) -> Shown:
-        """Stop within a step; what was drawn before stays."""
-        from unlearn.app.drawings import stop_drawing
-
-        return self.updates_for(stop_drawing(self.services(), visitor))
+        return DrawRequest(**asked, judge=judge)
 
     def register_callbacks(self, visitor: gr.State) -> None:
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-
-        def draw(given: Given) -> Shown:
-            return self.begin(given[visitor], given)
-
-        def judge(given: Given) -> Shown:
-            return self.begin(given[visitor], given, judge=True)
-
-        for triggers, handler in (([self.draw.click, self.prompt.submit], draw), ([self.judge.click], judge)):
-            gr.on(triggers, on_screen(handler), {visitor, *self.settings.values()}, self.outputs, **quiet).then(
-                self.watch, visitor, self.outputs, concurrency_limit=None, **quiet
-            )
-        self.stop.click(on_screen(self.end), visitor, self.outputs, queue=False, **quiet)
+        settings = list(self.settings.values())
+        self.start_on([self.draw.click, self.prompt.submit], visitor, settings, self.asked)
+        self.start_on([self.judge.click], visitor, settings, partial(self.asked, judge=True))
+        self.stop_on_click(visitor)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from unlearn import app
 from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.ui.components import Given, Shown
@@ -65,14 +66,14 @@ class ModelPanel:
 
     def opened(self, session: Session, vocabulary: str) -> Shown:
         """The values of ``outputs`` when the page opens with ``vocabulary``."""
-        from unlearn.app.model_choice import curated_choices
-
         services = self.services()
         model = services.encoder_of(session).name
         info = TYPED if services.models.offered == "any" else None
         known = vocabulary in [name for _, name in VOCABULARY_CHOICES]
         return {
-            self.model: gr.update(choices=curated_choices(services.models.own.name), value=model, info=info),
+            self.model: gr.update(
+                choices=app.model_choice.curated_choices(services.models.own.name), value=model, info=info
+            ),
             self.vocabulary: vocabulary if known else OWN,
             self.own: gr.update(value="" if known else vocabulary, visible=not known),
             **self.chosen(session),
@@ -80,18 +81,14 @@ class ModelPanel:
 
     def chosen(self, session: Session) -> Shown:
         """What tells of the model in use."""
-        from unlearn.app.model_choice import facts_of
-
-        facts = facts_of(self.services(), session)
+        facts = app.model_choice.facts_of(self.services(), session)
         return {self.frame: gr.update(label=f"Model: {facts.name}"), self.note: note_of(facts)}
 
     def switch(self, visitor: Visitor, given: Given, watch: Watch) -> Session:
         """Put the visitor's choice into force; ``watch`` hears what is waited for."""
-        from unlearn.app.model_choice import choose
-
         own, vocabulary = given[self.own], given[self.vocabulary]
         words = own or " " if vocabulary == OWN else vocabulary  # an empty list is not the app's vocabulary
-        return choose(self.services(), visitor, (given[self.model] or "").strip(), words, watch)
+        return app.model_choice.choose(self.services(), visitor, (given[self.model] or "").strip(), words, watch)
 
     def register_callbacks(self) -> None:
         self.vocabulary.input(

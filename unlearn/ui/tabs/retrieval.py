@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from unlearn import app
 from unlearn.app.session import SEARCH_GALLERY, Session
 from unlearn.app.startup import Provider
 from unlearn.ui.components import Given, Shown
@@ -62,10 +63,8 @@ class RetrievalTab:
         return [self.source, self.pictures, self.shown, self.captions, self.recall]
 
     def render(self, session: Session, given: Given) -> Shown:
-        from unlearn.app.searches import places
-
         services = self.services()
-        offered = [(called, place) for place, called in places(services, session).items()]
+        offered = [(called, place) for place, called in app.searches.places(services, session).items()]
         if session.picture is None:
             shown, captions = "", fill("no_picture")
         else:
@@ -81,12 +80,10 @@ class RetrievalTab:
 
     def find(self, session: Session, given: Given) -> Shown:
         """The pictures for the query; an empty query, met while typing, leaves the last ones."""
-        from unlearn.app.searches import find_pictures
-
         query = given[self.query]
         if not query.strip():
             return {}
-        found = find_pictures(self.services(), session, query, given[self.source])
+        found = app.searches.find_pictures(self.services(), session, query, given[self.source])
         return {self.pictures: markup.found_pictures(found, session.erased)}
 
     def register_callbacks(self, visitor: gr.State) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from unlearn import app
 from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.plots.bars import own_similarity_bars
@@ -91,12 +92,10 @@ class TradeOffTab:
         return [self.note, self.measure, self.by_strength, self.by_count, self.interference]
 
     def render(self, session: Session, given: Given) -> Shown:
-        from unlearn.app import trade_offs
-
         if session.erasure is None:
             hidden = gr.update(visible=False)
             return {self.note: small(NOTHING), self.measure: hidden, self.charts: hidden}
-        geometry = trade_offs.geometry(self.services(), session)
+        geometry = app.trade_offs.geometry(self.services(), session)
         (first, before), *edited = geometry.similarity.items()
         last, after = edited[-1]
         return {
@@ -109,14 +108,12 @@ class TradeOffTab:
 
     def curves(self, session: Session) -> Shown:
         """The note, the button and the charts, as last measured."""
-        from unlearn.app import trade_offs
-
         if session.erasure is None:
             return {}
         if session.trade_off is None:
             return {self.note: small(CURRENT), self.measure: gr.update(visible=True)}
-        current = trade_offs.holds(self.services(), session)
-        note = " ".join([CURRENT, *trade_offs.remarks(self.services(), session)]) if current else STALE
+        current = app.trade_offs.holds(self.services(), session)
+        note = " ".join([CURRENT, *app.trade_offs.remarks(self.services(), session)]) if current else STALE
         return {
             self.note: small(note),
             self.measure: gr.update(visible=not current),
@@ -133,9 +130,7 @@ class TradeOffTab:
             session = visitor.session
             if session.erasure is None:
                 return gr.skip()
-            from unlearn.app import trade_offs
-
-            measured = trade_offs.measure(
+            measured = app.trade_offs.measure(
                 self.services(),
                 session,
                 lambda done, total: progress((done, total), desc="Measuring", unit="points"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.blocks import Block
 
+from unlearn import app
 from unlearn.app.session import Session
 from unlearn.app.startup import Provider
 from unlearn.plots.bars import label_bars
@@ -93,18 +94,14 @@ class ZeroShotTab:
 
     def thumbnails(self, session: Session, given: Given) -> str:
         """The strip: pictures of the chosen concept, or of what is erased and most at risk, then some others."""
-        from unlearn.app.sources import thumbnails_for
-
         services, wanted = self.services(), [given[self.shown]]
         if wanted == [MOST_TELLING]:
             wanted = [*session.erased, *(neighbour.name for neighbour in services.at_risk(session))]
-        return markup.strip(thumbnails_for(services.collection(session), wanted), session.erased)
+        return markup.strip(app.sources.thumbnails_for(services.collection(session), wanted), session.erased)
 
     def register_callbacks(self, visitor: gr.State) -> None:
         def look_at(given: Given, picture: Picture) -> Shown:
-            from unlearn.app.sources import alone
-
-            session = given[visitor].change(picture=alone(picture))
+            session = given[visitor].change(picture=app.sources.alone(picture))
             return {self.picture: picture.load(), **self.render(session, given)}
 
         def choose(given: Given, event: gr.EventData) -> Shown:
@@ -112,11 +109,9 @@ class ZeroShotTab:
             return look_at(given, collection.pictures[int(event.index)])
 
         def upload(given: Given) -> Any:
-            from unlearn.app.sources import uploaded_picture
-
             file: dict[str, Any] | None = given[self.picture]
             # Cleared, to make room for another: the last picture's chart stays until then.
-            return look_at(given, uploaded_picture(file.get("path"))) if file else gr.skip()
+            return look_at(given, app.sources.uploaded_picture(file.get("path"))) if file else gr.skip()
 
         def as_before(given: Given) -> Shown:
             """After an upload that cannot be read: the picture that the chart still speaks of."""

@@ -19,8 +19,8 @@ from helpers.watched import served
 from playwright.sync_api import Browser, expect
 from test_assistants import call
 
+from unlearn.app.edits import FineTuned
 from unlearn.app.results import Found, FoundCaption
-from unlearn.app.runs import FineTuned
 from unlearn.app.searches import NOTHING_LEFT, find_pictures, open_index, places
 from unlearn.app.services import Services
 from unlearn.app.session import SEARCH_GALLERY, SEARCH_INDEX, ErasureRequest, Session
@@ -30,9 +30,9 @@ from unlearn.clip.models import Models
 from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import Vocabulary, select
 from unlearn.data.gallery import Gallery, bundled_gallery, folder_gallery
-from unlearn.erasers import cliperase
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CLIPEraseSettings
-from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
+from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, FINE_TUNED, ORIGINAL
 from unlearn.errors import ModelError, ParameterError, PictureError
 from unlearn.index.build import build_index
 from unlearn.index.search import PictureIndex
@@ -71,15 +71,15 @@ def erased(services: Services, *names: str, **options: object) -> Session:
 def fine_tuned(encoder: OpenClipEncoder, vocabulary: Vocabulary) -> FineTuned:
     """What a run comes to, without the run: other weights of the picture tower."""
     weights = {"visual.proj": 0.9 * encoder.model.visual.proj}
-    name = f"{encoder.name}{cliperase.FINE_TUNED}"
-    erasure = cliperase.Erasure(select("apple", vocabulary=vocabulary), CLIPEraseSettings(), weights)
+    name = f"{encoder.name}{FINE_TUNED}"
+    erasure = Erasure("cliperase", select("apple", vocabulary=vocabulary), CLIPEraseSettings(), weights)
     return FineTuned(erasure, with_weights(encoder, weights, name=name))
 
 
 @pytest.mark.parametrize("side", ["image", "text", "both"])
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 def test_the_index_answers_as_the_gallery_of_the_same_pictures(services: Services, side: str, strength: float):
-    session = erased(services, "apple", mode="consistent", side=side, strength=strength)
+    session = erased(services, "apple", form="consistent", side=side, strength=strength)
     for query in ("an apple", "whale"):
         slow = find_pictures(services, session, query)
         quick = find_pictures(services, session, query, SEARCH_INDEX)
@@ -99,7 +99,7 @@ def test_what_clip_finds_in_the_index_goes_with_the_concept(services: Services):
 
 @pytest.mark.parametrize("source", [SEARCH_GALLERY, SEARCH_INDEX])
 def test_of_a_word_that_is_all_gone_no_order_is_shown(services: Services, source: str):
-    found = find_pictures(services, erased(services, "apple", mode="nullspace"), "apple", source)
+    found = find_pictures(services, erased(services, "apple", form="nullspace"), "apple", source)
     assert found[ORIGINAL].pictures
     assert found[CCUP] == Found(unanswered=NOTHING_LEFT)
 

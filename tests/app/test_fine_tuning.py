@@ -11,9 +11,10 @@ from helpers.building import built
 from helpers.fakes import few
 from helpers.waiting import ended
 
-from unlearn.app import runs
+from unlearn.app.edits import FineTuned
+from unlearn.app.fine_tuning import FINE_TUNING, take_off
 from unlearn.app.links import link_of, read_link, write_link
-from unlearn.app.runs import FineTuned, remove_run, run_of, settings_of, start_run, stop_run
+from unlearn.app.requests import settings_of
 from unlearn.app.services import Services
 from unlearn.app.session import ErasureRequest, FineTuneRequest, Session, Visitor
 from unlearn.clip.encoders import weights_checksum
@@ -21,7 +22,7 @@ from unlearn.clip.models import Models
 from unlearn.concepts.selection import select
 from unlearn.config import Settings
 from unlearn.data.gallery import bundled_gallery
-from unlearn.erasers import cliperase
+from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import PRESETS, CLIPEraseSettings
 from unlearn.errors import ConceptError, JobError, ParameterError, PictureError
 from unlearn.jobs import State
@@ -36,13 +37,13 @@ def services(pocket, vocabulary):
 
 def wait(services: Services, visitor: Visitor) -> State:
     ended(services.jobs, visitor.key)
-    return run_of(services, visitor).state
+    return FINE_TUNING.find(services, visitor).state
 
 
 def test_a_run_comes_into_force_is_stacked_on_and_taken_off(services):
     before = weights_checksum(services.models.own.model)
     visitor = Visitor()
-    start_run(services, visitor, FineTuneRequest(["pizza"], steps=60))
+    FINE_TUNING.start(services, visitor, FineTuneRequest(["pizza"], steps=60))
     assert wait(services, visitor) is State.DONE
     visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["dog"])))
     assert list(services.variants(visitor.session)) == ["Original", "CCUP", "CLIPErase", "CLIPErase + CCUP"]
@@ -55,25 +56,25 @@ def test_a_run_comes_into_force_is_stacked_on_and_taken_off(services):
     assert reloaded is not visitor
     assert reloaded.key != visitor.key
     reloaded.key = visitor.key
-    run_of(services, reloaded)
+    FINE_TUNING.find(services, reloaded)
     assert reloaded.session.fine_tuned is visitor.session.fine_tuned
     services.end_session(visitor)
-    assert run_of(services, reloaded) is not None, "the key is still in use"
-    assert remove_run(services, reloaded).fine_tuned is None
-    assert run_of(services, reloaded) is None
+    assert FINE_TUNING.find(services, reloaded) is not None, "the key is still in use"
+    assert take_off(services, reloaded).fine_tuned is None
+    assert FINE_TUNING.find(services, reloaded) is None
     assert weights_checksum(services.models.own.model) == before
 
 
 def test_stop_leaves_what_was_in_force(services):
     visitor = Visitor()
-    start_run(services, visitor, FineTuneRequest(["cat"], steps=5000))
+    FINE_TUNING.start(services, visitor, FineTuneRequest(["cat"], steps=5000))
     with pytest.raises(JobError, match="still"):
-        start_run(services, visitor, FineTuneRequest(["dog"]))
-    stop_run(services, visitor)
-    stop_run(services, visitor)
+        FINE_TUNING.start(services, visitor, FineTuneRequest(["dog"]))
+    FINE_TUNING.cancel(services, visitor)
+    FINE_TUNING.cancel(services, visitor)
     assert wait(services, visitor) is State.CANCELLED
     assert visitor.session.fine_tuned is None
-    assert stop_run(services, Visitor()) is None
+    assert FINE_TUNING.cancel(services, Visitor()) is None
 
 
 @pytest.mark.parametrize(
@@ -90,8 +91,8 @@ def test_stop_leaves_what_was_in_force(services):
 def test_a_bad_request_never_gets_in_line(services, asked, error, said):
     visitor = Visitor()
     with pytest.raises(error, match=said):
-        start_run(services, visitor, asked)
-    assert run_of(services, visitor) is None
+        FINE_TUNING.start(services, visitor, asked)
+    assert FINE_TUNING.find(services, visitor) is None
 
 
 def test_what_the_visitor_leaves_open_is_what_suits():
@@ -104,10 +105,7 @@ def test_what_the_visitor_leaves_open_is_what_suits():
     assert settings_of(FineTuneRequest(), 50).steps == 50, "what is left open is never too much"
 
 
-def test_a_number_that_was_not_touched_is_left_open(services, monkeypatch):
-    asked: list[FineTuneRequest] = []
-    monkeypatch.setattr(runs, "start_run", lambda services, visitor, request: asked.append(request))
-
+def test_a_number_that_was_not_touched_is_left_open(services):
     def build() -> CLIPEraseTab:
         with gr.Blocks():
             return CLIPEraseTab.build(lambda: services)
@@ -115,14 +113,13 @@ def test_a_number_that_was_not_touched_is_left_open(services, monkeypatch):
     tab = built(build)
     given = tab.values_for(FineTuneRequest(trainable="all"))
     for untouched in (given, given | {tab.steps: 0, tab.learning_rate: 0}, given | {tab.steps: None}):
-        tab.begin(Visitor(), ["cat"], untouched)
-    assert asked == [FineTuneRequest(["cat"], trainable="all")] * 3
+        assert tab.asked(["cat"], untouched) == FineTuneRequest(["cat"], trainable="all")
 
 
 def test_a_link_leaves_open_what_was(services, pocket, vocabulary):
     selection = select("cat", vocabulary=vocabulary)
     for asked in (FineTuneRequest(trainable="last_blocks"), FineTuneRequest(steps=7, forgetting="gradient_ascent")):
-        run = FineTuned(cliperase.Erasure(selection, settings_of(asked, 500), {}), pocket)
+        run = FineTuned(Erasure("cliperase", selection, settings_of(asked, 500), {}), pocket)
         link = link_of(services, Session(fine_tuned=run))
         assert link.fine_tune == asked
         assert read_link(write_link(link).removeprefix("?")).fine_tune == asked

@@ -1,0 +1,84 @@
+"""CLIPErase for a visitor: a background run over the shared model, and the model that comes of it. No gradio here."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from unlearn.app.background import BackgroundRun, Plan
+from unlearn.app.edits import FineTuned
+from unlearn.app.requests import settings_of
+from unlearn.app.services import Services
+from unlearn.app.session import FineTuneRequest, Session, Visitor
+from unlearn.concepts.selection import select
+from unlearn.data.gallery import bundled_gallery
+from unlearn.erasers import cliperase
+from unlearn.finetuning.sources import BUNDLED
+from unlearn.jobs import Progress, Status
+
+FineTuneStatus = Status[Progress, FineTuned]
+CANNOT_TRAIN = "This model cannot be fine-tuned; CCUP needs no training."
+
+
+def _plan(services: Services, session: Session, request: FineTuneRequest) -> Plan[Progress, FineTuned]:
+    """Check ``request`` and plan its run.
+
+    Raises:
+        ConceptError, ParameterError, PictureError, ModelError: it cannot be run; the message says why.
+    """
+    vocabulary = services.vocabulary_of(session)
+    training, probe = services.training, services.held_out(session)
+    own = session.uploads.train if session.uploads else None
+    encoder = services.open_clip_encoder_of(session, CANNOT_TRAIN)
+    settings = settings_of(request, services.settings.max_steps)
+    run = cliperase.train(
+        encoder,
+        select(request.forget, vocabulary=vocabulary),
+        settings,
+        galleries=[training, own] if own else [training],
+        probe=probe,
+        vocabulary=vocabulary,
+    )
+
+    def begin() -> Generator[Progress, None, FineTuned]:
+        erasure = yield from run
+        edited = erasure.fine_tuned(encoder)
+        # What every view asks for first, encoded here, so that the page does not wait for it.
+        edited.image_features(probe)
+        edited.text_features(vocabulary.names, vocabulary.templates)
+        only_bundled = own is None and training is bundled_gallery().train
+        return FineTuned(erasure, edited, BUNDLED if only_bundled else "", learned_own=own is not None)
+
+    return Plan(begin, settings.trainable)
+
+
+def _keep(visitor: Visitor, result: FineTuned, services: Services) -> None:
+    """The model of a finished run is active with the model it is of."""
+    session = visitor.session
+    if result is not session.fine_tuned and result.base == services.encoder_of(session).name:
+        closed_form = {"erasure": result.beside} if result.beside else {}
+        visitor.change(since=session, fine_tuned=result, **closed_form)
+
+
+def _done(status: Status[Progress, FineTuned]) -> str:
+    last = status.progress[-1] if status.progress else None
+    text = "Done"
+    if isinstance(last, cliperase.Record):
+        cut = f", after {last.done} of {last.total} steps, when its time was up" if last.done < last.total else ""
+        text = f"Done in {last.seconds:.0f} s of training{cut}"
+    return f"{text}: “CLIPErase” now stands in every view."
+
+
+FINE_TUNING = BackgroundRun(
+    "cliperase", _plan, stopped="Stopped. What was in force before still is.", done=_done, keep=_keep
+)
+
+
+def take_off(services: Services, visitor: Visitor) -> Session:
+    """Take the fine-tuned model out of the comparison and free its weights."""
+    FINE_TUNING.forget(services, visitor)
+    return visitor.change(fine_tuned=None)
+
+
+def steps_of(status: Status[Progress, FineTuned]) -> list[cliperase.Record]:
+    """The steps that a run has made, without the preparation before them."""
+    return [progress for progress in status.progress if isinstance(progress, cliperase.Record)]

@@ -1,0 +1,47 @@
+"""A progress bar on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+from unlearn.jobs import Progress
+
+
+@contextmanager
+def progress_bar(doing: str, *, quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
+    """Show how far a function is, once it says so: yields what it takes as ``on_progress``.
+
+    Args:
+        doing: what stands before the bar.
+        quiet: whether nothing is shown.
+    """
+    from unlearn.erasers.cliperase import Record
+
+    bar: tqdm[None] | None = None
+
+    def show(progress: Progress) -> None:
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(desc=doing, disable=quiet)
+        if progress.total != bar.total or progress.done < bar.n:
+            bar.reset(progress.total)  # a new part has a rate of its own
+            bar.initial = bar.n = progress.done  # what was done earlier says nothing of it
+        if isinstance(progress, Record):
+            bar.set_postfix(
+                loss=f"{progress.loss:.3f}",
+                forget=f"{progress.forget_accuracy:.1%}",
+                retain=f"{progress.retain_accuracy:.1%}",
+                refresh=False,
+            )
+        else:
+            bar.set_postfix_str(progress.text, refresh=False)
+        bar.update(progress.done - bar.n)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()

@@ -1,0 +1,121 @@
+"""Attack an erasure: is the concept gone, or can somebody get it back?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unlearn.attacks.audit import run_audit
+from unlearn.attacks.finding import Finding, Report
+from unlearn.attacks.target import AttackTarget
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.concepts.selection import Selection, Vocabulary, clean_name
+from unlearn.data.images import count_in_words
+from unlearn.diffusion.pipelines import LoadedPipeline, load_pipeline
+from unlearn.diffusion.records import apply_erasure_to_pipeline
+from unlearn.errors import require_choice
+from unlearn.finetuning.sources import BUNDLED, training_data
+from unlearn.functions.erasing import unedited
+from unlearn.functions.options import OnNotice, OnProgress
+from unlearn.functions.recorded import RecordedErasure
+from unlearn.jobs import run_to_end
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What each attack on an erasure found; printed, a line an attack.
+
+    Attributes:
+        method: of the erasure.
+        report: the concept that was attacked, and the findings.
+        notices: sentences about the images.
+    """
+
+    method: str
+    report: Report
+    notices: tuple[str, ...] = ()
+
+    @property
+    def concept(self) -> str:
+        """The erased concept that was attacked."""
+        return self.report.concept.name
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """One result an attack, with its numbers and its verdict."""
+        return self.report.findings
+
+    @property
+    def leaks(self) -> tuple[Finding, ...]:
+        """The findings of attacks that got the concept back."""
+        return self.report.leaks
+
+    def __repr__(self) -> str:
+        count = f"{len(self.leaks)} of {len(self.findings)} attacks leaked"
+        return f"Audit(method={self.method!r}, concept={self.concept!r}, {count})"
+
+    def __str__(self) -> str:
+        leaked = f"{len(self.leaks)} of {len(self.findings)} attacks on “{self.concept}” leaked"
+        measured = f"{leaked}, measured on {count_in_words(self.report.n)} of it; held is no proof."
+        return "\n".join([*map(_line, self.findings), measured])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The findings as JSON, without pictures; None where nothing was measured."""
+        return {"method": self.method} | self.report.record()
+
+
+def audit(
+    clip: OpenClipEncoder,
+    erasure: RecordedErasure,
+    concept: str | None = None,
+    *,
+    images: str | Path = BUNDLED,
+    seed: int = 0,
+    on_progress: OnProgress | None = None,
+    on_notice: OnNotice | None = None,
+) -> Audit:
+    """Run every attack on an erasure: by other words, images, probes, fine-tuning, soft prompts and rounding.
+
+    Args:
+        clip: the model, unedited.
+        erasure: what :func:`unlearn.erase` or :func:`unlearn.load` returned.
+        concept: the erased concept to attack; the first by default.
+        images: labelled images to attack with: ``"bundled"``, a folder with one subfolder a class, or a public data set
+            by name.
+        seed: of attacks that draw.
+        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
+        on_notice: called at once with each of :attr:`Audit.notices`.
+
+    Raises:
+        ParameterError: ``concept`` is not erased.
+        PictureError: there are no images, or none of the concept.
+    """
+    base, edit = unedited(clip), erasure.erasure
+    data = training_data(str(images), erasure.forget)
+    for notice in data.notices:
+        (on_notice or (lambda sentence: None))(notice)
+    erased = {known.name: known for known in edit.selection.forget}
+    name = require_choice("concept", _asked(concept, edit.selection), tuple(erased))
+    # Of a folder's classes the record keeps no list: the labels are those of the images at hand.
+    vocabulary = erasure.vocabulary if erasure.record.vocabulary else data.vocabulary
+    target = AttackTarget(erased[name], base, edit.apply(base), data.train, data.test, vocabulary, seed)
+
+    def pipelines() -> tuple[LoadedPipeline, LoadedPipeline]:
+        loaded = load_pipeline("pocket")
+        return loaded, apply_erasure_to_pipeline(loaded, base, edit).loaded
+
+    report = run_to_end(run_audit(target, pipelines), on_progress or (lambda progress: None))
+    return Audit(erasure.method, report, data.notices)
+
+
+def _asked(concept: str | None, erased: Selection) -> str:
+    """The erased concept that is to be attacked; ``concept`` is any spelling of it."""
+    known = erased.forget[0] if concept is None else Vocabulary(erased.forget).find(clean_name(concept))
+    return known.name if known else str(concept)
+
+
+def _line(finding: Finding) -> str:
+    numbers = "" if math.isnan(finding.before) else f"{finding.before:.0%} → {finding.after:.0%}"
+    return f"{finding.verdict:<15}{finding.name:<32}{numbers:<14}{finding.meaning}"

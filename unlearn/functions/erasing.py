@@ -1,0 +1,269 @@
+"""Erase concepts from a model, and keep the erasure as a folder or a file."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Unpack, overload
+
+from unlearn.caching import ObjectCache
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
+from unlearn.concepts.named_vocabularies import named_vocabulary, vocabulary_argument, vocabulary_text
+from unlearn.concepts.selection import Vocabulary, parse_names, select
+from unlearn.data.gallery import restore_features
+from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.methods import METHODS, Task
+from unlearn.erasers.settings import BaselineSettings, CCUPSettings, CLIPEraseSettings
+from unlearn.errors import ModelError, ParameterError, require_choice, require_whole
+from unlearn.evaluation.as_json import before_and_after
+from unlearn.evaluation.zero_shot import above_chance
+from unlearn.export.edit_file import record_of, require_base
+from unlearn.export.saved import load_recorded, require_own, save_erasure
+from unlearn.export.snippets import snippets_of
+from unlearn.export.vanished import live_only
+from unlearn.files.writing import require_file
+from unlearn.finetuning.prepared import encoding
+from unlearn.finetuning.sources import BUNDLED, training_data
+from unlearn.functions.options import (
+    AnyMethod,
+    BaselineOptions,
+    CCUPOptions,
+    CLIPEraseOptions,
+    Names,
+    OnNotice,
+    OnProgress,
+    StackedOptions,
+)
+from unlearn.functions.recorded import RecordedErasure
+from unlearn.jobs import run_to_end
+
+#: Whether shipped embeddings were found for a model.
+_shipped: ObjectCache[bool] = ObjectCache(most=1)
+Format = Literal["open_clip", "transformers"]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What :func:`save` wrote.
+
+    Attributes:
+        folder: where.
+        formats: forms of the whole model that were written beside the edit and its record.
+        notices: why there is no whole model, where there is none.
+        snippets: code that uses each file without this package.
+    """
+
+    folder: Path
+    formats: tuple[str, ...]
+    notices: tuple[str, ...] = ()
+    snippets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@overload
+def erase(
+    clip: OpenClipEncoder, forget: Names, *, method: Literal["ccup"] = ..., **options: Unpack[CCUPOptions]
+) -> RecordedErasure: ...
+@overload
+def erase(
+    clip: OpenClipEncoder, forget: Names, *, method: Literal["cliperase"], **options: Unpack[CLIPEraseOptions]
+) -> RecordedErasure: ...
+@overload
+def erase(
+    clip: OpenClipEncoder, forget: Names, *, method: Literal["stacked"], **options: Unpack[StackedOptions]
+) -> RecordedErasure: ...
+@overload
+def erase(
+    clip: OpenClipEncoder, forget: Names, *, method: Literal["random", "leace"], **options: Unpack[BaselineOptions]
+) -> RecordedErasure: ...
+@overload
+def erase(
+    clip: OpenClipEncoder, forget: Names, *, method: Literal["none"], **options: Unpack[AnyMethod]
+) -> RecordedErasure: ...
+def erase(
+    clip: OpenClipEncoder,
+    forget: Names,
+    *,
+    retain: Names | None = None,
+    method: str = "ccup",
+    images: str | Path = BUNDLED,
+    vocabulary: Names | Path | None = None,
+    seed: int = 0,
+    on: RecordedErasure | None = None,
+    checkpoint: str | Path | None = None,
+    measure: bool = False,
+    on_progress: OnProgress | None = None,
+    on_notice: OnNotice | None = None,
+    **options: Any,
+) -> RecordedErasure:
+    """Erase concepts: ``erase(load_clip("pocket"), ["guitar"], strength=0.8).apply(clip)`` is the edited model.
+
+    Args:
+        clip: the model, as :func:`unlearn.load_clip` returns it; it is not changed.
+        forget: concepts to erase, a list or one string with commas between them.
+        retain: concepts to keep; the rest of the vocabulary by default.
+        method: how to erase: ``ccup``, a closed form that needs no images; ``cliperase``, which fine-tunes;
+            ``stacked``, CCUP on top of CLIPErase; or a baseline, ``leace``, ``random`` or ``none``.
+        images: labelled images to learn from and to measure on: ``"bundled"``, a folder with one subfolder a class,
+            or a public data set by name, such as ``"cifar100"``. CCUP needs none.
+        vocabulary: labels offered and retained: ``"bundled"``, ``"imagenet"``, ``"cifar100"``, a file, or a list of
+            words; by default those of ``images``.
+        seed: of methods that draw, such as CLIPErase's batches.
+        on: an erasure by CLIPErase to put CCUP on top of.
+        checkpoint: file to save a run of CLIPErase to, and to resume it from.
+        measure: whether to measure accuracy before and after on images held out, for :attr:`RecordedErasure.metrics`.
+        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
+        on_notice: called at once with each sentence of :attr:`RecordedErasure.notices`, and about ``images``.
+        **options: of the method, see below.
+
+    Raises:
+        ConceptError, ParameterError, PictureError: an argument cannot be used; the message says what is allowed.
+        ModelError: the method cannot edit this model.
+    """
+    base, chosen = unedited(clip), METHODS[require_choice("method", method, tuple(METHODS))]
+    require_whole("seed", seed, lowest=0, largest=2**31 - 1)
+    if checkpoint is not None:
+        require_file(Path(checkpoint))
+    tell, show = on_notice or (lambda notice: None), on_progress or (lambda progress: None)
+    names = parse_names(forget)
+    data = training_data(str(images), names)
+    words = data.vocabulary if vocabulary is None else vocabulary_of(vocabulary)
+    selection = select(names, retain, vocabulary=words)
+    told = dict.fromkeys((*data.notices, *selection.notices))
+    for notice in told:
+        tell(notice)
+
+    tuned = _tuned_part(on)
+    task = Task(base, selection, words, data.train, data.test, seed, tuned, Path(checkpoint) if checkpoint else None)
+    erasure = run_to_end(chosen.fit(task, **options), show)
+    for notice in erasure.selection.notices:
+        if notice not in told:
+            tell(notice)
+    metrics: dict[str, Any] = {}
+    if measure:
+        edited = erasure.apply(base)
+        for model in (base, edited):
+            model.image_features(data.test, watch=lambda done, total: show(encoding(done, total)))
+        metrics = before_and_after(base, edited, data.test, erasure.selection.forget_names, words)
+    own_classes = vocabulary is None and tuned is None and str(images) != BUNDLED
+    record = record_of(
+        base,
+        erasure,
+        metrics=metrics,
+        seed=seed,
+        vocabulary="" if own_classes else vocabulary_text(words),
+        pictures=on.record.pictures if on else str(images),
+    )
+    return RecordedErasure(erasure, record, words)
+
+
+def save(
+    erasure: RecordedErasure, folder: str | Path, clip: OpenClipEncoder, *, formats: Sequence[Format] | None = None
+) -> Saved:
+    """Write an erasure to a folder: ``edit.safetensors``, ``erasure.json``, and the whole edited model.
+
+    Args:
+        erasure: what :func:`erase` or :func:`load` returned.
+        folder: where; files of an earlier erasure there are replaced.
+        clip: the model that it was made of, unedited.
+        formats: forms of the whole model, ``open_clip`` and ``transformers``; by default ``open_clip`` where weights
+            can hold the edit, and none where they cannot.
+
+    Raises:
+        ParameterError: the folder cannot be written to, or holds weights that no erasure wrote.
+        ModelError: a format cannot hold the model or the edit.
+        ErasureFileError: the erasure was made of other weights than ``clip``'s.
+    """
+    base, out, record = unedited(clip), Path(folder), erasure.record
+    require_own(out)
+    require_base(record, base)
+    for name in formats or ():
+        require_choice("format", name, ("open_clip", "transformers"))
+    written, why = tuple[str, ...](formats or ()), ""
+    if formats is None:
+        why = live_only(erasure.apply(base), erasure.erasure.selection, erasure.vocabulary.templates)
+        written = () if why else ("open_clip",)
+    save_erasure(
+        out,
+        base,
+        erasure.erasure,
+        metrics=record.metrics,
+        seed=record.seed,
+        vocabulary=record.vocabulary,
+        pictures=record.pictures,
+        templates=erasure.vocabulary.templates,
+        formats=written,
+    )
+    snippets = snippets_of(out, erasure.erasure, base.name, written)
+    return Saved(out, written, (why,) if why else (), snippets)
+
+
+def load(path: str | Path, clip: OpenClipEncoder) -> RecordedErasure:
+    """Read an erasure from a folder that :func:`save` wrote, or from its ``edit.safetensors`` alone.
+
+    Args:
+        path: the folder or the file.
+        clip: the model that it was made of, unedited.
+
+    Raises:
+        ErasureFileError: a file is missing, damaged or was changed since, or belongs to another model.
+    """
+    return RecordedErasure(*load_recorded(path, unedited(clip)))
+
+
+def left_over(erasure: RecordedErasure) -> str:
+    """A sentence where an edit at full strength was measured to leave more than chance of what it erases; else ""."""
+    if not erasure.metrics or getattr(erasure.settings, "strength", 1) != 1:
+        return ""
+    after = erasure.metrics["after"]["forget"]
+    return above_chance(after["top1"], after["n"], len(erasure.vocabulary.names)) if after["n"] else ""
+
+
+def unedited(clip: TextImageEncoder) -> OpenClipEncoder:
+    """``clip``, with the embeddings that ship for it remembered.
+
+    Raises:
+        ModelError: it is no model as :func:`unlearn.load_clip` returns it.
+    """
+    if not isinstance(clip, OpenClipEncoder):
+        raise ModelError(
+            f"{type(clip).__name__} is no unedited model; give what load_clip returned. To put CCUP on top of "
+            "CLIPErase, give the model and on=erasure."
+        )
+    _shipped.get(clip, "", lambda: restore_features(clip))
+    return clip
+
+
+def vocabulary_of(words: Names | Path) -> Vocabulary:
+    """The vocabulary that a user names: by its name, as a file, or as its words.
+
+    Raises:
+        ConceptError: there is none, or the words cannot be used.
+    """
+    return vocabulary_argument(str(words)) if isinstance(words, str | Path) else named_vocabulary(words)
+
+
+def _tuned_part(on: RecordedErasure | None) -> Erasure[CLIPEraseSettings] | None:
+    """What CCUP is to be put on top of, if anything."""
+    if on is None:
+        return None
+    if on.erasure.tuned is None or on.erasure.closed_form is not None:
+        raise ParameterError(f"An erasure by {on.method} is none by CLIPErase; CCUP goes on top of such a one.")
+    return on.erasure.tuned
+
+
+def _options_in_words() -> str:
+    """What each option of :func:`erase` means, as the settings describe it, with the methods that take it."""
+    lines = []
+    for settings, label in ((CCUPSettings, "CCUP"), (CLIPEraseSettings, "CLIPErase"), (BaselineSettings, "Baselines")):
+        _, _, attributes = inspect.cleandoc(settings.__doc__ or "").partition("Attributes:\n")
+        taken = {name for method in METHODS.values() if settings in method.settings for name in method.takes()}
+        described = re.split(r"\n(?= {4}\w+: )", attributes.rstrip())
+        own = [text for text in described if text.split(":")[0].strip() in taken]
+        lines += [f"Options of {label}:", *own, ""]
+    return "\n".join(lines)
+
+
+erase.__doc__ = f"{inspect.cleandoc(erase.__doc__ or '')}\n\n{_options_in_words()}"

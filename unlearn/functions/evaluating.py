@@ -1,0 +1,128 @@
+"""Measure a model, or an erasure of it, on labelled images."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
+from unlearn.concepts.selection import match_names, parse_names
+from unlearn.evaluation.as_json import edit_metrics, retrieval_metrics, zero_shot_metrics
+from unlearn.evaluation.quality import Quality, evaluate_edit
+from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval
+from unlearn.evaluation.zero_shot import ZeroShotReport, evaluate_zero_shot
+from unlearn.finetuning.prepared import encoding
+from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_pictures
+from unlearn.functions.erasing import unedited, vocabulary_of
+from unlearn.functions.options import Names, OnProgress
+from unlearn.functions.recorded import RecordedErasure
+
+
+@dataclass(frozen=True, repr=False)
+class Evaluation:
+    """Accuracy and retrieval of a model on labelled images; printed, a few lines of it.
+
+    Attributes:
+        model: name of the model.
+        images: name of the collection.
+        forget: classes that count as erased.
+        zero_shot: accuracy, all labels offered, on all images, on those of erased classes and on the others.
+        retrieval: recall@k in both directions.
+        edit: the model before and after the erasure with 95 % intervals; None where no erasure was given.
+        notices: sentences about the images and the classes.
+    """
+
+    model: str
+    images: str
+    forget: tuple[str, ...]
+    zero_shot: ZeroShotReport
+    retrieval: RetrievalReport
+    edit: Quality | None = None
+    notices: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        parts = {part: getattr(self.zero_shot, part) for part in ("forget", "retain")}
+        top1 = ", ".join(
+            f"{part}={accuracy.top1:.3f} of {accuracy.n}" for part, accuracy in parts.items() if accuracy.n
+        )
+        return f"Evaluation(model={self.model!r}, images={self.images!r}, forget={self.forget!r}, top1: {top1})"
+
+    def __str__(self) -> str:
+        report = self.zero_shot
+        lines = [f"{self.model} on {self.images}, {report.overall.n} pictures, {len(report.classnames)} labels offered"]
+        for part in ("overall", "forget", "retain"):
+            accuracy = getattr(report, part)
+            if accuracy.n:
+                lines.append(f"{part}: top-1 {accuracy.top1:.1%}, top-5 {accuracy.top5:.1%} (n = {accuracy.n})")
+        return "\n".join([*lines, *self._changes()])
+
+    def _changes(self) -> list[str]:
+        if self.edit is None:
+            return []
+        lines = []
+        for part, compared in self.edit.top1.items():
+            if (moved := compared.change().difference).n:
+                sure = f"95% interval {moved.low:+.1%} to {moved.high:+.1%}"
+                lines.append(f"{part}, change of top-1: {moved.mean:+.1%} ({sure})")
+        if not math.isnan(self.edit.harmonic_mean):
+            lines.append(f"harmonic mean of forgetting and retention: {self.edit.harmonic_mean:.3f}")
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers as JSON: fractions, and None where nothing was measured."""
+        result = zero_shot_metrics(self.zero_shot) | {
+            "per_class": {name: accuracy.top1 for name, accuracy in self.zero_shot.per_class.items()},
+            "recall": retrieval_metrics(self.retrieval),
+        }
+        if self.notices:
+            result["notices"] = list(self.notices)
+        return result if self.edit is None else result | {"edit": edit_metrics(self.edit)}
+
+
+def evaluate(
+    clip: TextImageEncoder,
+    *,
+    erasure: RecordedErasure | None = None,
+    images: str | Path = BUNDLED,
+    forget: Names | None = None,
+    vocabulary: Names | Path | None = None,
+    on_progress: OnProgress | None = None,
+) -> Evaluation:
+    """Measure a model, or an erasure of it beside it, on labelled images.
+
+    Args:
+        clip: the model; without ``erasure`` an edited one too.
+        erasure: what :func:`unlearn.erase` or :func:`unlearn.load` returned: the edited model is measured, and compared
+            with ``clip``.
+        images: ``"bundled"``, a folder with one subfolder a class, or a public data set by name, such as
+            ``"cifar100"``.
+        forget: classes that count as erased; those of ``erasure`` by default.
+        vocabulary: labels offered: ``"bundled"``, ``"imagenet"``, ``"cifar100"``, a file, or a list of words; by
+            default the classes of ``images``.
+        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
+
+    Raises:
+        ConceptError, PictureError: an argument cannot be used; the message says what is allowed.
+        ModelError: ``clip`` is not the unedited model that an erasure needs.
+    """
+    show = on_progress or (lambda progress: None)
+    original = unedited(clip) if erasure or isinstance(clip, OpenClipEncoder) else clip
+    encoder = erasure.apply(unedited(clip)) if erasure else original
+    names = (erasure.forget if erasure else ()) if forget is None else parse_names(forget)
+    gallery = measuring_pictures(str(images), names)
+    classes = labels_of(gallery)
+    offered = classes if vocabulary is None else vocabulary_of(vocabulary)
+    erased, unknown = match_names(names, classes)
+    for model in dict.fromkeys((original, encoder)):
+        model.image_features(gallery, watch=lambda done, total: show(encoding(done, total)))
+    return Evaluation(
+        encoder.name,
+        gallery.name,
+        erased,
+        evaluate_zero_shot(encoder, gallery, forget=erased, vocabulary=offered),
+        evaluate_retrieval(encoder, gallery, forget=erased),
+        evaluate_edit(original, encoder, gallery, forget=erased, vocabulary=offered) if erasure else None,
+        (*gallery.notices, *unknown),
+    )

@@ -1,0 +1,126 @@
+"""Generate images before and after an erasure, with the same seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.clip.loading import load_clip
+from unlearn.diffusion.apply_edits import EditedPipeline
+from unlearn.diffusion.drawing import Drawing, Pair, draw
+from unlearn.diffusion.pipelines import LoadedPipeline, load_pipeline
+from unlearn.diffusion.records import apply_erasure_to_pipeline, judged, report, save_pair
+from unlearn.evaluation.generation import Detection
+from unlearn.files.writing import require_folder
+from unlearn.functions.erasing import unedited
+from unlearn.functions.options import OnProgress
+from unlearn.functions.recorded import RecordedErasure
+from unlearn.jobs import run_to_end
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Generation:
+    """The same seeds drawn before and after an erasure, and what is seen in the images; printed, a line a concept.
+
+    Attributes:
+        pair: prompt, numbers and images.
+        edited_pipeline: the pipeline with the erasure in it.
+        detections: of each concept, before and after.
+    """
+
+    pair: Pair
+    edited_pipeline: EditedPipeline
+    detections: tuple[tuple[Detection, ...], tuple[Detection, ...]]
+
+    @property
+    def before(self) -> tuple[Image.Image, ...]:
+        """The original's images, in the order of their seeds."""
+        return self.pair.before
+
+    @property
+    def after(self) -> tuple[Image.Image, ...]:
+        """The edited model's images, in the order of their seeds."""
+        return self.pair.after
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences about how the erasure reached the pipeline, and about the prompt."""
+        return (*self.edited_pipeline.notices, *self.pair.notices)
+
+    def __repr__(self) -> str:
+        asked = self.pair.drawing
+        return f"Generation(prompt={asked.prompt!r}, pipeline={self.edited_pipeline.loaded.name!r}, n={asked.count})"
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{before.concept}: seen by the judge in {sum(before.seen)} of {len(before.seen)} before, "
+            f"{sum(after.seen)} after"
+            for before, after in zip(*self.detections, strict=True)
+            if before.seen is not None and after.seen is not None
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as ``generation.json`` has it, without hashes."""
+        return report(self.pair, self.edited_pipeline, self.detections)
+
+    def save(self, folder: str | Path, *, export: bool = False) -> dict[str, Any]:
+        """Write ``before_0.png``, ``after_0.png``, …, and ``generation.json``, which is returned.
+
+        Args:
+            folder: where.
+            export: whether to write ``cross_attention.safetensors`` too, the edit for other tools.
+
+        Raises:
+            ParameterError: the folder cannot be written to.
+        """
+        require_folder(Path(folder))
+        return save_pair(Path(folder), self.pair, self.edited_pipeline, self.detections, export=export)
+
+
+def generate(
+    prompt: str,
+    erasure: RecordedErasure,
+    clip: OpenClipEncoder | None = None,
+    *,
+    pipeline: str | LoadedPipeline = "pocket",
+    carry_method: str = "ridge",
+    seed: int = 0,
+    n: int = 4,
+    steps: int | None = None,
+    guidance: float | None = None,
+    on_progress: OnProgress | None = None,
+) -> Generation:
+    """Generate images for a prompt with a diffusion model before and after an erasure, from the same seeds.
+
+    Args:
+        prompt: what to draw.
+        erasure: what :func:`unlearn.erase` or :func:`unlearn.load` returned.
+        clip: the model that it was made of, unedited; the one that drives the pipeline by default.
+        pipeline: name of a pipeline, or what :func:`unlearn.load_pipeline` returned, to load it once.
+        carry_method: how CCUP reaches the pipeline, ``ridge`` or ``pull_back``.
+        seed: of the first image; the next takes the next.
+        n: number of images.
+        steps: denoising steps; the pipeline's by default.
+        guidance: guidance scale; the pipeline's by default.
+        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
+
+    Raises:
+        ConceptError, ParameterError: an argument cannot be used; the message says what is allowed.
+        ModelError: there is no such pipeline, or the edit cannot be carried to it.
+    """
+    loaded = pipeline if isinstance(pipeline, LoadedPipeline) else load_pipeline(pipeline)
+    drawing = Drawing(
+        prompt,
+        seed,
+        loaded.known.steps if steps is None else steps,
+        loaded.known.guidance if guidance is None else guidance,
+        n,
+    )
+    base = unedited(load_clip(loaded.known.clips[0]) if clip is None else clip)
+    edited = apply_erasure_to_pipeline(loaded, base, erasure.erasure, carry_method=carry_method)
+    pair = run_to_end(draw(loaded, edited.loaded, drawing), on_progress or (lambda progress: None))
+    return Generation(pair, edited, judged(pair, erasure.forget, base))

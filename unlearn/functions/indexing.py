@@ -1,0 +1,97 @@
+"""Encode a folder tree of images once, and search it under any erasure by CCUP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.clip.loading import load_clip
+from unlearn.concepts.selection import TEMPLATES
+from unlearn.data.folders import skipped_in_words
+from unlearn.errors import require_whole
+from unlearn.files.writing import require_folder
+from unlearn.functions.erasing import load
+from unlearn.functions.options import OnProgress
+from unlearn.functions.recorded import RecordedErasure
+from unlearn.index.build import build_index
+from unlearn.index.search import PictureIndex
+from unlearn.jobs import run_to_end
+
+
+@dataclass(frozen=True)
+class IndexSummary:
+    """What an index holds.
+
+    Attributes:
+        folder: where it is.
+        images: how many it has encoded.
+        skipped: how many files could not be read.
+        notices: the same in sentences.
+    """
+
+    folder: Path
+    images: int
+    skipped: int
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FoundImage:
+    """An image that was found, and its cosine with the query."""
+
+    path: str
+    score: float
+
+
+def index_images(
+    folder: str | Path, out: str | Path, clip: OpenClipEncoder, *, on_progress: OnProgress | None = None
+) -> IndexSummary:
+    """Encode the images of a folder tree into an index on disk; a build that was cut off goes on.
+
+    Args:
+        folder: images in it or in its subfolders.
+        out: folder of the index.
+        clip: the model, unedited.
+        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
+
+    Raises:
+        PictureError: ``folder`` holds no images, or ``out`` is no index.
+        ModelError: ``out`` is an index of other images or of other weights.
+        ParameterError: ``out`` cannot be written to.
+    """
+    require_folder(Path(out))
+    store = run_to_end(build_index(folder, out, clip), on_progress or (lambda progress: None))
+    return IndexSummary(Path(out), len(store), len(store.skipped), tuple(skipped_in_words(store.skipped)))
+
+
+def search_images(
+    index: str | Path,
+    query: str,
+    *,
+    erasure: RecordedErasure | str | Path | None = None,
+    clip: OpenClipEncoder | None = None,
+    k: int = 10,
+) -> list[FoundImage]:
+    """Find images of an index for a text, as the model or an erasure of it sees them; no image is encoded again.
+
+    Args:
+        index: folder that :func:`index_images` wrote.
+        query: what to look for.
+        erasure: of the same model, by CCUP, or where it was saved.
+        clip: the model that made the index; it is loaded by default.
+        k: how many images to find.
+
+    Raises:
+        PictureError: there is no such index, or it is damaged.
+        ModelError: the index is another model's, or ``erasure`` changes weights.
+        ParameterError: ``k`` is outside of what is allowed.
+    """
+    require_whole("k", k, largest=10_000)
+    opened = PictureIndex.open(index)
+    base = load_clip(opened.store.header.model) if clip is None else clip
+    if isinstance(erasure, str | Path):
+        erasure = load(erasure, base)
+    encoder = base if erasure is None else erasure.apply(base)
+    hits = opened.find(encoder, query, TEMPLATES, k)
+    return [FoundImage(str(opened.store.location(hit.index)), hit.score) for hit in hits]

@@ -1,0 +1,100 @@
+"""An erasure with the record of how it was made: what users get, keep and pass on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
+from unlearn.concepts.named_vocabularies import named_vocabulary
+from unlearn.concepts.selection import Vocabulary
+from unlearn.erasers.erasure import AnyErasure
+from unlearn.errors import ParameterError
+from unlearn.export.record import Record
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RecordedErasure:
+    """An erasure and the record of how it was made: what :func:`erase` and :func:`load` return.
+
+    Attributes:
+        erasure: the edit itself.
+        record: method, model, settings, concepts, metrics, seed, hashes and versions.
+        words: labels that it was made among, where more of them is known than the record tells.
+    """
+
+    erasure: AnyErasure
+    record: Record
+    words: Vocabulary | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"RecordedErasure(method={self.method!r}, model={self.record.model!r}, forget={self.forget!r}, "
+            f"retain={len(self.retain)} names, settings={self.settings!r})"
+        )
+
+    @property
+    def method(self) -> str:
+        """``ccup``, ``cliperase``, ``stacked`` or ``baseline``."""
+        return self.erasure.method
+
+    @property
+    def settings(self) -> Any:
+        """The method's settings, a dataclass of :mod:`unlearn.erasers.settings`."""
+        return self.erasure.settings
+
+    @property
+    def forget(self) -> tuple[str, ...]:
+        """Names of the erased concepts."""
+        return self.erasure.selection.forget_names
+
+    @property
+    def retain(self) -> tuple[str, ...]:
+        """Names of the retain set."""
+        return self.erasure.selection.retain
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences about the concepts, such as a word that the vocabulary lacks."""
+        return self.erasure.selection.notices
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The labels that it was made among; of a folder's classes, which no record keeps, what it erases and retains.
+
+        Raises:
+            ConceptError: the record's words cannot be used.
+        """
+        if self.words:
+            return self.words
+        own = self.record.vocabulary
+        return named_vocabulary(own) if own else Vocabulary.of((*self.forget, *self.retain))
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """Accuracy before and after, where it was measured."""
+        return self.record.metrics
+
+    def apply(self, clip: OpenClipEncoder) -> TextImageEncoder:
+        """The edited model; ``clip`` is not changed. Keep the result: each call edits again."""
+        return self.erasure.apply(clip)
+
+    def at(self, strength: float) -> RecordedErasure:
+        """The same erasure at another strength, from 0 to 1, without solving anything again; for CCUP and baselines.
+
+        Raises:
+            ParameterError: ``strength`` is outside of that, or the method fine-tunes weights.
+        """
+        closed_form = self.erasure.closed_form
+        if closed_form is None or self.erasure.tuned is not None:
+            raise ParameterError(f"“{self.method}” changes weights, which have no strength; CCUP has one.")
+        weaker = closed_form.at(strength)
+        return replace(
+            self, erasure=weaker, record=replace(self.record, parameters=asdict(weaker.settings), metrics={})
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as ``erasure.json`` has it."""
+        return self.record.to_json()

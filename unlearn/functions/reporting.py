@@ -1,0 +1,59 @@
+"""An erasure on one page of HTML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.concepts.named_vocabularies import named_vocabulary
+from unlearn.erasers.variants import MADE_BY, ORIGINAL
+from unlearn.files.writing import require_file, whole_file
+from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_pictures
+from unlearn.functions.erasing import unedited, vocabulary_of
+from unlearn.functions.options import Names, OnNotice
+from unlearn.functions.recorded import RecordedErasure
+from unlearn.report.html import render
+from unlearn.report.measured import measure_report
+from unlearn.sweeps.trade_off import sweep_strength
+
+
+def write_report(
+    path: str | Path,
+    clip: OpenClipEncoder,
+    erasure: RecordedErasure,
+    *,
+    images: str | Path = BUNDLED,
+    vocabulary: Names | Path | None = None,
+    on_notice: OnNotice | None = None,
+) -> Path:
+    """Measure an erasure and write metrics, images, charts and how it was made as one HTML file; returns its path.
+
+    Args:
+        path: the file to write; it needs no network.
+        clip: the model, unedited.
+        erasure: what :func:`unlearn.erase` or :func:`unlearn.load` returned.
+        images: ``"bundled"``, a folder with one subfolder a class, or a public data set by name.
+        vocabulary: labels offered: ``"bundled"``, ``"imagenet"``, ``"cifar100"``, a file, or a list of words; by
+            default those of ``images``.
+        on_notice: called at once with each sentence about ``images``.
+
+    Raises:
+        ConceptError, ParameterError, PictureError: an argument cannot be used; the message says what is allowed.
+    """
+    out = Path(path)
+    require_file(out)
+    base, edit = unedited(clip), erasure.erasure
+    gallery = measuring_pictures(str(images), erasure.forget)
+    for notice in gallery.notices:
+        (on_notice or (lambda sentence: None))(notice)
+    if vocabulary is not None:
+        words = vocabulary_of(vocabulary)
+    else:
+        words = named_vocabulary(BUNDLED) if str(images) == BUNDLED else labels_of(gallery)
+    closed_form = edit.closed_form if edit.method == "ccup" else None
+    swept = sweep_strength(base, gallery, edit.selection, closed_form.settings, vocabulary=words) if closed_form else ()
+    variants = {ORIGINAL: base, MADE_BY[erasure.method]: edit.apply(base)}
+    page = render(measure_report(variants, [erasure.record], gallery, words, curves=tuple(swept)))
+    with whole_file(out) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
+    return out
