@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
+from helpers.fakes import drawing
 
 from unlearn.jobs import Progress, State, Status
 from unlearn.ui import background
@@ -42,11 +44,13 @@ def test_one_of_start_and_stop_can_be_pressed():
 
 
 def test_a_run_is_a_sentence_and_a_bar_only_while_it_moves():
+    pictures = drawing("cat", 4), drawing("dog", 4)
+
     def shown(status):
-        return status_html(status, stopped="Stopped.", below="<b>below</b>")
+        return re.sub(r"\n\s*", "", status_html(status, stopped="Stopped.", preview=pictures))
 
     assert "At 1." in shown(RUNNING)
-    assert '<progress value="1" max="9"></progress><b>below</b>' in shown(RUNNING)
+    assert '<progress value="1" max="9"></progress><div class="u-preview"><img src="data:image/' in shown(RUNNING)
     assert "Queued: 2 before you." in shown(Status(State.WAITING, queue_position=2))
     for wait, text in ((0, "less than a minute"), (60, "about a minute"), (170, "about 3 minutes")):
         assert f"Queued: 2 before you, {text}." in shown(Status(State.WAITING, queue_position=2, wait=wait))
@@ -56,3 +60,4 @@ def test_a_run_is_a_sentence_and_a_bar_only_while_it_moves():
     assert shown(Status(State.DONE)) == ""
     for state in set(State) - {State.RUNNING}:
         assert "<progress" not in shown(Status(state))
+        assert "<img" not in shown(Status(state))

@@ -20,7 +20,17 @@ COLOURS = {
 }
 ERASED_COLOUR = "#d6455d"
 INK, GRID = "#737b88", "rgba(128,136,149,0.22)"
-FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
+#: Those of style sheets, by the names of their CSS variables; what is written small differs on a dark ground.
+CSS_COLOURS = {
+    "erased": ERASED_COLOUR,
+    "accent": COLOURS[CCUP],
+    "attention": COLOURS[CLIPERASE],
+    "held": "#22855f",
+    "picture-ground": "#fff",
+}
+CSS_COLOURS_ON_DARK = {"held": "#3fbf92"}
+FONTS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
+FONT = ", ".join(FONTS)
 #: The two sides of every accuracy, as they are named and coloured.
 PARTS = {"forget": ("erased", ERASED_COLOUR), "retain": ("others", COLOURS[CCUP])}
 
@@ -44,6 +54,15 @@ def styled(height: int, *traces: object, **layout: object) -> go.Figure:
     figure.update_xaxes(zerolinecolor=GRID, **axis)
     figure.update_yaxes(zeroline=False, **axis)
     return figure
+
+
+def css_variables() -> str:
+    """Colours and font for a style sheet, as ``var(--u-erased)`` and ``var(--u-font)``; dark ones under ``.dark``."""
+    light, dark = (
+        " ".join(f"--u-{name}: {value};" for name, value in values.items())
+        for values in (CSS_COLOURS | {"font": FONT}, CSS_COLOURS_ON_DARK)
+    )
+    return f":root {{ {light} }}\n.dark {{ {dark} }}\n"
 
 
 def marked(label: str, erased: Collection[str], *, longest: int = 18) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import gradio as gr
@@ -16,8 +15,11 @@ from unlearn.app.startup import Provider
 from unlearn.jobs import Progress, Status
 from unlearn.ui.components import Given, Shown
 from unlearn.ui.guard import on_screen
+from unlearn.ui.html.templates import fill
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from unlearn.app.background import BackgroundRun
 
 AnyProgress = TypeVar("AnyProgress", bound=Progress)
@@ -55,28 +57,29 @@ def button_states(status: Status[P, R] | None) -> tuple[Any, Any]:
     return gr.update(interactive=not busy), gr.update(interactive=busy)
 
 
-def status_html(status: Status[AnyProgress, Any], *, stopped: str, done: str = "", below: str = "") -> str:
+def status_html(
+    status: Status[AnyProgress, Any], *, stopped: str, done: str = "", preview: Sequence[Image.Image] = ()
+) -> str:
     """A run as HTML: a sentence, and a bar while it moves.
 
     Args:
         status: the run.
         stopped: what to say of one that was stopped.
         done: what to say of one that is done; without it, nothing is shown of that.
-        below: HTML under the bar of one that moves.
+        preview: pictures under the bar of one that moves, before and after.
     """
     if status.state == "done" and not done:
         return ""
     texts = {"failed": status.message, "cancelled": stopped, "done": done}
-    shown = ""
+    moving: Progress | None = None
     if status.state == "waiting":
         text = f"Queued: {status.queue_position} before you{_wait(status)}." if status.queue_position else STARTING.text
     elif status.state in texts:
         text = texts[status.state]
     else:
-        last = status.progress[-1] if status.progress else STARTING
-        text = last.text
-        shown = f'<progress value="{last.done}" max="{last.total}"></progress>{below}'
-    return f'<div class="u-run" role="status"><p>{escape(text)}</p>{shown}</div>'
+        moving = status.progress[-1] if status.progress else STARTING
+        text = moving.text
+    return fill("run", text=text, moving=moving, preview=preview)
 
 
 def _wait(status: Status[P, R]) -> str:
@@ -114,9 +117,9 @@ class RunPart(ABC):
     def run_values(self, visitor: Visitor, status: Status[Any, Any] | None) -> Shown:
         """Values of ``run_outputs`` for a run as it is now, beside those of the buttons and of the status."""
 
-    def below(self, status: Status[Any, Any]) -> str:
-        """HTML under the bar of a run that moves."""
-        return ""
+    def preview(self, status: Status[Any, Any]) -> Sequence[Image.Image]:
+        """Pictures under the bar of a run that moves, before and after."""
+        return ()
 
     def updates_for(self, visitor: Visitor, status: Status[Any, Any] | None) -> Shown:
         """Values of ``run_outputs`` for a run as it is now."""
@@ -125,7 +128,7 @@ class RunPart(ABC):
         if status is not None:
             run = self.run
             shown[self.status] = status_html(
-                status, stopped=run.stopped, done=run.done(status), below=self.below(status)
+                status, stopped=run.stopped, done=run.done(status), preview=self.preview(status)
             )
         return {**shown, **self.run_values(visitor, status)}
 

@@ -12,6 +12,7 @@ from unlearn.app.startup import Provider
 from unlearn.ui.components import Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
+from unlearn.ui.html.templates import fill
 from unlearn.ui.tabs.about import build_about_tab
 from unlearn.ui.tabs.audit import AuditTab
 from unlearn.ui.tabs.cliperase import CLIPEraseTab
@@ -24,11 +25,6 @@ from unlearn.ui.tabs.retrieval import RetrievalTab
 from unlearn.ui.tabs.trade_off import TradeOffTab
 from unlearn.ui.tabs.zero_shot import ZeroShotTab
 
-HEADER = (
-    "<header class='u-header'><h1>Unlearn</h1><p>Erase a concept from CLIP, the model that tells which words fit a "
-    "picture, and see at once what it still recognises, finds and draws. CCUP trains nothing: its edit is one matrix, "
-    "solved in closed form.</p></header>"
-)
 EXAMPLE = "dog"
 
 View = ZeroShotTab | RetrievalTab | GenerationTab | TradeOffTab | CLIPEraseTab | AuditTab | ExportTab
@@ -63,7 +59,7 @@ class Screen:
     def build(cls, services: Provider) -> Screen:
         visitor = gr.State(Visitor(), delete_callback=lambda visitor: services().end_session(visitor))
         key = gr.BrowserState("", storage_key="unlearn-visitor")
-        gr.HTML(HEADER)
+        gr.HTML(fill("header"))
         with gr.Row(equal_height=False, elem_classes="u-page"):
             with gr.Column(scale=1, min_width=300, elem_classes="u-side"):
                 panel = ErasePanel.build(EXAMPLE)

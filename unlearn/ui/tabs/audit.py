@@ -16,6 +16,7 @@ from unlearn.plots.relearning import relearning_curves
 from unlearn.ui.background import RunPart
 from unlearn.ui.components import Given, Shown, chart
 from unlearn.ui.html import audit_markup, comparison_markup
+from unlearn.ui.html.templates import small
 from unlearn.ui.tabs.erase import ErasePanel
 
 if TYPE_CHECKING:
@@ -25,24 +26,21 @@ if TYPE_CHECKING:
     from unlearn.attacks.audit import AuditProgress
     from unlearn.jobs import Progress, Status
 
-INTRO = (
-    "<p class='u-small'>Erased need not mean gone. These attacks try to get the concept back out of your edited model, "
+INTRO = small(
+    "Erased need not mean gone. These attacks try to get the concept back out of your edited model, "
     "as somebody could who has the model and a few pictures. Each ends “held” or “leaked”; click one for its numbers."
-    "</p>"
 )
-LEARNING = (
-    "<h3>How fast it comes back</h3><p class='u-small'>Fine-tuned on a few pictures: the wider the line, the more.</p>"
-)
+LEARNING = small("Fine-tuned on a few pictures: the wider the line, the more.", heading="How fast it comes back")
 AGAIN = "Attack again to see what that closed."
-CLOSING = (
-    "<h3>What would close a leak</h3><p class='u-small'>Each changes the edit; then attack again. No "
-    "projection of the joint space reaches the features before it, fine-tuning may.</p>"
+CLOSING = small(
+    "Each changes the edit; then attack again. No projection of the joint space reaches the features before it, "
+    "fine-tuning may.",
+    heading="What would close a leak",
 )
-
-
-COMPARE = (
-    "<h3>Would another method do better?</h3><p class='u-small'>The same concepts erased by each method and measured "
-    "on the same pictures. In the chart, which has the table's numbers, further left and further up is better.</p>"
+COMPARE = small(
+    "The same concepts erased by each method and measured on the same pictures. In the chart, which has the table's "
+    "numbers, further left and further up is better.",
+    heading="Would another method do better?",
 )
 
 

@@ -15,18 +15,18 @@ from unlearn.plots.runs import accuracy_curves, loss_curves
 from unlearn.ui.background import RunPart
 from unlearn.ui.components import Given, Shown, chart, element
 from unlearn.ui.html import markup
+from unlearn.ui.html.templates import small
 
 if TYPE_CHECKING:
     from unlearn.app.background import BackgroundRun
     from unlearn.app.edits import FineTuned
     from unlearn.jobs import Progress, Status
 
-INTRO = (
-    "<p class='u-small'>CLIPErase fine-tunes CLIP until it no longer ties pictures of the concepts to their names "
+INTRO = small(
+    "CLIPErase fine-tunes CLIP until it no longer ties pictures of the concepts to their names "
     "(forgetting), while it keeps matching the others (retention) and stays close to what it was (consistency). It "
     "erases the concepts named under “Erase”, learns from pictures that are never measured on, and when it is done "
     "joins the comparison in every view. Pictures of a concept that the gallery lacks can be added under “Pictures”."
-    "</p>"
 )
 
 

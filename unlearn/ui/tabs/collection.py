@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 import gradio as gr
 
@@ -12,6 +11,7 @@ from unlearn.app.session import Visitor
 from unlearn.app.startup import Provider
 from unlearn.data.images import SUFFIXES
 from unlearn.ui.components import Given, Shown
+from unlearn.ui.html.templates import small
 
 GALLERY, OWN = "gallery", "own"
 NONE_YET = "Up to 64 pictures. They stay in this page's session and are gone with it."
@@ -46,7 +46,7 @@ class CollectionPanel:
             )
             concept = gr.Textbox(label="What they show", placeholder="my mug", max_lines=1, elem_id="own-concept")
             add = gr.Button("Add to my pictures", size="sm", elem_id="add-own")
-            note = gr.HTML(f"<p class='u-small'>{NONE_YET}</p>")
+            note = gr.HTML(small(NONE_YET))
         return cls(services, source, files, concept, add, note)
 
     @property
@@ -57,9 +57,8 @@ class CollectionPanel:
         """Put the files among the visitor's own pictures; the values of ``outputs``."""
         uploads = app.sources.add_uploads(visitor.session.uploads, given[self.files] or [], given[self.concept])
         counts = f"{len(uploads)} of your pictures, {len(uploads.concepts)} concepts."
-        note = "".join(f"<p class='u-small'>{escape(sentence)}</p>" for sentence in (counts, *uploads.notices))
         visitor.change(uploads=uploads, measures_uploads=True)
-        return {self.source: OWN, self.files: None, self.concept: "", self.note: note}
+        return {self.source: OWN, self.files: None, self.concept: "", self.note: small(counts, *uploads.notices)}
 
     def switched(self, visitor: Visitor, given: Given) -> Shown:
         """Measure on the source that was chosen."""

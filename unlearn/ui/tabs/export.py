@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -13,6 +12,7 @@ from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.ui.components import Given, Shown
 from unlearn.ui.guard import on_screen
+from unlearn.ui.html.templates import fill, small
 
 #: What can be made: label, name, and what it is for.
 CHOICES = {
@@ -57,11 +57,11 @@ class ExportTab:
     @classmethod
     def build(cls, services: Provider) -> ExportTab:
         with gr.Tab("Export", id="export") as tab:
-            gr.HTML("<h3>Share</h3><p class='u-small'>The link opens this page with the same model and erasure.</p>")
+            gr.HTML(small("The link opens this page with the same model and erasure.", heading="Share"))
             with gr.Row(elem_classes="u-link"):
                 copy = gr.Button(COPY_LABEL, size="sm", scale=0, min_width=110, elem_id="copy-link")
                 link = gr.HTML(elem_id="share-link")
-            gr.HTML("<h3>Take along</h3>", elem_classes="u-part")
+            gr.HTML(small(heading="Take along"), elem_classes="u-part")
             with gr.Group():
                 kind = gr.Radio(
                     [(label, name) for name, (label, _) in CHOICES.items()],
@@ -72,7 +72,7 @@ class ExportTab:
                 variant = gr.Radio([], label="Whose edit", visible=False)
             with gr.Row(elem_classes="u-link"):
                 make = gr.Button(MAKE_LABEL, variant="primary", scale=0, min_width=150, elem_id="make-export")
-                about = gr.HTML(_small(CHOICES["edit"][1]), elem_id="export-about")
+                about = gr.HTML(small(CHOICES["edit"][1]), elem_id="export-about")
             file = gr.File(label="Your file", interactive=False, visible=False, elem_id="export-file")
             code = gr.Code(
                 language="python",
@@ -82,7 +82,7 @@ class ExportTab:
                 max_lines=24,
                 elem_id="export-code",
             )
-            gr.HTML("<h3>Open an erasure</h3>", elem_classes="u-part")
+            gr.HTML(small(heading="Open an erasure"), elem_classes="u-part")
             upload = gr.File(
                 file_types=[".safetensors"], label="An edit.safetensors made here", height=150, elem_id="open-edit"
             )
@@ -100,7 +100,7 @@ class ExportTab:
         """The link to what is erased now, and whose edit there is to take."""
         edits = list(app.exports.edits_of(self.services(), session)) if session.erased else []
         query, why = app.links.link_or_why(self.services(), session)
-        text = f"<a href='{escape(query, quote=True)}' target='_blank'>{escape(query)}</a>" if query else _small(why)
+        text = fill("link", address=query) if query else small(why)
         chosen = gr.update(choices=edits, value=edits[0] if edits else None, visible=len(edits) > 1)
         copy = gr.update(value=COPY_LABEL, interactive=bool(query))
         return {self.link: text, self.copy: copy, self.variant: chosen}
@@ -116,7 +116,7 @@ class ExportTab:
 
     def register_callbacks(self, visitor: gr.State) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        self.kind.input(lambda kind: _small(CHOICES[kind][1]), self.kind, self.about, queue=False, **quiet)
+        self.kind.input(lambda kind: small(CHOICES[kind][1]), self.kind, self.about, queue=False, **quiet)
         self.copy.click(None, None, self.copy, js=COPY, **quiet)
         self.make.click(lambda: gr.Button(MAKING_LABEL, interactive=False), None, self.make, queue=False, **quiet).then(
             on_screen(self.show_made, otherwise=lambda *_: {self.make: _ready()}),
@@ -129,7 +129,3 @@ class ExportTab:
 def _ready() -> gr.Button:
     """The button that makes a file, when none is being made."""
     return gr.Button(MAKE_LABEL, interactive=True)
-
-
-def _small(text: str) -> str:
-    return f"<p class='u-small'>{escape(text)}</p>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
@@ -16,16 +17,19 @@ from unlearn.options import options_of
 from unlearn.ui.background import RunPart
 from unlearn.ui.components import Given, Shown, element
 from unlearn.ui.html import drawing_markup
+from unlearn.ui.html.templates import small
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from unlearn.app.background import BackgroundRun
     from unlearn.app.drawings import Drawn, Rates
     from unlearn.jobs import Progress, Status
 
-INTRO = (
-    "<p class='u-small'>A diffusion model draws what its text encoder tells it. The same noise is drawn twice: with "
+INTRO = small(
+    "A diffusion model draws what its text encoder tells it. The same noise is drawn twice: with "
     "the original text encoder, and with the one that carries what you erased. “pocket” was made here, draws 100 "
-    "things at 64 pixels and needs no download; the others are Stable Diffusion, fetched when first asked for.</p>"
+    "things at 64 pixels and needs no download; the others are Stable Diffusion, fetched when first asked for."
 )
 EXAMPLE = "a {} and a pizza on a blue background"
 SLIDERS = 4
@@ -87,8 +91,11 @@ class GenerationTab(RunPart):
                 )
             with gr.Row(elem_classes="u-head"):
                 gr.HTML(
-                    "<h3>How often is it seen?</h3><p class='u-small'>Draws 20 pictures of what is erased, 20 of other "
-                    "things and 20 of both side by side, and lets the judge look.</p>"
+                    small(
+                        "Draws 20 pictures of what is erased, 20 of other things and 20 of both side by side, and lets "
+                        "the judge look.",
+                        heading="How often is it seen?",
+                    )
                 )
                 judge = gr.Button("Judge a batch", size="sm", elem_id="judge", scale=0, min_width=150)
             rates = gr.HTML(elem_id="rates")
@@ -126,7 +133,7 @@ class GenerationTab(RunPart):
     def run_outputs(self) -> list[gr.components.Component]:
         return self.outputs
 
-    def below(self, status: Status[Progress, Drawn | Rates]) -> str:
+    def preview(self, status: Status[Progress, Drawn | Rates]) -> Sequence[Image.Image]:
         return drawing_markup.preview(status.progress)
 
     def run_values(self, visitor: Visitor, status: Status[Progress, Drawn | Rates] | None) -> Shown:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -12,6 +11,7 @@ from unlearn import app
 from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.ui.components import Given, Shown
+from unlearn.ui.html.templates import small
 
 if TYPE_CHECKING:
     from unlearn.app.model_choice import Watch
@@ -104,7 +104,7 @@ def note_of(facts: ModelFacts) -> str:
     """A sentence or two on the model in use."""
     size = f"{facts.millions:.0f} million parameters on" if facts.millions else "Runs on"
     drives = f" It drives {' and '.join(facts.drives)}." if facts.drives else " It drives no diffusion model."
-    return (
-        f"<p class='u-small'>{size} {escape(facts.device)}, choosing among {facts.words:,} words.{drives} "
-        "Other models are downloaded when first used; where no hub can be reached, pocket is what there is.</p>"
+    return small(
+        f"{size} {facts.device}, choosing among {facts.words:,} words.{drives} "
+        "Other models are downloaded when first used; where no hub can be reached, pocket is what there is."
     )

@@ -13,6 +13,7 @@ from unlearn.app.startup import Provider
 from unlearn.ui.components import Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
+from unlearn.ui.html.templates import fill, small
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,13 @@ class RetrievalTab:
                 [SEARCH_GALLERY], value=SEARCH_GALLERY, label="Search in", elem_id="source", visible=False
             )
             pictures = gr.HTML(elem_id="found-pictures", min_height=260)
-            gr.HTML("<h3>Picture → captions</h3>")
+            gr.HTML(small(heading="Picture → captions"))
             with gr.Row(equal_height=False):
                 with gr.Column(scale=1, min_width=140):
                     shown = gr.HTML(elem_id="caption-picture")
                 with gr.Column(scale=5, min_width=280):
                     captions = gr.HTML(elem_id="found-captions", min_height=240)
-            gr.HTML("<h3>Recall on the whole gallery</h3>")
+            gr.HTML(small(heading="Recall on the whole gallery"))
             recall = gr.HTML(elem_id="recall", min_height=220)
         return cls(services, tab, query, source, pictures, shown, captions, recall)
 
@@ -65,7 +66,7 @@ class RetrievalTab:
         services = self.services()
         offered = [(called, place) for place, called in app.searches.places(services, session).items()]
         if session.picture is None:
-            shown, captions = "", "<p>Choose a picture under Zero-shot.</p>"
+            shown, captions = "", fill("no_picture")
         else:
             shown = markup.shown_picture(session.picture.pictures[0])
             captions = markup.found_captions(services.find_captions(session), session.erased)

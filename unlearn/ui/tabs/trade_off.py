@@ -15,6 +15,7 @@ from unlearn.plots.matrices import interference_matrix, similarity_matrix
 from unlearn.plots.trade_off import count_curves, strength_curves
 from unlearn.ui.components import Given, Shown, chart
 from unlearn.ui.guard import on_screen
+from unlearn.ui.html.templates import small
 
 NOTHING = "This measures what CCUP costs as it erases: name a concept under “Erase” first."
 CURRENT = "Top-1 on the pictures, every label offered. The dashed line is where the slider stands."
@@ -41,16 +42,18 @@ class TradeOffTab:
     def build(cls, services: Provider) -> TradeOffTab:
         with gr.Tab("Trade-off", id="trade-off") as tab:
             with gr.Row(elem_classes="u-strip-head"):
-                note = gr.HTML(f"<p class='u-small'>{CURRENT}</p>", elem_id="trade-off-note")
+                note = gr.HTML(small(CURRENT), elem_id="trade-off-note")
                 measure = gr.Button("Measure", size="sm", variant="primary", visible=False, elem_id="measure", scale=0)
             with gr.Column() as charts:
                 with gr.Row():
                     by_strength = chart("by-strength", height=360, min_width=300)
                     by_count = chart("by-count", height=360, min_width=300)
                 gr.HTML(
-                    "<h3>Cosine of pictures (rows) with texts (columns)</h3>"
-                    "<p class='u-small'>How close the pictures of each concept lie to each text; blank where there is "
-                    "no picture of it.</p>"
+                    small(
+                        "How close the pictures of each concept lie to each text; blank where there is no picture of "
+                        "it.",
+                        heading="Cosine of pictures (rows) with texts (columns)",
+                    )
                 )
                 with gr.Row():
                     before = chart("similarity-before", height=400, min_width=300)
@@ -58,15 +61,19 @@ class TradeOffTab:
                 with gr.Row(equal_height=False):
                     with gr.Column(min_width=300):
                         gr.HTML(
-                            "<h3>Cosine of pictures with their own text</h3>"
-                            "<p class='u-small'>It should fall for what is erased and stay for what is kept.</p>"
+                            small(
+                                "It should fall for what is erased and stay for what is kept.",
+                                heading="Cosine of pictures with their own text",
+                            )
                         )
                         own = chart("own-similarity", height=400, min_width=300)
                     with gr.Column(min_width=300):
                         gr.HTML(
-                            "<h3>Who is hurt by whom</h3>"
-                            "<p class='u-small'>Erase a row alone, whole, in the paired form: how the right label's "
-                            "probability changes in pictures of each column.</p>"
+                            small(
+                                "Erase a row alone, whole, in the paired form: how the right label's probability "
+                                "changes in pictures of each column.",
+                                heading="Who is hurt by whom",
+                            )
                         )
                         interference = chart("interference", height=400, min_width=300)
         return cls(services, tab, note, measure, charts, by_strength, by_count, before, after, own, interference)
@@ -87,7 +94,7 @@ class TradeOffTab:
     def render(self, session: Session, given: Given) -> Shown:
         if session.erasure is None:
             hidden = gr.update(visible=False)
-            return {self.note: _note(NOTHING), self.measure: hidden, self.charts: hidden}
+            return {self.note: small(NOTHING), self.measure: hidden, self.charts: hidden}
         geometry = app.trade_offs.geometry(self.services(), session)
         (first, before), *edited = geometry.similarity.items()
         last, after = edited[-1]
@@ -104,11 +111,11 @@ class TradeOffTab:
         if session.erasure is None:
             return {}
         if session.trade_off is None:
-            return {self.note: _note(CURRENT), self.measure: gr.update(visible=True)}
+            return {self.note: small(CURRENT), self.measure: gr.update(visible=True)}
         current = app.trade_offs.holds(self.services(), session)
         note = " ".join([CURRENT, *app.trade_offs.remarks(self.services(), session)]) if current else STALE
         return {
-            self.note: _note(note),
+            self.note: small(note),
             self.measure: gr.update(visible=not current),
             self.by_strength: strength_curves(session.trade_off.by_strength, session.erasure.settings.strength),
             self.by_count: count_curves(session.trade_off.by_count),
@@ -139,7 +146,3 @@ class TradeOffTab:
             trigger_mode="once",
             api_visibility="private",
         )
-
-
-def _note(text: str) -> str:
-    return f"<p class='u-small'>{text}</p>"

@@ -15,6 +15,7 @@ from unlearn.plots.bars import label_bars
 from unlearn.ui.components import UNDECODED, Given, Shown, chart, picture_input, thumbnail_strip
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
+from unlearn.ui.html.templates import small
 
 if TYPE_CHECKING:
     from unlearn.data.gallery import Picture
@@ -55,13 +56,15 @@ class ZeroShotTab:
                     )
                 with gr.Column(scale=3, min_width=300):
                     gr.HTML(
-                        "<h3>Probability of each label</h3>"
-                        "<p class='u-small'>What CLIP takes the picture for, before and after your edit.</p>"
+                        small(
+                            "What CLIP takes the picture for, before and after your edit.",
+                            heading="Probability of each label",
+                        )
                     )
                     bars = chart("label-chart", height=460)
             accuracy = gr.HTML(elem_id="accuracy", min_height=120)
             with gr.Row(elem_classes="u-head"):
-                gr.HTML("<h3>Other pictures</h3>")
+                gr.HTML(small(heading="Other pictures"))
                 shown = gr.Dropdown(
                     [MOST_TELLING],
                     value=MOST_TELLING,

@@ -1,0 +1,37 @@
+"""The templates of the page, and how numbers, pictures and colours are written in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from pathlib import Path
+
+from unlearn.data.images import count_in_words, data_uri
+from unlearn.plots.style import COLOURS
+from unlearn.templates import Templates
+
+
+def percent(fraction: float, digits: int = 0) -> str:
+    """A fraction as percent, written as Plotly writes it; a dash where nothing was measured."""
+    return "–" if math.isnan(fraction) else f"{fraction:.{digits}%}"
+
+
+def is_among(name: str, names: Collection[str]) -> bool:
+    """Whether ``name`` is one of ``names``, in whatever case."""
+    return name.casefold() in {other.casefold() for other in names}
+
+
+_templates = Templates(Path(__file__).parent)
+_templates.filters |= {
+    "colour": COLOURS.__getitem__,
+    "count_in_words": count_in_words,
+    "data_uri": data_uri,
+    "percent": percent,
+}
+_templates.tests |= {"among": is_among, "nan": math.isnan}
+fill = _templates.fill
+
+
+def small(*sentences: str, heading: str = "") -> str:
+    """Small print, a paragraph a sentence, under a heading where there is one."""
+    return fill("small", heading=heading, sentences=sentences)
