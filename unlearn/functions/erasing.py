@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +38,7 @@ from unlearn.functions.options import (
 )
 from unlearn.functions.recorded import RecordedErasure
 from unlearn.jobs import run_to_end
+from unlearn.options import options_of
 
 #: Whether shipped embeddings were found for a model.
 _shipped: ObjectCache[bool] = ObjectCache(most=1)
@@ -256,14 +256,15 @@ def _tuned_part(on: RecordedErasure | None) -> Erasure[CLIPEraseSettings] | None
 
 
 def _options_in_words() -> str:
-    """What each option of :func:`erase` means, as the settings describe it, with the methods that take it."""
+    """What each option of :func:`erase` means, as the settings declare it, by the method that takes it."""
     lines = []
     for settings, label in ((CCUPSettings, "CCUP"), (CLIPEraseSettings, "CLIPErase"), (BaselineSettings, "Baselines")):
-        _, _, attributes = inspect.cleandoc(settings.__doc__ or "").partition("Attributes:\n")
         taken = {name for method in METHODS.values() if settings in method.settings for name in method.takes()}
-        described = re.split(r"\n(?= {4}\w+: )", attributes.rstrip())
-        own = [text for text in described if text.split(":")[0].strip() in taken]
-        lines += [f"Options of {label}:", *own, ""]
+        lines.append(f"Options of {label}:")
+        for name, option in options_of(settings).items():
+            if name in taken:
+                lines.append(f"    {name}: {option.help}; {option.values or 'True, False'} (default: {option.usual}).")
+        lines.append("")
     return "\n".join(lines)
 
 
