@@ -22,31 +22,38 @@ before = psutil.Process().memory_info().rss
 give_back()
 print(before - resident, psutil.Process().memory_info().rss - resident)
 """
-#: A large buffer that is freed teaches glibc to cut the next from its heap, where what lies behind them keeps them.
-LEAVING_GAPS = """
-import sys
-import psutil
-from unlearn.memory import leave_few_gaps
+#: Eight threads, alive at once, each of which wants memory.
+THREADS = """
+import ctypes, sys, threading
+from unlearn.memory import share_heaps
 if sys.argv[1:]:
-    leave_few_gaps()
-bytearray(24 << 20)
-resident = psutil.Process().memory_info().rss
-held = [(bytearray(8 << 20), bytes(50_000)) for _ in range(20)]
-kept = [small for _, small in held]
-del held
-print(psutil.Process().memory_info().rss - resident)
+    share_heaps()
+wants = threading.Barrier(9)
+def work():
+    held = ctypes.CDLL(None).malloc(100_000)
+    wants.wait()
+    wants.wait()
+threads = [threading.Thread(target=work) for _ in range(8)]
+[thread.start() for thread in threads]
+wants.wait()
+libc = ctypes.CDLL(None)
+libc.fdopen.restype = ctypes.c_void_p
+out = libc.fdopen(1, b"w")
+libc.malloc_info(0, ctypes.c_void_p(out))
+libc.fflush(ctypes.c_void_p(out))
+wants.wait()
 """
 needs_glibc = pytest.mark.skipif(memory._glibc() is None, reason="only glibc keeps what is freed")
 
 
 @needs_glibc
-def test_large_buffers_leave_no_gaps():
-    def kept(*asked: str) -> int:
-        command = [sys.executable, "-c", LEAVING_GAPS, *asked]
-        return int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+def test_threads_share_a_few_heaps():
+    def heaps(*asked: str) -> int:
+        command = [sys.executable, "-c", THREADS, *asked]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.count("<heap ")
 
-    assert kept() > 100_000_000
-    assert kept("asked") < 20_000_000
+    assert heaps() > memory.HEAPS
+    assert heaps("asked") <= memory.HEAPS
 
 
 def test_the_cycles_of_visits_are_found_among_all_that_is_loaded():

@@ -12,19 +12,16 @@ import gc
 import sys
 from functools import lru_cache
 
-#: glibc's numbers for two of its options: the most heaps, and bytes from which a buffer is mapped by itself.
-M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
-#: Heaps for all threads, of which each would get one of its own with the gaps that it leaves there.
+#: Glibc's number for the option of the most heaps.
+M_ARENA_MAX = -8
+#: Heaps for all threads; up to eight a core otherwise, each with the gaps that its threads leave there.
 HEAPS = 2
-#: The bytes above. A buffer so large leaves no gap; glibc's own bound rises to 32 MB with what it sees freed.
-MAPPED = 4 << 20
 
 
-def leave_few_gaps() -> None:
-    """Keep buffers where they can be given back; for a process that lives long, before it starts threads."""
+def share_heaps() -> None:
+    """Let threads share a few heaps; for a process that lives long, before it starts threads."""
     if libc := _glibc():
         libc.mallopt(M_ARENA_MAX, HEAPS)
-        libc.mallopt(M_MMAP_THRESHOLD, MAPPED)
 
 
 def keep_for_good() -> None:

@@ -23,7 +23,7 @@ from unlearn.app.startup import Provider
 from unlearn.config import Settings
 from unlearn.errors import ParameterError
 from unlearn.logs import keep_words_out
-from unlearn.memory import keep_for_good, leave_few_gaps
+from unlearn.memory import keep_for_good, share_heaps
 from unlearn.ui.server.addresses import Proxies
 from unlearn.ui.server.connections import BoundedServer, Connections, bound_socket, raise_file_limit
 from unlearn.ui.server.listeners import Listeners
@@ -48,7 +48,7 @@ def launch(demo: gr.Blocks, services: Provider, settings: Settings) -> None:
         ModelError, PictureError: the services cannot be loaded; nothing is served any longer.
     """
     keep_words_out()
-    leave_few_gaps()
+    share_heaps()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: _end(number))
     start(demo, services, settings)
