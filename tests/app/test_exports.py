@@ -84,7 +84,7 @@ def test_a_fine_tuned_edit_opens_too(real: Services, visitor: Visitor, pocket, v
 
 @pytest.fixture
 def stacked_on(real: Services, visitor: Visitor, pocket, vocabulary) -> Visitor:
-    """``visitor`` with CLIPErase of another concept, and a CCUP that retains a list, both in force."""
+    """``visitor`` with CLIPErase of another concept, and a CCUP that retains a list, both active."""
     name = "visual.head.proj.weight"
     noise = torch.randn(pocket.model.state_dict()[name].shape, generator=torch.Generator().manual_seed(0))
     delta = {name: pocket.model.state_dict()[name] + 0.01 * noise}

@@ -1,4 +1,4 @@
-"""CLIPErase on the embedded model through the services: started, watched, in force, stacked, taken off, found again."""
+"""CLIPErase on the embedded model through the services: started, watched, active, stacked, taken off, found again."""
 
 from __future__ import annotations
 

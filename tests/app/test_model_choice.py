@@ -1,4 +1,4 @@
-"""Another model or vocabulary for one visitor: what is fitted anew, what goes, what stays."""
+"""Another model or vocabulary for one visitor: what is fitted again, what goes, what stays."""
 
 from __future__ import annotations
 

@@ -128,8 +128,8 @@ def test_what_cannot_be_carried_is_said(stable_diffusion, pocket):
         apply_to_pipeline(loaded, pocket, closed_form=erasure_of(pocket), carry_method="pull_back")
     with pytest.raises(ParameterError, match="carry method is 'sideways'"):
         apply_to_pipeline(loaded, encoder, carry_method="sideways")
-    anew = apply_to_pipeline(loaded, pocket, closed_form=erasure_of(pocket), vocabulary=FEW)
-    assert "solved anew" in anew.notices[0]
+    again = apply_to_pipeline(loaded, pocket, closed_form=erasure_of(pocket), vocabulary=FEW)
+    assert "solved again" in again.notices[0]
     untouched = with_weights(encoder, {"logit_scale": torch.tensor(1.0)}, name="tuned")
     assert (
         "trained nothing that a diffusion model reads" in apply_to_pipeline(loaded, encoder, tuned=untouched).notices[0]

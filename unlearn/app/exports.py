@@ -69,7 +69,7 @@ def make_export(services: Services, visitor: Visitor, kind: str, variant: str = 
     """Make the file ``kind``, one of :data:`KINDS`.
 
     Args:
-        variant: whose edit, a key of :func:`edits_of`; "" is all that is in force, as a report always is.
+        variant: whose edit, a key of :func:`edits_of`; "" is all that is active, as a report always is.
 
     Raises:
         ConceptError, ParameterError: nothing is erased, or there is no such file or edit.
@@ -101,7 +101,7 @@ def _chosen(edits: dict[str, AnyErasure], kind: str, variant: str) -> AnyErasure
 
 
 def edits_of(services: Services, session: Session) -> dict[str, AnyErasure]:
-    """The visitor's erasures by the variant that each makes, first that of all that is in force.
+    """The visitor's erasures by the variant that each makes, first that of all that is active.
 
     Raises:
         ConceptError: there is none.
@@ -172,7 +172,7 @@ def _write_report(wanted: Wanted, folder: Path) -> Path:
 
 
 def last_drawn(services: Services, visitor: Visitor) -> DrawnPair | None:
-    """The visitor's last pictures, if they were drawn with the edits in force now."""
+    """The visitor's last pictures, if they were drawn with the active edits now."""
     status = DRAWING.find(services, visitor)
     drawn = status.result if status else None
     if not isinstance(drawn, Drawn) or drawn.edits != visitor.session.edits:

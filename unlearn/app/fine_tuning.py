@@ -69,7 +69,7 @@ def _done(status: Status[Progress, FineTuned]) -> str:
 
 
 FINE_TUNING = BackgroundRun(
-    "cliperase", _plan, stopped="Stopped. What was in force before still is.", done=_done, keep=_keep
+    "cliperase", _plan, stopped="Stopped. What was active before still is.", done=_done, keep=_keep
 )
 
 

@@ -34,7 +34,7 @@ AT_ONCE = 50
 
 
 def follow(services: Services, visitor: Visitor, link: Link) -> None:
-    """Put what ``link`` asks for into force; an erasure of nothing takes the one in force off.
+    """Put what ``link`` asks for into effect; an erasure of nothing takes the active one off.
 
     Raises:
         ConceptError, ParameterError, ModelError: it cannot be used; the visitor has the app's own model and words.

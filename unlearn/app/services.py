@@ -141,7 +141,7 @@ class Services:
         return compared
 
     def both(self, session: Session) -> Stacked | None:
-        """The two edits in force as one, CCUP solved anew: the fine-tuned text tower puts the words elsewhere."""
+        """The two active edits as one, CCUP solved again: the fine-tuned text tower puts the words elsewhere."""
         erasure, tuned = session.erasure, session.fine_tuned
         if erasure is None or tuned is None:
             return None
@@ -318,7 +318,7 @@ class Services:
 
 
 def selection_of(session: Session) -> Selection:
-    """What the edits in force are to erase.
+    """What the active edits are to erase.
 
     Raises:
         ConceptError: nothing is erased.

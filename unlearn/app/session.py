@@ -92,7 +92,7 @@ class DrawRequest:
         "",
         "Drawn after",
         "edit that draws “after”; empty for all that are active",
-        choices={"": "All edits in force", CCUP: "CCUP alone", CLIPERASE: "CLIPErase alone"},
+        choices={"": "All active edits", CCUP: "CCUP alone", CLIPERASE: "CLIPErase alone"},
     )
     carry_method: str = option(
         "ridge",
@@ -110,7 +110,7 @@ class Session:
     Attributes:
         model: the model, as :class:`unlearn.clip.models.Models` knows it; "" is the one the app started with.
         vocabulary: the words in use, or None for the app's.
-        erasure: the CCUP edit in force, or None.
+        erasure: the CCUP active edit, or None.
         request: what was asked for to get ``erasure``; None where nothing was, or it came from a file.
         picture: the picture looked at, as a collection of one, so that its embedding is remembered like a gallery's.
         uploads: the visitor's own labelled pictures; CLIPErase may train on those of their training split only.
@@ -133,7 +133,7 @@ class Session:
 
     @property
     def edits(self) -> Edits:
-        """What tells this session's edits from those that were in force before."""
+        """What tells this session's edits from those that were active before."""
         erasure = self.erasure
         asked = (erasure.selection, erasure.settings) if erasure else None
         return Edits(self.model, self.vocabulary, asked, self.fine_tuned)
@@ -151,12 +151,12 @@ class Session:
 
     @property
     def erased(self) -> tuple[str, ...]:
-        """What any edit in force is to erase."""
+        """What any active edit is to erase."""
         return self.selection.forget_names
 
     @property
     def selection(self) -> Selection:
-        """What the edits in force forget, CCUP's first, and what they retain; nothing without an edit."""
+        """What the active edits forget, CCUP's first, and what they retain; nothing without an edit."""
         tuned = self.fine_tuned.erasure if self.fine_tuned else None
         return unite(edit.selection for edit in (self.erasure, tuned) if edit)
 

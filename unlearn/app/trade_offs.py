@@ -62,7 +62,7 @@ def holds(services: Services, session: Session) -> bool:
 
 
 def remarks(services: Services, session: Session) -> list[str]:
-    """What the curves of the visitor's erasure are of, in sentences, wherever that is not the edit in force itself.
+    """What the curves of the visitor's erasure are of, in sentences, wherever that is not the active edit itself.
 
     Raises:
         ConceptError: nothing is erased.

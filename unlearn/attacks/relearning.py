@@ -30,7 +30,7 @@ LEARNING_RATE = 1e-4
 
 
 def attack_relearning(target: AttackTarget, examples: Sequence[int] = EXAMPLES) -> Generator[Progress, None, Finding]:
-    """Fine-tune with as many pictures as ``examples`` says, each time anew; reports after every curve.
+    """Fine-tune with as many pictures as ``examples`` says, each time again; reports after every curve.
 
     Raises:
         ModelError: the model's weights are out of reach.

@@ -1,4 +1,4 @@
-"""The pictures an attacker has: some of the concept, seen anew many times, and some of everything else."""
+"""The pictures an attacker has: some of the concept, seen again many times, and some of everything else."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Split:
         return torch.cat([_pixels(self.own), _pixels(self.some)[self.others]])
 
 
-#: The concepts attacked last, so that no picture is encoded anew for every method.
+#: The concepts attacked last, so that no picture is encoded again for every method.
 _splits: ObjectCache[Gallery] = ObjectCache(most=32)
 
 

@@ -1,4 +1,4 @@
-"""Pictures seen anew: flipped, turned and cropped, so that an attacker makes many of two or four."""
+"""Pictures seen again: flipped, turned and cropped, so that an attacker makes many of two or four."""
 
 from __future__ import annotations
 

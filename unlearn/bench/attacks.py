@@ -37,7 +37,7 @@ CONCEPTS = 20
 EXAMPLES = 5
 #: What is attacked, of :data:`unlearn.erasers.methods.COMPARED`.
 ATTACKED = ("none", "nullspace", "consistent", "ccup", "leace", "cliperase", "stacked")
-#: No method but a model that was trained anew without the concepts: what an erasure can hope for at best.
+#: No method but a model that was trained again without the concepts: what an erasure can hope for at best.
 NEVER_TAUGHT = "never taught"
 LABELS = {method: COMPARED[method].label for method in ATTACKED} | {NEVER_TAUGHT: "Never taught it"}
 Attack = Callable[[AttackTarget], Finding]
@@ -228,7 +228,7 @@ def run(
 
 
 def _about(never_taught: Path | None) -> str:
-    return "" if never_taught is None else "Never taught it: trained anew without their pictures and labels. "
+    return "" if never_taught is None else "Never taught it: trained again without their pictures and labels. "
 
 
 def _cell(runs: Sequence[dict[str, Any]], attack: str) -> str:

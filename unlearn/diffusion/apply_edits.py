@@ -1,4 +1,4 @@
-"""Whatever edits are in force, carried into a pipeline; and what cannot be carried, said in words."""
+"""Whatever edits are active, carried into a pipeline; and what cannot be carried, said in words."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _with_tuned_tower(
     if not any(own):
         raise ModelError(
             f"CLIPErase's edit of “{encoder.name}” cannot be carried to “{loaded.name}”: its text encoder is "
-            f"another CLIP ({', '.join(loaded.known.clips)}). CCUP can, as it is solved anew for any of them."
+            f"another CLIP ({', '.join(loaded.known.clips)}). CCUP can, as it is solved again for any of them."
         )
     text_encoders, notices = list(loaded.text_encoders), list(edited_pipeline.notices)
     for position in (position for position, is_own in enumerate(own) if is_own):
@@ -140,7 +140,7 @@ def _solved(
         text_encoders.append(edited)
         if not own[position]:
             notices.append(
-                f"CCUP was solved anew for {loaded.known.clips[position]}, the text encoder of “{loaded.name}”."
+                f"CCUP was solved again for {loaded.known.clips[position]}, the text encoder of “{loaded.name}”."
             )
     return EditedPipeline(loaded.with_text_encoders(tuple(text_encoders)), tuple(maps), tuple(notices))
 

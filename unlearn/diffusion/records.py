@@ -28,7 +28,7 @@ Detections = tuple[tuple[Detection, ...], tuple[Detection, ...]]
 def apply_erasure_to_pipeline(
     loaded: LoadedPipeline, encoder: OpenClipEncoder, erasure: AnyErasure, *, carry_method: str = "ridge"
 ) -> EditedPipeline:
-    """``loaded`` with an erasure of any method. A baseline's projection is no one's to solve anew: it is pulled back.
+    """``loaded`` with an erasure of any method. A baseline's projection is no one's to solve again: it is pulled back.
 
     Raises:
         ModelError: it cannot be carried; the sentence says why.

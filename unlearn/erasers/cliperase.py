@@ -178,7 +178,7 @@ def _losses(forget: Embedded, retain: Embedded, settings: CLIPEraseSettings, log
 def _checkpoint(
     path: Path, encoder: OpenClipEncoder, selection: Selection, settings: CLIPEraseSettings, vocabulary: Vocabulary
 ) -> Checkpoint:
-    # How often to probe does not change the result, so a resumed run may choose anew.
+    # How often to probe does not change the result, so a resumed run may choose again.
     parameters = {name: value for name, value in asdict(settings).items() if name != "eval_every"}
     concepts = [[asdict(concept) for concept in selection.forget], selection.retain, vocabulary.templates]
     return Checkpoint.of_run(path, weights=encoder.sha256, concepts=concepts, parameters=parameters)

@@ -28,7 +28,7 @@ from unlearn.clip.projection import Projection
 class RetainFactor:
     """A = I + μ T_r T_rᵀ, (d, d), as its Cholesky factor: all that the retain set contributes.
 
-    ``removed`` (d, k) are retain texts taken out again without factoring anew (Woodbury's identity), so that the
+    ``removed`` (d, k) are retain texts taken out again without factoring again (Woodbury's identity), so that the
     factor of a whole vocabulary serves every "rest of the vocabulary".
     """
 

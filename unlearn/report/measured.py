@@ -101,7 +101,7 @@ def measure_report(
 
     Args:
         variants: the models compared, the original first under :data:`unlearn.erasers.variants.ORIGINAL`.
-        records: of the erasures in force.
+        records: of the active erasures.
         collection: labelled pictures that none of them was trained on.
         vocabulary: the labels.
         picture: one to look at before the collection's own.

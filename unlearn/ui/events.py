@@ -122,7 +122,7 @@ class Events:
         return event.then(run.watch, self.screen.visitor, run.outputs, concurrency_limit=None, **QUIET)
 
     def _erasing(self, trigger: Callable[..., Any], **options: Any) -> None:
-        """On ``trigger``, what the panel asks for comes into force."""
+        """On ``trigger``, what the panel asks for becomes active."""
         screen = self.screen
         trigger(
             on_screen(self.handlers.change_erasure),

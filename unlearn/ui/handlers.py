@@ -53,7 +53,7 @@ class Handlers:
         return shown
 
     def in_force(self, session: Session) -> Shown:
-        """The values of the panel's inputs that ask for the erasure in force."""
+        """The values of the panel's inputs that ask for the active erasure."""
         services = self.screen.services()
         names = services.vocabulary_of(session).names
         return self.screen.panel.values_for(app.requests.request_of(services, session), names)
@@ -66,7 +66,7 @@ class Handlers:
         if asked.retain == RETAIN_OWN and not asked.own_retain:
             return gr.skip()  # the list has just been opened, to be filled
         if app.requests.cleaned(asked) == app.requests.request_of(services, visitor.session):
-            return gr.skip()  # the panel was told what is in force
+            return gr.skip()  # the panel was told what is active
         session = app.requests.erase(services, visitor, asked) if asked.forget else visitor.change(erasure=None)
         return {screen.visitor: visitor, **screen.overview(session), **screen.render(given)}
 

@@ -1,4 +1,4 @@
-"""What comes into the page from outside: an address, a file. Each in force, or a sentence and all as it was."""
+"""What comes into the page from outside: an address, a file. Each takes effect, or a sentence and all as it was."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def follow_address(services: Services, visitor: Visitor, query: str, otherwise: Link) -> Link:
-    """The link that is in force: that of ``query``, or where it cannot be followed ``otherwise``.
+    """The link that is active: that of ``query``, or where it cannot be followed ``otherwise``.
 
     An address that names no erasure gets that of ``otherwise``.
     """

@@ -31,7 +31,7 @@ class ExportEndpoints:
 
         Args:
             kind: "edit", "open_clip", "transformers", "cross_attention", "report" or "record".
-            edit: "CCUP", "CLIPErase" or "CLIPErase + CCUP"; "" is all that is in force.
+            edit: "CCUP", "CLIPErase" or "CLIPErase + CCUP"; "" is all that is active.
 
         Returns:
             The file, and what it is of with code that uses it without this app.

@@ -50,7 +50,7 @@ class RunEndpoints:
     async def generate(
         self, visitor: Visitor, request: DrawRequest, forget: Sequence[str] = ()
     ) -> AsyncIterator[dict[str, Any]]:
-        """Draw the same seeds before and after the edits in force; streams the state until it is complete.
+        """Draw the same seeds before and after the active edits; streams the state until it is complete.
 
         Args:
             {options}
@@ -64,7 +64,7 @@ class RunEndpoints:
             yield drawing_report(status)
 
     async def audit(self, visitor: Visitor, concept: str, forget: list[str]) -> AsyncIterator[dict[str, Any]]:
-        """Attack the edits in force, to see what they left; streams the state of the audit until it has ended.
+        """Attack the active edits, to see what they left; streams the state of the audit until it has ended.
 
         Args:
             concept: The erased concept to attack; "" for the first.
@@ -104,7 +104,7 @@ class RunEndpoints:
             run.cancel(self.services(), visitor)
 
     def cancel(self, visitor: Visitor) -> dict[str, Any]:
-        """Stop this session's run, drawing and audit within a step; the edit in force and the pictures stay.
+        """Stop this session's run, drawing and audit within a step; the active edit and the pictures stay.
 
         Returns:
             The state of the run, of the drawing and of the audit.

@@ -85,7 +85,7 @@ class ModelPanel:
         return {self.frame: gr.update(label=f"Model: {facts.name}"), self.note: note_of(facts)}
 
     def switch(self, visitor: Visitor, given: Given, watch: Watch) -> Session:
-        """Put the visitor's choice into force; ``watch`` hears what is waited for."""
+        """Put the visitor's choice into effect; ``watch`` hears what is waited for."""
         own, vocabulary = given[self.own], given[self.vocabulary]
         words = own or " " if vocabulary == OWN else vocabulary  # an empty list is not the app's vocabulary
         return app.model_choice.choose(self.services(), visitor, (given[self.model] or "").strip(), words, watch)
