@@ -1,1 +1,1 @@
-"""Attacks on an erasure: what somebody could still get out of the model, one attack a file."""
+"""Attacks on an erasure, one per module: each measures how much of the concept the edited model still gives away."""

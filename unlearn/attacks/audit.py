@@ -1,4 +1,4 @@
-"""Every attack in turn on one erased concept: findings as they come."""
+"""Audit of one erased concept: runs every attack in turn and yields the findings as they come."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.errors import ModelError
 from unlearn.jobs import Progress, map_progress
 
-#: The diffusion model before and after the edit; asked for when it is needed, as loading it takes seconds.
+#: Returns the diffusion model before and after the edit; called only when needed, since loading takes seconds.
 PipelinePair = Callable[[], tuple[LoadedPipeline, LoadedPipeline]]
 Attacking = Generator[Progress, None, Finding]
 
 
 @dataclass(frozen=True)
 class AuditProgress(Progress):
-    """Progress of an audit, with what it has found so far."""
+    """Progress of an audit, with the findings so far."""
 
     findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
 class Attack:
-    """One attack of the list, and what is said while it runs."""
+    """One attack of the audit, and the progress text that is shown while it runs."""
 
     group: Group
     name: str
@@ -47,18 +47,18 @@ class Attack:
 
 
 def run_audit(target: AttackTarget, pipelines: PipelinePair | None = None) -> Generator[AuditProgress, None, Report]:
-    """Run every attack on ``target``; what cannot be run on its model is reported as not applicable.
+    """Run every attack on ``target``; an attack that its model does not support is reported as not applicable.
 
     Args:
-        suspect: what is attacked.
-        painters: a diffusion model before and after the edit, for what the soft prompt draws.
+        target: the erased concept and the edited model to attack.
+        pipelines: returns a diffusion model before and after the edit, which draws the soft prompts.
     """
     started, findings = time.perf_counter(), list[Finding]()
 
     def during(text: str) -> Callable[[Progress], AuditProgress]:
         return lambda part: AuditProgress(part.done, part.total, f"{text}…", tuple(findings))
 
-    with suppress(ModelError):  # said by every attack that needs the weights
+    with suppress(ModelError):  # every attack that needs the weights reports it
         yield from map_progress(target.prepare(), during("Looking at pictures"))
     for attack in _attacks(target, pipelines):
         try:
@@ -83,7 +83,7 @@ def _attacks(target: AttackTarget, pipelines: PipelinePair | None) -> list[Attac
         return (yield from soft_drawing.attack_drawing(target, prompts[0], *pipelines()))
 
     def at_once(attack: Callable[..., Finding], *kind: str) -> Callable[[], Attacking]:
-        """An attack that has nothing to report on its way."""
+        """Wrap an attack that reports no progress as a generator."""
 
         def run() -> Attacking:
             yield Progress()

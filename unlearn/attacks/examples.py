@@ -1,4 +1,4 @@
-"""Search by example: pictures of the concept call up others of it, and no word is ever asked for."""
+"""Search by example: known images of the concept retrieve others of it, so the attacker needs no word for it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ GROUP, NAME = Group.EXAMPLES, "Its pictures as the query"
 
 
 def attack_examples(target: AttackTarget) -> Finding:
-    """Search the unseen pictures with the mean embedding of the known ones.
+    """Search the unseen images with the mean embedding of the known ones.
 
     Raises:
-        ModelError: the model's weights are out of reach.
+        ModelError: the model's weights are not available.
     """
     before, after, control = (_found(white_box, target) for white_box in (target.before, target.after, target.random))
     finding = Finding(GROUP, NAME, AUROC, before, after, 0.5, control=control, n=len(target.unseen.own))

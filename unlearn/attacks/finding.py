@@ -1,4 +1,4 @@
-"""What an attack found, in one number before and after the edit, and when that counts as a leak."""
+"""Result of an attack: one number before and after the edit, and the verdict whether the concept leaked."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from unlearn.evaluation.missing import nan_to_none
 
 Pictures = tuple[Image.Image, ...]
 
-#: Share of what an attack had above chance before the edit; where more than this is left after it, the concept leaks.
-#: Half-way: an attack that lost more than it kept was hindered by the edit, one that kept more was not.
+#: Share of an attack's advantage over chance before the edit; if more than this is left after it, the concept leaks.
+#: One half: the edit hindered an attack that lost more than it kept, and did not hinder one that kept more.
 LEFT = 0.5
 #: An attack whose number before the edit is not this far above chance says nothing about the edit.
 WORKED = 0.1
-#: Kinds of words that are the concept's own: to erase them as well is what would close the leak.
+#: Kinds of words that belong to the concept itself: erasing them too would close the leak.
 OWN_WORDS = ("Plural", "Synonyms", "Typos", "Other languages")
 NAN = math.nan
 NO_EVIDENCE = "It gets hardly more out of the original model than chance, so it says nothing about the edit."
@@ -33,7 +33,7 @@ FROM_END = "Its pictures stand out by coming late: whoever reads the order from 
 
 
 class Verdict(StrEnum):
-    """What an attack comes to; "held" means against this attack, and proves no more."""
+    """Verdict on one attack; "held" means that the edit withstood this attack, and proves no more."""
 
     HELD = "held"
     LEAKED = "leaked"
@@ -59,9 +59,9 @@ class Curve:
     """A number over the steps of an attack that learns from examples.
 
     Attributes:
-        edited: whether the edited model is attacked, rather than the original taught a word that it never knew.
-        examples: what is learned from, counted.
-        learned_from: the same in words.
+        edited: True if the edited model is attacked, False if the original learns a made-up word.
+        examples: number of examples that are learned from.
+        learned_from: the same number in words.
         points: (step, value) in order.
     """
 
@@ -77,23 +77,23 @@ class Curve:
 
 @dataclass(frozen=True)
 class Finding:
-    """One attack's result. Numbers are fractions, NaN where nothing was measured.
+    """Result of one attack. Numbers are fractions, and NaN if they were not measured.
 
     Attributes:
-        group: what kind of attack.
+        group: the kind of attack.
         name: the attack.
         measure: what the numbers are, such as :data:`AUROC`.
-        before: what the attack gets out of the original model.
-        after: out of the edited one.
-        chance: what knows nothing gets.
+        before: the attack's result on the original model.
+        after: its result on the edited model.
+        chance: the expected result of guessing.
         from_end: whether ``after`` was read from the end of the order, see :func:`auroc_either_end`.
-        worked: how far above chance the attack must be before the edit to say anything about it.
-        control: what the attack gets where nothing can be left, or where an edit of that size went elsewhere.
-        control_name: which of the two.
-        n: pictures of the concept that it was measured on.
+        worked: margin above chance that the attack must reach before the edit to say anything about it.
+        control: the attack's result on a model without the concept, or with an edit of the same size elsewhere.
+        control_name: which of the two the control is.
+        n: number of the concept's images that were measured.
         rows, curves: the details.
         pictures: what the attack drew with the original, and with the edited model.
-        meaning: one sentence for the visitor.
+        meaning: one sentence for the user.
     """
 
     group: Group
@@ -118,40 +118,40 @@ class Finding:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the concept leaked; not applicable where the attack did not work on the original either."""
+        """Return the verdict; not applicable if the attack did not work on the original either."""
         if not self.before - self.chance >= self.worked:  # NaN too
             return Verdict.NOT_APPLICABLE
         return Verdict.LEAKED if self.left > LEFT else Verdict.HELD
 
     @property
     def left(self) -> float:
-        """What share of the attack's advantage over chance the edit has left; NaN where it never had any."""
+        """Return the share of the attack's advantage over chance that the edit left; NaN if there was no advantage."""
         before = self.before - self.chance
         return (self.after - self.chance) / before if before else NAN
 
     @property
     def still_first(self) -> tuple[Row, ...]:
-        """The rows that by themselves leak from the front of the order."""
+        """Return the rows that leak on their own and rank the concept's images first."""
         alone = ((row, replace(self, before=row.before, after=row.after)) for row in self.rows if not row.from_end)
         return tuple(row for row, finding in alone if finding.verdict is Verdict.LEAKED)
 
     def worded(self, *, leaked: str, held: str, no_evidence: str = NO_EVIDENCE) -> Finding:
-        """The same, with the sentence of its verdict."""
+        """Return a copy with the sentence for its verdict."""
         leaked = FROM_END if self.from_end else leaked
         sentences = {Verdict.LEAKED: leaked, Verdict.HELD: held, Verdict.NOT_APPLICABLE: no_evidence}
         return replace(self, meaning=sentences[self.verdict])
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of ``after``.
+        """Return the 95 % interval of ``after``.
 
-        An area under a curve is taken for the share of the concept's pictures that are told apart, each of them one
-        trial: wider than necessary, and honest with two of them.
+        An area under a curve is treated as the share of the concept's images that are told apart, with each image
+        one trial. This is wider than necessary, and still valid with two images.
         """
         return wilson(self.after, self.n)
 
     def record(self) -> dict[str, Any]:
-        """The finding as JSON, without pictures; what was not measured is null."""
+        """Return the finding as JSON without images; numbers that were not measured are null."""
         record: dict[str, Any] = nan_to_none(
             {name: getattr(self, name) for name in RECORDED}
             | {
@@ -166,7 +166,7 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What an audit of ``concept`` came to, in ``seconds``, measured on ``n`` pictures of it."""
+    """Result of an audit of ``concept``, which took ``seconds`` and was measured on ``n`` images of it."""
 
     concept: Concept
     findings: tuple[Finding, ...]
@@ -175,11 +175,11 @@ class Report:
 
     @property
     def leaks(self) -> tuple[Finding, ...]:
-        """The findings that leaked."""
+        """Return the findings that leaked."""
         return tuple(finding for finding in self.findings if finding.verdict == Verdict.LEAKED)
 
     def record(self) -> dict[str, Any]:
-        """The report as JSON."""
+        """Return the report as JSON."""
         return {
             "concept": self.concept.name,
             "seconds": self.seconds,
@@ -189,24 +189,25 @@ class Report:
 
     @property
     def new_words(self) -> tuple[str, ...]:
-        """The concept's own other words that still put its pictures first, and are not among its synonyms already."""
+        """Return other words for the concept that still rank its images first and are not yet among its synonyms."""
         known = {form.casefold() for form in surface_forms(self.concept)}
         rows = [row for finding in self.leaks if finding.name in OWN_WORDS for row in finding.still_first]
         words = {row.name.casefold(): row.name for row in rows}
         return tuple(word for key, word in words.items() if key not in known)
 
 
-#: What a record keeps of a finding as it is.
+#: Fields of a finding that its record copies unchanged.
 RECORDED = ("group", "name", "measure", "before", "after", "chance", "left", "control", "control_name", "n", "meaning")
 
-#: What :func:`auroc` and :func:`auroc_either_end` measure, in words.
+#: Names of the measures that :func:`auroc` and :func:`auroc_either_end` return.
 AUROC, AUROC_EITHER_END = "ranks above other pictures", "told from other pictures"
 
 
 def auroc(scores: Tensor, positive: Tensor) -> float:
-    """Area under the ROC curve: how often a positive scores above a negative, ties half; NaN without one of the two.
+    """Return the area under the ROC curve: the chance that a positive scores above a negative, with ties counted half.
 
-    Scores within :data:`unlearn.clip.encoders.RESOLUTION` of each other tie; scikit-learn's AUROC would rank them.
+    It is NaN without positives or without negatives. Scores within :data:`unlearn.clip.encoders.RESOLUTION` of each
+    other tie; scikit-learn's AUROC would rank them.
 
     Args:
         scores: (n,).
@@ -221,14 +222,15 @@ def auroc(scores: Tensor, positive: Tensor) -> float:
 
 
 def auroc_either_end(known: Tensor, known_positive: Tensor, unseen: Tensor, positive: Tensor) -> tuple[float, bool]:
-    """How often scores tell an unseen positive from a negative, and whether their order was read from its end.
+    """Return the AUROC of the unseen images, and whether it was read from the end of the order.
 
-    A concept whose pictures all come last is found as surely as one whose come first. Which it is, an attacker learns
-    from known pictures: to choose the better end on those that are measured would make half of all noise a find.
+    A concept whose images all come last can be found as easily as one whose images come first. The attacker learns
+    which end to use from known images: choosing the better end on the measured ones would turn half of all noise into
+    a finding.
 
     Args:
-        known, known_positive: scores (m,) of what the attacker knows, and which are positive, bool.
-        unseen, positive: scores (n,) of what is measured on, and which are.
+        known, known_positive: scores (m,) of the images that the attacker knows, and which are positive, bool.
+        unseen, positive: scores (n,) of the images that are measured, and which are positive, bool.
     """
     from_end = auroc(known, known_positive) < 0.5
     found = auroc(unseen, positive)
@@ -236,5 +238,5 @@ def auroc_either_end(known: Tensor, known_positive: Tensor, unseen: Tensor, posi
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean; NaN of nothing."""
+    """Return the mean of ``values``; NaN if there are none."""
     return float(torch.tensor(list(values), dtype=torch.float64).mean()) if values else NAN

@@ -1,4 +1,4 @@
-"""What kinds of attacks there are. An attack is of one of them, and the screen shows them all."""
+"""Groups of attacks. Every attack belongs to one of them, and the app shows every group."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from enum import StrEnum
 
 
 class Group(StrEnum):
-    """A kind of attack, with what stands above its findings.
+    """A kind of attack, with the text shown above its findings.
 
     Attributes:
         heading: its name on screen.
-        about: what attacks of this kind do.
+        about: description of what attacks of this kind do.
     """
 
     heading: str

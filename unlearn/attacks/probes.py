@@ -1,7 +1,7 @@
-"""A linear probe: can a classifier that learns from a few pictures still tell the concept's from others?
+"""Linear probe: a classifier trained on a few images tries to tell the concept's images from others.
 
-The same classifier on the bare pixels, which have learned nothing, is what it is measured against: what those give
-away, no edit of a model can take back.
+The baseline is the same classifier on raw pixels, which no training has shaped: an edit of the model cannot remove
+what the pixels give away.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from unlearn.attacks.white_box import WhiteBox
 GROUP = Group.PROBES
 #: Inverse strength of the probe's regularisation, as scikit-learn counts it, for features of unit variance.
 C = 0.01
-#: How much better than bare pixels a model's features must be before the edit: drawings leave little room above those.
+#: Margin over raw pixels that a model's features need before the edit; pixels of drawings already separate well.
 WORKED = 0.05
 
-#: Where the probe reads, and what it means where it finds the concept there and where it does not.
+#: Places where the probe reads features, and the sentences for a concept found and not found there.
 PLACES: dict[str, tuple[Callable[[WhiteBox, Split], Tensor], str, str]] = {
     "Features after the projection": (
         lambda white_box, split: white_box.image_features(white_box.hidden(split)),
@@ -39,10 +39,10 @@ PLACES: dict[str, tuple[Callable[[WhiteBox, Split], Tensor], str, str]] = {
 
 
 def attack_probe(target: AttackTarget, place: str) -> Finding:
-    """Train a probe where ``place``, one of :data:`PLACES`, says and measure it on unseen pictures.
+    """Train a probe on the features of ``place``, one of :data:`PLACES`, and measure it on unseen images.
 
     Raises:
-        ModelError: the model's weights are out of reach.
+        ModelError: the model's weights are not available.
     """
     read, leaked, held = PLACES[place]
     before, after = (
@@ -65,10 +65,10 @@ def attack_probe(target: AttackTarget, place: str) -> Finding:
 
 
 def _probe(target: AttackTarget, known: Tensor, unseen: Tensor) -> float:
-    """Area under the curve of a probe trained on the ``known`` pictures' features, for those of the ``unseen``."""
+    """Return the AUROC on the ``unseen`` images of a probe that was trained on the features of the ``known`` ones."""
     from sklearn.linear_model import LogisticRegression
 
-    # What does not vary among the known pictures is no evidence, and would be blown up.
+    # A feature that does not vary among the known images is no evidence, and scaling would amplify it.
     mean, scale = known.mean(dim=0), known.std(dim=0).clamp_min(1e-6)
     probe = LogisticRegression(C=C, class_weight="balanced", max_iter=1000)
     probe.fit(((known - mean) / scale).numpy(), target.known.positive.numpy())

@@ -1,4 +1,4 @@
-"""Undoing: whoever has the edit's factors, which an exported edit consists of, multiplies by their inverse."""
+"""Inverse projection: an attacker who has the edit's factors from an exported edit multiplies by their inverse."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ GROUP, NAME = Group.UNDOING, "The edit's inverse"
 
 
 def attack_projection_inverse(target: AttackTarget) -> Finding:
-    """Take the edit back out of the embeddings of the checkpoint, as far as it can be, and search by the name.
+    """Invert the edit in the checkpoint's embeddings as far as possible, and search by the concept's name.
 
     Raises:
-        ModelError: what was edited is no projection, or the model's weights are out of reach.
+        ModelError: the edit is not a projection, or the model's weights are not available.
     """
     checkpoint = target.after
     if not target.edited.edits:
         raise ModelError("There is no projection to undo: the weights themselves were changed.")
     edited = target.edited.edits[-1]
-    # In float64: the inverse of a strong edit is large in the directions that were erased. What its float32 factors
-    # left of a direction by rounding alone is not inverted: the embeddings hold nothing of it but their own rounding.
+    # In float64: the inverse of a strong edit is large in the erased directions. A direction whose float32 factors hold
+    # only rounding errors is not inverted: the embeddings hold only rounding errors in it too.
     inverse = torch.linalg.pinv(edited.projection.matrix.double(), rtol=RESOLUTION)
     unchanged = torch.eye(len(inverse), dtype=torch.float64)
     on_images = inverse if edited.side in ("image", "both") else unchanged
@@ -44,7 +44,7 @@ def attack_projection_inverse(target: AttackTarget) -> Finding:
 
 
 def _named(white_box: WhiteBox, target: AttackTarget, on_images: Tensor, on_texts: Tensor) -> tuple[float, bool]:
-    """How well the name tells pictures apart once embeddings went through these maps (d, d); whether from the end."""
+    """Return the AUROC of the name after these maps (d, d) of the embeddings, and whether it was read from the end."""
     prompted = white_box.text_hidden(prompts(target.concept.name, target.vocabulary.templates))
     name = F.normalize(white_box.text_features(prompted).double() @ on_texts, dim=-1).mean(dim=0)
     known, unseen = (

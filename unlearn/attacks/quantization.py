@@ -1,4 +1,4 @@
-"""Casts: does the concept come back when the weights that carry the edit are stored with fewer bits?"""
+"""Quantization: casts the weights that carry the edit to fewer bits and measures whether the concept comes back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GROUP, NAME = Group.FORMATS, "Weights with fewer bits"
 
 
 def to_int8(tensor: Tensor) -> Tensor:
-    """Symmetric per-tensor quantisation to 8 bits and back: what dynamic quantisation does to a weight."""
+    """Quantize to 8 bits, symmetric and per tensor, and back, as dynamic quantization does to a weight."""
     scale = tensor.abs().max().clamp_min(1e-12) / 127
     return (tensor / scale).round() * scale
 
@@ -33,10 +33,10 @@ FORMATS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def attack_quantization(target: AttackTarget) -> Finding:
-    """Cast every weight that the edit changed; the finding is the cast that brings most back.
+    """Cast every weight that the edit changed; the finding is for the cast that restores the concept most.
 
     Raises:
-        ModelError: the model's weights are out of reach.
+        ModelError: the model's weights are not available.
     """
     rows = {
         name: Row(
@@ -65,7 +65,7 @@ def attack_quantization(target: AttackTarget) -> Finding:
 
 
 def _named(white_box: WhiteBox, target: AttackTarget, cast: Callable[[Tensor], Tensor]) -> float:
-    """Share of the concept's unseen pictures whose own label comes first."""
+    """Return the share of the concept's unseen images whose own label comes first."""
     model = white_box.cast(cast)
     labels = (target.concept.name, *target.distractors)
     with torch.no_grad():

@@ -1,7 +1,7 @@
-"""Relearning: how much faster do a few pictures bring the concept back than they teach a word the model never knew?
+"""Relearning: compares how fast a few images restore the concept with how fast they teach a word new to the model.
 
-Both final projections of the edited model are fine-tuned on the concept's pictures and some others, which is all that
-little training can afford. The original learns made-up words from the same pictures, as one learns from nothing.
+Both final projections of the edited model are fine-tuned on images of the concept and some others; so little
+training can afford no more. The original model learns made-up words from the same images, starting from nothing.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ LEARNING_RATE = 1e-4
 
 
 def attack_relearning(target: AttackTarget, examples: Sequence[int] = EXAMPLES) -> Generator[Progress, None, Finding]:
-    """Fine-tune with as many pictures as ``examples`` says, each time again; reports after every curve.
+    """Fine-tune once for each number of images in ``examples``; reports progress after every curve.
 
     Raises:
-        ModelError: the model's weights are out of reach.
+        ModelError: the model's weights are not available.
     """
     name, own = target.concept.name, len(target.known.own)
     counts = [count for count in examples if count <= own] or [own]
@@ -56,12 +56,12 @@ def attack_relearning(target: AttackTarget, examples: Sequence[int] = EXAMPLES) 
 
 
 def _over_steps(values: Sequence[float]) -> float:
-    """The mean over all steps of what was measured at :data:`STEPS`, which stand closer at first."""
+    """Return the mean over all steps of values measured at :data:`STEPS`, which are closer together at first."""
     return float(torch.trapezoid(torch.tensor(values), torch.tensor(STEPS, dtype=torch.float32))) / STEPS[-1]
 
 
 def examples_in_words(count: int, pictures: int) -> str:
-    """What ``count`` examples are, where there are ``pictures`` and views of them: "2 pictures and 3 views"."""
+    """Describe ``count`` examples made from ``pictures`` images and views of them: "2 pictures and 3 views"."""
     different = min(count, pictures)
     told = count_in_words(different)
     views = count - different
@@ -90,9 +90,9 @@ def _finding(rows: Sequence[Row], curves: Sequence[Curve], n: int) -> Finding:
 
 
 def _relearn(white_box: WhiteBox, target: AttackTarget, word: str, examples: int) -> list[float]:
-    """How well the pictures are told apart at each of :data:`STEPS`, while the projections learn to call them ``word``.
+    """Return the AUROC at each of :data:`STEPS`, while the projections learn to call the images ``word``.
 
-    From whichever end of the order tells the pictures apart that are learned from.
+    The end of the order that it is read from is chosen on the images that are learned from.
     """
     known, unseen = white_box.hidden(target.known), white_box.hidden(target.unseen)
     own = int(target.known.positive.sum())
@@ -116,13 +116,13 @@ def _relearn(white_box: WhiteBox, target: AttackTarget, word: str, examples: int
 
 
 def _loss(white_box: WhiteBox, known: Tensor, texts: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy of naming, the concept's pictures weighing as much as all others together."""
+    """Return the cross-entropy of naming; the concept's images weigh as much as all others together."""
     logits = white_box.encoder.logit_scale * white_box.image_features(known) @ white_box.text_features(texts).T
     losses = F.cross_entropy(logits, targets, reduction="none")
     return losses[targets == 0].mean() + losses[targets > 0].mean()
 
 
 def _targets(target: AttackTarget) -> Tensor:
-    """Of every known picture: 0 for the concept, and the place of its label among the rivals, from 1."""
+    """Return every known image's target: 0 for the concept, else the index of its label among the distractors, from 1."""
     others = target.known.some.targets((target.concept.name, *target.distractors))[target.known.others]
     return torch.cat([torch.zeros(len(target.known.own), dtype=torch.long), others])

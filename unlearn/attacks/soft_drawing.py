@@ -1,4 +1,4 @@
-"""What a soft prompt draws: the diffusion model is told the optimised tokens, and a judge looks for the concept."""
+"""Drawing from a soft prompt: the diffusion model gets the optimised tokens, and a judge looks for the concept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from unlearn.jobs import Progress
 
 GROUP, NAME, MEASURE = Group.INVERSION, "What the soft prompt draws", "pictures in which the judge sees it"
 PICTURES = 8
-#: The judge has the concept among its first five.
+#: The concept is detected if it is among the judge's first five labels.
 FIRST = 5
 
 
@@ -29,7 +29,7 @@ def attack_drawing(
     """Draw the original's soft prompt with ``original`` and the edited model's with ``edited``, which carries the edit.
 
     Raises:
-        ModelError: the pipeline is driven by another CLIP, or judge or pipeline do not know the concept.
+        ModelError: the pipeline uses another CLIP, or the judge or the pipeline does not know the concept.
     """
     name, judge = target.concept.name, load_judge()
     if name not in judge.labels or (original.draws and name not in original.draws):
@@ -61,7 +61,7 @@ def attack_drawing(
 
 
 def _with_soft_prompt(loaded: LoadedPipeline, prompt: SoftPrompt) -> LoadedPipeline:
-    """``loaded`` with the prompt's vectors in its table of tokens."""
+    """Return ``loaded`` with the prompt's vectors in its token table."""
     text_encoder, *others = loaded.text_encoders
     weights = dict(text_encoder.text_encoder.named_parameters())
     name = next(key for key in weights if key.endswith("token_embedding.weight"))

@@ -1,8 +1,8 @@
-"""Soft-prompt inversion: words that nobody can type, found by descent, that call the concept's pictures up again.
+"""Soft-prompt inversion: optimises token embeddings that no text can express to retrieve the concept's images.
 
-The embeddings of four letters, which mean nothing side by side, are optimised against the edited model until its text
-tower puts them next to the known pictures of the concept (textual inversion, Gal et al. 2022, against CLIP instead of a
-denoiser). What comes of it is an ordinary sentence for a model with those four rows in its table of tokens.
+The embeddings of four letters, which together mean nothing, are optimised against the edited model until its text
+tower puts them close to the known images of the concept (textual inversion, Gal et al. 2022, against CLIP instead of
+a denoiser). The result is an ordinary sentence for a model with those four rows in its token table.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ REPORT_EVERY = 10
 
 @dataclass(frozen=True, eq=False)
 class SoftPrompt:
-    """What an inversion found.
+    """Result of an inversion.
 
     Attributes:
-        tokens: ids of the letters, in the model's own table, (k,).
-        vectors: what stands in their rows instead, (k, width).
-        text_feature: where the text tower puts them, (embed_dim,), unit norm.
+        tokens: token ids of the letters in the model's own table, (k,).
+        vectors: embeddings that replace their rows, (k, width).
+        text_feature: embedding that the text tower gives them, (embed_dim,), unit norm.
     """
 
     tokens: Tensor
@@ -46,21 +46,21 @@ class SoftPrompt:
 
     @property
     def sentence(self) -> str:
-        """The prompt, for a model that has the vectors in its table."""
+        """Return the prompt for a model that has the vectors in its table."""
         return " ".join(LETTERS)
 
 
-#: Of the original and of the edited model.
+#: Soft prompts of the original and of the edited model.
 Prompts = tuple[SoftPrompt, SoftPrompt]
 
 
 def attack_soft_prompt(target: AttackTarget) -> Generator[Progress, None, tuple[Finding, Prompts]]:
-    """Invert the original, the edited and the control model, and search the unseen pictures with what is found.
+    """Invert the original, the edited and the control model, and search the unseen images with the soft prompts.
 
-    Returns the finding, and the prompts of the first two.
+    Returns the finding, and the soft prompts of the original and the edited model.
 
     Raises:
-        ModelError: the weights are out of reach, or the text tower is not CLIP's transformer.
+        ModelError: the weights are not available, or the text tower is not CLIP's transformer.
     """
     models = (target.before, target.after, target.random)
     aurocs, prompts = [], []
@@ -80,12 +80,12 @@ def attack_soft_prompt(target: AttackTarget) -> Generator[Progress, None, tuple[
 def invert(
     white_box: WhiteBox, target: AttackTarget, done: int = 0, total: int = STEPS
 ) -> Generator[Progress, None, SoftPrompt]:
-    """Find the soft prompt that tells the known pictures of the concept from the others best.
+    """Find the soft prompt that best tells the known images of the concept from the others.
 
     Args:
-        exposed: the model.
-        suspect: whose pictures.
-        done, total: where its steps stand among those that are reported.
+        white_box: the model.
+        target: the erased concept and its images.
+        done, total: steps reported before this inversion, and steps of all inversions.
     """
     pictures, own = white_box.image_features(white_box.hidden(target.known)), target.known.positive
     tokens = letter_tokens(white_box)
@@ -113,10 +113,10 @@ def invert(
 
 
 def letter_tokens(white_box: WhiteBox) -> Tensor:
-    """The ids of :data:`LETTERS`, (k,).
+    """Return the token ids of :data:`LETTERS`, (k,).
 
     Raises:
-        ModelError: the text tower is not CLIP's transformer, or reads the letters in another way.
+        ModelError: the text tower is not CLIP's transformer, or its tokenizer splits the letters in another way.
     """
     text_tower(white_box.encoder.model)
     alone = [white_box.encoder.tokenizer([letter])[0] for letter in LETTERS]  # type: ignore[operator]

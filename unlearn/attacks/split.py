@@ -1,4 +1,4 @@
-"""The pictures an attacker has: some of the concept, seen again many times, and some of everything else."""
+"""Images that an attacker has: some of the concept, with several views of each, and some of everything else."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from unlearn.attacks.views import with_views
 from unlearn.caching import ObjectCache
 from unlearn.data.gallery import Gallery
 
-#: Pictures that the concept's are told apart from, in either split: evenly spaced, the same for all concepts.
+#: Number of other images in either split: evenly spaced in the gallery, and the same for all concepts.
 OTHERS = 128
-#: Side to which pictures are scaled where only their bare pixels are looked at.
+#: Side to which images are scaled for their raw pixels.
 SIDE = 16
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Pictures of one concept, and some of everything, which serve all concepts."""
+    """Images of one concept, and some of all concepts, which every concept shares."""
 
     own: Gallery
     some: Gallery
 
     @classmethod
     def of(cls, gallery: Gallery, name: str, *, copies: int = 0, seed: int = 0) -> Split:
-        """The pictures of ``name`` in ``gallery`` with ``copies`` views of each, and :data:`OTHERS` of all."""
+        """Return the images of ``name`` in ``gallery`` with ``copies`` views of each, and :data:`OTHERS` of all."""
         key = name.casefold()
 
         def own() -> Gallery:
@@ -39,22 +39,22 @@ class Split:
 
     @cached_property
     def others(self) -> Tensor:
-        """Which of ``some`` do not show the concept."""
+        """Return which of ``some`` do not show the concept."""
         names = {picture.concept.casefold() for picture in self.own}
         return torch.tensor([picture.concept.casefold() not in names for picture in self.some], dtype=torch.bool)
 
     @cached_property
     def positive(self) -> Tensor:
-        """Which rows show the concept, where its pictures come first and others follow, (n,)."""
+        """Return which rows show the concept when its images come first and others follow, (n,)."""
         return torch.arange(len(self.own) + int(self.others.sum())) < len(self.own)
 
     @cached_property
     def pixels(self) -> Tensor:
-        """The pictures themselves, small, the concept's own first: (n, 3 · SIDE²), from 0 to 1."""
+        """Return the raw pixels of the scaled images, the concept's own first: (n, 3 · SIDE²), from 0 to 1."""
         return torch.cat([_pixels(self.own), _pixels(self.some)[self.others]])
 
 
-#: The concepts attacked last, so that no picture is encoded again for every method.
+#: Cache of the concepts attacked last, so that no image is encoded again for every method.
 _splits: ObjectCache[Gallery] = ObjectCache(most=32)
 
 

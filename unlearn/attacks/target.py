@@ -1,4 +1,4 @@
-"""What is attacked: a concept that was erased from a model, and the pictures that an attacker has of it."""
+"""Target of the attacks: a concept that was erased from a model, and the images that an attacker has of it."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from unlearn.erasers.baselines import random_directions
 from unlearn.errors import PictureError
 from unlearn.jobs import Progress
 
-#: Views of every training picture beside itself.
+#: Views of every training image, besides the image itself.
 COPIES = 4
 
 
 @dataclass(frozen=True, eq=False)
 class AttackTarget:
-    """A concept that was erased from a model, and what an attacker has: the edited model and some pictures.
+    """A concept that was erased from a model, and what an attacker has: the edited model and some images.
 
     Attributes:
-        concept: what was erased.
+        concept: the erased concept.
         original: the model before the edit.
-        edited: the same after it.
-        training: pictures that the attacker may learn from.
-        test: pictures that an attack is measured on, none of those.
+        edited: the model after the edit.
+        training: images that the attacker may learn from.
+        test: images that an attack is measured on, disjoint from ``training``.
         vocabulary: the labels in use.
-        seed: of all that an attack draws.
+        seed: seed of all random draws of an attack.
 
     Raises:
-        PictureError: there is no picture of the concept to attack with, or none to measure on.
+        PictureError: there is no image of the concept to attack with, or none to measure on.
     """
 
     concept: Concept
@@ -53,51 +53,51 @@ class AttackTarget:
 
     @cached_property
     def known(self) -> Split:
-        """What the attacker learns from: the concept's pictures and views of them, and other pictures."""
+        """Return the images that the attacker learns from: the concept's with views of them, and others."""
         return Split.of(self.training, self.concept.name, copies=COPIES, seed=self.seed)
 
     @property
     def pictures(self) -> int:
-        """How many different pictures of the concept the attacker has, views apart."""
+        """Return the number of different images of the concept that the attacker has, not counting views."""
         return len(self.known.own) // (1 + COPIES)
 
     @cached_property
     def unseen(self) -> Split:
-        """What an attack is measured on."""
+        """Return the images that an attack is measured on."""
         return Split.of(self.test, self.concept.name)
 
     @cached_property
     def distractors(self) -> tuple[str, ...]:
-        """Labels that the concept's is told apart from where all of them would take too long."""
+        """Return the labels that attacks compare the concept's label with where all labels would take too long."""
         name = self.concept.name.casefold()
         return tuple(label for label in self.known.some.concepts if label.casefold() != name)
 
     @cached_property
     def control(self) -> TextImageEncoder:
-        """The original less as many random directions as the edit has: what any edit of that size does."""
+        """Return the original without as many random directions as the edit removes: an edit of the same size."""
         rank = sum(edit.projection.rank for edit in self.edited.edits) or len(surface_forms(self.concept))
         return EditedEncoder(self.original, random_directions(self.original.embed_dim, rank, self.seed))
 
     @cached_property
     def before(self) -> WhiteBox:
-        """The original's weights."""
+        """Return the original's weights."""
         return WhiteBox.of(self.original, self.original)
 
     @cached_property
     def after(self) -> WhiteBox:
-        """The edited model's weights."""
+        """Return the edited model's weights."""
         return WhiteBox.of(self.edited, self.original)
 
     @cached_property
     def random(self) -> WhiteBox:
-        """The control's weights."""
+        """Return the control's weights."""
         return WhiteBox.of(self.control, self.original)
 
     def prepare(self) -> Generator[Progress, None, None]:
-        """Compute what attacks on the weights start from, reporting after every few pictures.
+        """Compute the features that attacks on the weights start from; reports progress after every few images.
 
         Raises:
-            ModelError: the model's weights are out of reach, or a tower does not end in a linear projection.
+            ModelError: the model's weights are not available, or a tower does not end in a linear projection.
         """
         for white_box in (self.before, self.after):
             yield from white_box.prepare(self.known, self.unseen)

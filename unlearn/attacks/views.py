@@ -1,4 +1,4 @@
-"""Pictures seen again: flipped, turned and cropped, so that an attacker makes many of two or four."""
+"""Views of images, flipped, turned and cropped, with which an attacker makes many images from a few."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SMALLEST_CROP = 0.75
 
 
 def with_views(gallery: Gallery, copies: int, seed: int = 0) -> Gallery:
-    """Every picture of ``gallery`` as it is, then ``copies`` views of each; those of one seed are always the same."""
+    """Return every image of ``gallery`` unchanged, then ``copies`` views of each, which depend only on ``seed``."""
     views = [
         replace(picture, load=partial(_view, picture.load, f"{seed} {number} {copy}"))
         for copy in range(copies)

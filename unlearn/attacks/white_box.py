@@ -1,7 +1,7 @@
-"""A model in an attacker's hands: every weight can be read and changed, and edits are only what is baked into them.
+"""White-box access to a model: the attacker can read and change every weight, and edits are baked into the weights.
 
-An edit of the joint space sits in the towers' final projections. What leads up to those is computed once for each set
-of weights, and shared by all erasures that leave it alone.
+An edit of the joint space changes the towers' final projections. The features before those are computed once for each
+set of weights, and shared by all erasures that do not change it.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class WhiteBox:
     """The towers of a model up to their final projections, and those projections.
 
     Attributes:
-        encoder: the model under every edit of the joint space.
-        images: the model that computes pictures' hidden features: ``encoder``, or one with the same image tower.
-        image, text: where the final projections are.
-        state: their weights, every edit baked in.
-        tuned: names of the weights before them that are not the original's.
+        encoder: the model without any edit of the joint space.
+        images: the model that computes the hidden features of images: ``encoder``, or one with the same image tower.
+        image, text: places of the final projections.
+        state: weights of the final projections, with every edit baked in.
+        tuned: names of the weights before the final projections that differ from the original's.
     """
 
     encoder: OpenClipEncoder
@@ -45,10 +45,10 @@ class WhiteBox:
 
     @classmethod
     def of(cls, encoder: TextImageEncoder, original: TextImageEncoder) -> WhiteBox:
-        """What an attacker finds in a checkpoint of ``encoder``, which came of ``original``.
+        """Open a checkpoint of ``encoder``, an edit of ``original``, as an attacker would.
 
         Raises:
-            ModelError: there are no weights below, or a tower does not end in a linear projection.
+            ModelError: the model has no weights, or a tower does not end in a linear projection.
         """
         below, changed = baked(encoder)
         first, _ = baked(original)
@@ -60,11 +60,11 @@ class WhiteBox:
         return cls(below, first if same else below, image, text, state, tuned)
 
     def with_state(self, state: Mapping[str, Tensor]) -> WhiteBox:
-        """The same towers with other final projections."""
+        """Return the same towers with other final projections."""
         return replace(self, state=state)
 
     def cast(self, cast: Callable[[Tensor], Tensor]) -> WhiteBox:
-        """The same with all that an edit may have changed put through ``cast``: final projections and tuned weights."""
+        """Apply ``cast`` to all weights that an edit may have changed: final projections and tuned weights."""
         state = {name: cast(tensor) for name, tensor in self.state.items()}
         if not self.tuned:
             return self.with_state(state)
@@ -75,29 +75,29 @@ class WhiteBox:
         return replace(self, encoder=encoder, images=self.images if same else encoder, state=state)
 
     def prepare(self, *splits: Split) -> Generator[Progress, None, None]:
-        """Compute the hidden features of ``splits``, reporting after every few pictures."""
+        """Compute the hidden features of ``splits``; reports progress after every few images."""
         yield from self._pictures.pictures([gallery for split in splits for gallery in (split.own, split.some)])
 
     def hidden(self, split: Split) -> Tensor:
-        """Features of a split's pictures before the final projection, the concept's own first, (n, width)."""
+        """Return the features of a split's images before the final projection, the concept's own first, (n, width)."""
         own, some = run_to_end(self._pictures.pictures([split.own, split.some]))
         return torch.cat([self._hidden(own), self._hidden(some)[split.others]])
 
     def gallery_features(self, gallery: Gallery) -> Tensor:
-        """Embeddings of all pictures of ``gallery``, (n, embed_dim), unit norm."""
+        """Return the embeddings of all images of ``gallery``, (n, embed_dim), unit norm."""
         (prepared,) = run_to_end(self._pictures.pictures([gallery]))
         return self.image_features(self._hidden(prepared))
 
     def image_features(self, hidden: Tensor) -> Tensor:
-        """Embeddings of pictures from their ``hidden`` features, (n, embed_dim), unit norm."""
+        """Return the embeddings of images from their ``hidden`` features, (n, embed_dim), unit norm."""
         return F.normalize(self.image.features(self.state, hidden), dim=-1)
 
     def text_hidden(self, texts: Sequence[str]) -> Tensor:
-        """Features of texts before the final projection, (n, width)."""
+        """Return the features of texts before the final projection, (n, width)."""
         return self._texts.texts(texts).inputs
 
     def text_features(self, hidden: Tensor) -> Tensor:
-        """Embeddings of texts from their ``hidden`` features, (n, embed_dim), unit norm."""
+        """Return the embeddings of texts from their ``hidden`` features, (n, embed_dim), unit norm."""
         return F.normalize(self.text.features(self.state, hidden), dim=-1)
 
     @cached_property
@@ -113,6 +113,6 @@ class WhiteBox:
 
 
 def _differing(one: OpenClipEncoder, other: OpenClipEncoder) -> list[str]:
-    """Names of the tensors that the models, of one architecture, do not share."""
+    """Return the names of the tensors that differ between two models of one architecture."""
     first, second = one.model.state_dict(), other.model.state_dict()
     return [name for name, tensor in first.items() if tensor.data_ptr() != second[name].data_ptr()]

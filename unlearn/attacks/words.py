@@ -1,4 +1,4 @@
-"""Other words for the concept: does one of them still find its pictures? Through the model as the app shows it."""
+"""Search with other words for the concept, through the model as the app shows it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unlearn.concepts.selection import VERBATIM, Concept, plural, prompts, surfa
 from unlearn.evaluation.neighbours import nearest_neighbours
 
 GROUP = Group.WORDS
-#: Sentences that no erasure is fitted on.
+#: Templates that no erasure is fitted on.
 PARAPHRASES = (
     "there is a {} in this picture",
     "a small {}",
@@ -53,16 +53,16 @@ TRANSLATIONS = {
     "umbrella": ("Regenschirm", "paraguas", "parapluie"),
 }
 TYPOS, NEAREST = 4, 3
-#: Names of other things that chance is measured with, and how often some of them are drawn.
+#: Names of other things that chance is measured with, and the number of random draws of them.
 UNRELATED_NAMES, DRAWS = 64, 50
 
 
 def attack_words(target: AttackTarget, kind: str) -> Finding:
     """Search with other words for the concept; ``kind`` is one of :data:`KINDS`.
 
-    Of several wordings the attacker takes the one that tells the known pictures best, from whichever end of the order
-    does. Any word at all tells a few pictures of one kind from others somewhat, so chance is what as many names of
-    other things get in this way out of the original.
+    Of several wordings the attacker takes the one that separates the known images best, from the better end of the
+    order. Any word separates a few images of one kind from others to some degree, so chance is measured: it is the
+    result of the same procedure on the original with as many names of other things.
     """
     source = KINDS[kind]
     wordings = tuple(dict.fromkeys(source.wordings(target)))
@@ -96,12 +96,12 @@ def attack_words(target: AttackTarget, kind: str) -> Finding:
 
 @dataclass(frozen=True)
 class Found:
-    """What wordings find with one model: of the known pictures, from the better end, and of the unseen from that end.
+    """Results of the wordings with one model, each read from the end of the order that is better on the known images.
 
     Attributes:
-        known: how well each tells the known pictures apart.
-        areas: how well it tells the unseen ones.
-        from_end: which end that was.
+        known: AUROC of each wording on the known images.
+        areas: AUROC of each wording on the unseen images.
+        from_end: whether each was read from the end of the order.
     """
 
     known: tuple[float, ...]
@@ -110,7 +110,7 @@ class Found:
 
     @property
     def best(self) -> int:
-        """The wording that an attacker would take."""
+        """Return the index of the wording that an attacker would take."""
         return max(range(len(self.known)), key=self.known.__getitem__)
 
 
@@ -124,12 +124,12 @@ def _found(model: TextImageEncoder, target: AttackTarget, wordings: Sequence[str
 
 
 def _pictures(model: TextImageEncoder, split: Split) -> Tensor:
-    """Embeddings of a split's pictures, the concept's own first."""
+    """Return the embeddings of a split's images, the concept's own first."""
     return torch.cat([model.image_features(split.own), model.image_features(split.some)[split.others]])
 
 
 def chance_level(target: AttackTarget, n: int) -> float:
-    """What an attacker with ``n`` names of other things finds with the original in the way of :func:`attack_words`."""
+    """Return the AUROC that ``n`` names of other things reach on the original, chosen as in :func:`attack_words`."""
     chance = random.Random(target.seed)  # noqa: S311  a fixed choice, not a secret
     others = target.vocabulary.without(surface_forms(target.concept))
     unrelated = chance.sample(others, min(UNRELATED_NAMES, len(others)))
@@ -145,14 +145,14 @@ def _synonyms(concept: Concept) -> Sequence[str]:
 
 
 def _captions(target: AttackTarget) -> Sequence[str]:
-    """Captions of the concept's pictures that do not only repeat a template."""
+    """Return the captions of the concept's images that do not only repeat a template."""
     name = target.concept.name
     usual = {prompt.casefold() for prompt in prompts(name)}
     return [p.caption for p in (*target.known.own, *target.unseen.own) if p.caption.casefold() not in usual]
 
 
 def typos(word: str, count: int, seed: int = 0) -> list[str]:
-    """Up to ``count`` misspellings of ``word``: two letters swapped, one doubled, one left out; none of them twice."""
+    """Return up to ``count`` different misspellings of ``word``: two letters swapped, one doubled, one left out."""
     chance, found = random.Random(f"{seed} {word}"), dict[str, None]()  # noqa: S311  a fixed choice, not a secret
     for _ in range(20 * count):
         i = chance.randrange(max(1, len(word) - 1))
@@ -165,13 +165,13 @@ def typos(word: str, count: int, seed: int = 0) -> list[str]:
 
 
 def _translations(concept: Concept) -> Sequence[str]:
-    """The name in other languages, but where that is the English word too."""
+    """Return the name in other languages, leaving out those equal to the English word."""
     english = {form.casefold() for form in surface_forms(concept)}
     return [word for word in TRANSLATIONS.get(concept.name.casefold(), ()) if word.casefold() not in english]
 
 
 def _hypernyms(concept: Concept) -> Sequence[str]:
-    """The words of the groups that the vocabulary lists it under: animal, mammal."""
+    """Return the names of the groups that the vocabulary lists the concept under: animal, mammal."""
     return [word for part in (concept.subgroup or concept.group).split("-") for word in [part.strip()] if word]
 
 
@@ -187,7 +187,7 @@ def _paraphrases(target: AttackTarget) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class Kind:
-    """A source of wordings: names, which are read like a class's, or whole sentences, which are read as they are."""
+    """A source of wordings: names, which go into templates like class names, or whole sentences, used as given."""
 
     wordings: Callable[[AttackTarget], Sequence[str]]
     sentences: bool = False

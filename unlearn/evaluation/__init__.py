@@ -1,1 +1,1 @@
-"""What an encoder knows: zero-shot classification, retrieval, and how both change with an edit."""
+"""Measurements of an encoder: zero-shot classification, retrieval, and how an edit changes both."""

@@ -1,4 +1,4 @@
-"""Reports as plain values for JSON: fractions, and null where there was nothing to measure."""
+"""Reports as plain values for JSON: fractions, and null for values without any data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from unlearn.evaluation.zero_shot import ZeroShotReport, evaluate_zero_shot
 
 
 def zero_shot_metrics(report: ZeroShotReport) -> dict[str, Any]:
-    """``{"top1", "top5", "n", "forget": {"top1", "n"}, "retain": {"top1", "n"}}``"""
+    """Return ``{"top1", "top5", "n", "forget": {"top1", "n"}, "retain": {"top1", "n"}}``."""
     parts = {
         part: {"top1": accuracy.top1, "n": accuracy.n}
         for part, accuracy in (("forget", report.forget), ("retain", report.retain))

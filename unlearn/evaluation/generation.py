@@ -1,4 +1,4 @@
-"""Is the concept still in the pictures? A judge that was never edited, and the original CLIP, say."""
+"""Detection of a concept in drawn images by a judge that was never edited and by the original CLIP."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from unlearn.evaluation.judge import Judge
 
 @dataclass(frozen=True)
 class Detection:
-    """What is seen of one concept in some pictures.
+    """Detection of one concept in some images.
 
     Attributes:
         concept: its name.
-        seen: whether the judge sees it, picture by picture; None where the judge does not know the concept.
-        clip_score: cosine of each picture with the concept's name in the original CLIP, before any edit.
+        seen: whether the judge detects it, one value per image; None if the judge does not know the concept.
+        clip_score: cosine of each image with the concept's name in the original CLIP, before any edit.
     """
 
     concept: str
@@ -30,7 +30,7 @@ class Detection:
 def look(
     pictures: Sequence[Image.Image], concepts: Sequence[str], original: TextImageEncoder, judge: Judge
 ) -> tuple[Detection, ...]:
-    """What judge and original CLIP see of each of ``concepts`` in ``pictures``."""
+    """Detect each of ``concepts`` in ``pictures`` with the judge and the original CLIP."""
     known = {label.casefold() for label in judge.labels}
     first = [{label.casefold() for label in labels} for labels in judge.first_labels(pictures)]
     scores = similarity(original.encode_image(pictures), original.text_features(concepts, TEMPLATES))
@@ -43,7 +43,7 @@ def look(
 
 
 def named_in(prompt: str, concepts: Sequence[str]) -> tuple[str, ...]:
-    """Which of ``concepts`` a prompt names as words of their own, longest first, no letter counted twice."""
+    """Return those of ``concepts`` that a prompt names as whole words, longest first, no letter counted twice."""
     text, found = f" {' '.join(prompt.casefold().replace(',', ' ').split())} ", []
     for concept in sorted(concepts, key=len, reverse=True):
         for form in (concept.casefold(), f"{concept.casefold()}s"):

@@ -1,4 +1,4 @@
-"""Who is hurt by whom: erase one concept, look at each related one."""
+"""Interference between concepts: erases one concept at a time and measures each related one."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from unlearn.evaluation.zero_shot import label_probabilities
 
 @dataclass(frozen=True)
 class Interference:
-    """Change of what a model sees in a concept's pictures (columns) when another is erased (rows).
+    """Change in a model's recognition of a concept's images (columns) when another concept is erased (rows).
 
     Attributes:
         names: rows and columns.
-        probability: change of the own label's mean probability, (names, names); NaN where there are no pictures.
+        probability: change of the correct label's mean probability, (names, names); NaN for concepts without images.
     """
 
     names: tuple[str, ...]
@@ -34,13 +34,13 @@ def measure_interference(
     names: Sequence[str],
     vocabulary: Vocabulary,
 ) -> Interference:
-    """Erase each of ``names`` alone, and look at the pictures of all of them.
+    """Erase each of ``names`` alone, and measure the model on the images of all of them.
 
     Args:
         original: the model before any edit.
-        erase: gives the model without one concept.
-        gallery: pictures to look at; more styles tell more, as a concept has few pictures in each.
-        names: concepts, related ones to tell anything.
+        erase: returns the model without one concept.
+        gallery: images to measure on; more styles give better estimates, as a concept has few images in each.
+        names: concepts; only related ones give informative results.
         vocabulary: labels offered.
     """
     among = {name.casefold() for name in names}
@@ -49,11 +49,11 @@ def measure_interference(
     changes = torch.stack([_seen(erase(name), shown, vocabulary) - before for name in names])
     columns = shown.targets(names)
     sums = torch.zeros(len(names), len(names)).index_add_(1, columns, changes)
-    # 0 / 0 is NaN: no pictures.
+    # 0 / 0 gives NaN for a concept without images.
     return Interference(tuple(names), sums / torch.bincount(columns, minlength=len(names)))
 
 
 def _seen(model: TextImageEncoder, shown: Gallery, vocabulary: Vocabulary) -> Tensor:
-    """The own label's probability of every picture, (n,)."""
+    """Return the probability of the correct label for every image, (n,)."""
     probabilities = label_probabilities(model, model.image_features(shown), vocabulary.names, vocabulary.templates)
     return probabilities.gather(1, shown.targets(vocabulary.names)[:, None])[:, 0]

@@ -1,9 +1,9 @@
-"""How far a share or a mean of so few pictures may be off: 95 % intervals.
+"""95 % intervals for shares and means of few images.
 
-A share has Wilson's interval (1927), the difference of two shares of the same things Newcombe's (1998, method 10),
-which is made of theirs: neither loses its width where all or none were hits, as a bootstrap does. A mean of other
-numbers has the bias-corrected and accelerated bootstrap (BCa, Efron 1987) of scipy with a fixed seed: at n = 20 the
-plain percentile bootstrap covers about 90 % where it says 95 %.
+A share gets Wilson's interval (1927). The difference of two shares of the same images gets Newcombe's interval (1998,
+method 10), which is built from Wilson's. Unlike a bootstrap, neither shrinks to a point when all or none are hits. A
+mean of other numbers gets the bias-corrected and accelerated bootstrap (BCa, Efron 1987) of scipy with a fixed seed:
+at n = 20, the plain percentile bootstrap covers about 90 % instead of the stated 95 %.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from torch import Tensor
 
 CONFIDENCE, QUANTILE = 0.95, 1.959964
 RESAMPLES = 2000
-#: A bootstrap of fewer values says less than it seems to.
+#: With fewer values than this, a bootstrap interval is misleading.
 FEWEST = 10
 NAN = math.nan
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean of ``n`` values and the bounds of its 95 % interval; NaN where there are too few values for one."""
+    """A mean of ``n`` values and the bounds of its 95 % interval; NaN if there are too few values for one."""
 
     mean: float
     low: float
@@ -35,7 +35,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Change:
-    """The same things measured before and after an edit; ``difference`` is after − before, of each in turn."""
+    """The same images measured before and after an edit; ``difference`` is the mean of after − before over pairs."""
 
     before: Interval
     after: Interval
@@ -44,18 +44,18 @@ class Change:
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """The same things before and after an edit, a value for each, (n,): hits as bool, or other numbers."""
+    """Values of the same images before and after an edit, (n,) each: hits as bool, or other numbers."""
 
     before: Tensor
     after: Tensor
 
     @property
     def means(self) -> tuple[float, float]:
-        """Before and after; NaN of nothing."""
+        """Means before and after; NaN without values."""
         return float(self.before.double().mean()), float(self.after.double().mean())
 
     def change(self) -> Change:
-        """Both and their difference with intervals, which cost more than the means."""
+        """Means before and after and their difference, with intervals, which cost more than the means."""
         if self.before.dtype == torch.bool:
             return Change(share(self.before), share(self.after), share_difference(self.before, self.after))
         difference = self.after.double() - self.before.double()
@@ -63,9 +63,9 @@ class Compared:
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:
-    """Wilson's interval of a ``share`` of ``n`` trials.
+    """Wilson's interval for a ``share`` of ``n`` trials.
 
-    Written out because scipy's takes whole counts alone, and an area under a curve is read as a share here too.
+    It is written out here because scipy's takes only whole counts, and areas under curves are also treated as shares.
     """
     if n == 0 or math.isnan(share):
         return NAN, NAN
@@ -76,13 +76,13 @@ def wilson(share: float, n: int) -> tuple[float, float]:
 
 
 def share(hits: Tensor) -> Interval:
-    """The share of ``hits`` (n,), bool, with Wilson's interval."""
+    """Share of ``hits`` (n,), bool, with Wilson's interval."""
     mean, n = float(hits.double().mean()), len(hits)
     return Interval(mean, *wilson(mean, n), n)
 
 
 def share_difference(before: Tensor, after: Tensor) -> Interval:
-    """How far the share of hits (n,), bool, has moved, with Newcombe's interval for pairs."""
+    """Change in the share of hits (n,), bool, with Newcombe's interval for pairs."""
     n = len(before)
     first, second = share(before), share(after)
     moved = second.mean - first.mean
@@ -99,7 +99,7 @@ def _length(one: float, other: float, phi: float) -> float:
 
 
 def _correlation(before: Tensor, after: Tensor) -> float:
-    """φ of the two-by-two table, a positive one corrected for continuity, 0 where a side is all hits or none."""
+    """φ of the two-by-two table, a positive one corrected for continuity; 0 if a side is all hits or all misses."""
     n = len(before)
     both, neither = int((before & after).sum()), int((~before & ~after).sum())
     lost, gained = int((before & ~after).sum()), int((~before & after).sum())
@@ -111,13 +111,13 @@ def _correlation(before: Tensor, after: Tensor) -> float:
 
 
 def bootstrap(values: Tensor, *, seed: int = 0) -> Interval:
-    """The mean of ``values`` (n,) and, of :data:`FEWEST` or more, its interval."""
+    """Mean of ``values`` (n,) with its interval, which needs at least :data:`FEWEST` values."""
     n, numbers = len(values), values.double().numpy()
     mean = float(numbers.mean()) if n else NAN
     if n < FEWEST:
         return Interval(mean, NAN, NAN, n)
     if numbers.min() == numbers.max():
-        return Interval(mean, mean, mean, n)  # nothing varies, so nothing can be accelerated
+        return Interval(mean, mean, mean, n)  # without variation BCa has no acceleration
     found = stats.bootstrap(
         (numbers,),
         np.mean,

@@ -1,4 +1,4 @@
-"""A judge that was never edited and never drives a drawing: a small network that says what a drawing shows."""
+"""Judge of drawn images: a small network, never edited and never used for drawing, that names what an image shows."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ STAGES = 5
 
 
 class JudgeNetwork(nn.Module):
-    """The first stages of EfficientNet-Lite0, which see edges, textures and parts, and a head that names the whole.
+    """First stages of EfficientNet-Lite0, which detect edges, textures and parts, and a head that names the whole.
 
     Args:
-        labels: how many things it tells apart.
+        labels: number of labels that it distinguishes.
     """
 
     def __init__(self, labels: int) -> None:
@@ -53,14 +53,14 @@ class JudgeNetwork(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """What a network trained on drawings says that pictures show."""
+    """A network trained on drawings that scores which labels images show."""
 
     model: nn.Module
     labels: tuple[str, ...]
 
     @torch.inference_mode()
     def scores(self, pictures: Sequence[Image.Image]) -> Tensor:
-        """Probability of every label in every picture: (n, labels)."""
+        """Probability of every label in every image: (n, labels)."""
         sizes = (JUDGE_SIZE, JUDGE_SIZE)
         small = [picture.convert("RGB").resize(sizes, Image.Resampling.BILINEAR) for picture in pictures]
         pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in small])).permute(0, 3, 1, 2)
@@ -68,14 +68,14 @@ class Judge:
         return probabilities
 
     def first_labels(self, pictures: Sequence[Image.Image], k: int = 5) -> list[list[str]]:
-        """The ``k`` most probable labels of every picture, best first."""
+        """The ``k`` most probable labels of every image, best first."""
         top = self.scores(pictures).topk(k, dim=-1).indices.tolist()
         return [[self.labels[index] for index in row] for row in top]
 
 
 @lru_cache(maxsize=1)
 def load_judge() -> Judge:
-    """The embedded judge."""
+    """Load the embedded judge."""
     from safetensors.torch import load_file
 
     labels = tuple(json.loads((JUDGE / "labels.json").read_text(encoding="utf-8")))

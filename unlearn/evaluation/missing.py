@@ -1,4 +1,4 @@
-"""Numbers that are not there: NaN in here, null to programs, a gap in a chart."""
+"""Conversion of missing numbers: NaN inside this package, null in JSON, a gap in a chart."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def nan_to_none(value: Any) -> Any:
-    """``value``, or None for NaN; whatever dictionaries and sequences hold in the same way, keys as text."""
+    """Return ``value``, or None for NaN; converts the contents of dictionaries and sequences too, keys to text."""
     if isinstance(value, dict):
         return {str(key): nan_to_none(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -16,7 +16,7 @@ def nan_to_none(value: Any) -> Any:
 
 
 def or_nan(value: Any) -> Any:
-    """The inverse of :func:`nan_to_none`, for JSON in which null means nothing else."""
+    """Return NaN for None, the inverse of :func:`nan_to_none`, for JSON in which null has no other meaning."""
     if isinstance(value, dict):
         return {key: or_nan(item) for key, item in value.items()}
     if isinstance(value, list):

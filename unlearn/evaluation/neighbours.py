@@ -1,4 +1,4 @@
-"""Which retained concepts stand closest to what is erased, and so are most at risk."""
+"""Neighbours: the retained concepts closest to the erased ones, and so most at risk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unlearn.concepts.selection import Vocabulary
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A retained concept, the erased concept it is close to, and their cosine about the vocabulary's mean."""
+    """A retained concept, the erased concept close to it, and their cosine after subtracting the vocabulary's mean."""
 
     name: str
     of: str
@@ -24,9 +24,9 @@ class Neighbour:
 def nearest_neighbours(
     encoder: TextImageEncoder, forget: Sequence[str], vocabulary: Vocabulary, k: int = 6
 ) -> list[Neighbour]:
-    """The ``k`` words of ``vocabulary`` closest to any of ``forget``, closest first; those of ``forget`` are none.
+    """Return the ``k`` words of ``vocabulary`` closest to any of ``forget``, closest first, without ``forget``.
 
-    Text embeddings share a large mean; about that mean the cosine tells relatives from strangers.
+    Text embeddings share a large mean; only after subtracting it does the cosine separate related from unrelated words.
     """
     candidates, templates = vocabulary.without(forget), vocabulary.templates
     texts = encoder.text_features(candidates, templates)

@@ -1,4 +1,4 @@
-"""What one edit does to what a model knows: everything that is measured of it, on the same pictures."""
+"""Full measurement of one edit: every metric before and after it, on the same images."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ PARTS = ("forget", "retain")
 
 @dataclass(frozen=True)
 class Quality:
-    """An edit before and after on erased concepts (``"forget"``) and on all others (``"retain"``), picture by picture.
+    """Metrics of an edit before and after on erased concepts (``"forget"``) and on all others (``"retain"``), image by
+    image.
 
     Attributes:
         top1, top5: zero-shot accuracy, all labels offered, by part.
         among_few: accuracy on the erased where each label has only four others beside it, on average over all fours;
             chance is 0.2.
         recall: of retrieval, by direction (``"text_to_image"``, ``"image_to_text"``), part and k.
-        similarity: cosine of each picture with its own label's text, by part.
+        similarity: cosine of each image with its own label's text, by part.
     """
 
     top1: dict[str, Compared]
@@ -39,14 +40,14 @@ class Quality:
 
     @property
     def harmonic_mean(self) -> float:
-        """Of forgetting and retention, see :func:`harmonic_mean`."""
+        """Harmonic mean of forgetting and retention, see :func:`harmonic_mean`."""
         return harmonic_mean(self.top1["forget"].means[1], *self.top1["retain"].means)
 
 
 def harmonic_mean(forget: float, retain_before: float, retain: float) -> float:
-    """Harmonic mean of 1 − ``forget`` and of the share of ``retain_before`` that is left, at most 1; 0 is worst.
+    """Return the harmonic mean of 1 − ``forget`` and the share of ``retain_before`` left, at most 1; 0 is worst.
 
-    NaN where one of the two was not measured, or where there was nothing to retain.
+    NaN if one of the two was not measured, or if there was nothing to retain.
     """
     if math.isnan(forget + retain_before + retain) or not retain_before:
         return math.nan
@@ -67,13 +68,13 @@ def evaluate_edit(
     Args:
         original: the model before the edit.
         edited: the model after it.
-        gallery: pictures; those of a concept that ``vocabulary`` has no label for are left out.
+        gallery: images; those of a concept that ``vocabulary`` has no label for are left out.
         forget: what was to be erased.
         vocabulary: labels offered, erased ones included.
     """
     offered = {name.casefold() for name in vocabulary.names}
     known = offered.issuperset(name.casefold() for name in gallery.concepts)
-    # The gallery itself where that is possible: its pictures have been encoded before.
+    # Uses the gallery itself if possible, since its images have been encoded already.
     shown = gallery if known else gallery.where(lambda picture: picture.concept.casefold() in offered)
     erased = {name.casefold() for name in forget}
     forgotten = torch.tensor([picture.concept.casefold() in erased for picture in shown], dtype=torch.bool)
@@ -98,7 +99,8 @@ def _compare(ranks: Sequence[Tensor], k: int, rows: Tensor) -> Compared:
 
 def _own_similarity(model: TextImageEncoder, shown: Gallery, vocabulary: Vocabulary) -> Tensor:
     texts = model.text_features(shown.concepts, vocabulary.templates)[shown.targets(shown.concepts)]
-    # The plain product: what is gone has none, which is a measurement; NO_SIMILARITY only puts it last in a search.
+    # The plain product: an erased embedding of zero gives 0, which is a valid measurement; NO_SIMILARITY only sorts it
+    # last in a search.
     return (model.image_features(shown) * texts).sum(dim=1)
 
 

@@ -1,4 +1,4 @@
-"""Retrieval in both directions: pictures for a text, captions for a picture, and recall@k."""
+"""Retrieval in both directions: images for a text, captions for an image, and recall@k."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ KS = (1, 5, 10)
 
 @dataclass(frozen=True)
 class Hit:
-    """One found thing: its index in the collection and its cosine with the query."""
+    """A search result: its index in the collection and its cosine with the query."""
 
     index: int
     score: float
 
 
 def rank(query: Tensor, collection: Tensor, k: int) -> list[Hit]:
-    """The ``k`` rows of ``collection`` (n, d) most similar to ``query`` (d,); see :func:`best`."""
+    """Return the ``k`` rows of ``collection`` (n, d) most similar to ``query`` (d,); see :func:`best`."""
     return best(similarity(query[None], collection)[0], torch.arange(len(collection)), k)
 
 
 def best(scores: Tensor, rows: Tensor, k: int) -> list[Hit]:
-    """The ``k`` of ``rows`` (n,) with the highest ``scores`` (n,), best first; none where the scores say nothing."""
+    """Return the ``k`` of ``rows`` (n,) with the highest ``scores`` (n,), best first; none for undefined scores."""
     scores = finite_or_last(scores)
     if says_nothing(scores):
         return []
@@ -40,12 +40,12 @@ def best(scores: Tensor, rows: Tensor, k: int) -> list[Hit]:
 def find_pictures(
     encoder: TextImageEncoder, text: str, gallery: Gallery, templates: Sequence[str], k: int = 8
 ) -> list[Hit]:
-    """Pictures of ``gallery`` for ``text``; a bare word is put into the templates, as a class is."""
+    """Find images of ``gallery`` for ``text``; a bare word is put into the templates, as a class name is."""
     return rank(encoder.text_features([text], templates)[0], encoder.image_features(gallery), k)
 
 
 def find_captions(encoder: TextImageEncoder, features: Tensor, captions: Sequence[str], k: int = 8) -> list[Hit]:
-    """Captions for one picture's embedding ``features`` (d,)."""
+    """Find captions for one image's embedding ``features`` (d,)."""
     return rank(features, encoder.text_features(captions, VERBATIM), k)
 
 
@@ -58,7 +58,7 @@ class Recall:
 
 
 def recall_at(scores: Tensor, relevant: Tensor) -> Recall:
-    """Share of queries with a relevant item among the first k.
+    """Return the share of queries with a relevant item among the first k.
 
     Args:
         scores: (queries, items).
@@ -72,10 +72,10 @@ def recall_at(scores: Tensor, relevant: Tensor) -> Recall:
 
 
 def relevant_ranks(scores: Tensor, relevant: Tensor) -> Tensor:
-    """Rank, from 0, of each query's best relevant item, (queries,); without a relevant item, behind all items."""
+    """Return the rank, from 0, of each query's best relevant item, (queries,); without one, a rank behind all items."""
     scores = finite_or_last(scores)
     best = scores.masked_fill(~relevant, -torch.inf).amax(dim=1, keepdim=True)
-    # Items that are not relevant and score at least as high stand before it: ties count against the model.
+    # Irrelevant items that score at least as high come first: ties count against the model.
     before = ((scores >= best) & ~relevant).sum(dim=1)
     return before.masked_fill(~relevant.any(dim=1), scores.shape[1] + max(KS))
 
@@ -98,13 +98,13 @@ class Search:
 
     @property
     def recall(self) -> dict[str, Recall]:
-        """recall@k on the erased concepts and on the others."""
+        """Return recall@k on the erased concepts and on the others."""
         parts = {"forget": self.forgotten, "retain": ~self.forgotten}
         return {part: recall_at(self.scores[rows], self.relevant[rows]) for part, rows in parts.items()}
 
 
 def search_both_ways(encoder: TextImageEncoder, gallery: Gallery, *, forget: Collection[str] = ()) -> dict[str, Search]:
-    """Query ``gallery`` with each of its captions and each of its pictures; the same concept is relevant."""
+    """Query ``gallery`` with each of its captions and each of its images; items of the same concept are relevant."""
     concept_of = {p.caption: p.concept for p in gallery}
     captions = tuple(concept_of)
     ids = {name: i for i, name in enumerate(gallery.concepts)}
@@ -121,7 +121,7 @@ def search_both_ways(encoder: TextImageEncoder, gallery: Gallery, *, forget: Col
 
 
 def evaluate_retrieval(encoder: TextImageEncoder, gallery: Gallery, *, forget: Collection[str] = ()) -> RetrievalReport:
-    """recall@k in ``gallery``, in both directions."""
+    """Measure recall@k in ``gallery``, in both directions."""
     found = {
         direction: search.recall for direction, search in search_both_ways(encoder, gallery, forget=forget).items()
     }

@@ -1,4 +1,4 @@
-"""How alike pictures and texts are, concept by concept."""
+"""Mean similarity of images and texts, concept by concept."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from unlearn.data.gallery import Gallery
 def image_text_similarity(
     encoder: TextImageEncoder, gallery: Gallery, names: Sequence[str], templates: Sequence[str]
 ) -> Tensor:
-    """Mean cosine of the pictures of each of ``names`` (rows) with the text of each (columns): (names, names).
+    """Return the mean cosine of the images of each of ``names`` (rows) with the text of each (columns): (names, names).
 
-    A row is NaN where ``gallery`` has no picture of that name.
+    A row is NaN if ``gallery`` has no image of that name.
     """
     features, targets = encoder.image_features(gallery), gallery.targets(names)
     means = torch.stack([features[targets == i].mean(dim=0) for i in range(len(names))])

@@ -1,4 +1,4 @@
-"""Zero-shot classification: which of these labels does the model see?"""
+"""Zero-shot classification: scores labels for images by the cosine of their text and image embeddings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from unlearn.data.gallery import Gallery
 def classify(
     encoder: TextImageEncoder, image: Image.Image, labels: Sequence[str], templates: Sequence[str] = TEMPLATES
 ) -> dict[str, float]:
-    """Probability of every label for one picture: softmax of scaled cosines, most probable first."""
+    """Return the probability of every label for one image: softmax of scaled cosines, most probable first."""
     probabilities = label_probabilities(encoder, encoder.encode_image([image]), labels, templates)[0]
     ranked = sorted(zip(labels, probabilities.tolist(), strict=True), key=lambda pair: -pair[1])
     return dict(ranked)
@@ -28,22 +28,21 @@ def classify(
 def label_probabilities(
     encoder: TextImageEncoder, features: Tensor, labels: Sequence[str], templates: Sequence[str]
 ) -> Tensor:
-    """Softmax over ``labels`` of scaled cosines with image embeddings ``features`` (n, embed_dim): (n, num_labels).
+    """Return the softmax over ``labels`` of scaled cosines with ``features`` (n, embed_dim) of images: (n, num_labels).
 
-    A SigLIP's ``logit_bias`` would add the same to every label, which a softmax does not see.
+    SigLIP's ``logit_bias`` would add the same to every label, which does not change a softmax.
     """
     scores = similarity(features, encoder.text_features(labels, templates))
     return (encoder.logit_scale * scores).softmax(dim=-1)
 
 
 def most_telling(probabilities: Mapping[str, Mapping[str, float]], first: Sequence[str], most: int) -> list[str]:
-    """Labels worth a bar, ``most`` of them: ``first`` and the leaders of every model, most probable in the first model
-    first.
+    """Return ``most`` labels to show: ``first`` and each model's top labels, sorted by probability in the first model.
 
     Args:
         probabilities: of the same labels for every model, the original first.
-        first: labels that are shown in any case, where they were offered.
-        most: how many.
+        first: labels that are always shown, if they were offered.
+        most: number of labels.
     """
     original = next(iter(probabilities.values()))
     each = most // len(probabilities)
@@ -55,7 +54,7 @@ def most_telling(probabilities: Mapping[str, Mapping[str, float]], first: Sequen
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Share of ``n`` pictures whose concept came first (``top1``) or among the first five; NaN where n is 0."""
+    """Share of ``n`` images whose concept came first (``top1``) or among the first five; NaN if n is 0."""
 
     top1: float
     top5: float
@@ -63,12 +62,12 @@ class Accuracy:
 
 
 def above_chance(top1: float, n: int, labels: int) -> str:
-    """A sentence where more of the erased concepts' pictures get their own label first than by chance; else "".
+    """Return a sentence if more of the erased concepts' images get their own label first than by chance; else "".
 
     Args:
-        top1: the share of them that do.
-        n: how many there are.
-        labels: offered, the own one among them.
+        top1: share of the erased concepts' images whose own label comes first.
+        n: number of images.
+        labels: number of labels offered, the image's own included.
     """
     named, by_chance = round(top1 * n) if n else 0, math.ceil(n / labels)
     if named <= by_chance:
@@ -80,17 +79,17 @@ def above_chance(top1: float, n: int, labels: int) -> str:
 
 
 def first_among_few(ranks: Tensor, labels: int, others: int = 4) -> Tensor:
-    """How often each picture's own label comes first among itself and ``others`` wrong ones, over all draws of those.
+    """Return how often each image's own label comes first among itself and ``others`` wrong ones, over all draws.
 
-    A model that knows nothing is right by chance, 1 / (others + 1). With hundreds of labels some always come before an
-    erased one; with five, what is left of the concept shows. Of the ``labels`` − 1 wrong labels, rank come before the
-    own one; that none of them is drawn has the hypergeometric probability C(labels − 1 − rank, others) /
+    A model without knowledge is right by chance, 1 / (others + 1). With hundreds of labels, some always come before an
+    erased one; with five, any remaining knowledge of the concept shows. Of the ``labels`` − 1 wrong labels, rank come
+    before the own one; the probability that none of them is drawn is hypergeometric, C(labels − 1 − rank, others) /
     C(labels − 1, others).
 
     Args:
-        ranks: rank, from 0, of each picture's own label, (n,).
-        labels: how many are offered in all.
-        others: wrong ones beside the own; where there are fewer, all of them.
+        ranks: rank, from 0, of each image's own label, (n,).
+        labels: number of labels offered.
+        others: number of wrong labels beside the own one; all of them if there are fewer.
 
     Returns:
         Probabilities (n,), float64.
@@ -106,10 +105,10 @@ class ZeroShotReport:
     """Zero-shot accuracy on a gallery with every label offered, erased ones included.
 
     Attributes:
-        overall, forget, retain: on all pictures, on those of erased concepts, on the others.
+        overall, forget, retain: accuracy on all images, on those of erased concepts, on the others.
         classnames: the labels offered.
-        targets: index of each picture's own label, (n,).
-        ranks: how many labels come before it, (n,).
+        targets: index of each image's own label, (n,).
+        ranks: number of labels that score higher or tie, (n,).
     """
 
     overall: Accuracy
@@ -121,15 +120,15 @@ class ZeroShotReport:
 
     @cached_property
     def per_class(self) -> dict[str, Accuracy]:
-        """Accuracy of every class that has pictures."""
+        """Return the accuracy of every class that has images."""
         shown = sorted(set(self.targets.tolist()))
         return {self.classnames[i]: accuracy_of(self.ranks[self.targets == i]) for i in shown}
 
 
 def true_label_ranks(image: Tensor, classes: Tensor, targets: Tensor) -> Tensor:
-    """Rank, from 0, of each picture's own label: the number of other labels that score at least as high, (n,).
+    """Return the rank, from 0, of each image's own label: the number of other labels that score at least as high, (n,).
 
-    A tie counts against the label, so a model that scores everything alike knows nothing.
+    A tie counts against the label, so a model that scores all labels the same gets no hits.
 
     Args:
         image: image embeddings (n, d).
@@ -142,7 +141,7 @@ def true_label_ranks(image: Tensor, classes: Tensor, targets: Tensor) -> Tensor:
 
 
 def accuracy_of(ranks: Tensor) -> Accuracy:
-    """Top-1 and top-5 of ranks (n,)."""
+    """Return the top-1 and top-5 accuracy of ranks (n,)."""
     n = int(ranks.numel())
     if n == 0:
         return Accuracy(float("nan"), float("nan"), 0)
@@ -156,10 +155,10 @@ def evaluate_zero_shot(
     forget: Collection[str] = (),
     vocabulary: Vocabulary | None = None,
 ) -> ZeroShotReport:
-    """Classify every picture of ``gallery`` among the words of ``vocabulary``, in its sentences.
+    """Classify every image of ``gallery`` among the labels of ``vocabulary``, with its templates.
 
-    Without one, the gallery's concepts are offered. Pictures whose concept is not offered are left out. ``forget``
-    splits the result.
+    Without a vocabulary, the gallery's concepts are offered. Images whose concept is not offered are left out.
+    ``forget`` splits the result.
     """
     words = vocabulary or Vocabulary.of(gallery.concepts)
     names, templates = words.names, words.templates
@@ -171,7 +170,7 @@ def evaluate_zero_shot(
         features = encoder.image_features(gallery)[known]
         return true_label_ranks(features, encoder.text_features(names, templates), targets)
 
-    # What is erased only splits the ranks: an encoder that stays while edits come and go is measured once.
+    # The erased concepts only split the ranks, so an encoder that stays the same between edits is measured once.
     ranks = gallery.ranks.get(encoder, (names, tuple(templates)), compute)
     forgotten_names = {name.casefold() for name in forget}
     forgotten = torch.tensor([name.casefold() in forgotten_names for name in names], dtype=torch.bool)[targets]

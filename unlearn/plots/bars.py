@@ -1,4 +1,4 @@
-"""Before and after as paired horizontal bars: of a picture's labels, and of pictures with their own text."""
+"""Paired horizontal bars before and after: of an image's labels, and of images with their own text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def label_bars(probabilities: Mapping[str, Mapping[str, float]], erased: Collection[str]) -> go.Figure:
-    """Probability of every label, one bar a variant, the erased labels marked.
+    """Draw the probability of every label, one bar per variant, with the erased labels marked.
 
     Args:
         probabilities: {variant: {label: probability}}, the original first; every variant has the same labels.
@@ -44,10 +44,10 @@ def label_bars(probabilities: Mapping[str, Mapping[str, float]], erased: Collect
 
 
 def own_similarity_bars(similarity: Mapping[str, Tensor], names: Sequence[str], erased: Collection[str]) -> go.Figure:
-    """Mean cosine of each concept's pictures with its own text, one bar a variant; none where a name has no picture.
+    """Draw the mean cosine of each concept's images with its text, one bar per variant; none for names without images.
 
     Args:
-        similarity: by variant, as :func:`unlearn.plots.matrices.similarity_matrix` takes it.
+        similarity: matrix by variant, as :func:`unlearn.plots.matrices.similarity_matrix` takes it.
         names: rows and columns of the matrices.
         erased: names to mark.
     """

@@ -1,4 +1,4 @@
-"""Heat maps of concepts against concepts: what resembles what, and who is hurt by whom."""
+"""Heat maps of concepts against concepts: similarity, and interference of erasures."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def similarity_matrix(
     similarity: Tensor, names: Sequence[str], erased: Collection[str], title: str, limit: float = 1.0
 ) -> go.Figure:
-    """Mean cosine of pictures (rows) with texts (columns), (names, names); NaN where a name has no picture.
+    """Draw the mean cosine of images (rows) with texts (columns), (names, names); NaN if a name has no image.
 
-    ``limit`` is the cosine of the deepest colour, the same for matrices that are to be compared.
+    ``limit`` is the cosine of the deepest colour; use the same for matrices that are to be compared.
     """
     hover = "pictures of %{customdata[0]}<br>text “%{customdata[1]}”<br>cosine %{text}<extra></extra>"
     figure = _matrix(similarity, names, erased, written=_cosine, hover=hover, limit=limit)
@@ -31,7 +31,7 @@ def similarity_matrix(
 
 
 def interference_matrix(interference: Interference, erased: Collection[str]) -> go.Figure:
-    """Change of the right label's probability in pictures of the columns when the rows are erased, each alone."""
+    """Draw the change of the correct label's probability in images of the columns when each row is erased alone."""
     hover = "%{customdata[0]} erased:<br>%{customdata[1]} %{text}<extra></extra>"
     return _matrix(interference.probability, interference.names, erased, written=_change, hover=hover)
 
@@ -53,7 +53,7 @@ def _matrix(
     hover: str,
     limit: float = 1.0,
 ) -> go.Figure:
-    """A heat map of (names, names) about zero, with its numbers as ``written`` in the cells; NaN is left blank."""
+    """Draw a heat map of (names, names) about zero, with its numbers as ``written`` in the cells; NaN is left blank."""
     ticks = [marked(name, erased, longest=14) for name in names]
     heatmap = go.Heatmap(
         z=nan_to_none(values.tolist()),
@@ -68,7 +68,7 @@ def _matrix(
         ygap=1,
         text=[["" if math.isnan(value) else written(value) for value in row] for row in values.tolist()],
         texttemplate="%{text}",
-        textfont={"size": 10},  # in no colour of ours: Plotly takes the one that stands out from the cell
+        textfont={"size": 10},  # without a fixed colour, Plotly picks one that stands out from the cell
     )
     figure = styled(400, heatmap)
     rows = list(range(len(names)))

@@ -1,4 +1,4 @@
-"""Methods side by side: what each forgets against what it keeps."""
+"""Scatter plot of methods: accuracy on the erased concepts against accuracy on the others."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def method_scatter(outcomes: Sequence[Outcome]) -> go.Figure:
-    """Accuracy on the erased concepts (left is better) against accuracy on all others (up is better), by method.
+    """Draw accuracy on the erased concepts (left is better) against accuracy on all others (up is better), by method.
 
-    Beside the dots stand the places of their methods in ``outcomes``, counted from 1: names would overlap. What was not
-    measured has no dot; something must have been.
+    The dots are labelled with the methods' positions in ``outcomes``, counted from 1, since names would overlap.
+    Outcomes without measurements have no dot; at least one outcome must have been measured.
     """
     places = {number: outcome for number, outcome in enumerate(outcomes, start=1) if outcome.is_measured}
     measured = list(places.values())
@@ -52,7 +52,7 @@ def method_scatter(outcomes: Sequence[Outcome]) -> go.Figure:
 
 
 def _close_together(places: Mapping[int, Outcome], apart: float) -> list[list[int]]:
-    """The places of the outcomes; those less than ``apart`` from each other have one group."""
+    """Return the positions of the outcomes in groups; outcomes less than ``apart`` from each other share a group."""
     groups: list[list[int]] = []
     for number, outcome in places.items():
         for group in groups:

@@ -1,4 +1,4 @@
-"""How fast an erased concept is learned again."""
+"""Curves of how fast an erased concept is learned again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def relearning_curves(curves: Sequence[Curve]) -> go.Figure:
-    """How fast the concept comes back, beside words that the model never knew; wider lines learn from more pictures."""
+    """Draw how fast the concept comes back, beside words new to the model; wider lines learn from more images."""
     from unlearn.attacks.finding import AUROC_EITHER_END  # an attack has loaded it already
 
     counts = sorted({curve.examples for curve in curves})

@@ -1,4 +1,4 @@
-"""A run of CLIPErase over its steps: the losses of its modules, and the accuracy it comes to."""
+"""Curves of a CLIPErase run over its steps: the losses of its modules, and its accuracy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MODULES = {
 
 
 def loss_curves(records: Sequence[Record]) -> go.Figure:
-    """CLIPErase's three modules over the steps of a run, each loss as it is, unweighted."""
+    """Draw CLIPErase's three modules over the steps of a run, each loss unweighted."""
     steps = [record.done for record in records]
     lines = [
         go.Scatter(
@@ -39,7 +39,7 @@ def loss_curves(records: Sequence[Record]) -> go.Figure:
 
 
 def accuracy_curves(records: Sequence[Record]) -> go.Figure:
-    """Top-1 on pictures of the erased concepts and of others, wherever a run measured it."""
+    """Draw top-1 on images of the erased concepts and of others, at the steps where the run measured it."""
     lines = []
     for part, (name, colour) in PARTS.items():
         values = [(record.done, getattr(record, f"{part}_accuracy")) for record in records]

@@ -1,4 +1,4 @@
-"""The look that all figures share: colours, font, ground, and how a label is written on an axis."""
+"""Shared style of all figures: colours, font, background, and axis labels."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 
 from unlearn.erasers.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
 
-#: One colour a variant everywhere: mid-tones that hold on white and on black, told apart by colour-blind eyes (Okabe
-#: and Ito 2008, brought to equal lightness).
+#: One colour per variant everywhere: mid-tones readable on white and on black, distinguishable with colour blindness
+#: (Okabe and Ito 2008, adjusted to equal lightness).
 COLOURS = {
     ORIGINAL: "#8b929e",
     CCUP: "#2f86d6",
@@ -20,7 +20,7 @@ COLOURS = {
 }
 ERASED_COLOUR = "#d6455d"
 INK, GRID = "#737b88", "rgba(128,136,149,0.22)"
-#: Those of style sheets, by the names of their CSS variables; what is written small differs on a dark ground.
+#: Colours of style sheets, by the names of their CSS variables; those of small text differ on a dark background.
 CSS_COLOURS = {
     "erased": ERASED_COLOUR,
     "accent": COLOURS[CCUP],
@@ -31,12 +31,12 @@ CSS_COLOURS = {
 CSS_COLOURS_ON_DARK = {"held": "#3fbf92"}
 FONTS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 FONT = ", ".join(FONTS)
-#: The two sides of every accuracy, as they are named and coloured.
+#: Names and colours of the two sides of every accuracy.
 PARTS = {"forget": ("erased", ERASED_COLOUR), "retain": ("others", COLOURS[CCUP])}
 
 
 def styled(height: int, *traces: object, **layout: object) -> go.Figure:
-    """Traces on a transparent ground with the house's margins, of a height that does not depend on the data."""
+    """Return traces on a transparent background with the shared margins and a height independent of the data."""
     figure = go.Figure(list(traces))
     figure.update_layout(
         height=height,
@@ -44,7 +44,7 @@ def styled(height: int, *traces: object, **layout: object) -> go.Figure:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT, "size": 13, "color": INK},
-        # At the top of the figure, not of the plot: Plotly leaves a legend of the plot over it when the window widens.
+        # At the top of the figure, not of the plot: otherwise the legend covers the plot when the window widens.
         legend={"orientation": "h", "x": 0, "yref": "container", "y": 1, "yanchor": "top", "font": {"size": 13}},
         hoverlabel={"font": {"family": FONT, "size": 13}},
         dragmode=False,
@@ -57,7 +57,7 @@ def styled(height: int, *traces: object, **layout: object) -> go.Figure:
 
 
 def css_variables() -> str:
-    """Colours and font for a style sheet, as ``var(--u-erased)`` and ``var(--u-font)``; dark ones under ``.dark``."""
+    """Return the CSS variables of colours and font, such as ``--u-erased`` and ``--u-font``; dark ones under ``.dark``."""
     light, dark = (
         " ".join(f"--u-{name}: {value};" for name, value in values.items())
         for values in (CSS_COLOURS | {"font": FONT}, CSS_COLOURS_ON_DARK)
@@ -66,7 +66,7 @@ def css_variables() -> str:
 
 
 def marked(label: str, erased: Collection[str], *, longest: int = 18) -> str:
-    """``label`` for an axis: escaped, shortened, and with a cross before it where it is erased."""
+    """Return ``label`` for an axis: escaped, shortened, and with a cross before it if it is erased."""
     short = label if len(label) <= longest else label[: longest - 1] + "…"
     text = html.escape(short)
     if label.casefold() in {name.casefold() for name in erased}:

@@ -1,4 +1,4 @@
-"""Accuracy on what is erased and on all else, against the strength and against how much is erased."""
+"""Accuracy on erased concepts and on all others, against the strength and against the number of erased concepts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from unlearn.plots.style import INK, PARTS, styled
 if TYPE_CHECKING:
     from unlearn.sweeps.trade_off import TradeOffPoint
 
-#: Erased or kept is told by the line, the form by dash and marker, so that neither needs the colour.
+#: The line distinguishes erased from retained, dash and marker distinguish the forms, so neither depends on colour.
 DASHES = {"paired": ("solid", "circle"), "consistent": ("dash", "square-open"), "nullspace": ("dot", "diamond-open")}
 
 
 def strength_curves(points: Sequence[TradeOffPoint], strength: float) -> go.Figure:
-    """Accuracy on erased and other pictures against α, in every form; a line marks where the slider stands."""
+    """Draw accuracy on erased and other images against α, in every form; a vertical line marks the slider's value."""
     figure = _of_accuracy(points, lambda point: point.strength, "strength %{x:.2f}: %{y:.1%}")
     figure.add_vline(x=strength, line={"color": INK, "width": 1, "dash": "dash"})
     figure.update_xaxes(title_text="strength α", range=[-0.03, 1.03])
@@ -25,7 +25,7 @@ def strength_curves(points: Sequence[TradeOffPoint], strength: float) -> go.Figu
 
 
 def count_curves(points: Sequence[TradeOffPoint]) -> go.Figure:
-    """Accuracy on erased and other pictures against the number of erased concepts, in every form, at one strength."""
+    """Draw accuracy on erased and other images against the number of erased concepts, in each form at one strength."""
     figure = _of_accuracy(points, lambda point: point.num_erased, "%{x} erased: %{y:.1%}")
     counts = sorted({point.num_erased for point in points})
     title = f"concepts erased, at strength {points[0].strength:g}" if points else "concepts erased"
@@ -34,7 +34,7 @@ def count_curves(points: Sequence[TradeOffPoint]) -> go.Figure:
 
 
 def _of_accuracy(points: Sequence[TradeOffPoint], along: Callable[[TradeOffPoint], float], hover: str) -> go.Figure:
-    """Accuracy upwards, always from 0 to 1, and a legend of two columns."""
+    """Draw accuracy on the vertical axis, always from 0 to 1, with a legend of two columns."""
     figure = styled(360, *_curves(points, along, hover))
     figure.update_yaxes(range=[-0.04, 1.04], tickformat=".0%")
     return figure.update_layout(legend={"entrywidth": 0.5, "entrywidthmode": "fraction", "font": {"size": 10}})

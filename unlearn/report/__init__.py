@@ -1,1 +1,1 @@
-"""An erasure on one page of HTML that needs nothing else: what was erased, what it costs, how to do it again."""
+"""Report of an erasure as one self-contained HTML page: what was erased, what it costs, and how to repeat it."""

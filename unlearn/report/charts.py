@@ -1,4 +1,4 @@
-"""Accuracy against the strength as lines of an SVG, so that a report needs no script."""
+"""Chart of accuracy against the strength as SVG lines, so that a report needs no script."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STROKES = {"solid": "", "dash": "7 4", "dot": "2 4"}
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the chart: the corners as SVG writes them, and how it is drawn."""
+    """A line of the chart: its points in SVG notation, and its style."""
 
     corners: str
     colour: str
@@ -24,11 +24,11 @@ class Line:
 
 @dataclass(frozen=True)
 class StrengthChart:
-    """Accuracy on erased and on other pictures against the strength, a line for each form.
+    """Accuracy on erased and on other images against the strength, one line per form.
 
     Attributes:
-        lines: what is drawn.
-        forms: which form is drawn in which dash.
+        lines: lines to draw.
+        forms: dash of each form that is drawn.
     """
 
     lines: Sequence[Line]
@@ -40,7 +40,7 @@ class StrengthChart:
 
     @classmethod
     def of(cls, points: Sequence[TradeOffPoint]) -> StrengthChart | None:
-        """The chart of ``points``; none without any."""
+        """Return the chart of ``points``, or None if there are none."""
         if not points:
             return None
         lines, forms = [], {point.form: DASHES[point.form][0] for point in points}

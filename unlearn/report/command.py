@@ -1,4 +1,4 @@
-"""The command line that makes an erasure again."""
+"""Command line that repeats an erasure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOT_TOLD = "  # it learned from pictures that this command does not have; with -
 
 
 def command_of(record: Record) -> str:
-    """``python -m unlearn erase …`` with what ``record`` has other than the defaults, a line for each part."""
+    """Return ``python -m unlearn erase …`` with the settings of ``record`` that are not defaults, one line per part."""
     if record.parts:
         tuned, closed_form = record.parts
         return f"{_command(tuned, 'tuned')}\n{_command(closed_form, 'erased', '--on', 'tuned')}"
@@ -26,7 +26,7 @@ def command_of(record: Record) -> str:
 
 
 def _command(record: Record, out: str, *more: str) -> str:
-    # CCUP knows the pictures only by the vocabulary that they bring.
+    # CCUP uses the images only for the vocabulary that they bring.
     learned = record.method != "ccup" or not record.vocabulary
     words = ["python", "-m", "unlearn", "erase", "--model", record.model]
     words += ["--forget", *record.selection.forget_names]
@@ -41,18 +41,18 @@ def _command(record: Record, out: str, *more: str) -> str:
 
 
 def _is_default_retain(record: Record) -> bool:
-    """Whether ``erase`` retains the same where nothing is said."""
+    """Return True if ``erase`` without an argument would retain the same concepts."""
     known = VOCABULARIES.get(record.vocabulary)
     words = known() if known else Vocabulary.of(record.vocabulary.split(","))
     return record.selection.retain == words.without(record.selection.forget_names)
 
 
 def _method(record: Record) -> list[str]:
-    """The method, and its settings that are not as always."""
+    """Return the arguments for the method and for its settings that are not defaults."""
     told = record.parameters
     method = str(told.get("kind", record.method))
     seed = [] if method == "ccup" else ["--seed", str(told.get("seed", record.seed))]
-    # What CLIPErase takes by default depends on what it trains.
+    # CLIPErase's defaults depend on which part of the model it trains.
     default = {} if method == "cliperase" else asdict(CCUPSettings())
     takes = METHODS[method].takes(told)
     options = [_option(name, told[name]) for name in takes if name in told and told[name] != default.get(name)]

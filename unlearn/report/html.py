@@ -1,4 +1,4 @@
-"""A :class:`Report` as one file of HTML: no script, no address but its own, every stranger's word escaped."""
+"""A :class:`Report` as one HTML file: no script, no outside address, and all text from others escaped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unlearn.templates import Templates
 
 
 def render(report: Report) -> str:
-    """The page."""
+    """Render the page."""
     return _templates.fill(
         "report",
         report=report,
@@ -32,12 +32,12 @@ def render(report: Report) -> str:
 
 
 def _tenths(fraction: float, sign: str = "") -> str:
-    """A fraction in percent with one decimal; a change has its ``sign`` always."""
+    """Format a fraction in percent with one decimal; a change always gets its ``sign``."""
     return f"{100 * fraction:{sign}.1f}".replace("-", "−")
 
 
 def _single(record: Record) -> Iterator[Record]:
-    """The records of single erasures that ``record`` is made of."""
+    """Yield the records of the single erasures that ``record`` consists of."""
     if not record.parts:
         yield record
     for part in record.parts:

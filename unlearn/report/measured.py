@@ -1,4 +1,4 @@
-"""What a report tells, as plain values; another metric is another :class:`Measure`."""
+"""Contents of a report as plain values; to add a metric, add another :class:`Measure`."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from unlearn.export.record import Record
 from unlearn.sweeps.trade_off import TradeOffPoint
 
 AT_RISK, FOUND, BARS = 6, 6, 6
-#: Pictures looked at: the first of this many erased concepts, and of this many that stand closest to them.
+#: Number of images shown: of the first erased concepts, and of the concepts closest to them.
 ERASED_SHOWN, RISK_SHOWN = 2, 2
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One metric: for each edited variant a fraction before and after, with intervals, of the same things."""
+    """One metric: for each edited variant a fraction before and after, with intervals, on the same items."""
 
     name: str
     changes: Mapping[str, Change]
 
     @property
     def before(self) -> Interval:
-        """The original's."""
+        """Return the original's interval."""
         return next(iter(self.changes.values())).before
 
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What each variant sees in one picture: {variant: {label: probability}}, the same labels for all."""
+    """Labels that each variant sees in one image: {variant: {label: probability}}, the same labels for all."""
 
     image: Image.Image
     title: str
@@ -48,7 +48,7 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """The pictures that each variant finds for a text, best first."""
+    """Images that each variant finds for a text, best first."""
 
     query: str
     found: Mapping[str, Sequence[Picture]]
@@ -56,7 +56,7 @@ class Search:
 
 @dataclass(frozen=True, eq=False)
 class DrawnPair:
-    """The same seeds drawn before and after."""
+    """Drawings from the same seeds before and after."""
 
     prompt: str
     pipeline: str
@@ -68,8 +68,8 @@ class DrawnPair:
 class Report:
     """Everything on the page.
 
-    ``link`` is the query of an address that opens the app like this; where there could be one and is none, ``no_link``
-    says why.
+    ``link`` is the query string that opens the app with this erasure; if a link could exist but does not, ``no_link``
+    gives the reason.
     """
 
     records: Sequence[Record]
@@ -102,7 +102,7 @@ def measure_report(
     Args:
         variants: the models compared, the original first under :data:`unlearn.erasers.variants.ORIGINAL`.
         records: of the active erasures.
-        collection: labelled pictures that none of them was trained on.
+        collection: labelled images that none of them was trained on.
         vocabulary: the labels.
         picture: one to look at before the collection's own.
         curves, drawn, link, no_link: what else there is to show, see :class:`Report`.
@@ -130,7 +130,7 @@ def measure_report(
 def look_at(
     variants: Mapping[str, TextImageEncoder], picture: Picture, vocabulary: Vocabulary, erased: Sequence[str]
 ) -> Look:
-    """What ``variants`` see in ``picture``, the most telling labels of ``vocabulary``."""
+    """Classify ``picture`` with all ``variants`` and keep the most telling labels of ``vocabulary``."""
     image = picture.load()
     seen = {
         name: classify(encoder, image, vocabulary.names, vocabulary.templates) for name, encoder in variants.items()
@@ -157,7 +157,7 @@ def _search(
 def _measures(
     variants: Mapping[str, TextImageEncoder], collection: Gallery, vocabulary: Vocabulary, erased: Sequence[str]
 ) -> list[Measure]:
-    """Accuracy and retrieval; nothing where ``collection`` shows nothing that ``vocabulary`` has a word for."""
+    """Measure accuracy and retrieval; nothing if no concept of ``collection`` is in ``vocabulary``."""
     if (collection.targets(vocabulary.names) < 0).all():
         return []
     original = variants[ORIGINAL]

@@ -1,1 +1,1 @@
-"""Every method on the same concepts, and one method over all strengths."""
+"""Sweeps: every method on the same concepts, and one method over all strengths."""

@@ -1,4 +1,4 @@
-"""Every method on the same concepts, side by side: what it forgets, what it keeps, and what that costs."""
+"""Comparison of every method on the same concepts: forgetting, retention, and cost."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One method: top-1 on pictures of the erased concepts and on all others, seconds to fit, numbers changed.
+    """Result of one method: top-1 on images of erased concepts and on all others, seconds to fit, changed parameters.
 
     Attributes:
-        parameters: None where the weights that an edit would change are out of reach.
-        refusal: why it could not be fitted; nothing was measured then.
+        parameters: number of changed parameters; None if the weights that the edit would change are not available.
+        refusal: why the method could not be fitted; nothing was measured then.
     """
 
     label: str
@@ -38,17 +38,17 @@ class Outcome:
 
     @property
     def is_measured(self) -> bool:
-        """Whether both accuracies are known: not for what was refused, nor where no picture shows what is erased."""
+        """Return True if both accuracies are known: not after a refusal, nor if no image shows an erased concept."""
         return not math.isnan(self.forget + self.retain)
 
     @property
     def changed(self) -> str:
-        """``parameters`` for people."""
+        """``parameters`` formatted for display."""
         return "–" if self.parameters is None else f"{self.parameters:,}"
 
     @property
     def duration(self) -> str:
-        """``seconds`` for people: “0.4 ms”, “79 ms”, “12 s”."""
+        """``seconds`` formatted for display: “0.4 ms”, “79 ms”, “12 s”."""
         if self.seconds >= 1:
             return f"{self.seconds:.0f} s"
         return f"{1000 * self.seconds:.0f} ms" if self.seconds >= 0.01 else f"{1000 * self.seconds:.1f} ms"
@@ -57,8 +57,8 @@ class Outcome:
 def compare(task: methods.Task, names: Sequence[str]) -> Generator[Progress, None, tuple[Outcome, ...]]:
     """Fit each of ``names``, of :data:`~unlearn.erasers.methods.COMPARED`, and measure it on ``task.probe``.
 
-    Every label is offered. One that cannot be fitted, for want of a picture or of time, does not keep the others from
-    being compared.
+    Every label is offered. A method that cannot be fitted, because images or time are missing, does not stop the
+    comparison of the others.
     """
     outcomes = []
     for name in names:
@@ -87,7 +87,7 @@ def _measured(method: methods.Method, erasure: AnyErasure, task: methods.Task, s
 def _numbers_changed(erasure: AnyErasure, encoder: OpenClipEncoder) -> int | None:
     try:
         changed = erasure.changed_weights(encoder).items()
-    except ModelError:  # a tower that ends in no linear projection: the edit is live only
+    except ModelError:  # a tower without a final linear projection: the edit is live only
         return None
     state = encoder.model.state_dict()
     return sum(int((tensor != state[key].cpu().float()).sum()) for key, tensor in changed)

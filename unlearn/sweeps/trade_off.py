@@ -1,4 +1,4 @@
-"""What erasing costs: accuracy on forget and retain set against strength, and against how much is erased."""
+"""Cost of erasing: accuracy on forget and retain set against strength, and against the number of erased concepts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COUNTS = (1, 2, 5, 10, 20, 50, 100)
 
 @dataclass(frozen=True)
 class TradeOffPoint:
-    """One measured edit: top-1 on forget and retain pictures (fractions), and how it was made."""
+    """One measured edit: top-1 on forget and retain images (fractions), and its settings."""
 
     form: str
     strength: float
@@ -33,7 +33,7 @@ class TradeOffPoint:
 def measure(
     encoder: TextImageEncoder, gallery: Gallery, erasure: Erasure[CCUPSettings], vocabulary: Vocabulary
 ) -> TradeOffPoint:
-    """Forget and retain accuracy of ``erasure`` on ``gallery`` with all of ``vocabulary`` offered."""
+    """Measure forget and retain accuracy of ``erasure`` on ``gallery`` with all of ``vocabulary`` offered."""
     names = erasure.selection.forget_names
     report = evaluate_zero_shot(erasure.apply(encoder), gallery, forget=names, vocabulary=vocabulary)
     settings = erasure.settings
@@ -59,10 +59,10 @@ def sweep_strength(
 def growing(
     selection: Selection, vocabulary: Vocabulary, counts: Sequence[int] = COUNTS, seed: int = 0
 ) -> list[Selection]:
-    """Forget sets of ``counts`` concepts: those of ``selection`` first, then strangers drawn with ``seed``.
+    """Return forget sets of ``counts`` concepts: those of ``selection`` first, then unrelated ones drawn with ``seed``.
 
-    What is retained goes by the choice of ``selection``: the rest of the vocabulary, or its own names, of which no
-    stranger is one then. Counts that leave nothing of either are left out.
+    The retain set follows the choice of ``selection``: the rest of the vocabulary, or its own names, which are then
+    never drawn. Counts that leave no concept to draw or to retain are left out.
     """
     own = selection.forget_names
     rest = selection.retain == vocabulary.without(own)
