@@ -123,6 +123,6 @@ def _loss(white_box: WhiteBox, known: Tensor, texts: Tensor, targets: Tensor) ->
 
 
 def _targets(target: AttackTarget) -> Tensor:
-    """Return every known image's target: 0 for the concept, else the index of its label among the distractors, from 1."""
+    """Return a target per known image: 0 for the concept, else the index of its label among the distractors, from 1."""
     others = target.known.some.targets((target.concept.name, *target.distractors))[target.known.others]
     return torch.cat([torch.zeros(len(target.known.own), dtype=torch.long), others])

@@ -1,4 +1,4 @@
-"""How the app answers: start-up, the first result, a move of the slider, memory. On loopback, bounded."""
+"""Response times of the app: start-up, the first result, a move of the slider, memory. Runs on loopback, bounded."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import psutil
 from unlearn.bench.serving import served
 from unlearn.bench.table import Table, machine
 
-#: Starts that are measured, after one that brings the files into memory; moves of the slider in the last of them.
+#: Measured starts, after one unmeasured start that caches the files; moves of the slider in the last start.
 STARTS, MOVES = 5, 31
 
 
 def run(quick: bool = False) -> Table:
-    """Start ``app.py`` in a process of its own, again and again, and use it as a program would."""
+    """Start ``app.py`` in its own process several times, and call it through its API."""
     starts, moves = (1, 5) if quick else (STARTS, MOVES)
     pages, firsts, trips, resident = [], [], list[float](), 0.0
     for number in range(-1, starts):
@@ -40,7 +40,7 @@ def run(quick: bool = False) -> Table:
 
 
 def _use(moves: int) -> tuple[float, float, list[float], float]:
-    """Seconds until the page answers and until the first result, milliseconds of each move, MiB resident."""
+    """Return seconds to the first page and to the first result, milliseconds of each move, and resident MiB."""
     from gradio_client import Client
 
     start = time.perf_counter()

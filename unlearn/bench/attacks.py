@@ -1,4 +1,4 @@
-"""What attacks get out of every method's edit: some concepts, each erased alone and attacked."""
+"""Attacks on every method's edit: some concepts, each erased alone and attacked."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from unlearn.finetuning.sources import BUNDLED, TrainingData
 from unlearn.jobs import run_to_end
 
 CONCEPTS = 20
-#: Pictures and views of them that relearning learns from.
+#: Images and views of them that relearning trains on.
 EXAMPLES = 5
-#: What is attacked, of :data:`unlearn.erasers.methods.COMPARED`.
+#: Attacked methods, of :data:`unlearn.erasers.methods.COMPARED`.
 ATTACKED = ("none", "nullspace", "consistent", "ccup", "leace", "cliperase", "stacked")
-#: No method but a model that was trained again without the concepts: what an erasure can hope for at best.
+#: Name of a model trained without the concepts instead of an edit: the best result that an erasure can hope for.
 NEVER_TAUGHT = "never taught"
 LABELS = {method: COMPARED[method].label for method in ATTACKED} | {NEVER_TAUGHT: "Never taught it"}
 Attack = Callable[[AttackTarget], Finding]
@@ -51,7 +51,7 @@ def _by_probe(place: str) -> Attack:
     return partial(probes.attack_probe, place=place)
 
 
-#: What the table's columns say, and the attack by somebody who has pictures that no method learned from.
+#: Titles of the table's columns, and the attack by someone whose images no method learned from.
 ATTACKS: dict[str, Attack] = {
     "name": _by_words("Its name"),
     "paraphrases": _by_words("Paraphrases"),
@@ -65,13 +65,13 @@ ATTACKS: dict[str, Attack] = {
     "int8 and fp16": quantization.attack_quantization,
     "inverse": projection_inverse.attack_projection_inverse,
 }
-#: The same by somebody who has no other pictures than the method: what it learned to hide, it hides there best.
+#: The same attack by someone who has only the method's own images, on which the method hides the concept best.
 SAME_PICTURES = {"probe, same pictures": ATTACKS["probe"]}
 
 
 @dataclass(frozen=True)
 class Result:
-    """An attack on one concept, as it is kept in a file: what it found after the edit, and what knows nothing finds."""
+    """Recorded result of an attack on one concept: its value after the edit, and chance."""
 
     found: float
     chance: float
@@ -80,13 +80,13 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Opponents:
-    """Methods and attackers, who learn from different pictures: whoever hides a few pictures has hidden no concept.
+    """Methods and attackers, which learn from different images: hiding only a few images does not erase a concept.
 
     Attributes:
         encoder: the model before any edit.
-        data: what methods learn from, and what attacks are measured on.
-        strangers: what attackers learn from.
-        never_taught: a model like ``encoder`` that was trained without the concepts; None where there is none.
+        data: images that methods learn from, and that attacks are measured on.
+        strangers: images that attackers learn from.
+        never_taught: a model of the same architecture trained without the concepts, or None.
     """
 
     encoder: OpenClipEncoder
@@ -96,10 +96,10 @@ class Opponents:
 
     @classmethod
     def load(cls, model: str, images: str, never_taught: Path | None = None) -> Opponents:
-        """Load the model, and share the data set's pictures out; ``never_taught`` holds another's weights.
+        """Load the model, and split the data set's images; ``never_taught`` is a file with another model's weights.
 
         Raises:
-            ModelError, PictureError: one of them cannot be had.
+            ModelError, PictureError: the model or the images cannot be loaded.
         """
         bench = Bench.load(model, images)
         methods, unrelated = halves(bench.data.train)
@@ -107,18 +107,18 @@ class Opponents:
         return cls(bench.encoder, replace(bench.data, train=methods), unrelated, other)
 
     def called(self, method: str) -> str:
-        """What a measurement of ``method`` is kept as: of the model never taught with a mark of its weights."""
+        """Return the key of a measurement of ``method``; for the model without the concepts, with its weights' hash."""
         if method != NEVER_TAUGHT or self.never_taught is None:
             return method
         return f"{method} {weights_checksum(self.never_taught.model)[:8]}"
 
     def known_concepts(self) -> list[str]:
-        """The concepts that the model knows, and that both sides have pictures of."""
+        """Return the concepts that the model knows and that both sides have images of."""
         shown = set(self.unrelated.concepts)
         return [name for name in known_concepts(self.encoder, self.data) if name in shown]
 
     def attack(self, method: str, concept: str, seed: int) -> dict[str, Any]:
-        """Erase ``concept`` with ``method`` and attack it: what each attack got, and whether it leaked."""
+        """Erase ``concept`` with ``method`` and attack it: returns each attack's value and whether it found a leak."""
         data = self.data
         selection = select(concept, vocabulary=data.vocabulary)
         if method == NEVER_TAUGHT and self.never_taught is not None:
@@ -136,10 +136,10 @@ class Opponents:
 
 
 def _with_weights_of(file: Path, encoder: OpenClipEncoder) -> OpenClipEncoder:
-    """``encoder``'s architecture with the weights of ``file``, a safetensors checkpoint.
+    """Load ``file``, a safetensors checkpoint, into a copy of ``encoder``.
 
     Raises:
-        ModelError: it cannot be read, or belongs to another architecture.
+        ModelError: the file cannot be read, or belongs to another architecture.
     """
     try:
         weights = TensorFile.open(file, allowed=("F32", "F16", "BF16", "I64")).load()
@@ -151,13 +151,13 @@ def _with_weights_of(file: Path, encoder: OpenClipEncoder) -> OpenClipEncoder:
 def _result(attack: Attack, target: AttackTarget) -> Result:
     try:
         finding = attack(target)
-    except ModelError:  # no edit of the kind that is attacked
+    except ModelError:  # not an edit of the kind that this attack inverts
         return Result(math.nan, math.nan, str(Verdict.NOT_APPLICABLE))
     return Result(finding.after, finding.chance, str(finding.verdict))
 
 
 def halves(gallery: Gallery) -> tuple[Gallery, Gallery]:
-    """The first pictures of each concept, and the rest of them: of the bundled gallery, one style each."""
+    """Split into the first images of each concept and the rest; in the bundled gallery, each half is one style."""
     left = Counter(picture.concept for picture in gallery)
     half = {concept: n // 2 for concept, n in left.items()}
     parts: tuple[list[Picture], list[Picture]] = ([], [])
@@ -180,9 +180,9 @@ def run(
 
     Args:
         quick: one concept, three methods.
-        model, images: what is edited, and the pictures.
-        resume: a file; what it holds is not measured again.
-        never_taught: weights of a model like it that was trained without the concepts, to be attacked beside the edits.
+        model, images: the model to edit, and the images.
+        resume: a file of measurements; those in it are not repeated.
+        never_taught: weights of the same architecture trained without the concepts, to attack beside the edits.
     """
     opponents = Opponents.load(model, images, never_taught)
     concepts = [name for (name,) in forget_sets(opponents.known_concepts(), 1, 1 if quick else CONCEPTS)]
@@ -192,7 +192,7 @@ def run(
     measurements = Measurements(resume)
     found: dict[str, list[dict[str, Any]]] = {method: [] for method in methods}
     with tqdm(total=len(methods) * len(concepts), desc="attacks", unit="edit") as bar:
-        # By concept, so that what an attacker's pictures look like to the original is computed once for all methods.
+        # By concept, so that the original's embeddings of an attacker's images are computed once for all methods.
         for seed, concept in enumerate(concepts):
             for method in methods:
                 name = f"attacks {model} {images} {opponents.called(method)} {seed} {concept}"
@@ -243,7 +243,7 @@ def _cell(runs: Sequence[dict[str, Any]], attack: str) -> str:
 
 
 def _chance(runs: Sequence[dict[str, Any]], attack: str) -> str:
-    """Of the concepts that the cells above are of."""
+    """Return chance over the same concepts as the cells above."""
     results = [Result(*run[attack]) for run in runs]
     chances = [result.chance for result in results if result.verdict != Verdict.NOT_APPLICABLE]
     return f"{100 * mean(chances):.0f}" if chances else "–"

@@ -1,4 +1,4 @@
-"""What the default's constants were chosen among: each one changed alone, on sets that no other table reports on."""
+"""Choice of the default's constants: each is changed alone, on sets of concepts that no other table reports on."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from unlearn.erasers.settings import CCUPSettings
 from unlearn.erasers.variants import CCUP
 from unlearn.finetuning.sources import BUNDLED
 
-#: Concepts erased at once, and how many such sets; drawn with a seed that is far from the other benchmarks'.
+#: Concepts erased at once, and number of sets; their seed is far from the other benchmarks' seeds.
 PLAN = {1: 20, 5: 5, 20: 4, 100: 2}
 SEED = 1000
 
-#: What is said of a choice, the constants, and the settings.
+#: Label of each choice, its constants, and its settings.
 CHOICES: tuple[tuple[str, Constants, dict[str, Any]], ...] = (
     ("the default", CHOSEN, {}),
     *((f"ρ = {noise:g}", replace(CHOSEN, noise=noise), {}) for noise in (0.1, 0.3, 3.0)),
@@ -36,7 +36,7 @@ CHOICES: tuple[tuple[str, Constants, dict[str, Any]], ...] = (
 
 
 def run(quick: bool = False) -> Table:
-    """Erase the same sets with every choice."""
+    """Erase the same sets with every choice of constants."""
     bench = Bench.load("pocket", BUNDLED)
     known = known_concepts(bench.encoder, bench.data)
     plan = {1: 2, 5: 1} if quick else PLAN

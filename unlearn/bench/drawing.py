@@ -1,4 +1,4 @@
-"""What drawing before and after costs, against the pipeline called by hand for as many pictures."""
+"""Cost of drawing before and after an edit, compared with calling the pipeline directly for as many images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAIRS = 4
 
 
 def run(quick: bool = False) -> Table:
-    """Four pairs with every preview, and eight pictures by hand, in turn."""
+    """Draw four pairs with all previews, alternating with eight images by direct calls."""
     loaded, encoder, vocabulary = load_pipeline("pocket"), load_clip("pocket"), load_vocabulary()
     erasure = ccup.erase(encoder, select("cat", vocabulary=vocabulary), vocabulary=vocabulary)
     solving = _seconds(lambda: apply_to_pipeline(loaded, encoder, closed_form=erasure))

@@ -1,4 +1,4 @@
-"""What erasing does to pictures: twenty concepts, one at a time, drawn before and after and judged."""
+"""Effect of erasing on generated images: twenty concepts, one at a time, drawn before and after and judged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONCEPTS, SEEDS = 20, 20
 
 
 def run(quick: bool = False) -> Table:
-    """Erase every fifth concept that the embedded pipeline draws, in both ways, and look for what is left."""
+    """Erase every fifth concept that the embedded pipeline draws, in both ways, and detect what is left of it."""
     loaded, encoder = load_pipeline("pocket"), load_clip("pocket")
     drawn = loaded.draws
     erased = drawn[:: len(drawn) // CONCEPTS][: 2 if quick else CONCEPTS]
@@ -53,7 +53,7 @@ NAMES = {
 def _judge(
     loaded: LoadedPipeline, encoder: OpenClipEncoder, concept: str, carry_method: str, seeds: int
 ) -> list[list[Detected]]:
-    """What is seen in pictures of the erased concept, of others, and of both at once."""
+    """Return the detections in drawings of the erased concept, of others, and of both at once."""
     vocabulary = load_vocabulary()
     erasure = ccup.erase(encoder, select(concept, vocabulary=vocabulary), vocabulary=vocabulary)
     edited = apply_to_pipeline(loaded, encoder, closed_form=erasure, carry_method=carry_method).loaded

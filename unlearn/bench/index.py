@@ -1,4 +1,4 @@
-"""How searching an index grows with its pictures, before and after an erasure, on synthetic embeddings."""
+"""Search time of an index by number of images, before and after an erasure, on synthetic embeddings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Search = Callable[[Query, int], list[Hit]]
 
 
 class Space:
-    """A joint space like CLIP's: classes on a decaying spectrum; pictures and texts each around a mean of their own."""
+    """Synthetic joint space like CLIP's: classes on a decaying spectrum; images and texts around separate means."""
 
     def __init__(self) -> None:
         self._generator = torch.Generator().manual_seed(0)
@@ -39,11 +39,11 @@ class Space:
         return torch.randn(n, DIMENSION, generator=self._generator) * spectrum
 
     def texts(self) -> Tensor:
-        """One for each class, (classes, d)."""
+        """Return a text embedding for each class, (classes, d)."""
         return F.normalize(1.2 * self._means[0] + self._classes + 0.3 * self._spread(CLASSES), dim=1)
 
     def pictures(self, n: int) -> Tensor:
-        """Pictures of classes drawn at random, (n, d)."""
+        """Return image embeddings of classes drawn at random, (n, d)."""
         classes = self._classes[torch.randint(CLASSES, (n,), generator=self._generator)]
         return F.normalize(1.2 * self._means[1] + classes + 0.8 * self._spread(n), dim=1)
 
@@ -105,8 +105,8 @@ def _measure(store: Store, texts: Tensor, projection: Projection) -> list[tuple[
 
 
 def _timed(search: Search, queries: Sequence[Query]) -> tuple[list[set[int]], list[float]]:
-    """What each query finds, and how many milliseconds it takes."""
-    search(queries[0], K)  # pages the rows in
+    """Return the results of each query, and its time in milliseconds."""
+    search(queries[0], K)  # loads the rows into memory
     found, times = [], []
     for query in queries:
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""CCUP's forms where few labels are offered, or few words retained: the sets that people bring along."""
+"""CCUP's forms with few labels offered or few words retained, as in lists that people bring."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.evaluation.zero_shot import true_label_ranks
 from unlearn.finetuning.sources import BUNDLED
 
-#: Labels offered; names retained, the whole vocabulary being offered; draws of each.
+#: Labels offered; names retained while the whole vocabulary is offered; draws of each.
 LABELS, RETAINED, DRAWS = (2, 3, 4, 5, 6, 7, 8), (1, 3, 10), 20
 SEED = 2000
 #: Label of each form.
 FORMS = {method.fixed["form"]: method.label for method in COMPARED.values() if "form" in method.fixed}
-#: A list that people write: another name of what is erased, and relatives of it.
+#: A list as people write it: a synonym of the erased concept, and related concepts.
 WRITTEN = ("apple", "apple fruit", "pear", "banana")
 
 
 def run(quick: bool = False) -> Table:
-    """Erase the first of every set with every form."""
+    """Erase the first concept of every set with every form."""
     bench = Bench.load("pocket", BUNDLED)
     sets = _sets(bench, 2 if quick else DRAWS)
     rows = []
@@ -69,7 +69,7 @@ def run(quick: bool = False) -> Table:
 
 
 def _sets(bench: Bench, draws: int) -> dict[str, Sequence[Sequence[str]]]:
-    """By name of the row: sets of the erased concept and what is offered or retained beside it."""
+    """Return by row name the sets of an erased concept and of what is offered or retained beside it."""
     known, words = known_concepts(bench.encoder, bench.data), bench.data.vocabulary
     sets: dict[str, Sequence[Sequence[str]]] = {
         f"{size} labels offered": forget_sets(known, size, draws, SEED) for size in LABELS
@@ -86,7 +86,7 @@ def _sets(bench: Bench, draws: int) -> dict[str, Sequence[Sequence[str]]]:
 
 
 def _cells(bench: Bench, form: str, sets: Sequence[Sequence[str]], labels: int) -> tuple[str, str, str]:
-    """What is left, how the others moved, and how many of ``sets`` stay above chance."""
+    """Return the cells of accuracy left, change of the others, and number of ``sets`` that stay above chance."""
     whole = bench.data.vocabulary
     measured = [
         _erase(bench, form, first, None, Vocabulary.of((first, *others)))
@@ -106,7 +106,7 @@ def _cells(bench: Bench, form: str, sets: Sequence[Sequence[str]], labels: int) 
 def _erase(
     bench: Bench, form: str, forget: str, retain: Sequence[str] | None, vocabulary: Vocabulary
 ) -> tuple[Tensor, float]:
-    """Which pictures of ``forget`` are still named, (n,), and by how much top-1 on the others of the labels changed."""
+    """Return which images of ``forget`` are still recognised, (n,), and the change of top-1 on the other labels."""
     selection = select(forget, retain, vocabulary=vocabulary)
     erasure = ccup.erase(bench.encoder, selection, CCUPSettings(form=form), vocabulary=vocabulary)
     own = vocabulary.names.index(forget)
@@ -117,7 +117,7 @@ def _erase(
 
 
 def _first(bench: Bench, model: TextImageEncoder, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
-    """Of all pictures of ``vocabulary``: which label is their own, and whether it comes first, (n,) each."""
+    """Return for all images of ``vocabulary`` which label is their own, and whether it comes first, (n,) each."""
     galleries = (bench.data.test, bench.data.train)
     targets = torch.cat([gallery.targets(vocabulary.names) for gallery in galleries])
     shown = targets >= 0

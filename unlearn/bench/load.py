@@ -1,4 +1,4 @@
-"""Many visitors at once: each erases a concept of its own, looks at a picture and searches, again and again."""
+"""Load test with many visitors at once: each erases its own concept, classifies an image and searches, repeatedly."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from unlearn.data.gallery import bundled_gallery
 VISITORS, SECONDS = 50, 120.0
 QUICK_VISITORS, QUICK_SECONDS = 5, 5.0
 PATIENCE = 120.0
-#: Seconds in which the app gives back what it has freed.
+#: Seconds in which the app releases freed memory.
 UNTIL_GIVEN_BACK = 65.0
 REQUESTS = ("erase", "zero_shot", "retrieve")
 
 
 @dataclass
 class Crowd:
-    """Visitors who start together; how long each answer took, in seconds, and what went wrong."""
+    """Visitors who start together; records every response time in seconds, and every error."""
 
     start: threading.Barrier
     seconds: float
@@ -36,7 +36,7 @@ class Crowd:
     mixed_up: list[str] = field(default_factory=list)
 
     def visit(self, client: Any, concept: str, picture: Path) -> None:
-        """Erase → zero-shot → retrieve until the time is over; every answer must be of this visitor's concept."""
+        """Erase → zero-shot → retrieve until the time is over; every response must be for this visitor's concept."""
         from gradio_client import handle_file
 
         arguments: dict[str, tuple[Any, ...]] = {
@@ -60,7 +60,7 @@ class Crowd:
 
 
 class Resident:
-    """The resident memory of a process, watched while this context lasts; its decoders' is not among it."""
+    """Resident memory of a process without its image decoders, sampled during the block."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
@@ -89,9 +89,9 @@ class Resident:
 
 
 def run(quick: bool = False) -> Table:
-    """Let visitors loose on ``app.py`` in a process of its own, on loopback."""
+    """Run visitors against ``app.py`` in its own process, on loopback."""
     visitors, seconds = (QUICK_VISITORS, QUICK_SECONDS) if quick else (VISITORS, SECONDS)
-    # Here all visitors come from one address.
+    # All visitors come from one address.
     app = served(UNLEARN_REQUESTS_PER_MINUTE="1000000")
     with app as (address, process), tempfile.TemporaryDirectory() as folder:
         crowd = Crowd(threading.Barrier(visitors), seconds)
@@ -111,7 +111,7 @@ def run(quick: bool = False) -> Table:
 
 
 def _drawings(folder: Path, n: int) -> dict[str, Path]:
-    """A picture of each of ``n`` concepts, as a file."""
+    """Save an image of each of ``n`` concepts as a file."""
     pictures = {picture.concept: picture for picture in bundled_gallery().test}
     files = {}
     for number, concept in enumerate(list(pictures)[:n]):
@@ -121,11 +121,11 @@ def _drawings(folder: Path, n: int) -> dict[str, Path]:
 
 
 def _let_in(crowd: Crowd, address: str, drawings: dict[str, Path]) -> float:
-    """Let a visitor in for each of ``drawings``; returns how many seconds they stayed."""
+    """Start a visitor for each of ``drawings``; returns the seconds until all were done."""
     from gradio_client import Client
 
     clients = [Client(address, verbose=False, httpx_kwargs={"timeout": PATIENCE}) for _ in drawings]
-    clients[0].predict(["cat"], api_name="/erase")  # the model is loaded before anybody's time starts
+    clients[0].predict(["cat"], api_name="/erase")  # loads the model before the time starts
     start = time.perf_counter()
     with ThreadPoolExecutor(len(drawings)) as pool:
         for client, (concept, picture) in zip(clients, drawings.items(), strict=True):
@@ -137,7 +137,7 @@ def _let_in(crowd: Crowd, address: str, drawings: dict[str, Path]) -> float:
 
 
 def _spread(times: list[float]) -> tuple[str, str]:
-    """Median and 95th percentile in words."""
+    """Format the median and the 95th percentile."""
     if not times:
         return "–", "–"
     middle, high = np.percentile(times, [50, 95])

@@ -1,4 +1,4 @@
-"""Measurements that may take long: each is written down as soon as it is made, and none is made twice."""
+"""Cache of slow measurements: each is written to a file as soon as it is made, and none is made twice."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from unlearn.errors import ParameterError
 from unlearn.evaluation.missing import nan_to_none, or_nan
 from unlearn.files.schemas import RefusedError, Schema, check, parse_json
 
-#: Of every line.
+#: Fields of every line.
 BEGINNING = '{"name": "'
 
 
 class Measurements:
-    """What was measured so far, by name; kept in a file of one JSON object a line, where one is given.
+    """Measurements made so far, by name; stored in a file of one JSON object per line, if one is given.
 
-    A line that was cut off when a run was ended is dropped, and measured again.
+    An incomplete line of an interrupted run is dropped, and measured again.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -39,18 +39,18 @@ class Measurements:
                 self._known[entry.name] = or_nan(entry.measured)
 
     def get(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """What ``measure`` gave for ``name``, now or before."""
+        """Return the result of ``measure`` for ``name``, from the file if it was measured before."""
         if name not in self._known:
             self._known[name] = measure()
             if self._path is not None:
                 with self._path.open("a", encoding="utf-8") as file:
-                    # A line of its own, whatever the last run left behind.
+                    # Starts a new line, whatever an interrupted run left.
                     file.write("\n" + json.dumps({"name": name, "measured": nan_to_none(self._known[name])}))
         return self._known[name]
 
 
 def _is_cut_off(line: str) -> bool:
-    """Whether ``line`` is what a run that was ended left of one, perhaps nothing."""
+    """Return True if ``line`` is the incomplete or empty line of an interrupted run."""
     return not line.endswith("}") and line.startswith(BEGINNING[: len(line)])
 
 

@@ -1,4 +1,4 @@
-"""Every method on the same sets of concepts: what it forgets, what it keeps, whom it hurts, and what it costs."""
+"""Comparison of every method on the same sets of concepts: forgetting, retention, interference, and cost."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Concepts erased at once, and how many such sets.
+#: Concepts erased at once, and number of sets.
 PLAN = {1: 20, 5: 5, 20: 6, 100: 2}
-#: Neighbours looked at of each single concept, and the fall of top-1 that counts as hurt.
+#: Neighbours measured for each single concept, and the fall of top-1 that counts as hurt.
 NEIGHBOURS, HURT = 6, 0.05
-#: Columns of what is left and of what it costs the others.
+#: Columns of what is left of the erased concepts and of the cost to the others.
 ACCURACY = (
     "concepts erased",
     "forget top-1, %",
@@ -63,10 +63,10 @@ ACCURACY_NOTE = (
     "Forget top-1: all labels offered. Among five: each label with four others beside it, mean over all fours; chance "
     "is 20. Retain: images of all other concepts, mean, lowest and highest over the sets."
 )
-#: The README's rows, sizes and columns.
+#: Rows, sizes and columns of the README's table.
 SUMMARY, SHORT = ("none", "nullspace", "consistent", "ccup", "leace", "cliperase"), (1, 20)
 SHORT_PARTS = ("forget top-1, %", "retain top-1, change, points")
-#: What the papers print, for whoever runs their settings.
+#: Numbers that the papers print, for runs with their settings.
 PUBLISHED = {
     "cifar100": "Published (CLIPErase, arXiv 2410.23330): forget 86.08 → 0.00 %, retain 72.85 → 90.99 %.",
 }
@@ -74,7 +74,7 @@ PUBLISHED = {
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """The model and the pictures that all methods are measured on."""
+    """Model and images that all methods are measured on."""
 
     encoder: OpenClipEncoder
     data: TrainingData
@@ -82,10 +82,10 @@ class Bench:
 
     @classmethod
     def load(cls, model: str, images: str) -> Bench:
-        """Load both.
+        """Load the model and the images.
 
         Raises:
-            ModelError, PictureError: one of them cannot be had.
+            ModelError, PictureError: the model or the images cannot be loaded.
         """
         encoder = load_clip(model)
         restore_features(encoder)
@@ -127,7 +127,7 @@ class Bench:
         return measured
 
     def _spare_encoding(self, edited: TextImageEncoder) -> None:
-        """Tell a fine-tuned model its embeddings, from what leads up to the projections that were trained."""
+        """Give a fine-tuned model its embeddings, computed from the cached inputs of the trained projections."""
         if edited.unedited is self.encoder:
             return
         exposed, base = WhiteBox.of(edited.unedited, self.encoder), WhiteBox.of(self.encoder, self.encoder)
@@ -141,19 +141,19 @@ class Bench:
             tuned.keep_text_features(names, templates, F.normalize(features.mean(dim=1), dim=-1))
 
     def _falls(self, edited: TextImageEncoder, concept: str) -> list[float]:
-        """Fall of top-1 of each of the concept's neighbours, on all of their pictures."""
+        """Return the fall of top-1 of each of the concept's neighbours, on all of their images."""
         near = [n.name for n in nearest_neighbours(self.encoder, [concept], self.data.vocabulary, NEIGHBOURS)]
         before, after = (self._hits(model, near) for model in (self.encoder, edited))
         return [before[name] - after[name] for name in near if name in before]
 
     def _hits(self, model: TextImageEncoder, names: Sequence[str]) -> dict[str, float]:
-        """Top-1 on each concept's pictures in any style, those to train on included."""
+        """Return top-1 on each concept's images in any style, training images included."""
         hits = torch.cat([self._first(model, gallery) for gallery in (self.data.test, self.data.train)])
         targets = torch.cat([gallery.targets(names) for gallery in (self.data.test, self.data.train)])
         return {name: float(hits[targets == i].float().mean()) for i, name in enumerate(names) if i in targets}
 
     def _first(self, model: TextImageEncoder, gallery: Gallery) -> Tensor:
-        """Whether each picture's own label comes first, (n,)."""
+        """Return whether each image's own label comes first, (n,)."""
         vocabulary = self.data.vocabulary
         classes = model.text_features(vocabulary.names, vocabulary.templates)
         return true_label_ranks(model.image_features(gallery), classes, gallery.targets(vocabulary.names)) < 1
@@ -162,7 +162,7 @@ class Bench:
 def run(
     quick: bool = False, *, model: str = "pocket", images: str = BUNDLED, resume: Path | None = None
 ) -> tuple[Table, ...]:
-    """Measure every method on every set; with ``resume`` what that file holds is not measured again."""
+    """Measure every method on every set; with ``resume``, results in that file are not measured again."""
     bench = Bench.load(model, images)
     known = known_concepts(bench.encoder, bench.data)
     plan = {1: 2, 5: 1} if quick else {size: count for size, count in PLAN.items() if size < len(known)}
@@ -185,7 +185,7 @@ def run(
 def _tables(
     bench: Bench, images: str, known: int, found: dict[str, dict[int, list[dict[str, Any]]]]
 ) -> tuple[Table, ...]:
-    """Accuracy by method and size, costs by method, and the README's few columns of both."""
+    """Return the tables of accuracy by method and size, costs by method, and the README's selected columns."""
     first = next(iter(found.values()))
     sizes_and_counts = ", ".join(f"{len(runs)} of {size}" for size, runs in first.items())
     model = (
@@ -252,13 +252,13 @@ def _costs(found: dict[int, list[dict[str, Any]]]) -> tuple[str, ...]:
 
 
 def hurt(single: Sequence[dict[str, Any]]) -> tuple[str, str]:
-    """How many neighbours fell by more than :data:`HURT`, and of how many, where single concepts were erased."""
+    """Return how many neighbours of single erased concepts fell by more than :data:`HURT`, and of how many."""
     falls = [fall for run in single for fall in run["neighbours"]]
     return str(sum(fall > HURT for fall in falls)), str(len(falls))
 
 
 def cells(runs: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    """What sets of one size came to, the columns of :data:`ACCURACY` less the size."""
+    """Return the results for sets of one size, the columns of :data:`ACCURACY` without the size."""
     moved = [100 * (run["retain"][1] - run["retain"][0]) for run in runs]
     left, few = (_percent(values) for values in ([r["forget"][1] for r in runs], [r["among_few"] for r in runs]))
     return left, few, f"{fmean(moved):+.1f}", f"{min(moved):+.1f}", f"{max(moved):+.1f}"
@@ -274,7 +274,7 @@ def _size(erasure: AnyErasure) -> int:
 
 @contextmanager
 def peak_memory(every: float = 0.02) -> Iterator[Callable[[], float]]:
-    """Gives, after the block, the most memory in MiB that the process held beyond what it held before."""
+    """Yield a function that returns, after the block, the peak memory in MiB above that at the start."""
     process, done = psutil.Process(), threading.Event()
     before = most = process.memory_info().rss
 

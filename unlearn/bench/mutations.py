@@ -1,7 +1,7 @@
-"""Files as damage or an attacker would change them: seeded, so that what fails can be made again.
+"""Mutations of files, as by damage or an attacker: seeded, so that failures can be reproduced.
 
 Bytes are flipped, cut and added; headers, records and lists get values of other types, sizes and depths; numbers become
-NaN, infinite or extreme. Whoever reads a mutated file may succeed or raise an :class:`unlearn.errors.UnlearnError`.
+NaN, infinite or extreme. A reader of a mutated file may succeed or raise an :class:`unlearn.errors.UnlearnError`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from typing import Any
 from unlearn.index.codes import CODES
 from unlearn.index.store import EMBEDDINGS, HEADER, PICTURES
 
-#: Each as it is written in JSON.
+#: Replacement values, each in JSON's notation.
 VALUES = (
     "null", "true", "0", "-1", "1", "7.5", "1e308", "-1e308", "1e999", "NaN", "-Infinity", "9" * 30, "9" * 5000, '""',
     '"x"', '"\\ud800"', '"\\u0000"', '"\\u202e"', '"' + "x" * 100_000 + '"', "[]", "[[]]", "{}", '{"a": 1, "a": 2}',
     "[" * 400 + "]" * 400, "[" * 100_000, '"../../../etc/passwd"', '"/etc/passwd"', '["cat", 7]', "[NaN]", "[1, 2]",
 )  # fmt: skip
-#: What a float32 may be, as bytes.
+#: Special float32 values, as bytes.
 FLOATS = tuple(struct.pack("<f", number) for number in (float("nan"), float("inf"), -3e38, 3e38, 1e30, 1e-45, 0.0))
 MARK = "the value goes here"
 
 
 def mutated_edits(edit: bytes, *, seed: int, count: int) -> Iterator[tuple[str, bytes]]:
-    """``count`` mutations of the safetensors file ``edit``, each with a word on what was done."""
+    """Yield ``count`` mutations of the safetensors file ``edit``, each with a word that names the mutation."""
     for number in range(count):
         chance = random.Random(f"edit {seed} {number}")  # noqa: S311
         kind, mutate = chance.choice(_EDIT)
@@ -37,7 +37,7 @@ def mutated_edits(edit: bytes, *, seed: int, count: int) -> Iterator[tuple[str, 
 
 
 def mutated_indexes(index: Path, out: Path, *, seed: int, count: int) -> Iterator[tuple[str, Path]]:
-    """``count`` mutations of the folder ``index``, each with a word on what was done; one at a time lies in ``out``."""
+    """Yield ``count`` mutations of the folder ``index``, each with a word that names it, one at a time in ``out``."""
     for number in range(count):
         chance = random.Random(f"index {seed} {number}")  # noqa: S311
         kind, mutate = chance.choice(_INDEX)
@@ -49,7 +49,7 @@ def mutated_indexes(index: Path, out: Path, *, seed: int, count: int) -> Iterato
 
 
 def mutated_json(text: str, chance: random.Random) -> str:
-    """``text`` with one value, key or entry of it changed."""
+    """Return ``text`` with one value, key or entry of it changed."""
     value = json.loads(text)
     places = list(_places(value))
     holder, key = chance.choice(places) if places else ([value], 0)
@@ -66,7 +66,7 @@ def mutated_json(text: str, chance: random.Random) -> str:
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every dictionary and list in ``value`` with every key."""
+    """Yield every dictionary and list in ``value`` with every key."""
     if isinstance(value, dict | list):
         for key in value if isinstance(value, dict) else range(len(value)):
             yield value, key
@@ -74,7 +74,7 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _flipped(data: bytes, chance: random.Random) -> bytes:
-    """Some bits turned over."""
+    """Flip some bits."""
     changed = bytearray(data or b"\0")
     for _ in range(chance.choice((1, 1, 4, 64))):
         changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
@@ -90,7 +90,7 @@ def _longer(data: bytes, chance: random.Random) -> bytes:
 
 
 def _extreme(data: bytes, chance: random.Random, start: int = 0) -> bytes:
-    """Some numbers, or all, at the limits of what there is."""
+    """Set some numbers, or all, to extreme values."""
     changed, places = bytearray(data), range(start, len(data) - 3, 4)
     if not places:
         return data
@@ -105,7 +105,7 @@ ANY: tuple[tuple[str, Bytes], ...] = (("flipped bits", _flipped), ("cut off", _c
 
 
 def _parts(edit: bytes) -> tuple[dict[str, Any], bytes]:
-    """The header of a safetensors file, and what follows."""
+    """Return the header of a safetensors file, and the bytes that follow."""
     (length,) = struct.unpack("<Q", edit[:8])
     return json.loads(edit[8 : 8 + length]), edit[8 + length :]
 

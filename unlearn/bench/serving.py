@@ -1,4 +1,4 @@
-"""The app in a process of its own, on loopback, for as long as a measurement or a test takes."""
+"""The app in its own process, on loopback, for the duration of a measurement or a test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from unlearn.errors import JobError
 
-#: Loopback is asked without the proxies of the environment.
+#: Requests to loopback ignore the proxies of the environment.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 120.0
@@ -29,17 +29,17 @@ def served(
     open_files: str = "",
     **settings: str,
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The address at which a script of this checkout answers, once it does, and its process.
+    """Start a script of this checkout and give its address, once it responds, and its process.
 
     Args:
         script: the app, or another that takes the app's settings.
-        log: a file for what it prints.
+        log: file for its output.
         reach: the host in its address.
-        open_files: options of the shell's ``ulimit`` that bound its open files, as "-n 256".
-        settings: what its environment says beside this process's.
+        open_files: options of the shell's ``ulimit`` that limit its open files, such as "-n 256".
+        settings: environment variables set in addition to this process's.
 
     Raises:
-        JobError: it ended, or did not answer in time.
+        JobError: the process ended, or did not respond in time.
     """
     port = free_port()
     address = f"http://{reach}:{port}"
@@ -68,7 +68,7 @@ def served(
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """Return a free port of loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

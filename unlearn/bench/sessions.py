@@ -1,4 +1,4 @@
-"""Whether visits leave anything behind: thousands opened on a running server's own state and ended there."""
+"""Leak test for sessions: opens and ends thousands on a running server's own state, and measures what remains."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(quick: bool = False) -> Table:
             for number in range(first, first + at_once):
                 _visit(demo, services, str(number))
             open_now = _resident()
-            ending.end()  # it sees them
+            ending.end()  # the first call notices the visits, the second ends them
             ending.end()
             after = _resident()
     finally:

@@ -1,4 +1,4 @@
-"""How long a change of concept takes with the retain factor cached, beside the plain library calls."""
+"""Time of a change of concept with the retain factor cached, compared with the plain library calls."""
 
 from __future__ import annotations
 
@@ -82,13 +82,13 @@ def run(quick: bool = False) -> Table:
 
 
 def _accuracy(projection: Projection, classes: Tensor, pictures: Tensor, targets: Tensor) -> float:
-    """What a move of the slider is for: embeddings are edited, and each picture's label is looked for again."""
+    """Return the accuracy after a move of the slider: embeddings are edited, and every image is classified again."""
     edited = unit_or_zero(projection.on_images(pictures))
     return accuracy_of(true_label_ranks(edited, classes, targets)).top1
 
 
 def _milliseconds(step: Callable[[], object], repeats: int) -> float:
-    step()  # warm up allocations and lazy imports
+    step()  # warms up allocations and lazy imports
     times = []
     for _ in range(repeats):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A measured table, and the block of a page that it is written to."""
+"""A measured table, and the block of a document that it is written to."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from unlearn.errors import InvalidInputError
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of one measurement, with the machine, seed and n they hold for in ``note``.
+    """Rows of one measurement; ``note`` gives the machine, seed and n.
 
     Attributes:
-        failures: what was found that must not be; the command fails then.
+        failures: errors that were found; the command fails if there are any.
     """
 
     name: str
@@ -30,13 +30,13 @@ class Table:
     failures: tuple[str, ...] = ()
 
     def markdown(self) -> str:
-        """A GitHub table followed by its note."""
+        """Return a GitHub table followed by its note."""
         lines = [self.columns, tuple("---" for _ in self.columns), *self.rows]
         return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n{self.note}"
 
 
 def machine() -> str:
-    """The machine in words: processor, cores, torch."""
+    """Describe the machine: processor, cores, torch."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file() and (found := re.search(r"model name\s*: (.+)", cpuinfo.read_text(encoding="utf-8"))):
@@ -45,16 +45,16 @@ def machine() -> str:
 
 
 def threads() -> str:
-    """How many threads torch computes with here, in words."""
+    """Describe how many threads torch uses on this machine."""
     n = torch.get_num_threads()
     return f"{n} thread{'' if n == 1 else 's'}"
 
 
 def write_into(pages: Sequence[Path], tables: Sequence[Table]) -> None:
-    """Replace the blocks ``<!-- bench:NAME -->`` … ``<!-- /bench:NAME -->``, each on whichever of ``pages`` has it.
+    """Replace the blocks ``<!-- bench:NAME -->`` … ``<!-- /bench:NAME -->``, each in the one of ``pages`` that has it.
 
     Raises:
-        InvalidInputError: no page has a block of that name; nothing is written then.
+        InvalidInputError: none of the pages has a block of that name; nothing is written then.
     """
     texts = {page: page.read_text(encoding="utf-8") for page in pages}
     for table in tables:

@@ -57,7 +57,7 @@ def styled(height: int, *traces: object, **layout: object) -> go.Figure:
 
 
 def css_variables() -> str:
-    """Return the CSS variables of colours and font, such as ``--u-erased`` and ``--u-font``; dark ones under ``.dark``."""
+    """Return CSS variables of colours and font, such as ``--u-erased`` and ``--u-font``; dark under ``.dark``."""
     light, dark = (
         " ".join(f"--u-{name}: {value};" for name, value in values.items())
         for values in (CSS_COLOURS | {"font": FONT}, CSS_COLOURS_ON_DARK)

@@ -104,7 +104,7 @@ def measure_report(
         records: of the active erasures.
         collection: labelled images that none of them was trained on.
         vocabulary: the labels.
-        picture: one to look at before the collection's own.
+        picture: an image to classify before the collection's own.
         curves, drawn, link, no_link: what else there is to show, see :class:`Report`.
     """
     erased = tuple(dict.fromkeys(name for record in records for name in record.selection.forget_names))

@@ -1,4 +1,4 @@
-"""Attacks on a started app, on loopback and bounded: what they are answered, and what they take of the machine."""
+"""Attacks on a running app, on loopback and bounded: measures its responses and its use of memory and files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from unlearn.bench.faults.target import BYSTANDER, Taken, Target, Watch, attacke
 from unlearn.bench.faults.wire import Wire
 from unlearn.bench.table import Table, machine
 
-#: What a visitor erases beside the fuzzed requests: no answer to them may name it.
+#: Concept that a visitor erases beside the fuzzed requests: no response to those may contain it.
 ERASED_BY_ANOTHER = "zugzwang"
-#: MiB above the start that an app may still take once all is over, and the seconds it has to give memory back.
+#: MiB above the start that an app may still hold at the end, and seconds that it has to release memory.
 GIVEN_BACK, SECONDS_TO_REST = 150.0, 150.0
 COLUMNS = (
     "attack", "tried", "served", "4xx or a sentence", "5xx or no sentence", "tracebacks and errors in the log",
@@ -26,7 +26,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of each attack there is."""
+    """Size of each attack."""
 
     requests: int = 3_000
     pictures: int = 400
@@ -46,7 +46,7 @@ QUICK = Sizes(300, 42, 40, 22, 5, 5.0, 0, 0, 0, ("-n 256",), ("kill",), 0.0)
 
 
 class Report:
-    """The rows of the table, as they come, and what is said below it."""
+    """Rows of the table in the order of the attacks, and the notes below it."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, ...]] = []
@@ -55,7 +55,7 @@ class Report:
 
     @contextmanager
     def row(self, name: str, target: Target | None = None, rest: float = 0.0) -> Iterator[Tally]:
-        """Count one attack, on ``target`` where it is of a started app."""
+        """Count one attack, on ``target`` if it is an attack on a running app."""
         tally = Tally(name)
         if target is None:
             yield tally
@@ -74,7 +74,7 @@ class Report:
 
 
 def run(quick: bool = False) -> Table:
-    """Attack apps in processes of their own, each attack drawn with seed 0."""
+    """Attack apps in processes of their own; every attack is drawn with seed 0."""
     sizes, report, load = QUICK if quick else Sizes(), Report(), os.getloadavg()[0]
     with report.row("damaged index folders") as tally:
         indexes.attack(tally, sizes.indexes)
@@ -95,7 +95,7 @@ def run(quick: bool = False) -> Table:
 
 
 def _hostile_input(sizes: Sizes, report: Report) -> None:
-    """Malformed requests, pictures and edits to one app, which must be as it was."""
+    """Send malformed requests, images and edits to one app, and check that its state is unchanged."""
     with attacked(limited=False) as target:
         _warm_up(target)
         before = target.takes()
@@ -113,7 +113,7 @@ def _hostile_input(sizes: Sizes, report: Report) -> None:
 
 
 def _warm_up(target: Target) -> None:
-    """Ask for one of each, so that what is loaded once is loaded."""
+    """Request everything once, so that lazily loaded objects are loaded."""
     visitor = target.visitor()
     for name, content in pictures.damaged(6):
         visitor.call("zero_shot", pictures.LABELS, visitor.uploaded(name, content), [])
@@ -145,7 +145,7 @@ def _fuzz(target: Target, tally: Tally, n: int) -> None:
 
 
 def _still_there(witness: Wire, tally: Tally) -> None:
-    """Another visitor's erasure is as it was."""
+    """Check that another visitor's erasure is unchanged."""
     seen = witness.call("retrieve", "a dog")
     if seen.state != "complete" or seen.value[0]["forget"] != [ERASED_BY_ANOTHER]:
         tally.fault(f"another visitor's erasure → {seen.state} {str(seen.value)[:200]}")

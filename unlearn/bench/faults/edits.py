@@ -1,4 +1,4 @@
-"""Edit files damaged on purpose, opened as a visitor opens one."""
+"""Edit files damaged on purpose, and opened as a visitor opens one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unlearn.errors import JobError
 
 
 def attack(target: Target, tally: Tally, n: int) -> None:
-    """Open ``n`` damaged files: each is refused in a sentence, or what it does can be looked at."""
+    """Open ``n`` damaged files: the app refuses each with a sentence, or its edit gives valid results."""
     visitor = target.visitor()
     sound = exported(visitor)
     for what, content in mutated_edits(sound, seed=0, count=n):
@@ -26,10 +26,10 @@ def attack(target: Target, tally: Tally, n: int) -> None:
 
 
 def exported(visitor: Wire) -> bytes:
-    """The edit that erases “cat”, as the app makes it.
+    """Return the app's edit that erases “cat”.
 
     Raises:
-        JobError: it does not.
+        JobError: the app does not export it.
     """
     visitor.call("erase", ["cat"])
     made = visitor.call("export", "edit", "")
@@ -39,13 +39,13 @@ def exported(visitor: Wire) -> bytes:
 
 
 def _false(visitor: Wire, result: Result) -> str:
-    """What is false about a file that was opened: what it does must be answered in numbers."""
+    """Return an error if an opened edit does not give finite numbers, else ""."""
     if result.state != "complete":
         return ""
     for name, data in (("retrieve", ("a cat",)), ("zero_shot", (["cat", "dog"],)), ("link", ())):
         seen = visitor.call(name, *data)
         if seen.state != "complete":
-            # It may leave nothing to look at, or name too much for a link, which a sentence says.
+            # The edit may leave nothing to find, or too many names for a link; the app says so in a sentence.
             if seen.state == "error" and seen.sentence and OURS not in seen.sentence:
                 continue
             return f"opened, and then /{name}: {seen.state} {seen.value}"

@@ -1,4 +1,4 @@
-"""Visitors from many addresses, served while one address asks for all that the app can be asked for."""
+"""Flood from one address, which requests everything the app offers, while visitors from other addresses are served."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from unlearn.bench.faults.wire import API, JSON, Request, Result, Wire
 from unlearn.data.gallery import bundled_gallery
 
 FLOODER = "127.0.6.66"
-#: Seconds that a visitor looks at an answer before the next request, on average.
+#: Mean seconds that a visitor waits between an answer and the next request.
 LOOKING = 15.0
-#: Idle sockets that the flooding address opens, and the pause, in seconds, between two requests of each of its threads.
+#: Idle sockets that the flooding address opens, and seconds between two requests of each of its threads.
 SOCKETS, PAUSE = 200, 0.05
 
 
 @dataclass(frozen=True)
 class Crowd:
-    """Visitors, each with a concept of its own, and the counts of what they are answered."""
+    """Visitors, each with a different concept, and counts of the responses they get."""
 
     people: Sequence[tuple[Wire, str]]
     tally: Tally
     times: list[float] = field(default_factory=list)
 
     def visit(self, seconds: float) -> float:
-        """Let all of them in for ``seconds``; returns the 95th percentile of the seconds that their answers took."""
+        """Run all visitors for ``seconds``; returns the 95th percentile of their response times in seconds."""
         until = time.monotonic() + seconds
         with ThreadPoolExecutor(len(self.people)) as pool:
             stays = [pool.submit(self._stay, number, until) for number in range(len(self.people))]
@@ -49,7 +49,7 @@ class Crowd:
         return float(np.percentile(self.times, 95)) if self.times else float("nan")
 
     def _stay(self, number: int, until: float) -> None:
-        """Erase → classify → search, again and again."""
+        """Erase → classify → search, repeatedly."""
         visitor, concept = self.people[number]
         chance, picture = random.Random(number), _picture_of(concept)  # noqa: S311  not a secret
         time.sleep(chance.uniform(0, min(LOOKING, until - time.monotonic()) / 2))
@@ -70,7 +70,7 @@ class Crowd:
             time.sleep(min(left, chance.expovariate(1 / LOOKING)))
 
     def _judge(self, name: str, concept: str, result: Result) -> None:
-        """Every answer must be a result, and of this visitor's concept."""
+        """Check that a response is a result for this visitor's concept."""
         erased = result.value[0]["forget"] if result.state == "complete" else [concept]
         wrong = "" if erased == [concept] else f"{erased} instead of {concept}"
         self.tally.result(f"/{name} of {concept}", result, wrong=wrong, owed=True)
@@ -79,14 +79,14 @@ class Crowd:
 def attack(
     target: Target, crowds: tuple[Tally, Tally], floods: Tally, visitors: int, seconds: float
 ) -> tuple[float, float]:
-    """The 95th percentile of the visitors' answers, in seconds: alone, and while one address floods.
+    """Return the 95th percentile of the visitors' response times in seconds: alone, and while one address floods.
 
     Args:
-        target: an app with its own limits.
-        crowds: count the visitors' answers, alone and then.
-        floods: counts the answers to the flood.
-        visitors: how many there are, each at an address of its own.
-        seconds: that they stay, both times.
+        target: an app with its default limits.
+        crowds: count the responses to visitors, alone and during the flood.
+        floods: counts the responses to the flood.
+        visitors: number of visitors, each with its own address.
+        seconds: duration of each of the two measurements.
     """
     concepts = list(dict.fromkeys(picture.concept for picture in bundled_gallery().test))[:visitors]
     people = [(target.visitor(f"127.0.1.{n + 1}"), concept) for n, concept in enumerate(concepts)]
@@ -106,14 +106,14 @@ def _picture_of(concept: str) -> bytes:
 
 @contextmanager
 def _flooded(target: Target, tally: Tally) -> Iterator[None]:
-    """One address asks for pages, sessions, uploads, exports and runs meanwhile, and holds sockets open."""
+    """Request pages, sessions, uploads, exports and runs from one address during the block, and hold sockets open."""
     over = threading.Event()
     with ExitStack() as stack, ThreadPoolExecutor(2 * len(FLOODS)) as pool:
         for number in range(SOCKETS):
             try:
                 stack.enter_context(IDLE[number % len(IDLE)](target.visitor(FLOODER)))
             except OSError:
-                break  # the door is shut already
+                break  # the app refuses connections already
         stack.callback(over.set)
         for flood in FLOODS * 2:
             pool.submit(_keep_on, flood, target, tally, over)
@@ -145,7 +145,7 @@ def _uploads(visitor: Wire, tally: Tally) -> None:
 
 @cache
 def _large() -> bytes:
-    """A picture of 36 megapixels in few bytes."""
+    """Return an image of 36 megapixels in a small file."""
     file = io.BytesIO()
     Image.new("RGB", (6000, 6000), (10, 200, 30)).save(file, "PNG")
     return file.getvalue()

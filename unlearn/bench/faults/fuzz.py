@@ -1,4 +1,4 @@
-"""Requests that no page sends: drawn with a seed, kind by kind, so that each can be sent again."""
+"""Invalid requests that the page never sends: drawn with a seed, kind by kind, so that each can be repeated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unlearn.bench.faults.wire import API, JSON, Headers, Request, Wire, multipa
 
 NESTED = 900
 GIANT = "9" * 400
-#: Values as they stand in JSON, and as Python's reader lets them stand there.
+#: Values in JSON's notation, including those that only Python's reader accepts.
 VALUES = (
     "null", "true", "5", "-1", "0", "1e308", "-1e400", "NaN", "Infinity", "-Infinity", GIANT, '""', '"\\u0000"',
     '"\\ud800"', f'"a {PRIVATE}"', f'["{PRIVATE}"]', '"' + "a" * 100_000 + '"', "[]", "[[]]", "[null]", "[1, 2]", "{}",
@@ -33,7 +33,7 @@ BROKEN_JSON = (
     b'{"data": [' + b'{"a":' * NESTED + b"1" + b"}" * NESTED + b"]}", b'{"data": [1' + b"0" * 5000 + b"]}",
     b'{"data": [], "session_hash": "' + b"s" * 100_000 + b'"}',
 )  # fmt: skip
-#: Posted to without an endpoint's name.
+#: Paths that are posted to without an endpoint's name.
 POSTED = ("queue/join", "cancel", "reset", "reset/", "component_server", "upload", "mcp/", "stream/x", "startup-events")
 NOWHERE = (
     "x", "erase_", "Erase", "0", "-1", "_", "lambda", "__init__", "%00", "erase%00", "%ff", "erase%2f..", "..",
@@ -100,7 +100,7 @@ RPC = (
 
 @dataclass(frozen=True)
 class Doors:
-    """What a running app offers: its public endpoints with usual arguments, and the events of its page."""
+    """Interfaces of a running app: its public endpoints with usual arguments, and the events of its page."""
 
     public: Mapping[str, Sequence[str]]
     private: Mapping[str, int]
@@ -108,7 +108,7 @@ class Doors:
 
     @classmethod
     def of(cls, visitor: Wire) -> Doors:
-        """Read them from what the app says of itself."""
+        """Read the interfaces from the app's own description."""
         public = {name: list(map(json.dumps, usual)) for name, usual in usual_arguments(visitor).items()}
         public |= {"export": ['"edit"', '""'], "import": ["null"]}
         events = visitor.get("/config").json()["dependencies"]
@@ -119,7 +119,7 @@ class Doors:
 
 
 class Fuzzer:
-    """Draws requests of every kind of :data:`KINDS` in turn."""
+    """Generator of requests, which takes the kinds of :data:`KINDS` in turn."""
 
     def __init__(self, doors: Doors, session: str, seed: int = 0) -> None:
         self.doors, self.session = doors, session
@@ -135,7 +135,7 @@ class Fuzzer:
         return Request("POST", f"{API}/{self.random.choice(places)}", JSON, self._torn(self.random.choice(BROKEN_JSON)))
 
     def wrong_value(self) -> Request:
-        """One argument of an endpoint replaced."""
+        """Return a request with one argument of an endpoint replaced."""
         name = self.random.choice(tuple(self.doors.public))
         data = list(self.doors.public[name])
         if data:
@@ -143,20 +143,20 @@ class Fuzzer:
         return self._posted(f"call/{name}", data)
 
     def wrong_values(self) -> Request:
-        """Arguments of any type, and of any number."""
+        """Return a request with arguments of any type and number."""
         name = self.random.choice(tuple(self.doors.public))
         n = self.random.choice((0, 1, len(self.doors.public[name]), len(self.doors.public[name]) + 1, 60))
         return self._posted(f"call/{name}", self.random.choices(VALUES, k=n))
 
     def named_values(self) -> Request:
-        """Arguments by name, which a newer door takes."""
+        """Return a request with arguments by name, as newer versions of the API take them."""
         name = self.random.choice((*self.doors.public, "x"))
         keys = ("forget", "labels", "query", "x", "", "\\ud800", "oauth_token", "picture", "strength")
         pairs = [f'"{self.random.choice(keys)}": {self.random.choice(VALUES)}' for _ in range(self.random.randrange(4))]
         return Request("POST", f"{API}/call/v2/{name}", JSON, ("{" + ", ".join(pairs) + "}").encode())
 
     def page_event(self) -> Request:
-        """An event of the page with values that its page does not hold."""
+        """Return an event of the page with values that the page does not hold."""
         index = self.random.choice(tuple(self.doors.events))
         data = self.random.choices(VALUES, k=self.random.choice((self.doors.events[index],) * 4 + (0, 50)))
         return self._posted("queue/join", data, f'"fn_index": {index}')
@@ -173,7 +173,7 @@ class Fuzzer:
         return self._posted(f"{door}/{self.random.choice(NOWHERE)}", [self.random.choice(VALUES)])
 
     def closed(self) -> Request:
-        """A door around the queue, or a private event under its name: nothing may come of it."""
+        """Return a request that bypasses the queue, or a private event under its name: the app must refuse it."""
         if self.random.random() < 0.5:
             name = self.random.choice(tuple(self.doors.public))
             door, data = self.random.choice(("api", "run")), ["null", *self.doors.public[name]]
@@ -218,7 +218,7 @@ class Fuzzer:
         return Request("POST", f"{API}/upload{query}", headers, body)
 
     def event_of_nobody(self) -> Request:
-        """Looking at, or ending, what another began."""
+        """Return a request to read or end an event that another visitor began."""
         other = self.random.choice(("x", "%00", "", "a" * 3000, "null", "..", "%ed%a0%80", "*"))
         if self.random.random() < 0.5:
             return Request(
@@ -241,7 +241,7 @@ class Fuzzer:
         return Request("POST", f"{API}/{path}", JSON, body.encode(), forbidden)
 
     def _torn(self, body: bytes, share: float = 0.3) -> bytes:
-        """``body``, or sometimes a damaged one."""
+        """Return ``body``, or sometimes a damaged copy."""
         if not body or self.random.random() > share:
             return body
         at = self.random.randrange(len(body))

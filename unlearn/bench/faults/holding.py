@@ -1,4 +1,4 @@
-"""One address takes all it can hold: sockets, sessions, exports, runs. Another visitor must not notice."""
+"""Exhaustion from one address, which holds as many sockets, sessions, exports and runs as it can beside a visitor."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from unlearn.bench.faults.wire import API, Wire
 from unlearn.ui.server.sessions import EVERY
 
 GREEDY = "127.0.7.77"
-#: More than an app that may open 256 files can hold.
+#: More sockets than an app with a limit of 256 open files can hold.
 SOCKETS = 316
-#: Seconds within which a page must answer.
+#: Seconds within which a page must respond.
 AT_ONCE = 10.0
 
 
@@ -28,8 +28,8 @@ def _with_bytes(text: str) -> Callable[[Wire], socket.socket]:
     return opened
 
 
-#: Sockets that are held open: silent, with half a header, as a page's heartbeat, as one that waits for events, and with
-#: half a body.
+#: Kinds of sockets that are held open: silent, with half a header, as a page's heartbeat, as one waiting for events,
+#: and with half a body.
 IDLE: tuple[Callable[[Wire], socket.socket], ...] = (
     _with_bytes(""),
     _with_bytes("GET / HTTP/1.1\nHost: x\nX-Half: "),
@@ -40,7 +40,7 @@ IDLE: tuple[Callable[[Wire], socket.socket], ...] = (
 
 
 def sockets(target: Target, tally: Tally, held: int) -> str:
-    """Hold sockets open from the start on; returns how soon the page answers another visitor, in words."""
+    """Hold sockets open from the start; returns another visitor's response time in words."""
     visitor = target.visitor(BYSTANDER)
     with ExitStack() as stack:
         for number in range(held):
@@ -64,12 +64,12 @@ def sockets(target: Target, tally: Tally, held: int) -> str:
 
 
 def sessions(target: Target, tally: Tally, opened: int) -> None:
-    """Open sessions of one address; a visit that began before them must still hold what it erased."""
+    """Open sessions from one address; a session that began before them must still hold its erasure."""
     visitor = target.visitor(BYSTANDER)
     visitor.call("erase", ["dog"])
     for _ in range(opened):
         tally.result("session", target.visitor(GREEDY).call("cancel"))
-    time.sleep(EVERY + 5)  # visits are ended once in so long
+    time.sleep(EVERY + 5)  # interval at which sessions are ended
     kept = visitor.call("zero_shot", ["cat", "dog"], None, [])
     seen = visitor.call("retrieve", "a dog") if kept.state != "complete" else kept
     wrong = (
@@ -80,7 +80,7 @@ def sessions(target: Target, tally: Tally, opened: int) -> None:
 
 
 def exports(target: Target, tally: Tally, made: int) -> None:
-    """Let one address make whole models; another visitor must find room for one."""
+    """Export whole models from one address; another visitor must still be able to export one."""
     for _ in range(made):
         greedy = target.visitor(GREEDY)
         greedy.call("erase", ["cat"])
@@ -93,7 +93,7 @@ def exports(target: Target, tally: Tally, made: int) -> None:
 
 
 def runs(target: Target, tally: Tally, asked: int) -> int:
-    """Let one address ask for background runs; returns how many are accepted of it."""
+    """Request background runs from one address; returns the number accepted."""
     greedy = [target.visitor(GREEDY) for _ in range(asked)]
     results = [visitor.begin("cliperase", ["cat"], 500) for visitor in greedy]
     for result in results:

@@ -1,4 +1,4 @@
-"""Folders of an index damaged on purpose, opened and searched in a process of their own."""
+"""Index folders damaged on purpose, opened and searched in a separate process."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from unlearn.index.search import PictureIndex, Query
 from unlearn.index.store import Appender, Header, Store
 
 ROWS, DIMENSION = 3_000, 64
-#: Seconds and bytes that opening and searching all of them may take.
+#: Limits in seconds and bytes for opening and searching all of them.
 SECONDS, MEMORY = 600, 6_000_000_000
 
 
 def attack(tally: Tally, n: int) -> None:
-    """Open ``n`` damaged folders: each is refused in a sentence, or its pictures are found in order."""
+    """Open ``n`` damaged folders: each is refused with a sentence, or its search results are correctly sorted."""
     with tempfile.TemporaryDirectory(prefix="faults-") as work:
         sound, done = _sound(Path(work) / "sound"), 0
         while done < n:
@@ -45,7 +45,7 @@ def attack(tally: Tally, n: int) -> None:
 
 
 def _opened(sound: Path, first: int, n: int) -> tuple[list[tuple[str, Result, str]], str]:
-    """What came of the damaged folders from ``first`` on, as far as one process came, and how it ended."""
+    """Return the results of the damaged folders from ``first`` on, as far as one process came, and how it ended."""
     command = [sys.executable, "-m", "unlearn.bench.faults.indexes", str(sound), str(first), str(n)]
     try:
         ended = subprocess.run(  # noqa: S603  our own module
@@ -59,7 +59,7 @@ def _opened(sound: Path, first: int, n: int) -> tuple[list[tuple[str, Result, st
 
 
 def open_and_search(folder: Path) -> tuple[str, str, int, str]:
-    """State, value and status of a :class:`Result`, and what is false about it."""
+    """Return state, value and status of a :class:`Result`, and an error in it or ""."""
     try:
         index = PictureIndex.open(folder)
         rows = index.store.embeddings
@@ -78,7 +78,7 @@ def _false(scores: list[float], files: list[Path], rows: Tensor, text: Tensor) -
         return f"scores {scores}"
     if any(".." in file.parts for file in files):
         return f"files outside of the folder: {files}"
-    # Rows of unit length, as an index has them, without those that are damaged.
+    # Rows of unit length, as in an index, without the damaged ones.
     whole = rows[(rows.norm(dim=1) - 1).abs() < 0.01]
     best = float(similarity(whole, text[None]).max()) if len(whole) else -1.0
     return f"best {scores[0]}, but a row has {best}" if scores and scores[0] < best - 0.05 else ""

@@ -1,4 +1,4 @@
-"""What a process that is ended leaves behind, and whether the next one serves it."""
+"""Files left behind by a process that was ended, and whether the next process serves them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unlearn.bench.faults.wire import API
 
 
 def attack(tally: Tally, signal: str) -> None:
-    """End a process that made files for a visitor by ``signal``, "terminate" or "kill", and look at the next one."""
+    """End a process that made files for a visitor by ``signal``, "terminate" or "kill", and check the next process."""
     with tempfile.TemporaryDirectory(prefix="faults-") as work:
         folder = Path(work)
         with attacked(folder=folder) as target:
@@ -32,14 +32,14 @@ def attack(tally: Tally, signal: str) -> None:
             for path in paths:
                 answer = target.visitor(BYSTANDER).get(f"{API}/file={quote(path)}")
                 tally.answer(f"{signal}, and the next process asked for {Path(path).name}", answer, forbidden=True)
-            target.visitor().call("link", [])  # everything is loaded
+            target.visitor().call("link", [])  # loads everything
             if old := [path for path in left if path.exists()]:
                 tally.fault(f"after {signal} the next process left {len(old)} files, {old[0].name} among them")
             target.look_at_log(tally, f"the start after {signal}")
 
 
 def _files(target: Target) -> list[str]:
-    """An upload and an export, as the app names them."""
+    """Return the paths of an upload and an export, as the app names them."""
     visitor = target.visitor()
     upload = visitor.uploaded("own.png", pictures.drawn("PNG"))
     visitor.call("erase", ["cat"])

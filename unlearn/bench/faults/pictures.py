@@ -1,4 +1,4 @@
-"""Pictures damaged on purpose, sent through the door that visitors' pictures come in by."""
+"""Images damaged on purpose, and uploaded as visitors upload images."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from unlearn.bench.faults.wire import Result, Wire
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP")
 LABELS = ["cat", "dog", "pizza"]
-#: Sides that a header claims.
+#: Side lengths claimed in a header.
 SIDES = (0, 1, 255, 20_000, 65_535, 2**31 - 1)
 Mutator = Callable[[bytes, random.Random], bytes]
 
 
 def attack(target: Target, tally: Tally, n: int) -> None:
-    """Look at ``n`` damaged pictures: each is classified among the labels, or refused in a sentence."""
+    """Classify ``n`` damaged images: the app returns labels for each, or refuses it with a sentence."""
     visitor = target.visitor()
     for name, content in damaged(n):
         result = visitor.call("zero_shot", LABELS, visitor.uploaded(name, content), [])
@@ -34,18 +34,18 @@ def attack(target: Target, tally: Tally, n: int) -> None:
 
 
 def damaged(n: int, seed: int = 0) -> Iterator[tuple[str, bytes]]:
-    """``n`` files with the names they are sent under, which say how each was made."""
+    """Yield ``n`` damaged files with their names, which describe the damage."""
     chance = random.Random(seed)  # noqa: S311  not a secret
     sound = {kind: drawn(kind) for kind in FORMATS}
     for number in range(n):
         kind, mutate = FORMATS[number % len(FORMATS)], MUTATORS[number // len(FORMATS) % len(MUTATORS)]
-        # A format's own suffix, or another's.
+        # The format's own suffix, or another format's.
         suffix = chance.choice((kind, kind, chance.choice(FORMATS))).lower()
         yield f"{number}-{mutate.__name__}-{kind.lower()}.{suffix}", mutate(sound[kind], chance)
 
 
 def flipped(data: bytes, chance: random.Random) -> bytes:
-    """A few bytes anywhere are others."""
+    """Change a few random bytes."""
     return _scattered(data, chance, len(data))
 
 
@@ -58,21 +58,21 @@ def truncated(data: bytes, chance: random.Random) -> bytes:
 
 
 def blanked(data: bytes, chance: random.Random) -> bytes:
-    """A stretch is zeros."""
+    """Fill a range with zeros."""
     start = chance.randrange(len(data))
     length = chance.randrange(1, 400)
     return data[:start] + bytes(min(length, len(data) - start)) + data[start + length :]
 
 
 def repeated(data: bytes, chance: random.Random) -> bytes:
-    """A stretch comes many times."""
+    """Repeat a range many times."""
     start = chance.randrange(len(data))
     part = data[start : start + chance.randrange(1, 200)]
     return data[:start] + part * chance.randrange(2, 2000) + data[start:]
 
 
 def sized(data: bytes, chance: random.Random) -> bytes:
-    """The header claims other sides, and a PNG's checksum agrees."""
+    """Change the dimensions in the header, and for a PNG also its checksum."""
     width, height = chance.choice(SIDES), chance.choice(SIDES)
     if data.startswith(b"\x89PNG"):
         header = b"IHDR" + struct.pack(">II", width, height) + data[24:29]
@@ -87,7 +87,7 @@ def sized(data: bytes, chance: random.Random) -> bytes:
 
 
 def chimera(data: bytes, chance: random.Random) -> bytes:
-    """The beginning of one format, the rest of another."""
+    """Join the beginning of one format with the rest of another."""
     at = chance.randrange(8, 200)
     return data[:at] + drawn(chance.choice(FORMATS))[at:]
 
@@ -103,7 +103,7 @@ def _scattered(data: bytes, chance: random.Random, within: int) -> bytes:
 
 
 def drawn(kind: str) -> bytes:
-    """A small picture as a file of this format."""
+    """Return a small image encoded in this format."""
     image = Image.new("RGB", (64, 48), (230, 120, 30))
     ImageDraw.Draw(image).ellipse((10, 8, 50, 40), fill=(30, 60, 200))
     file = io.BytesIO()
@@ -116,7 +116,7 @@ def _look(visitor: Wire, name: str, content: bytes) -> Result:
 
 
 def _false(result: Result) -> str:
-    """What is false about a complete answer."""
+    """Return an error in a complete response, or ""."""
     if result.state != "complete":
         return ""
     answer = result.value[0]

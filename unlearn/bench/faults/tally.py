@@ -1,4 +1,4 @@
-"""Counts of what was tried and what came of it, with an example of each failure."""
+"""Counts of requests and of their outcomes, with an example of each failure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from unlearn.bench.faults.wire import Answer, Request, Result
 from unlearn.ui.guard import UNEXPECTED
 
-#: In an answer, they give away how the app is built.
+#: Words that disclose the implementation if a response contains them.
 GIVEN_AWAY = (b"Traceback (most recent call last)", b'File "/', b"root:x:0:")
-#: What an error of ours begins with, whichever id follows.
+#: Beginning of the app's internal error messages, before the id.
 OURS = UNEXPECTED.split(";", maxsplit=1)[0].split(".", maxsplit=1)[0]
 MOST_EXAMPLES = 12
 
@@ -22,9 +22,9 @@ class Tally:
 
     Attributes:
         refused: answered 4xx, or with an error that is a sentence.
-        broken: answered 5xx, or with an error of ours or without a sentence.
-        wrong: answers that are somebody else's, or false, or none at all.
-        tracebacks: in the server's log meanwhile.
+        broken: answered 5xx, or with an internal error or without a sentence.
+        wrong: results that are another visitor's or false, or no response at all.
+        tracebacks: number in the server's log meanwhile.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Tally:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, what: object, answer: Answer, *, forbidden: bool = False) -> None:
-        """Count the answer to one request."""
+        """Count the response to one request."""
         kind = ("broken", "served", "served", "served", "refused", "broken")[min(5, answer.status // 100)]
         leaked = any(text in answer.body for text in (*GIVEN_AWAY, *self.secrets))
         if answer.status == 0:
@@ -53,10 +53,10 @@ class Tally:
         """Count the end of one call.
 
         Args:
-            what: was called.
-            result: what came of it.
-            wrong: what is false about a complete one.
-            owed: a refusal is a wrong answer.
+            what: the call.
+            result: its result.
+            wrong: the error in a complete result.
+            owed: True if a refusal is a wrong answer.
         """
         if result.state in {"complete", "running"}:
             self._count("wrong" if wrong else "served", f"{what} → {wrong}")
@@ -68,18 +68,18 @@ class Tally:
             self._count("wrong" if owed else "refused", f"{what} → refused: {result.sentence[:200]}")
 
     def event(self, request: Request, result: Result) -> None:
-        """Count the end of an event that ``request`` began; one that may not begin is a wrong one."""
+        """Count the end of an event that ``request`` began; an event that must not begin is wrong."""
         began = request.forbidden and result.state in {"complete", "running"}
         self.result(request, result, wrong=f"{result.state}: {str(result.value)[:200]}" if began else "")
 
     def fault(self, what: str) -> None:
-        """Count what was found to be wrong beside the answers."""
+        """Count a fault found outside the responses."""
         with self._lock:
             self.wrong += 1
             self._example(what)
 
     def traceback(self, n: int, what: object) -> None:
-        """Count ``n`` tracebacks that came after ``what``."""
+        """Count ``n`` tracebacks that appeared after ``what``."""
         with self._lock:
             self.tracebacks += n
             self._example(f"{what} → {n} tracebacks in the log")
@@ -90,7 +90,7 @@ class Tally:
 
     @property
     def examples(self) -> list[str]:
-        """Of each failure an example, and how often it came."""
+        """Return an example of each failure with its count."""
         return [f"{text} (× {n})" if n > 1 else text for text, n in self._found.items()]
 
     def _count(self, kind: str, example: str) -> None:

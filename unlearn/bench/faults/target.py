@@ -1,4 +1,4 @@
-"""The app under attack: its process, its log, and what it takes of the machine meanwhile."""
+"""Target of the fault attacks: a running app, its process, its log, and its use of memory and files."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from unlearn.bench.faults.tally import Tally
 from unlearn.bench.faults.wire import Wire
 from unlearn.bench.serving import served
 
-#: A traceback, with the line of an error before it; or a line of an error alone, which may be a traceback put shortly.
+#: A traceback with the error line before it; or an error line alone, which may be a shortened traceback.
 TRACEBACK = re.compile(
     rb"(?:^(?:ERROR|CRITICAL)\b[^\n]*\n)?[^\n]*Traceback \(most recent call last\)|^(?:ERROR|CRITICAL)\b", re.MULTILINE
 )
-#: Seconds between two looks at what the process takes.
+#: Seconds between two measurements of the process.
 EVERY = 0.25
-#: A word that the attacks send and that belongs in no log.
+#: A word that the attacks send and that must not appear in a log.
 PRIVATE = "quokka7341"
-#: An address that serves as a visitor whom nobody attacks.
+#: Address of a visitor that is never attacked.
 BYSTANDER = "127.0.9.9"
 
 
 class Taken(NamedTuple):
-    """What a process takes of the machine: MiB that are resident with those of its children, and open files."""
+    """Resources of a process: resident MiB including its children, and open files."""
 
     resident: float
     files: int
@@ -40,7 +40,7 @@ class Taken(NamedTuple):
 
 @dataclass
 class Target:
-    """A started app."""
+    """A running app."""
 
     address: str
     process: psutil.Process
@@ -52,7 +52,7 @@ class Target:
         return Wire(self.address, source, session)
 
     def new_log(self) -> bytes:
-        """The lines of the log since the last look."""
+        """Return the lines added to the log since the last call."""
         with self.log.open("rb") as file:
             file.seek(self._read)
             text = file.read()
@@ -60,7 +60,7 @@ class Target:
         return text
 
     def look_at_log(self, tally: Tally, after: object) -> None:
-        """Count the tracebacks and private words that the log has got since the last look."""
+        """Count the tracebacks and private words added to the log since the last call."""
         text = self.new_log()
         if found := len(TRACEBACK.findall(text)):
             tally.traceback(found, after)
@@ -72,20 +72,20 @@ class Target:
         return bool(self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE)
 
     def takes(self) -> Taken:
-        """What the process takes now; nothing once it has ended."""
+        """Return the current use of resources; zeros once the process has ended."""
         if not self.alive:
             return Taken(0.0, 0)
         resident = self.process.memory_info().rss
         for child in self.process.children(recursive=True):
             try:
-                if child.cmdline() != self.process.cmdline():  # else it has just been forked, and all is the process's
-                    resident += child.memory_full_info().pss  # what decoders share counts once
+                if child.cmdline() != self.process.cmdline():  # else it was just forked and shares all memory
+                    resident += child.memory_full_info().pss  # counts memory shared by decoders once
             except psutil.Error:
-                continue  # it has ended
+                continue  # the child has ended
         return Taken(resident / 2**20, self.process.num_fds())
 
     def settled(self, aim: float, seconds: float) -> Taken:
-        """What it takes once ``aim`` MiB are reached, or nothing else came for ``seconds``."""
+        """Return the use of resources once it falls to ``aim`` MiB, or after ``seconds``."""
         until = time.monotonic() + seconds
         while (taken := self.takes()).resident > aim and time.monotonic() < until:
             time.sleep(1)
@@ -94,7 +94,7 @@ class Target:
 
 @dataclass
 class Watch:
-    """The most that a target took while this was open."""
+    """Peak use of resources of a target during the block."""
 
     target: Target
     before: Taken = field(init=False)
@@ -126,12 +126,12 @@ class Watch:
 
 @contextmanager
 def attacked(*, limited: bool = True, open_files: str = "", folder: Path | None = None) -> Iterator[Target]:
-    """An app of its own over the embedded model, whose temporary files lie in a folder of their own.
+    """Start an app over the embedded model, with its own folder for temporary files.
 
     Args:
-        limited: False lets one address ask as often as the attacks do.
-        open_files: options of ``ulimit`` that it starts under.
-        folder: for its temporary files; left behind.
+        limited: False removes the app's limits on the requests of one address.
+        open_files: options of ``ulimit`` for the process.
+        folder: folder for its temporary files, which is not deleted.
     """
     with tempfile.TemporaryDirectory(prefix="faults-") as own:
         files = folder or Path(own) / "files"
@@ -145,7 +145,7 @@ def attacked(*, limited: bool = True, open_files: str = "", folder: Path | None 
 
 
 def finite(value: Any) -> bool:
-    """True if no number in ``value``, however deep, is NaN or infinite."""
+    """Return True if no number in ``value``, however deep, is NaN or infinite."""
     if isinstance(value, float):
         return abs(value) < float("inf")
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""A client that sends what no well-kept one would: any bytes, from any address of loopback."""
+"""Client for malformed requests: sends any bytes from any loopback address."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from urllib.parse import quote, urlsplit
 
 API = "/gradio_api"
 JSON = (("Content-Type", "application/json"),)
-#: Seconds without a byte after which nothing more is expected.
+#: Seconds without a byte after which the client stops waiting.
 PATIENCE = 60.0
-#: Bytes of an answer that are read.
+#: Maximum bytes read of a response.
 MOST_READ = 8_000_000
 Headers = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it goes over the wire.
+    """One request as sent over the connection.
 
     Attributes:
-        forbidden: an answer with a result is a wrong one.
+        forbidden: True if a response with a result is a wrong one.
     """
 
     method: str
@@ -42,13 +42,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: ``status`` is 0 where nothing did."""
+    """A response; ``status`` is 0 if there was none."""
 
     status: int
     body: bytes = b""
 
     def json(self) -> Any:
-        """The body as JSON, None where it is none."""
+        """Return the body as JSON, or None if it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -57,7 +57,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Result:
-    """The end of a call: ``state`` is "complete", "running", "error", "refused" or "lost"; ``value`` what was said."""
+    """Result of a call: ``state`` is "complete", "running", "error", "refused" or "lost"; ``value`` is the content."""
 
     state: str
     value: Any = None
@@ -65,13 +65,13 @@ class Result:
 
     @property
     def sentence(self) -> str:
-        """What an error says, empty where it says nothing."""
+        """Return the message of an error, or "" if it has none."""
         said = self.value.get("error") or self.value.get("detail") if isinstance(self.value, dict) else self.value
         return said if isinstance(said, str) else json.dumps(said) if said else ""
 
 
 class Wire:
-    """A visitor at ``source``, an address of loopback, with a session of its own."""
+    """A visitor at ``source``, a loopback address, with a separate session."""
 
     def __init__(self, address: str, source: str = "127.0.0.1", session: str = "") -> None:
         parts = urlsplit(address)
@@ -83,10 +83,10 @@ class Wire:
         return socket.create_connection(self.server, timeout, source_address=(self._source, 0))
 
     def send(self, request: Request, timeout: float = PATIENCE) -> Answer:
-        """Send ``request`` as it is; of an answer that is a stream, only the first event is read."""
+        """Send ``request`` unchanged; of a streamed response, only the first event is read."""
         try:
             with closing(self.connect(timeout)) as wire:
-                with suppress(ConnectionError):  # it may have been answered, and hung up on, before its end
+                with suppress(ConnectionError):  # the server may respond and close before the request ends
                     wire.sendall(self._bytes(request))
                 with closing(http.client.HTTPResponse(wire, method=request.method)) as answer:
                     answer.begin()
@@ -100,15 +100,15 @@ class Wire:
         return self.send(Request("GET", target), timeout)
 
     def call(self, name: str, *data: Any) -> Result:
-        """The result of the endpoint ``name``, its other arguments as usual."""
+        """Call the endpoint ``name`` with its other arguments as usual, and return the result."""
         return self.follow(self._posted(name, data))
 
     def begin(self, name: str, *data: Any) -> Result:
-        """The first report of an endpoint that takes its time, or its result if there is none."""
+        """Call an endpoint that reports progress, and return its first report, or its result if there is none."""
         return self.follow(self._posted(name, data), to_the_end=False)
 
     def follow(self, answer: Answer, *, to_the_end: bool = True) -> Result:
-        """The result, or the first report, of the event that ``answer`` announces."""
+        """Return the result, or the first report, of the event that ``answer`` announces."""
         said = answer.json()
         event = said.get("event_id") if isinstance(said, dict) else None
         if answer.status != 200 or not isinstance(event, str):
@@ -129,7 +129,7 @@ class Wire:
         return self.send(Request("POST", f"{API}/upload", *multipart(name, content)))
 
     def uploaded(self, name: str, content: bytes) -> dict[str, Any]:
-        """``content`` as an argument of :meth:`call`; a path to nothing where it was turned away."""
+        """Upload ``content`` and return it as an argument of :meth:`call`; with an invalid path if it was refused."""
         paths = self.upload(name, content).json()
         path = paths[0] if isinstance(paths, list) and paths else ""
         return {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
@@ -144,7 +144,7 @@ class Wire:
         return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + request.body
 
     def _events(self, target: str) -> Iterator[tuple[str, Any]]:
-        """Kind and value of each event of a stream, as they come."""
+        """Yield kind and value of each event of a stream."""
         with suppress(OSError, http.client.HTTPException), closing(self.connect()) as wire:
             wire.sendall(self._bytes(Request("GET", target)))
             with closing(http.client.HTTPResponse(wire)) as stream:
@@ -158,12 +158,12 @@ class Wire:
                         yield kind, Answer(200, text.encode()).json()
 
 
-#: By the server.
+#: Set by the server.
 _USUAL: dict[tuple[str, int], dict[str, list[Any]]] = {}
 
 
 def usual_arguments(visitor: Wire) -> dict[str, list[Any]]:
-    """Arguments that each documented endpoint takes: its defaults, or others of the right kind."""
+    """Return arguments for each documented endpoint: its defaults, or values of the right kind."""
     if visitor.server not in _USUAL:
         named = visitor.get(f"{API}/info").json()["named_endpoints"].items()
         _USUAL[visitor.server] = {name.strip("/"): list(map(_usual, about["parameters"])) for name, about in named}
@@ -177,7 +177,7 @@ def _usual(parameter: Mapping[str, Any]) -> Any:
 
 
 def multipart(name: str, content: bytes, boundary: str = "faults") -> tuple[Headers, bytes]:
-    """Headers and body of an upload of one file."""
+    """Return headers and body of an upload of one file."""
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
     body = head.encode("utf-8", "surrogatepass") + content + f"\r\n--{boundary}--\r\n".encode()
     return (("Content-Type", f"multipart/form-data; boundary={boundary}"),), body
