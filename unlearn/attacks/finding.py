@@ -1,4 +1,4 @@
-"""Result of an attack: one number before and after the edit, and the verdict whether the concept leaked."""
+"""Result of an attack: one number before and after the edit, and a verdict on whether the concept leaked."""
 
 from __future__ import annotations
 
@@ -145,8 +145,8 @@ class Finding:
     def interval(self) -> tuple[float, float]:
         """Return the 95 % interval of ``after``.
 
-        An area under a curve is treated as the share of the concept's images that are told apart, with each image
-        one trial. This is wider than necessary, and still valid with two images.
+        An area under a curve is treated as the share of the concept's images that are separated from others, with
+        each image one trial. This is wider than necessary, and still valid with two images.
         """
         return wilson(self.after, self.n)
 

@@ -1,4 +1,4 @@
-"""Quantization: casts the weights that carry the edit to fewer bits and measures whether the concept comes back."""
+"""Quantisation: casts the weights that carry the edit to fewer bits and measures whether the concept comes back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GROUP, NAME = Group.FORMATS, "Weights with fewer bits"
 
 
 def to_int8(tensor: Tensor) -> Tensor:
-    """Quantize to 8 bits, symmetric and per tensor, and back, as dynamic quantization does to a weight."""
+    """Quantise to 8 bits, symmetric and per tensor, and back, as dynamic quantisation does to a weight."""
     scale = tensor.abs().max().clamp_min(1e-12) / 127
     return (tensor / scale).round() * scale
 

@@ -1,7 +1,7 @@
 """Relearning: compares how fast a few images restore the concept with how fast they teach a word new to the model.
 
-Both final projections of the edited model are fine-tuned on images of the concept and some others; so little
-training can afford no more. The original model learns made-up words from the same images, starting from nothing.
+Both final projections of the edited model are fine-tuned on images of the concept and some others; the short
+training allows no more. The original model learns made-up words from the same images, starting from nothing.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def _with_weights_of(file: Path, encoder: OpenClipEncoder) -> OpenClipEncoder:
 def _result(attack: Attack, target: AttackTarget) -> Result:
     try:
         finding = attack(target)
-    except ModelError:  # not an edit of the kind that this attack inverts
+    except ModelError:  # the attack does not apply to this kind of edit
         return Result(math.nan, math.nan, str(Verdict.NOT_APPLICABLE))
     return Result(finding.after, finding.chance, str(finding.verdict))
 

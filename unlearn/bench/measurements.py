@@ -13,7 +13,7 @@ from unlearn.errors import ParameterError
 from unlearn.evaluation.missing import nan_to_none, or_nan
 from unlearn.files.schemas import RefusedError, Schema, check, parse_json
 
-#: Fields of every line.
+#: Beginning of every line.
 BEGINNING = '{"name": "'
 
 

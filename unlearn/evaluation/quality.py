@@ -21,12 +21,11 @@ PARTS = ("forget", "retain")
 
 @dataclass(frozen=True)
 class Quality:
-    """Metrics of an edit before and after on erased concepts (``"forget"``) and on all others (``"retain"``), image by
-    image.
+    """Metrics before and after an edit on erased concepts (``"forget"``) and all others (``"retain"``), image by image.
 
     Attributes:
         top1, top5: zero-shot accuracy, all labels offered, by part.
-        among_few: accuracy on the erased where each label has only four others beside it, on average over all fours;
+        among_few: accuracy on the erased concepts with four wrong labels beside the right one, averaged over all draws;
             chance is 0.2.
         recall: of retrieval, by direction (``"text_to_image"``, ``"image_to_text"``), part and k.
         similarity: cosine of each image with its own label's text, by part.

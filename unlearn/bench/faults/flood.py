@@ -113,7 +113,7 @@ def _flooded(target: Target, tally: Tally) -> Iterator[None]:
             try:
                 stack.enter_context(IDLE[number % len(IDLE)](target.visitor(FLOODER)))
             except OSError:
-                break  # the app refuses connections already
+                break  # the app already refuses connections
         stack.callback(over.set)
         for flood in FLOODS * 2:
             pool.submit(_keep_on, flood, target, tally, over)

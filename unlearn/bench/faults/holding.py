@@ -69,7 +69,7 @@ def sessions(target: Target, tally: Tally, opened: int) -> None:
     visitor.call("erase", ["dog"])
     for _ in range(opened):
         tally.result("session", target.visitor(GREEDY).call("cancel"))
-    time.sleep(EVERY + 5)  # interval at which sessions are ended
+    time.sleep(EVERY + 5)  # sessions are ended at this interval
     kept = visitor.call("zero_shot", ["cat", "dog"], None, [])
     seen = visitor.call("retrieve", "a dog") if kept.state != "complete" else kept
     wrong = (

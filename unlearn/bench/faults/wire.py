@@ -158,7 +158,7 @@ class Wire:
                         yield kind, Answer(200, text.encode()).json()
 
 
-#: Set by the server.
+#: Usual arguments by the server's address.
 _USUAL: dict[tuple[str, int], dict[str, list[Any]]] = {}
 
 
