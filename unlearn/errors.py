@@ -4,7 +4,7 @@ UnlearnError
 ├── InvalidInputError (ValueError)  what the visitor gave cannot be used; the message says what is allowed
 │   ├── ConceptError            a concept, label or retain list
 │   ├── ParameterError          a number or a choice: strength, λ, μ, steps, side
-│   ├── PictureError            an upload, a folder of pictures or an index of them
+│   ├── PictureError            an upload, a folder of images or an index of them
 │   └── ErasureFileError        a saved erasure that does not fit
 ├── ModelError                  a model cannot be loaded, or cannot carry the edit asked for
 ├── BusyError                   too much is asked of the app at once; what was given is as good as ever
@@ -38,7 +38,7 @@ class ParameterError(InvalidInputError):
 
 
 class PictureError(InvalidInputError):
-    """A picture, a folder of pictures or an index of them that cannot be read."""
+    """An image, a folder of images or an index of them that cannot be read."""
 
 
 class ErasureFileError(InvalidInputError):

@@ -15,7 +15,7 @@ from unlearn.errors import ModelError
 
 #: Parameters of the largest model that is built: 12 GB in float32.
 MAX_PARAMETERS = 3_000_000_000
-#: Patches of a picture: attention grows with their square.
+#: Patches of an image: attention grows with their square.
 MAX_PATCHES = 1600
 
 Layers = Annotated[int, Field(ge=1, le=64)]
@@ -187,7 +187,7 @@ class Architecture(_Known):
 
 
 class Preprocessing(Chosen):
-    """``preprocess_cfg``: how a picture becomes what the model sees; its size is the image tower's."""
+    """``preprocess_cfg``: how an image becomes what the model sees; its size is the image tower's."""
 
     mode: Literal["RGB"] = "RGB"
     mean: tuple[Channel, Channel, Channel] | None = None

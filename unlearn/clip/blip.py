@@ -48,7 +48,7 @@ class BlipContrastive(BlipForImageTextRetrieval):  # type: ignore[no-untyped-cal
         return torch.tensor(-math.log(0.07))
 
     def encode_image(self, pixels: Tensor) -> Tensor:
-        """Embed pictures (n, 3, height, width): (n, embed_dim), not normalised."""
+        """Embed images (n, 3, height, width): (n, embed_dim), not normalised."""
         hidden = self.vision_model(pixel_values=pixels).last_hidden_state
         features: Tensor = self.vision_proj(hidden[:, 0])
         return features

@@ -1,4 +1,4 @@
-"""Models that put pictures and texts into one space, and the same models with an edit applied.
+"""Models that put images and texts into one space, and the same models with an edit applied.
 
 Everything above this file sees a :class:`TextImageEncoder`. :class:`OpenClipEncoder` is the original;
 :class:`EditedEncoder` is any encoder seen through a projection. Edits nest, so none asks which method made another.
@@ -33,14 +33,14 @@ NOTHING_LEFT = 0.1
 #: Similarity of an embedding with nothing left: the lowest cosine there is, so it never wins.
 NO_SIMILARITY = -1.0
 #: Similarities of float32 embeddings are known to about this much; scores that differ by less tie. A projection that
-#: leaves exactly nothing of a name scores every picture 0, and the order of what rounding made of it is no order.
+#: leaves exactly nothing of a name scores every image 0, and the order of what rounding made of it is no order.
 RESOLUTION = 1e-6
 #: What to do where embeddings are not finite, by the towers' arithmetic.
 _REMEDIES = {
     torch.float16: " in float16, whose largest number is 65,504; choose the precision bfloat16 or float32",
     torch.bfloat16: " in bfloat16; choose the precision float32",
 }
-#: Pictures that are decoded before they are encoded.
+#: Images that are decoded before they are encoded.
 PICTURES_AT_ONCE = 32
 #: A collection's embeddings are kept as a whole.
 WHOLE = "whole"
@@ -51,25 +51,25 @@ LONGEST_SHAPE = 16
 
 
 class LoadsImage(Protocol):
-    """A picture that is decoded when it is wanted."""
+    """An image that is decoded when it is wanted."""
 
     @property
     def load(self) -> Callable[[], Image.Image]: ...
 
 
 class ImageCollection(Protocol):
-    """Pictures in an order, known by identity: the embeddings of a collection are kept as long as it lives."""
+    """Images in an order, known by identity: the embeddings of a collection are kept as long as it lives."""
 
     @property
     def pictures(self) -> Sequence[LoadsImage]: ...
 
 
-#: Hears how many pictures are encoded, of how many.
+#: Hears how many images are encoded, of how many.
 Watch = Callable[[int, int], object]
 
 
 class TextImageEncoder(Protocol):
-    """Interface of every model: unit-norm embeddings of texts and pictures in one joint space."""
+    """Interface of every model: unit-norm embeddings of texts and images in one joint space."""
 
     @property
     def name(self) -> str: ...
@@ -82,7 +82,7 @@ class TextImageEncoder(Protocol):
         """Embed texts: (n, embed_dim), unit norm, float32 on the CPU; a row of zeros has nothing left."""
 
     def encode_image(self, images: Sequence[Image.Image]) -> Tensor:
-        """Embed RGB pictures: (n, embed_dim), unit norm, float32 on the CPU; a row of zeros has nothing left."""
+        """Embed RGB images: (n, embed_dim), unit norm, float32 on the CPU; a row of zeros has nothing left."""
 
     def text_features(self, names: Sequence[str], templates: Sequence[str]) -> Tensor:
         """Return the zero-shot classifier of ``names``, (n, embed_dim).
@@ -94,7 +94,7 @@ class TextImageEncoder(Protocol):
     def image_features(
         self, collection: ImageCollection, *, progress: bool = False, watch: Watch | None = None
     ) -> Tensor:
-        """Return the embeddings of all pictures of ``collection``, (n, embed_dim), encoded once.
+        """Return the embeddings of all images of ``collection``, (n, embed_dim), encoded once.
 
         Args:
             collection: a gallery, say.
@@ -156,7 +156,7 @@ class CachingEncoder(ABC):
         return self._image_features.get(collection, WHOLE, compute)
 
     def prepare_image_features(self, collection: ImageCollection) -> Generator[int, None, Tensor]:
-        """Compute what :meth:`image_features` looks up, and return it; reports how many pictures are done."""
+        """Compute what :meth:`image_features` looks up, and return it; reports how many images are done."""
         features = yield from self._encoded(collection)
         self.keep_image_features(collection, features)
         return features
@@ -328,7 +328,7 @@ class EditedEncoder:
         return self.base.unedited
 
     def edit_image(self, features: Tensor) -> Tensor:
-        """Carry the edit to image embeddings (n, embed_dim) of ``base``; no picture is encoded again."""
+        """Carry the edit to image embeddings (n, embed_dim) of ``base``; no image is encoded again."""
         return unit_or_zero(self.projection.on_images(features)) if self.side in ("image", "both") else features
 
     def edit_text(self, features: Tensor) -> Tensor:
@@ -340,7 +340,7 @@ def _middle(image: Image.Image) -> Image.Image:
     """The middle of an image that is longer than ``LONGEST_SHAPE``; any other as it is.
 
     Preprocessing scales the shortest side up to the tower's and cuts out a square: on the way to it, a line of 1 × 4000
-    pixels would become a picture of 600 MB.
+    pixels would become an image of 600 MB.
     """
     width, height = image.size
     longest = LONGEST_SHAPE * min(width, height)

@@ -63,7 +63,7 @@ def _build(found: Found, name: str, device: torch.device, dtype: torch.dtype) ->
 
 
 def _require_usable(encoder: OpenClipEncoder) -> None:
-    """Nothing, if the weights are finite, and embeddings of a text and a picture too and of one space.
+    """Nothing, if the weights are finite, and embeddings of a text and an image too and of one space.
 
     Raises:
         ModelError: they are not; NaN in every score would be measured as a perfect edit.

@@ -1,6 +1,6 @@
 """An edit of the joint space: the identity less a map of low rank, whoever solved for it.
 
-P need not be symmetric: pictures take ``f @ P``, texts ``t @ Pᵀ``.
+P need not be symmetric: images take ``f @ P``, texts ``t @ Pᵀ``.
 """
 
 from __future__ import annotations

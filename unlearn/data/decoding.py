@@ -1,10 +1,10 @@
-"""Decoding visitors' pictures in processes of their own: one that crashes, hangs or swells takes nothing along.
+"""Decoding visitors' images in processes of their own: one that crashes, hangs or swells takes nothing along.
 
-A process that has imported Pillow and nothing heavier (this module, run by itself) waits at a socket. For each picture
+A process that has imported Pillow and nothing heavier (this module, run by itself) waits at a socket. For each image
 it is sent a request and a pipe; it forks, and the fork, under limits, writes the answer into the pipe: a line of JSON,
 then raw pixels. To start Python for each would take ten times as long, and the app itself, with torch's threads, must
-not fork. The process ends with the app, however that ends; where it was killed, the next picture starts another. On
-systems other than Linux every picture has a new process.
+not fork. The process ends with the app, however that ends; where it was killed, the next image starts another. On
+systems other than Linux every image has a new process.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from unlearn.errors import BusyError, PictureError
 
 CHILD: Sequence[str] = (sys.executable, "-m", "unlearn.data.decoding")
 FORKS = sys.platform == "linux"
-#: Bounds of one picture: address space, of which the largest take about 600 MB, and seconds of a processor and in all.
+#: Bounds of one image: address space, of which the largest take about 600 MB, and seconds of a processor and in all.
 MEMORY, PROCESSOR_SECONDS, SECONDS = 768_000_000, 10, 30
-#: Pictures that are decoded at once in the whole app, and seconds that others wait for their turn.
+#: Images that are decoded at once in the whole app, and seconds that others wait for their turn.
 AT_ONCE, PATIENCE = 3, 20.0
 BUSY = "Too many pictures are being opened at the moment; try again in a minute."
 LONGEST_REQUEST = 16_384
@@ -44,10 +44,10 @@ _places = threading.BoundedSemaphore(AT_ONCE)
 
 
 def decode(path: str, longest: int) -> Image.Image:
-    """The picture at ``path`` as upright RGB, none of its sides longer than ``longest`` pixels.
+    """The image at ``path`` as upright RGB, none of its sides longer than ``longest`` pixels.
 
     Raises:
-        PictureError: it is no picture, is damaged, or takes too much to decode.
+        PictureError: it is no image, is damaged, or takes too much to decode.
         BusyError: too many are being decoded already.
     """
     if not _places.acquire(timeout=PATIENCE):
@@ -68,13 +68,13 @@ def decode(path: str, longest: int) -> Image.Image:
 
 
 def start() -> None:
-    """Start the process that decodes, so that the first picture need not wait for it."""
+    """Start the process that decodes, so that the first image need not wait for it."""
     if FORKS:
         _decoder.start()
 
 
 def _picture(answer: bytes, name: str) -> Image.Image:
-    """What a decoder wrote, as a picture; anything else than a sentence or all pixels is an accident of its."""
+    """What a decoder wrote, as an image; anything else than a sentence or all pixels is an accident of its."""
     head, _, pixels = answer.partition(b"\n")
     try:
         reported = json.loads(head)
@@ -132,7 +132,7 @@ class _Decoder:
 
     def _is_alive(self) -> bool:
         with self._lock, contextlib.suppress(subprocess.TimeoutExpired):
-            # It may be just about to end: whether it does decides if its silence was the picture's fault.
+            # It may be just about to end: whether it does decides if its silence was the image's fault.
             return self._process is not None and self._process.wait(timeout=0.05) is None
         return True
 
@@ -174,7 +174,7 @@ def _read_all(pipe: IO[bytes], until: float) -> bytes:
 
 
 def _ask_once(request: bytes) -> bytes:
-    """The answer of a process that decodes this picture alone."""
+    """The answer of a process that decodes this image alone."""
     try:
         return subprocess.run(  # noqa: S603  our own module
             [*CHILD, request.decode()], cwd=_root(), capture_output=True, timeout=SECONDS, check=False
@@ -202,7 +202,7 @@ def limit() -> None:
 
 
 def answer(request: bytes, out: IO[bytes]) -> None:
-    """Write the picture that ``request`` asks for, or the sentence that says why there is none."""
+    """Write the image that ``request`` asks for, or the sentence that says why there is none."""
     limit()
     path, longest = json.loads(request)
     try:

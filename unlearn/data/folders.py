@@ -1,4 +1,4 @@
-"""Folders of pictures as people have them: what in them is a picture, what is a class, and what only looks like it."""
+"""Folders of images as people have them: what in them is an image, what is a class, and what only looks like it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from unlearn.data.images import SUFFIXES, count_in_words, open_image
 from unlearn.errors import PictureError
 
-#: What systems and programs put into folders; as names with a leading dot, these are no classes and hold no pictures.
+#: What systems and programs put into folders; as names with a leading dot, these are no classes and hold no images.
 NOT_PEOPLES = frozenset(
     ("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__")
 )
@@ -27,8 +27,8 @@ class Classes:
     """An ImageFolder as it is on disk.
 
     Attributes:
-        files: (class, picture) of every picture that can be read.
-        skipped: what has no picture in it though it is named like one, and hidden folders: relative path to why.
+        files: (class, image) of every image that can be read.
+        skipped: what has no image in it though it is named like one, and hidden folders: relative path to why.
         notices: what whoever reads the folder should know, as sentences.
     """
 
@@ -43,7 +43,7 @@ def is_hidden(name: str) -> bool:
 
 
 def pictures_under(root: Path, skipped: dict[str, str] | None = None, base: Path | None = None) -> Iterator[Path]:
-    """Files under ``root`` that are named like pictures, in order; what is left out is put into ``skipped``."""
+    """Files under ``root`` that are named like images, in order; what is left out is put into ``skipped``."""
     left_out, base = {} if skipped is None else skipped, base or root
 
     def unreadable(error: OSError) -> None:
@@ -63,12 +63,12 @@ def pictures_under(root: Path, skipped: dict[str, str] | None = None, base: Path
 
 
 def read_classes(folder: str | Path) -> Classes:
-    """The pictures of an ImageFolder, one subfolder a class, ``_`` and ``-`` in its name read as spaces.
+    """The images of an ImageFolder, one subfolder a class, ``_`` and ``-`` in its name read as spaces.
 
-    Every picture is decoded once, a JPEG at an eighth of its size, to know which can be read.
+    Every image is decoded once, a JPEG at an eighth of its size, to know which can be read.
 
     Raises:
-        PictureError: there is no such folder, its subfolders are splits of a data set, or no picture can be read.
+        PictureError: there is no such folder, its subfolders are splits of a data set, or no image can be read.
     """
     root = Path(folder)
     if not root.is_dir():

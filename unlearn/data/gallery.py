@@ -1,4 +1,4 @@
-"""Collections of labelled pictures: the bundled gallery, any folder with one subfolder a class, a visitor's uploads."""
+"""Collections of labelled images: the bundled gallery, any folder with one subfolder a class, a visitor's uploads."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from unlearn.files.schemas import InnerPath, RefusedError, Schema, TensorFile, T
 
 BUNDLED = ASSETS / "gallery" / "gallery.zip"
 SHIPPED_FEATURES = ASSETS / "gallery" / "features.safetensors"
-#: Shortest side that a folder's pictures are decoded to: more than any CLIP looks at, and of a photograph a small part.
+#: Shortest side that a folder's images are decoded to: more than any CLIP looks at, and of a photograph a small part.
 ENOUGH = 768
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One labelled picture; ``load`` decodes it to RGB when it is wanted."""
+    """One labelled image; ``load`` decodes it to RGB when it is wanted."""
 
     concept: str
     caption: str
@@ -47,7 +47,7 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """An ordered collection of pictures, and what was noticed when it was read, as sentences."""
+    """An ordered collection of images, and what was noticed when it was read, as sentences."""
 
     name: str
     pictures: tuple[Picture, ...]
@@ -74,12 +74,12 @@ class Gallery:
 
     @cached_property
     def test(self) -> Gallery:
-        """The pictures that no model and no eraser was trained on."""
+        """The images that no model and no eraser was trained on."""
         return self.where(lambda picture: picture.split == "test")
 
     @cached_property
     def train(self) -> Gallery:
-        """The pictures that erasers may be fine-tuned on."""
+        """The images that erasers may be fine-tuned on."""
         return self.where(lambda picture: picture.split == "train")
 
     @cached_property
@@ -88,11 +88,11 @@ class Gallery:
         return ObjectCache(most=4)
 
     def where(self, wanted: Callable[[Picture], bool]) -> Gallery:
-        """The pictures for which ``wanted`` holds."""
+        """The images for which ``wanted`` holds."""
         return Gallery(self.name, tuple(picture for picture in self.pictures if wanted(picture)))
 
     def targets(self, classnames: Sequence[str]) -> Tensor:
-        """Index into ``classnames`` of every picture's concept, (n,), int64; −1 where it is not among them."""
+        """Index into ``classnames`` of every image's concept, (n,), int64; −1 where it is not among them."""
         index = {name.casefold(): i for i, name in enumerate(classnames)}
         return torch.tensor([index.get(picture.concept.casefold(), -1) for picture in self.pictures], dtype=torch.long)
 
@@ -135,17 +135,17 @@ def _zip_loader(path: Path, member: str) -> Callable[[], Image.Image]:
 
 @lru_cache(maxsize=4)
 def _archive(path: Path) -> zipfile.ZipFile:
-    """An archive that stays open: reading its table of contents takes longer than a picture does."""
+    """An archive that stays open: reading its table of contents takes longer than an image does."""
     return zipfile.ZipFile(path)
 
 
 def folder_gallery(folder: str | Path) -> Gallery:
-    """Pictures of an ImageFolder: one subfolder a class, ``_`` and ``-`` in its name read as spaces.
+    """Images of an ImageFolder: one subfolder a class, ``_`` and ``-`` in its name read as spaces.
 
     What cannot be read is left out and said in :attr:`Gallery.notices`.
 
     Raises:
-        PictureError: there is no such folder, its subfolders are no classes, or no picture in them can be read.
+        PictureError: there is no such folder, its subfolders are no classes, or no image in them can be read.
     """
     read = read_classes(folder)
     return Gallery(
@@ -159,7 +159,7 @@ def folder_gallery(folder: str | Path) -> Gallery:
 
 
 def save_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) -> None:
-    """Write what a fresh app would otherwise compute first: embeddings of the bundled pictures, captions and words."""
+    """Write what a fresh app would otherwise compute first: embeddings of the bundled images, captions and words."""
     gallery, vocabulary = bundled_gallery(), load_vocabulary()
     tensors = {
         "test": encoder.image_features(gallery.test, progress=True),
@@ -206,7 +206,7 @@ def restore_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) ->
 
 
 def _fingerprint(encoder: OpenClipEncoder) -> dict[str, str]:
-    """What the shipped embeddings depend on: weights, pictures, words."""
+    """What the shipped embeddings depend on: weights, images, words."""
     return {
         "weights": encoder.sha256,
         "gallery": hashlib.sha256(BUNDLED.read_bytes()).hexdigest(),

@@ -1,4 +1,4 @@
-"""Turning a file of unknown origin into an RGB picture, or into a sentence that says why not."""
+"""Turning a file of unknown origin into an RGB image, or into a sentence that says why not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unlearn.errors import PictureError
 MAX_PIXELS = 40_000_000
 MAX_BYTES = 20_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
-#: Endings of files that are taken for pictures in a folder. Those of formats that are not read are among them, so that
+#: Endings of files that are taken for images in a folder. Those of formats that are not read are among them, so that
 #: such a file is listed as one that was skipped instead of being passed over in silence.
 SUFFIXES = frozenset(
     f".{suffix}"
@@ -30,9 +30,9 @@ SUFFIXES = frozenset(
 #: Of a JPEG, best first; the last keeps even noise of 512 × 512 pixels below 160 kB.
 QUALITIES = (90, 75, 50, 25, 10)
 ALLOWED = f"Use {', '.join(FORMATS[:-1])} or {FORMATS[-1]} of at most {MAX_PIXELS // 1_000_000} megapixels"
-#: Of a picture that is cut off, the share of its rows that may be missing; the rows come from the top.
+#: Of an image that is cut off, the share of its rows that may be missing; the rows come from the top.
 MOST_MISSING = 0.5
-#: How files begin that people take for pictures, but that are of no format that is read here.
+#: How files begin that people take for images, but that are of no format that is read here.
 OTHER_FORMATS = {
     b"\xff\x0a": "JPEG XL",
     b"\x00\x00\x00\x0cJXL ": "JPEG XL",
@@ -55,7 +55,7 @@ BRANDS = {
     b"crx ": "a raw photograph (CR3)",
 }
 #: The chunks of a PNG that its first frame is drawn from, and the one with its orientation. The others are left out:
-#: a drawing program's notes of some megabytes, or a damaged comment, are no reason to refuse a picture.
+#: a drawing program's notes of some megabytes, or a damaged comment, are no reason to refuse an image.
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"))
 START_OF_JPEG, END_OF_JPEG = b"\xff\xd8", b"\xff\xd9"
@@ -69,7 +69,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-#: What white is where numbers are not of 8 or 16 bits: the lowest of these that the picture does not exceed.
+#: What white is where numbers are not of 8 or 16 bits: the lowest of these that the image does not exceed.
 WHITES = {"F": (1.0, 255.0, 65_535.0), "I": (255, 65_535, 2**31 - 1)}
 #: How Pillow unpacks a PNG whose transparent colour it leaves as the file has it, and that colour in 8 bits.
 SHADES: dict[str, Callable[[int], int]] = {
@@ -78,7 +78,7 @@ SHADES: dict[str, Callable[[int], int]] = {
     "RGB;16B": lambda value: value >> 8,
 }
 
-# One thread a picture: a decoder's memory and time are limited, and several decode at once.
+# One thread an image: a decoder's memory and time are limited, and several decode at once.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
@@ -94,19 +94,19 @@ def open_image(
     enough: int | None = None,
     longest: int | None = None,
 ) -> Image.Image:
-    """Decode a picture to upright RGB: first frame of an animation, transparency on white, 16 bits scaled to 8.
+    """Decode an image to upright RGB: first frame of an animation, transparency on white, 16 bits scaled to 8.
 
-    A picture that is cut off is opened where most of it is there; what is missing is left blank.
+    An image that is cut off is opened where most of it is there; what is missing is left blank.
 
     Args:
-        source: a path, the file's bytes, or a decoded picture.
+        source: a path, the file's bytes, or a decoded image.
         name: what to call it in a message; a path's own name by default.
-        enough: shortest side that is needed, in pixels; a larger picture is brought down to it.
-        longest: longest side that is wanted, in pixels; a larger picture is brought down to it. Either takes a fraction
+        enough: shortest side that is needed, in pixels; a larger image is brought down to it.
+        longest: longest side that is wanted, in pixels; a larger image is brought down to it. Either takes a fraction
             of the memory, and of a JPEG a fraction of the time.
 
     Raises:
-        PictureError: not a picture, damaged, too many pixels or bytes.
+        PictureError: not an image, damaged, too many pixels or bytes.
     """
     if isinstance(source, Image.Image):
         return _to_rgb(source, enough, longest)
@@ -139,7 +139,7 @@ def open_image(
 
 
 def data_uri(picture: Image.Image, *, longest: int | None = None) -> str:
-    """A picture to stand in a page by itself: without loss, or with sides of at most ``longest`` pixels."""
+    """An image to stand in a page by itself: without loss, or with sides of at most ``longest`` pixels."""
     buffer = io.BytesIO()
     if longest is None:
         picture.save(buffer, "PNG")
@@ -153,7 +153,7 @@ def data_uri(picture: Image.Image, *, longest: int | None = None) -> str:
 
 
 def compressed(picture: Image.Image, most: int) -> bytes:
-    """An RGB picture as a JPEG: the best of :data:`QUALITIES` that takes at most ``most`` bytes, or the last."""
+    """An RGB image as a JPEG: the best of :data:`QUALITIES` that takes at most ``most`` bytes, or the last."""
     for quality in QUALITIES:
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=quality, subsampling=0)
@@ -163,7 +163,7 @@ def compressed(picture: Image.Image, most: int) -> bytes:
 
 
 def _read(path: Path, name: str) -> bytes:
-    """The bytes of the file at ``path``, where these can be those of a picture."""
+    """The bytes of the file at ``path``, where these can be those of an image."""
     if not path.is_file():
         raise PictureError(f"“{name}” is not a file.")
     try:
@@ -243,7 +243,7 @@ def _to_rgb(picture: Image.Image, enough: int | None, longest: int | None) -> Im
     mode = "RGBA" if image.has_transparency_data else "RGB"
     if image.mode != mode:
         image = image.convert(mode)
-    # Smaller first, then upright and opaque: each step is a copy of the picture.
+    # Smaller first, then upright and opaque: each step is a copy of the image.
     image = _brought_down(image, enough, longest)
     if turn is not None:
         image = image.transpose(turn)
@@ -263,7 +263,7 @@ def _turn(picture: Image.Image) -> Image.Transpose | None:
 
 
 def _in_eight_bits(picture: Image.Image) -> Image.Image:
-    """``picture`` with 8 bits a channel. Its own brightest shade is not made white: dark pictures stay dark."""
+    """``picture`` with 8 bits a channel. Its own brightest shade is not made white: dark images stay dark."""
     if picture.mode != "F" and not picture.mode.startswith("I"):
         return picture
     numbers = picture if picture.mode == "F" else picture.convert("I")

@@ -15,9 +15,9 @@ from unlearn.data.gallery import Gallery, Picture
 from unlearn.data.images import open_image
 from unlearn.errors import PictureError
 
-#: Pictures kept of a class, and of the training part of a data set with captions.
+#: Images kept of a class, and of the training part of a data set with captions.
 PER_CLASS, CAPTIONED = 50, 2000
-#: Longest side of a picture that was streamed and so must be kept: more than any CLIP looks at.
+#: Longest side of an image that was streamed and so must be kept: more than any CLIP looks at.
 KEPT_SIDE = 512
 #: The first release of ``datasets`` that runs no data set's script.
 WITHOUT_SCRIPTS = 4
@@ -35,7 +35,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Captioned:
-    """A data set of captions with one split: its first thousand pictures are for testing, the next for training."""
+    """A data set of captions with one split: its first thousand images are for testing, the next for training."""
 
     repository: str
     split: str
@@ -57,10 +57,10 @@ DATASETS: dict[str, Labelled | Captioned] = {
 
 
 def hub_gallery(name: str, split: str, concepts: Sequence[str] = ()) -> Gallery:
-    """The pictures of the data set ``name``, one of :data:`DATASETS`; ``split`` is ``train`` or ``test``.
+    """The images of the data set ``name``, one of :data:`DATASETS`; ``split`` is ``train`` or ``test``.
 
-    Of classes, the first ``PER_CLASS`` pictures of each; a data set without a split for testing gives all of them for
-    ``train``. A captioned picture whose captions name one of ``concepts`` is a picture of it; any other is of what
+    Of classes, the first ``PER_CLASS`` images of each; a data set without a split for testing gives all of them for
+    ``train``. A captioned image whose captions name one of ``concepts`` is an image of it; any other is of what
     its caption says.
 
     Raises:

@@ -139,7 +139,7 @@ def _restored(record: Record, tensors: Mapping[str, Tensor]) -> Erasure[Any]:
 
 
 def _require_embeddings(tuned: OpenClipEncoder, name: str) -> None:
-    """Nothing, if ``tuned`` gives a picture and a text embeddings of unit length.
+    """Nothing, if ``tuned`` gives an image and a text embeddings of unit length.
 
     What overflows ends as NaN, or as zeros where it is a norm that does.
 

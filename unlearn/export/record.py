@@ -44,7 +44,7 @@ class Record:
         sha256: of the base model's weights (``input``) and of the files written, by their names in the folder.
         versions: of Python and of the packages that made it.
         vocabulary: the words it was made among, as ``--vocabulary`` takes them; "" for the classes of ``pictures``.
-        pictures: what it learned from, as ``--images`` takes it; "" for pictures that only their owner has.
+        pictures: what it learned from, as ``--images`` takes it; "" for images that only their owner has.
         parts: of a stacked erasure, the records of CLIPErase and of the CCUP on top.
     """
 

@@ -148,7 +148,7 @@ def _vision_state(tower: Any) -> Mapping[str, Tensor]:
 
 
 def _image_processor(model: nn.Module) -> CLIPImageProcessor:
-    """What open_clip does to a picture; the two libraries resize with other code, so pixels differ by rounding."""
+    """What open_clip does to an image; the two libraries resize with other code, so pixels differ by rounding."""
     from open_clip import get_model_preprocess_cfg
     from PIL.Image import Resampling
     from transformers import CLIPImageProcessor

@@ -1,4 +1,4 @@
-"""Where weights cannot be what the app shows: texts or pictures of which an edit leaves next to nothing.
+"""Where weights cannot be what the app shows: texts or images of which an edit leaves next to nothing.
 
 Live, and in the scripts for the edit alone, these count as gone (:data:`unlearn.clip.encoders.NOTHING_LEFT`). A whole
 model is used by code that divides every embedding by its length, which gives the old direction back, or rounding's.
@@ -41,5 +41,5 @@ def texts_gone(edited: TextImageEncoder, selection: Selection, templates: Sequen
 
 
 def no_picture_left(edited: TextImageEncoder) -> bool:
-    """Whether so much was erased that every picture comes to nothing: as many directions as there are."""
+    """Whether so much was erased that every image comes to nothing: as many directions as there are."""
     return any(not edit.edit_image(torch.eye(edited.embed_dim)).any() for edit in edited.edits)

@@ -1,4 +1,4 @@
-"""Building an index: every picture of a folder tree is encoded once; a build that was cut off goes on."""
+"""Building an index: every image of a folder tree is encoded once; a build that was cut off goes on."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ BATCH = 64
 def build_index(
     pictures: str | Path, out: str | Path, encoder: OpenClipEncoder, *, batch: int = BATCH
 ) -> Generator[Progress, None, Store]:
-    """Encode the pictures under ``pictures`` that the index ``out`` does not have yet; reports files, of all there are.
+    """Encode the images under ``pictures`` that the index ``out`` does not have yet; reports files, of all there are.
 
-    Nothing is lost when it is stopped at any moment; pictures that came since are added, those that cannot be read are
+    Nothing is lost when it is stopped at any moment; images that came since are added, those that cannot be read are
     listed in :attr:`unlearn.index.store.Store.skipped` and not tried again.
 
     Raises:
-        PictureError: ``pictures`` is not a folder or holds no picture, or ``out`` is no index.
-        ModelError: ``out`` is an index of other pictures or of other weights.
+        PictureError: ``pictures`` is not a folder or holds no image, or ``out`` is no index.
+        ModelError: ``out`` is an index of other images or of other weights.
     """
     root = Path(pictures).resolve()
     if not root.is_dir():
@@ -69,7 +69,7 @@ def _open_or_create(out: Path, header: Header) -> Store:
 
 
 def _decoded(root: Path, paths: list[str], batch: int) -> Iterator[tuple[list[str], list[Image.Image], dict[str, str]]]:
-    """The pictures at ``paths`` in batches: those that can be read, decoded, and why the others cannot."""
+    """The images at ``paths`` in batches: those that can be read, decoded, and why the others cannot."""
 
     def decode(path: str) -> Image.Image | str:
         try:

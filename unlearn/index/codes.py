@@ -33,7 +33,7 @@ def write_codes(store: Store, *, exact_up_to: int = EXACT_UP_TO) -> None:
     import faiss
 
     rows, codes = store.embeddings, _empty(store.header.embed_dim)
-    # Evenly from all over: neighbours on disk are pictures of one folder.
+    # Evenly from all over: neighbours on disk are images of one folder.
     codes.train(rows[:: max(1, len(rows) // TRAINING_ROWS)].numpy())
     for start in range(0, len(rows), CHUNK):
         codes.add(rows[start : start + CHUNK].numpy())

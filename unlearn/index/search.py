@@ -1,6 +1,6 @@
-"""Searching an index before and after an erasure, without encoding a picture again.
+"""Searching an index before and after an erasure, without encoding an image again.
 
-CCUP turns a picture's embedding f into f P, brought back to unit length. The cosine with a text t is then
+CCUP turns an image's embedding f into f P, brought back to unit length. The cosine with a text t is then
 
     (f P) · t / ‖f P‖ = f · (P t) / ‖f P‖,    ‖f P‖² = 1 − 2 α (f L) · (f R) + α² (f L) (Rᵀ R) (f L)ᵀ,
 
@@ -40,11 +40,11 @@ LARGEST_COSINE = 1.001
 
 @dataclass(frozen=True)
 class Query:
-    """A text, and the edit that pictures are seen through.
+    """A text, and the edit that images are seen through.
 
     Attributes:
         text: its embedding under the edit, (d,); zeros if the edit left nothing of it.
-        projection: P where the edit acts on pictures, else None.
+        projection: P where the edit acts on images, else None.
     """
 
     text: Tensor
@@ -106,7 +106,7 @@ class PictureIndex:
         return isinstance(base, OpenClipEncoder) and base.sha256 == self.store.header.sha256
 
     def find(self, encoder: TextImageEncoder, text: str, templates: Sequence[str], k: int = 10) -> list[Hit]:
-        """The ``k`` pictures closest to ``text``, best first.
+        """The ``k`` images closest to ``text``, best first.
 
         Args:
             encoder: the model that made the index, or CCUP's edit of it.

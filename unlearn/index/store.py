@@ -1,11 +1,11 @@
-"""An index on disk: the embeddings of a folder's pictures, and which row is of which picture.
+"""An index on disk: the embeddings of a folder's images, and which row is of which image.
 
-``DIR/index.json``        model, hash of its weights, embed_dim, the folder of the pictures
+``DIR/index.json``        model, hash of its weights, embed_dim, the folder of the images
 ``DIR/embeddings.f32``    rows of embed_dim little-endian float32 at unit length, memory-mapped
 ``DIR/pictures.jsonl``    a line for each file met: ``{"path": …}`` has a row, ``{"path": …, "error": …}`` has none
 ``DIR/codes.safetensors`` where rows are many, their quantised codes: see :mod:`unlearn.index.codes`
 
-Rows and lines are only ever appended, rows first, so that what a killed process leaves is an index of fewer pictures.
+Rows and lines are only ever appended, rows first, so that what a killed process leaves is an index of fewer images.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MOST_HEADER, MOST_LINE = 100_000, 100_000
 
 
 class Header(Schema):
-    """What the embeddings depend on, and where the pictures are."""
+    """What the embeddings depend on, and where the images are."""
 
     model: Text
     sha256: Sha256
@@ -52,7 +52,7 @@ class Store:
     """An index as it is on disk now.
 
     Attributes:
-        paths: of the pictures, relative to the header's folder, in the order of the rows.
+        paths: of the images, relative to the header's folder, in the order of the rows.
         skipped: files without a row, and why.
         log_bytes: length of ``pictures.jsonl`` up to the last line that counts.
     """
@@ -94,15 +94,15 @@ class Store:
 
     @property
     def name(self) -> str:
-        """What the folder of the pictures is called, without the way there."""
+        """What the folder of the images is called, without the way there."""
         return Path(self.header.pictures).name
 
     def location(self, row: int) -> Path:
-        """Where the picture of ``row`` was when it was indexed."""
+        """Where the image of ``row`` was when it was indexed."""
         return Path(self.header.pictures) / self.paths[row]
 
     def picture(self, row: int) -> Path:
-        """The file to read the picture of ``row`` from.
+        """The file to read the image of ``row`` from.
 
         Raises:
             PictureError: by now the way there leads out of the folder that was indexed.
@@ -136,7 +136,7 @@ class Appender:
         self._log.close()
 
     def add(self, rows: Tensor, paths: Sequence[str], skipped: Mapping[str, str] | None = None) -> None:
-        """Append ``rows`` (n, embed_dim) of the pictures at ``paths``, and a line for each file that has no row."""
+        """Append ``rows`` (n, embed_dim) of the images at ``paths``, and a line for each file that has no row."""
         entries = [{"path": path} for path in paths]
         entries += [{"path": path, "error": error} for path, error in (skipped or {}).items()]
         self._rows.write(rows.numpy().astype("<f4", copy=False).tobytes())
