@@ -42,8 +42,8 @@ def load_clip(
         from_files: allow names that refer to local files. Must be False for names that visitors enter.
 
     Raises:
-        ModelError: the model does not exist, cannot be fetched, is not allowed, or gives embeddings that are not
-        finite. ParameterError: the precision is unknown.
+        ModelError: the model does not exist, cannot be fetched, is not allowed, or gives non-finite embeddings.
+        ParameterError: the precision is unknown.
     """
     fetch = find(name, from_files=from_files)
     device = torch.device(device) if device is not None else pick_device()
