@@ -1,4 +1,4 @@
-"""HTML from Jinja templates: whatever a value holds becomes text on the page, never markup."""
+"""HTML from Jinja templates: all values are escaped, so they appear as text and never as markup."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
 class Templates(Environment):
-    """The ``*.html.j2`` of a folder. All values are escaped; a name that stands for nothing is an error."""
+    """The ``*.html.j2`` templates of a folder. All values are escaped; an undefined name is an error."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
@@ -21,5 +21,5 @@ class Templates(Environment):
         )
 
     def fill(self, name: str, **values: object) -> str:
-        """The template ``name`` with ``values`` in it."""
+        """Render the template ``name`` with ``values``."""
         return self.get_template(f"{name}.html.j2").render(values).strip()

@@ -338,8 +338,8 @@ class TransformersClip(Chosen):
                     "mlp_ratio": (text.intermediate_size or 2048) / wide,
                     "vocab_size": text.vocab_size or 49408,
                     "context_length": text.max_position_embeddings or 77,
-                    # Configurations older than transformers' ``eos_token_id`` say 2, which means the token with the
-                    # largest id.
+                    # Configurations from before transformers knew the id of the end token say 2, which means the token
+                    # with the largest id.
                     **({"pool_type": "eos", "eos_id": text.eos_token_id} if _own_end(text) else {}),
                     "hf_tokenizer_name": "transformers",
                     **norms["text"],

@@ -121,7 +121,7 @@ def skipped_in_words(skipped: Mapping[str, str], most: int = LISTED) -> list[str
 
 
 def _require_no_splits(root: Path, sub: Path, paths: Sequence[Path], notices: list[str]) -> None:
-    """Raise if the subfolders are splits with classes of their own; add a notice if classes may be nested otherwise."""
+    """Raise if ``sub`` is a split with class folders in it; add a notice if it contains folders for another reason."""
     inner = list(dict.fromkeys(path.relative_to(sub).parts[0] for path in paths if path.parent != sub))
     if len(inner) < 2 or any(path.parent == sub for path in paths):
         return

@@ -163,7 +163,7 @@ def compressed(picture: Image.Image, most: int) -> bytes:
 
 
 def _read(path: Path, name: str) -> bytes:
-    """Read the file at ``path`` if it may be an image."""
+    """Read the file at ``path``; raise unless it is a regular file of at most ``MAX_BYTES``."""
     if not path.is_file():
         raise PictureError(f"“{name}” is not a file.")
     try:
