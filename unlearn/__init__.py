@@ -1,11 +1,11 @@
-"""Erase concepts from CLIP and see what happens.
+"""Erase concepts from CLIP and measure the effect.
 
 >>> from unlearn import classify, erase, load_clip
 >>> clip = load_clip("pocket")                                # doctest: +SKIP
 >>> edited = erase(clip, ["guitar"]).apply(clip)              # doctest: +SKIP
 >>> classify(edited, image, ["guitar", "violin", "pizza"])    # doctest: +SKIP
 
-Importing this package loads no model and no torch: names are resolved when they are used (PEP 562).
+Importing this package loads no model and no torch: names are resolved on first use (PEP 562).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Values that cost something: computed once for what they belong to and gone when that is, or loaded once by name."""
+"""Caches: values computed once for the lifetime of their owner, and models loaded once by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 
 
 class Cache(Generic[Value]):
-    """A least-recently-used cache of ``most`` values."""
+    """A least-recently-used cache of at most ``most`` values."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -23,18 +23,18 @@ class Cache(Generic[Value]):
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
-        """Return the value of ``key``, computed by ``compute`` if it is not known yet."""
+        """Return the value of ``key``, computed by ``compute`` if it is not cached."""
         return self.get_all([key], lambda missing: [compute()])[0]
 
     def get_all(self, keys: Sequence[Key], compute: Callable[[list[Key]], Sequence[Value]]) -> list[Value]:
-        """Return the values of ``keys``; ``compute`` gives those that are not known yet, all at once."""
+        """Return the values of ``keys``; ``compute`` is called once with the keys that are not cached."""
         with self._lock:
             found = {key: self._values[key] for key in keys if key in self._values}
             for key in found:
                 self._values.move_to_end(key)
         missing = [key for key in dict.fromkeys(keys) if key not in found]
         if missing:
-            # Outside the lock: two visitors may compute the same, nobody waits for another.
+            # Outside the lock: two visitors may compute the same value, but neither waits for the other.
             fresh = dict(zip(missing, compute(missing), strict=True))
             found |= fresh
             with self._lock:
@@ -46,9 +46,9 @@ class Cache(Generic[Value]):
 
 
 class ObjectCache(Generic[Value]):
-    """A :class:`Cache` for every owner, an encoder or a gallery, say.
+    """One :class:`Cache` per owner, such as an encoder or a gallery.
 
-    Owners are held weakly: what is remembered for a visitor's weights never keeps them alive.
+    Owners are held weakly: cached values do not keep a visitor's weights alive.
     """
 
     def __init__(self, most: int) -> None:
@@ -57,13 +57,13 @@ class ObjectCache(Generic[Value]):
         self._lock = threading.Lock()
 
     def get(self, owner: object, key: Hashable, compute: Callable[[], Value]) -> Value:
-        """Return the value of ``key`` for ``owner``, computed by ``compute`` if it is not known yet."""
+        """Return the value of ``key`` for ``owner``, computed by ``compute`` if it is not cached."""
         return self._of(owner).get(key, compute)
 
     def get_all(
         self, owner: object, keys: Sequence[Key], compute: Callable[[list[Key]], Sequence[Value]]
     ) -> list[Value]:
-        """Return the values of ``keys`` for ``owner``; ``compute`` gives those that are not known yet, all at once."""
+        """Return the values of ``keys`` for ``owner``; ``compute`` is called once with the keys that are not cached."""
         return self._of(owner).get_all(keys, compute)
 
     def _of(self, owner: object) -> Cache[Value]:
@@ -72,21 +72,21 @@ class ObjectCache(Generic[Value]):
 
 
 class Loaded(Generic[Value]):
-    """What takes seconds to minutes to load, by name, shared by all: ``kept`` for good, of others ``most``.
+    """Values that take seconds to minutes to load, shared by name: ``kept`` stay for good, and ``most`` of the others.
 
-    The least recently used makes room, once another is there. Whoever wants what is loaded waits for nobody, who wants
-    what is loading waits for that, and a failure is told to all of them.
+    The least recently used value is dropped after another has loaded. :meth:`get` returns a loaded value at once.
+    Concurrent callers of a loading value wait for the same load; a failed load raises in all of them.
     """
 
     def __init__(self, load: Callable[[str], Value], most: int, kept: Collection[str] = ()) -> None:
         self._load, self._most, self._kept = load, most, kept
         self._values: OrderedDict[str, Future[Value]] = OrderedDict()
         self._lock = threading.Lock()
-        # Names are strangers' choice and memory is not: no more load at once than may stay.
+        # Visitors choose the names and memory is limited: no more values load at once than may stay.
         self._room = threading.Semaphore(most)
 
     def find(self, name: str) -> Value | None:
-        """What is called ``name``, if it is loaded."""
+        """Return the value called ``name`` if it is loaded, else None."""
         with self._lock:
             value = self._values.get(name)
             if value is None or not value.done():
@@ -95,7 +95,7 @@ class Loaded(Generic[Value]):
         return value.result()
 
     def get(self, name: str) -> Value:
-        """What is called ``name``; raises what its loading raised, and then nothing has made room for it."""
+        """Return the value called ``name``, loading it if needed; a failed load raises and drops no other value."""
         with self._lock:
             begun = name in self._values
             value = self._values.setdefault(name, Future())
@@ -108,14 +108,14 @@ class Loaded(Generic[Value]):
         try:
             with nullcontext() if name in self._kept else self._room:
                 loaded = self._load(name)
-        except BaseException as error:  # whatever it was, nobody waits for ever
+        except BaseException as error:  # whatever it was, waiting callers must be released
             with self._lock:
                 del self._values[name]
             value.set_exception(error)
             return
         with self._lock:
             value.set_result(loaded)
-            self._values.move_to_end(name)  # others were asked for while it was loading
+            self._values.move_to_end(name)  # other names may have been requested during the load
             displaceable = [other for other, its in self._values.items() if its.done() and other not in self._kept]
             for oldest in displaceable[: -self._most]:
                 del self._values[oldest]

@@ -8,12 +8,12 @@ from typing import Any
 
 from unlearn.errors import ParameterError
 
-#: Hugging Face sets it in every Space, and nothing else does.
+#: Set by Hugging Face in every Space, and nowhere else.
 SPACE = "SPACE_ID"
 
 
 def _setting(default: Any, meaning: str, *, on_space: Any = None) -> Any:
-    """A field with its meaning for the README; ``on_space`` is the default behind the proxy of a Space."""
+    """Declare a field with its meaning for the documents; ``on_space`` is the default behind a Space's proxy."""
     return field(default=default, metadata={"help": meaning, "on_space": default if on_space is None else on_space})
 
 
@@ -21,7 +21,7 @@ def _setting(default: Any, meaning: str, *, on_space: Any = None) -> Any:
 class Settings:
     """Limits and defaults; every field can be set as ``UNLEARN_<FIELD>`` in the environment.
 
-    ``Settings()`` is what a fresh machine gets: the embedded model, its gallery, port 7860.
+    ``Settings()`` gives the defaults of a new machine: the embedded model, its gallery, port 7860.
     """
 
     model: str = _setting("pocket", "model the app starts with, as `load_clip` takes it")
@@ -60,10 +60,10 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: dict[str, str] | None = None) -> Settings:
-        """Read the settings from ``environ`` (default: the process's).
+        """Read the settings from ``environ``, by default the environment of the process.
 
         Raises:
-            ParameterError: a whole number was expected and something else was given.
+            ParameterError: a variable that must be a whole number is something else.
         """
         environ = dict(os.environ) if environ is None else environ
         given: dict[str, Any] = {}
@@ -84,7 +84,7 @@ class Settings:
 
     @classmethod
     def table(cls) -> str:
-        """All settings as the README shows them: a row each, in Markdown."""
+        """Return all settings as a Markdown table with one row each, for the documents."""
         rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
         for entry in fields(cls):
             default = f"`{entry.default}`" if entry.default != "" else "–"

@@ -1,28 +1,28 @@
-"""What can go wrong, as one tree.
+"""Errors that this package raises on purpose, as one tree.
 
 UnlearnError
-├── InvalidInputError (ValueError)  what the visitor gave cannot be used; the message says what is allowed
+├── InvalidInputError (ValueError)  an input that cannot be used; the message says what is allowed
 │   ├── ConceptError            a concept, label or retain list
 │   ├── ParameterError          a number or a choice: strength, λ, μ, steps, side
-│   ├── PictureError            an upload, a folder of pictures or an index of them
+│   ├── PictureError            an upload, a folder of images or an index of them
 │   └── ErasureFileError        a saved erasure that does not fit
-├── ModelError                  a model cannot be loaded, or cannot carry the edit asked for
-├── BusyError                   too much is asked of the app at once; what was given is as good as ever
+├── ModelError                  a model cannot be loaded, or does not support the requested edit
+├── BusyError                   the app has too much to do at the moment; the same request may succeed later
 └── JobError                    a background run ended early
-    └── OutOfTimeError          it took longer than a run may
+        └── OutOfTimeError          it exceeded the time limit of a run
 
-Messages are whole sentences written for the visitor: the screen shows them as they are. For what the machine
-raises when it runs out of something, :func:`exhausted` has the sentence.
+Messages are complete sentences written for the visitor, and the screen shows them unchanged. :func:`exhausted` gives
+the sentence for a machine that has run out of memory or disk space.
 """
 
 import errno
 
-#: No space, over the quota, over the largest file that is allowed.
+#: Error numbers: no space left, quota exceeded, file larger than allowed.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class UnlearnError(Exception):
-    """Base of everything this package raises on purpose."""
+    """Base of all errors that this package raises on purpose."""
 
 
 class InvalidInputError(UnlearnError, ValueError):
@@ -34,11 +34,11 @@ class ConceptError(InvalidInputError):
 
 
 class ParameterError(InvalidInputError):
-    """A number or a choice outside of what is allowed."""
+    """A number or a choice outside the allowed range."""
 
 
 class PictureError(InvalidInputError):
-    """A picture, a folder of pictures or an index of them that cannot be read."""
+    """An image, a folder of images or an index of them that cannot be read."""
 
 
 class ErasureFileError(InvalidInputError):
@@ -46,11 +46,11 @@ class ErasureFileError(InvalidInputError):
 
 
 class ModelError(UnlearnError):
-    """A model that cannot be loaded, or that cannot carry an edit."""
+    """A model that cannot be loaded, or that does not support an edit."""
 
 
 class BusyError(UnlearnError):
-    """Something that cannot be had now, but later."""
+    """Something that is unavailable now but may be available later."""
 
 
 class JobError(UnlearnError):
@@ -58,23 +58,23 @@ class JobError(UnlearnError):
 
 
 class OutOfTimeError(JobError):
-    """A run's time is up; one that has come to something by then may return that."""
+    """A run that reached its time limit; a run with a partial result may catch this and return that result."""
 
 
 def exhausted(error: BaseException) -> str:
-    """What the machine ran out of, as a sentence; "" if ``error`` says something else."""
-    # torch's own error is known by its name: this file is read before torch is, and often without it.
+    """Return a sentence that names the exhausted resource (memory or disk); "" if ``error`` has another cause."""
+    # torch's error is recognised by its class name because this module must not import torch.
     out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     if out_of_memory or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error)):
         return "There was not enough memory for this; ask for less at once, or try again later."
-    # safetensors, written in Rust, tells the number of the system's error in words.
+    # safetensors is written in Rust: its errors carry the operating system's error number only in their text.
     if getattr(error, "errno", None) in DISK_FULL or any(f"os error {number}" in str(error) for number in DISK_FULL):
         return "There is no room on the disk for this; try again once there is."
     return ""
 
 
 def require_fraction(name: str, value: float) -> float:
-    """Return ``value`` if it lies in [0, 1], else raise.
+    """Return ``value`` if it is in [0, 1], else raise.
 
     Raises:
         ParameterError: ``value`` is not a number from 0 to 1 (NaN included).
@@ -101,7 +101,7 @@ def require_whole(name: str, value: int, *, lowest: int = 1, largest: int) -> in
     """Return ``value`` if it is a whole number from ``lowest`` to ``largest``.
 
     Raises:
-        ParameterError: it is not.
+        ParameterError: ``value`` is not such a number.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= largest:
         raise ParameterError(f"{name} is {value!r}; it must be a whole number from {lowest} to {largest:,}.")
@@ -112,7 +112,7 @@ def require_choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
     """Return ``value`` if it is one of ``allowed``.
 
     Raises:
-        ParameterError: it is not.
+        ParameterError: ``value`` is not among them.
     """
     if value not in allowed:
         raise ParameterError(f"{name} is {value!r}; choose one of {', '.join(allowed)}.")

@@ -1,9 +1,8 @@
-"""Background runs: one worker for the one accelerator, a short queue, and every job under a key.
+"""Background runs: one worker for the one accelerator, a short queue, and one job per key.
 
-A job is a generator: what it yields is progress, what it returns is the result. It is driven by a single thread, which
-lives as long as there is work, and looked at from any number; it outlives the page that started it and is found again
-by its key, which belongs to a visitor. Where its time is up, :class:`unlearn.errors.OutOfTimeError` is raised at the
-place where it yields.
+A job is a generator: it yields progress and returns the result. A single thread drives it and lives as long as there is
+work; any number of threads can read its status. A job outlives the page that started it and is found by its key, which
+belongs to a visitor. At the time limit, :class:`unlearn.errors.OutOfTimeError` is raised where the generator yields.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class State(StrEnum):
 
 
 def run_to_end(run: Generator[P, None, R], watch: Callable[[P], object] = lambda progress: None) -> R:
-    """Take a job to its end here and now: ``watch`` sees all that it yields, what it returns is returned."""
+    """Run a job to its end in this thread and return its result; ``watch`` is called with every yielded value."""
     while True:
         try:
             progress = next(run)
@@ -52,7 +51,7 @@ def run_to_end(run: Generator[P, None, R], watch: Callable[[P], object] = lambda
 
 
 def map_progress(run: Generator[P, None, R], change: Callable[[P], Q]) -> Generator[Q, None, R]:
-    """The same job, with every report changed by ``change``."""
+    """Return the same job with every yielded value passed through ``change``."""
     try:
         while True:
             yield change(next(run))
@@ -64,21 +63,21 @@ def map_progress(run: Generator[P, None, R], change: Callable[[P], Q]) -> Genera
 
 
 ENDED = frozenset({State.DONE, State.CANCELLED, State.FAILED})
-#: Reports kept of a job: as many as a chart can show.
+#: Maximum number of progress reports kept per job: as many as a chart can show.
 MOST_KEPT = 500
-#: Finished runs of a kind whose durations are remembered.
+#: Number of finished runs per kind whose durations are kept.
 TIMED = 20
-#: Waits are reported in steps of so many seconds: each is an estimate, and an unchanged status is not shown again.
+#: Waiting times are estimates, rounded up to multiples of this many seconds, so that the status changes rarely.
 WAIT_STEP = 10
 
 
-#: Of the worker's thread, as ``nice`` counts it: a visitor who waits for a page is served before a run goes on.
+#: The ``nice`` value of the worker's thread: page requests take precedence over runs.
 NICENESS = 10
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Progress of a run: how much is ``done`` of how much, and what it does now, as a sentence for the visitor."""
+    """Progress of a run: ``done`` of a total, and its current step as a sentence for the visitor."""
 
     done: int = 0
     total: int = 1
@@ -86,23 +85,23 @@ class Progress:
 
 
 def steps_text(done: int, total: int, seconds_left: float = math.nan) -> str:
-    """Returns the text of a run that has made ``done`` of ``total`` steps."""
+    """Return the text of a run that has completed ``done`` of ``total`` steps."""
     left = "" if math.isnan(seconds_left) else f", about {seconds_left:.0f} s left"
     return f"Step {done} of {total}{left}."
 
 
 @dataclass(frozen=True)
 class Status(Generic[P, R]):
-    """A job as it is at one moment.
+    """A snapshot of a job.
 
     Attributes:
-        state: waiting, running, or how it ended.
-        queue_position: jobs that run or wait before it; 0 once it runs.
-        progress: what it has reported, oldest first; thinned out where that is more than :data:`MOST_KEPT`.
-        result: what it came to, when done.
-        message: why it failed, as a sentence for the visitor.
-        reports: how often it has reported: enough to tell two looks apart.
-        wait: seconds until it begins, as earlier runs suggest; None where nothing is known or it waits no longer.
+        state: waiting, running, or how the job ended.
+        queue_position: number of jobs before it in the queue; 0 when it runs.
+        progress: its reports, oldest first; thinned out beyond :data:`MOST_KEPT`.
+        result: the returned value, when done.
+        message: reason of a failure, as a sentence for the visitor.
+        reports: number of reports so far; it distinguishes two snapshots.
+        wait: estimated seconds until it starts; None if there is no estimate or the job no longer waits.
     """
 
     state: State
@@ -122,7 +121,7 @@ class Status(Generic[P, R]):
 class _Job(Generic[P, R]):
     key: str
     start: Callable[[], Generator[P, None, R]]
-    #: The asker's, in which ZeroGPU finds whose seconds are counted.
+    #: Context of the request: ZeroGPU reads from it whose quota is charged.
     context: Context = field(default_factory=copy_context)
     state: State = State.WAITING
     progress: list[P] = field(default_factory=list)
@@ -138,21 +137,21 @@ class _Job(Generic[P, R]):
         self.reports += 1
         self.progress.append(progress)
         if len(self.progress) > MOST_KEPT:
-            del self.progress[1:-1:2]  # the first and the last stay
+            del self.progress[1:-1:2]  # keeps the first and the last
 
     def end(self, state: State, result: R | None = None, message: str = "") -> None:
-        """Be known for what it came to; what it was to work with, models say, need not live on for that."""
+        """Set the final state and drop the references to the job's inputs, such as models."""
         self.state, self.result, self.message = state, result, message
         del self.start, self.context
 
 
 class Jobs(Generic[P, R]):
-    """Runs all jobs, one after the other; a key has one job at a time, an address a few.
+    """A queue that runs jobs one after the other, with one job per key and a few per address.
 
     Args:
-        queue_size: jobs that may wait.
-        minutes: what a job may take.
-        per_payer: jobs of one address that may wait and run.
+        queue_size: maximum number of waiting jobs.
+        minutes: time limit of a job.
+        per_payer: maximum number of waiting and running jobs per address.
     """
 
     def __init__(self, queue_size: int = 8, minutes: float = 30, per_payer: int = 3) -> None:
@@ -169,16 +168,16 @@ class Jobs(Generic[P, R]):
     def start(
         self, key: str, job: Callable[[], Generator[P, None, R]], *, kind: str = "", payer: str = ""
     ) -> Status[P, R]:
-        """Queue a job. The result of the key's last one is dropped.
+        """Queue a job and drop the result of the key's previous job.
 
         Args:
-            key: what it is found by.
-            job: begins it.
-            kind: what takes about as long, for estimates.
-            payer: the address that asks; "" is nobody's, and is not counted.
+            key: identifies the job.
+            job: creates the generator.
+            kind: jobs of one kind take about the same time; used for estimates.
+            payer: address of the request; jobs of "" are not counted.
 
         Raises:
-            JobError: the key's last job has not ended, its address has as many as it may, or the queue is full.
+            JobError: the key's previous job has not ended, the address has too many jobs, or the queue is full.
         """
         with self._lock:
             last = self._by_key.get(key)
@@ -199,13 +198,13 @@ class Jobs(Generic[P, R]):
             return self._status(new)
 
     def find(self, key: str) -> Status[P, R] | None:
-        """The job of ``key``, or None if it has none."""
+        """Return the status of the job of ``key``, or None if there is none."""
         with self._lock:
             job = self._by_key.get(key)
             return self._status(job) if job else None
 
     def cancel(self, key: str) -> Status[P, R] | None:
-        """Cancel the job of ``key``: at once if it waits, within a step if it runs. Nothing happens if it has ended."""
+        """Cancel the job of ``key``: at once if it waits, within a step if it runs, without effect if it has ended."""
         with self._lock:
             job = self._by_key.get(key)
             if job is None:
@@ -217,18 +216,18 @@ class Jobs(Generic[P, R]):
             return self._status(job)
 
     def forget(self, key: str) -> None:
-        """Cancel the job of ``key`` and let go of all that it made."""
+        """Cancel the job of ``key`` and drop its result."""
         with self._lock:
             self.cancel(key)
             self._by_key.pop(key, None)
 
     def is_busy(self, key: str) -> bool:
-        """Whether the job of ``key`` waits or runs."""
+        """Return True if the job of ``key`` waits or runs."""
         status = self.find(key)
         return status is not None and not status.ended
 
     def _unended(self) -> list[_Job[P, R]]:
-        """The job that runs, if one does, and those that wait, in their order."""
+        """Return the running job, if any, followed by the waiting jobs in order."""
         return [*([self._running] if self._running else []), *self._waiting]
 
     def _status(self, job: _Job[P, R]) -> Status[P, R]:
@@ -239,7 +238,7 @@ class Jobs(Generic[P, R]):
         return Status(job.state, queue_position, tuple(job.progress), job.result, job.message, job.reports, wait)
 
     def _wait(self, before: list[_Job[P, R]]) -> int | None:
-        """Seconds until ``before`` have ended; None where no run of such a kind, nor of any, has finished yet."""
+        """Estimate the seconds until all of ``before`` have ended; None if no run has finished yet."""
         seconds = 0.0
         for job in before:
             known = self._seconds.get(job.kind) or [each for kind in self._seconds.values() for each in kind]
@@ -260,7 +259,7 @@ class Jobs(Generic[P, R]):
                 self._run(job)
         finally:
             with self._lock:
-                # Whatever ended this thread, nobody waits for it in vain, and the queue goes on.
+                # If this thread ends unexpectedly, its job must not stay pending, and the queue must continue.
                 if self._running is not None:
                     self._running.end(
                         State.FAILED,
@@ -291,7 +290,7 @@ class Jobs(Generic[P, R]):
         return OutOfTimeError(f"It was ended after {self._minutes:g} minutes, the longest that a run may take here.")
 
     def _drive(self, job: _Job[P, R]) -> tuple[State, R | None, str]:
-        """Run ``job`` to its end, whatever that is: nothing that it raises gets past here."""
+        """Run ``job`` to its end; exceptions become a failed state."""
         try:
             run, late = job.context.run(job.start), time.monotonic() + 60 * self._minutes
             try:
@@ -312,9 +311,9 @@ class Jobs(Generic[P, R]):
 
 
 def _yield_to_others() -> None:
-    """Let the other threads of this process, and those that they start, have the processor before this one.
+    """Give the other threads of this process, and the threads that they start, precedence over this thread.
 
-    Linux gives threads a priority each, and those that torch starts from this one inherit it.
+    On Linux each thread has its own priority, and threads that torch starts from this one inherit it.
     """
     if sys.platform == "linux":
         thread = threading.get_native_id()

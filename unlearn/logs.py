@@ -1,7 +1,7 @@
-"""The log, without a word of the visitors': of an error its type, its place in the code, and a short id.
+"""A log without visitors' data: an error's type, its place in the code, and a short id.
 
-Messages quote what was given: a word, a path, a value. Whoever has the log reads none of that; whoever was told the id
-can be helped all the same.
+Error messages quote input: a word, a path, a value. The log contains none of it; a visitor who reports the id can still
+be helped.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from types import TracebackType
 from typing import Any, TextIO
 
 logger = logging.getLogger(__name__)
-#: Loggers of this package, whose messages are constants.
+#: Loggers of this package; their messages are constants.
 OURS = "unlearn"
 
 
 def log_error(error: BaseException) -> str:
-    """Log ``error`` and return the id that the log has it under."""
+    """Log ``error`` and return its id in the log."""
     number = secrets.token_hex(4)
     logger.error("error %s: %s", number, " after ".join(map(_outline, _causes(error))))
     return number
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """``error``, what it was raised from or after, and so on; in a circle nothing twice."""
+    """Iterate over ``error`` and its chain of causes and contexts, each once."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -39,27 +39,27 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _outline(error: BaseException) -> str:
-    """Type and place of ``error``, from the call that was made first to the line that raised it."""
+    """Return the type and place of ``error``, from the outermost call to the line that raised it."""
     frames = traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), lookup_lines=False)
     places = [f"{_short(frame.filename)}:{frame.lineno}" for frame in frames]
     return f"{type(error).__name__} at {' > '.join(places) or 'no place'}"
 
 
 def _short(path: str) -> str:
-    """The file and its folder: where a package is installed says nothing."""
+    """Return the file and its folder: the place where a package is installed is irrelevant."""
     return "/".join(Path(path).parts[-2:])
 
 
 def keep_words_out() -> None:
-    """Let nothing that this process logs, warns of or prints of an error hold more than type and place.
+    """Reduce all logged or printed errors and warnings of this process to their type and place.
 
-    Libraries log with the values that they failed at, and gradio prints tracebacks; so this is for the process of a
-    server, and changes what all of its libraries do.
+    Libraries log the values that they failed on, and gradio prints tracebacks. This function changes the logging of all
+    libraries in the process, so it is meant for a server.
     """
     made = logging.getLogRecordFactory()
     logging.setLogRecordFactory(lambda *args, **kwargs: _without_words(made(*args, **kwargs)))
     warnings.showwarning = _log_warning
-    # Of handlers that libraries set up for themselves, none adds a traceback: their records have none any more.
+    # Handlers that libraries install add no traceback, because the records no longer contain one.
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     replaced: dict[str, Callable[..., Any]] = {
         "print_exc": lambda *_, **__: _log_current(sys.exc_info()[1]),
@@ -77,7 +77,7 @@ def _log_current(error: object) -> None:
         log_error(error)
 
 
-def _log_warning(  # noqa: PLR0917  as the library calls it
+def _log_warning(  # noqa: PLR0917  signature given by the library
     message: Warning | str,
     category: type[Warning],
     filename: str,
@@ -93,7 +93,7 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Traceb
 
 
 def _without_words(record: logging.LogRecord) -> logging.LogRecord:
-    """``record`` with its place for a message, where its logger is not ours, and with an outline for a traceback."""
+    """Return ``record`` with its place instead of its message (other loggers) and an outline instead of a traceback."""
     error = record.exc_info[1] if record.exc_info else None
     record.exc_info = record.exc_text = record.stack_info = None
     if not record.name.startswith(OURS):

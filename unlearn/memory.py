@@ -1,8 +1,8 @@
-"""Giving memory back to the system that was freed long ago.
+"""Return of freed memory to the operating system.
 
-glibc keeps what is freed for the next request, and torch's and Pillow's large buffers, freed by other threads than made
-them, leave gaps: after minutes of mixed visits half of the process is such memory. Other C libraries give it back.
-Visits leave cycles besides, which Python looks for the less often the more the app has loaded.
+glibc keeps freed memory for later requests, and the large buffers of torch and Pillow, freed by other threads than
+those that allocated them, leave gaps: after minutes of mixed use, half of the process is such memory. Other C libraries
+return it. Visits also leave reference cycles, which Python collects less often the more objects the app has loaded.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ import gc
 import sys
 from functools import lru_cache
 
-#: Glibc's number for the option of the most heaps.
+#: glibc's number of the option for the maximum number of heaps.
 M_ARENA_MAX = -8
-#: Heaps for all threads; up to eight a core otherwise, each with the gaps that its threads leave there.
+#: Heaps for all threads. glibc's default is up to eight per core, and each heap has its own gaps.
 HEAPS = 2
 
 
 def share_heaps() -> None:
-    """Let threads share a few heaps; for a process that lives long, before it starts threads."""
+    """Let threads share a few heaps; to be called in a long-lived process before it starts threads."""
     if libc := _glibc():
         libc.mallopt(M_ARENA_MAX, HEAPS)
 
 
 def keep_for_good() -> None:
-    """Leave all there is out of later searches for cycles: what an app has loaded stays, and is most of it."""
+    """Exclude all current objects from later garbage collections: loaded models and modules stay anyway."""
     gc.collect()
     gc.freeze()
 
 
 def give_back() -> None:
-    """Return what nobody uses any more, and is still held, to the system."""
+    """Return memory that is freed but still held to the operating system."""
     gc.collect()
     if libc := _glibc():
         libc.malloc_trim(0)

@@ -1,7 +1,7 @@
-"""Options: fields of dataclasses that carry all that screen, flags, endpoints, links and documents say of them.
+"""Options: dataclass fields that carry their own label, help, choices and range.
 
-A field is declared with :func:`option`, once; what is shown, read and checked is derived from :func:`options_of`. Where
-nothing was chosen an option is None: its value is automatic then.
+Each field is declared once with :func:`option`. The panel, command-line flags, endpoint parameters, links, documents
+and checks are derived from it with :func:`options_of`. The value None means automatic.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ class Option:
     """One option.
 
     Attributes:
-        label: its name on screen.
-        help: what it is, as a noun phrase, or what it does, as an order; without a full stop.
-        choices: the values it may have, with their labels on screen; none where it is free.
-        lowest: least number allowed; a number without a fraction only.
-        largest: greatest number allowed; from 0, unless ``above_zero``.
-        step: of its slider; None for a box.
-        depends_on: name of another option that its default depends on.
-        only: by name of another option, the values of it beside which this one has an effect.
-        name: of the field.
-        kind: type of a value.
-        default: the value where nothing is chosen.
+        label: name on screen.
+        help: a noun phrase or an imperative that describes the option; without a full stop.
+        choices: allowed values with their labels on screen; empty if the value is free.
+        lowest: smallest allowed value; for whole numbers only.
+        largest: largest allowed value; the range starts at 0, exclusive with ``above_zero``.
+        step: step of the slider; None for a number box.
+        depends_on: name of another option that determines the default.
+        only: maps other options to the values with which this option has an effect.
+        name: name of the field.
+        kind: type of the value.
+        default: value if nothing was chosen.
     """
 
     label: str
@@ -51,7 +51,7 @@ class Option:
 
     @property
     def words(self) -> str:
-        """Its name in messages and, with hyphens, on the command line."""
+        """The option's name in messages and, with hyphens, on the command line."""
         return in_words(self.name)
 
     @property
@@ -60,7 +60,7 @@ class Option:
 
     @property
     def range(self) -> str:
-        """The numbers allowed, in words; "" for what is no number."""
+        """The allowed numbers, in words; "" if the option is not a number."""
         if self.kind not in (int, float):
             return ""
         lowest = "above 0" if self.above_zero else f"{self.lowest:g}"
@@ -69,7 +69,7 @@ class Option:
 
     @property
     def values(self) -> str:
-        """What may be given, in words."""
+        """The allowed values, in words."""
         return ", ".join(value or '""' for value in self.choices) or self.range
 
     @property
@@ -80,14 +80,14 @@ class Option:
         return AUTOMATIC if self.default is None else str(self.default)
 
     def has_effect(self, given: Mapping[str, Any]) -> bool:
-        """Whether it has one beside the options ``given``."""
+        """Return True if the option has an effect together with the options ``given``."""
         return all(given[other] in allowed for other, allowed in self.only.items() if other in given)
 
     def check(self, value: Any) -> None:
-        """Check ``value``.
+        """Raise unless ``value`` is allowed.
 
         Raises:
-            ParameterError: it is not allowed.
+            ParameterError: ``value`` is not allowed.
         """
         if value is None and self.default is None:
             return
@@ -103,10 +103,10 @@ class Option:
             require_positive(self.words, value, largest=self.largest, zero_allowed=not self.above_zero)
 
     def read(self, text: str) -> Any:
-        """The value that ``text`` in an address stands for.
+        """Parse ``text`` from a link's address as a value of this option.
 
         Raises:
-            ParameterError: it must be a number and is none.
+            ParameterError: the option is a number and ``text`` is not.
         """
         try:
             return bool(int(text)) if self.kind is bool else self.kind(text)
@@ -115,23 +115,23 @@ class Option:
 
 
 def in_words(name: str) -> str:
-    """An option's name as messages have it."""
+    """Return an option's name as messages spell it."""
     return {"lam": "lambda"}.get(name, name.replace("_", " "))
 
 
 def option(default: Any, label: str, help: str, **more: Any) -> Any:
-    """A field of a dataclass that is an option."""
+    """Declare a dataclass field as an option."""
     return field(default=default, metadata={"option": Option(label, help, **more)})
 
 
 def same_option(owner: type[Any], name: str, **changed: Any) -> Any:
-    """A field that is the option ``name`` of another dataclass, but for what is ``changed``."""
+    """Declare a field as the option ``name`` of another dataclass, with the attributes in ``changed`` replaced."""
     known = options_of(owner)[name]
     return field(default=changed.pop("default", known.default), metadata={"option": replace(known, **changed)})
 
 
 def options_of(owner: type[Any]) -> Mapping[str, Option]:
-    """The options of a dataclass by name, in its order."""
+    """Return the options of a dataclass by name, in field order."""
     return MappingProxyType(
         {
             entry.name: replace(
@@ -157,13 +157,13 @@ def check_options(settings: Any) -> None:
 
 
 def shared_options(owner: type[Any], request: Any) -> dict[str, Any]:
-    """What ``request`` has for the options of ``owner``; what was left open is left out."""
+    """Return the values in ``request`` of options that ``owner`` also has, without those that are None."""
     found = {name: getattr(request, name) for name in options_of(owner) if name in options_of(type(request))}
     return {name: value for name, value in found.items() if value is not None}
 
 
 def options_table(owner: type[Any]) -> str:
-    """The options of a dataclass as the documents show them: a row each, in Markdown."""
+    """Return the options of a dataclass as a Markdown table with one row each, for the documents."""
     rows = ["| flag | default | allowed | meaning |", "| --- | --- | --- | --- |"]
     for known in options_of(owner).values():
         flag = f"--no-{known.name}" if known.default is True else known.flag

@@ -1,8 +1,9 @@
-"""Hugging Face ZeroGPU: a GPU for the length of a run, which goes on in a process forked for it.
+"""Hugging Face ZeroGPU: runs that get a GPU for their duration, in a forked process.
 
-``spaces`` asks for three things that shape this file. What is decorated must be so when the server starts, so it is one
-function of this module. A process forked for an earlier run may be used again, and knows nothing of this one: it then
-ends, and another is forked. Of an exception only the name comes back, so a sentence of ours travels as a value.
+``spaces`` imposes three constraints. Decorated functions must exist when the server starts, so this module decorates a
+single function. A process that was forked for an earlier run may be reused and does not know the new run: it then
+exits, and another one is forked. Only the name of an exception comes back, so an :class:`UnlearnError` is sent as a
+value.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 ACTIVE = os.environ.get("SPACES_ZERO_GPU", "").lower() in {"1", "t", "true"}
-#: The longest a run may take; the shorter, the sooner ZeroGPU finds a place for it.
+#: Maximum duration of a run; ZeroGPU schedules shorter runs sooner.
 SECONDS = 300
 
 
 @dataclass(frozen=True)
 class _Returned(Generic[R]):
-    """A generator's result on its way between processes, where only what is yielded arrives."""
+    """The result of a generator, sent between processes as its last item because only yielded values arrive."""
 
     value: R
 
@@ -37,7 +38,7 @@ class _Raised:
 
 @dataclass(frozen=True)
 class _Stale:
-    """The process was forked before this run was asked for."""
+    """Sign that the process was forked before this run was requested."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class _Run:
     modules: tuple[Any, ...]
 
 
-#: What a forked process finds by its number: models cannot be pickled, but are there when it is forked.
+#: Runs by number, for the forked process: it inherits the models, which cannot be pickled.
 _runs: dict[int, _Run] = {}
 _numbers = itertools.count()
 
@@ -73,10 +74,10 @@ if ACTIVE:
 
 
 def on_zero_gpu(start: Callable[[], Generator[P, None, R]], *modules: Any) -> Callable[[], Generator[P, None, R]]:
-    """``start`` with a GPU for at most ``SECONDS`` where there is ZeroGPU, and ``start`` itself everywhere else.
+    """Return ``start`` with a GPU for at most ``SECONDS`` if ZeroGPU is present, else ``start`` itself.
 
-    ``start`` is called in the forked process, with ``modules`` (models, pipelines) moved to the GPU there and nowhere
-    else. What it yields and returns is pickled, so it must be plain values and CPU tensors.
+    ``start`` is called in the forked process, and ``modules`` (models, pipelines) are moved to the GPU in that process
+    only. Its yielded and returned values are pickled, so they must be plain values and CPU tensors.
     """
     return (lambda: _local(_Run(start, modules))) if ACTIVE else start
 

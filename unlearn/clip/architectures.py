@@ -1,7 +1,7 @@
-"""What a model's configuration may say: the keys that are known, in their ranges. Anything else is refused.
+"""Schemas of model configurations: the known keys with their ranges. Anything else is refused.
 
-A configuration comes from a repository or a folder, so it may be anybody's. What is checked here is written again from
-the checked values before open_clip or transformers read it: nothing else of it reaches them.
+A configuration comes from a repository or a folder, so it is not trusted. open_clip and transformers only read a new
+configuration that is written from the checked values.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from unlearn.errors import ModelError
 
-#: Parameters of the largest model that is built: 12 GB in float32.
+#: Maximum number of parameters of a model: 12 GB in float32.
 MAX_PARAMETERS = 3_000_000_000
-#: Patches of a picture: attention grows with their square.
+#: Maximum number of patches of an image: the cost of attention grows with its square.
 MAX_PATCHES = 1600
 
 Layers = Annotated[int, Field(ge=1, le=64)]
@@ -36,7 +36,7 @@ Schema = TypeVar("Schema", bound=BaseModel)
 
 
 class _Known(BaseModel):
-    """A part of a configuration whose every key must be known."""
+    """A part of a configuration that may contain known keys only."""
 
     model_config = ConfigDict(allow_inf_nan=False, protected_namespaces=())
 
@@ -51,7 +51,7 @@ class _Known(BaseModel):
 
 
 class Chosen(BaseModel):
-    """A part of a configuration of which only the known keys are read."""
+    """A part of a configuration whose unknown keys are ignored."""
 
     model_config = ConfigDict(allow_inf_nan=False, protected_namespaces=(), extra="ignore")
 
@@ -65,14 +65,14 @@ class NormOptions(_Known):
 
 
 class TokenizerOptions(_Known):
-    """What open_clip's own wrapper does to texts; nothing of it reaches the tokenizer's class."""
+    """Options of open_clip's tokenizer wrapper for texts; they do not reach the tokenizer's class."""
 
     clean: Literal["canonicalize", "lower", "whitespace"] = "whitespace"
     strip_sep_token: bool = False
 
 
 class _Blocks(_Known):
-    """What towers of transformer blocks have in common."""
+    """Fields shared by all towers of transformer blocks."""
 
     mlp_ratio: Ratio = 4.0
     ls_init_value: Small | None = None
@@ -90,7 +90,7 @@ class _Blocks(_Known):
 
 
 class Vision(_Blocks):
-    """``vision_cfg`` as open_clip names it."""
+    """``vision_cfg`` in open_clip's names."""
 
     layers: Layers | tuple[Layers, Layers, Layers, Layers] = 12
     width: Width = 768
@@ -115,7 +115,7 @@ class Vision(_Blocks):
     @field_validator("timm_model_name")
     @classmethod
     def _one_of_timms(cls, name: str | None) -> str | None:
-        """A plain name: with ``hf-hub:`` or ``local-dir:`` before it, timm would read a configuration elsewhere."""
+        """Require a plain name: after ``hf-hub:`` or ``local-dir:``, timm would read a configuration elsewhere."""
         import timm
 
         if name is not None and not (re.fullmatch(r"[a-z0-9_]{1,80}", name) and timm.is_model(name)):
@@ -132,7 +132,7 @@ class Vision(_Blocks):
 
 
 class Text(_Blocks):
-    """``text_cfg`` as open_clip names it."""
+    """``text_cfg`` in open_clip's names."""
 
     context_length: Context = 77
     vocab_size: Words = 49408
@@ -158,7 +158,7 @@ class Text(_Blocks):
 
 
 class Multimodal(Text):
-    """``multimodal_cfg``: the decoder of a CoCa."""
+    """``multimodal_cfg``: the decoder of a CoCa model."""
 
     dim_head: Annotated[int, Field(ge=8, le=512)] = 64
     n_queries: Annotated[int, Field(ge=1, le=1024)] = 256
@@ -166,7 +166,7 @@ class Multimodal(Text):
 
 
 class Architecture(_Known):
-    """``model_cfg``: what open_clip builds a model from."""
+    """``model_cfg``: the configuration from which open_clip builds a model."""
 
     embed_dim: Width
     vision_cfg: Vision
@@ -179,7 +179,7 @@ class Architecture(_Known):
     nonscalar_logit_scale: bool = False
 
     def options(self) -> dict[str, Any]:
-        """The checked values alone, as open_clip takes them; what was not said is left to open_clip."""
+        """Return the checked values in open_clip's names; unset fields are left to open_clip's defaults."""
         chosen = self.model_dump(mode="json", exclude_unset=True)
         if chosen.get("init_logit_scale", 0.0) is None:
             del chosen["init_logit_scale"]
@@ -187,7 +187,7 @@ class Architecture(_Known):
 
 
 class Preprocessing(Chosen):
-    """``preprocess_cfg``: how a picture becomes what the model sees; its size is the image tower's."""
+    """``preprocess_cfg``: the preprocessing of an image; its size is that of the image tower."""
 
     mode: Literal["RGB"] = "RGB"
     mean: tuple[Channel, Channel, Channel] | None = None
@@ -201,14 +201,14 @@ class Preprocessing(Chosen):
 
 
 class OpenClipConfig(Chosen):
-    """``open_clip_config.json``."""
+    """The content of ``open_clip_config.json``."""
 
     model_cfg: Architecture
     preprocess_cfg: Preprocessing = Preprocessing()
 
 
 class HuggingFaceText(Chosen):
-    """``config.json`` of a text tower of transformers': the kinds that open_clip knows, and their sizes."""
+    """``config.json`` of a transformers text tower: the architectures that open_clip supports, and their sizes."""
 
     model_type: Literal["roberta", "xlm-roberta", "mt5", "bert", "m2m_100"]
     vocab_size: Words | None = None
@@ -283,7 +283,7 @@ class _BlipText(_TransformersText):
 
 
 class BlipOptions(Chosen):
-    """``config.json`` of a BLIP."""
+    """``config.json`` of a BLIP model."""
 
     text_config: _BlipText = _BlipText()
     vision_config: _TransformersVision = _TransformersVision()
@@ -295,7 +295,7 @@ class BlipOptions(Chosen):
 
 
 class KindOfModel(Chosen):
-    """What ``config.json`` says first."""
+    """The model type in ``config.json``."""
 
     model_type: str = ""
 
@@ -309,7 +309,7 @@ class TransformersClip(Chosen):
     projection_dim: Width = 512
 
     def as_open_clip(self) -> Architecture:
-        """The same architecture as open_clip names it; sizes that are not said are transformers' own defaults."""
+        """Return the same architecture in open_clip's names; unset sizes get the defaults of transformers."""
         text, vision = self.text_config, self.vision_config
         width, wide = vision.hidden_size or 768, text.hidden_size or 512
         activations = {text.hidden_act or "quick_gelu", vision.hidden_act or "quick_gelu"}
@@ -338,7 +338,8 @@ class TransformersClip(Chosen):
                     "mlp_ratio": (text.intermediate_size or 2048) / wide,
                     "vocab_size": text.vocab_size or 49408,
                     "context_length": text.max_position_embeddings or 77,
-                    # What was configured before transformers knew the end mark's number says 2 and means the largest.
+                    # Configurations from before transformers knew the id of the end token say 2, which means the token
+                    # with the largest id.
                     **({"pool_type": "eos", "eos_id": text.eos_token_id} if _own_end(text) else {}),
                     "hf_tokenizer_name": "transformers",
                     **norms["text"],
@@ -349,12 +350,12 @@ class TransformersClip(Chosen):
 
 
 def _own_end(text: _TransformersText) -> bool:
-    """Whether the end mark is another token than the last of the vocabulary, which open_clip looks for."""
+    """Return True if the end token is not the last of the vocabulary, where open_clip expects it."""
     return text.eos_token_id not in (None, 2, (text.vocab_size or 49408) - 1)
 
 
 class TransformersPreprocessing(Chosen):
-    """``preprocessor_config.json`` of a CLIP."""
+    """``preprocessor_config.json`` of a CLIP model."""
 
     image_mean: tuple[Channel, Channel, Channel] | None = None
     image_std: tuple[Scale, Scale, Scale] | None = None
@@ -362,7 +363,7 @@ class TransformersPreprocessing(Chosen):
     size: dict[str, Any] | int | None = None
 
     def as_open_clip(self) -> Preprocessing:
-        """The same as open_clip names it."""
+        """Return the same preprocessing in open_clip's names."""
         kinds = {None: None, 0: "nearest", 2: "bilinear"}
         squash = isinstance(self.size, dict) and "shortest_edge" not in self.size
         return Preprocessing.model_validate(
@@ -376,10 +377,10 @@ class TransformersPreprocessing(Chosen):
 
 
 def checked(schema: type[Schema], given: str | bytes | dict[str, Any], source: str) -> Schema:
-    """``given``, JSON or what was read from it, as ``schema``; ``source`` is what the sentence calls it.
+    """Validate ``given``, as JSON or parsed, against ``schema``; ``source`` names it in the error message.
 
     Raises:
-        ModelError: a key is not allowed, or its value is out of its range.
+        ModelError: a key is not allowed, or its value is out of range.
     """
     try:
         return schema.model_validate(given) if isinstance(given, dict) else schema.model_validate_json(given)

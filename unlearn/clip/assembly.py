@@ -1,6 +1,6 @@
-"""An open_clip model from checked parts: the sizes its configuration gives, a file of tensors, a vocabulary.
+"""Building of an open_clip model from checked parts: its configuration, its weights file and its tokenizer.
 
-What open_clip reads is a folder of ours that holds nothing else, so it never sees the configuration that was found.
+open_clip reads a temporary folder that contains the checked parts only, never the original configuration.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from unlearn.clip.tokenizer_files import load_tokenizer, write_tokenizer
 from unlearn.errors import ModelError
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
-#: Of a model's parameters, how many must be in its file: position embeddings may be of another length.
+#: Share of a model's parameters that its file must contain: the number of position embeddings may differ.
 PRESENT = 0.9
 
 Built = tuple[torch.nn.Module, Any, Any]
@@ -30,14 +30,14 @@ Built = tuple[torch.nn.Module, Any, Any]
 
 @dataclass(frozen=True)
 class Parts:
-    """What an open_clip model is made of.
+    """The parts of an open_clip model.
 
     Attributes:
-        config: its checked configuration.
-        weights: file of its weights.
-        parameters: how many it has, as :func:`count_parameters` counts.
-        tokenizer: the tokenizer's files by name; empty for CLIP's own, which open_clip brings along.
-        text: the configuration of its text tower, where that is transformers'.
+        config: checked configuration.
+        weights: weights file.
+        parameters: number of parameters, as counted by :func:`count_parameters`.
+        tokenizer: files of the tokenizer by name; empty for CLIP's own tokenizer, which is a part of open_clip.
+        text: configuration of the text tower if it is a transformers model.
     """
 
     config: OpenClipConfig
@@ -48,10 +48,10 @@ class Parts:
 
 
 def count_parameters(config: OpenClipConfig, text: HuggingFaceText | None = None) -> int:
-    """How many parameters the model of ``config`` has; no memory is taken to find out.
+    """Count the parameters of the model of ``config`` without allocating memory for them.
 
     Raises:
-        ModelError: no such model can be built, or it would be too large.
+        ModelError: no such model can be built, or it is too large.
     """
     with TemporaryDirectory(prefix="unlearn-model-") as folder:
         options = _options(config, text, Path(folder))
@@ -59,11 +59,11 @@ def count_parameters(config: OpenClipConfig, text: HuggingFaceText | None = None
 
 
 def count_affordable(make: Callable[[], torch.nn.Module]) -> int:
-    """The same for the model that ``make`` makes."""
+    """Count the parameters of the model that ``make`` builds, as :func:`count_parameters` does."""
     try:
         with torch.device("meta"):
             size = sum(parameter.numel() for parameter in make().parameters())
-    except Exception as error:  # open_clip, timm and transformers check sizes as they like
+    except Exception as error:  # open_clip, timm and transformers raise various errors for invalid sizes
         raise ModelError(
             f"No model can be built from its configuration ({type(error).__name__}: {str(error)[:200]})."
         ) from error
@@ -76,10 +76,10 @@ def count_affordable(make: Callable[[], torch.nn.Module]) -> int:
 
 
 def require_as_many(weights: Path, parameters: int) -> None:
-    """Nothing, if ``weights`` may be those of a model with so many ``parameters``, for which memory is then taken.
+    """Raise unless ``weights`` is large enough for a model with ``parameters``, before memory is allocated for it.
 
     Raises:
-        ModelError: they are those of something much smaller.
+        ModelError: the file belongs to a much smaller model.
     """
     if weights.suffix == ".safetensors" and (there := _numbers_in(weights)) < PRESENT * parameters:
         raise ModelError(
@@ -89,11 +89,11 @@ def require_as_many(weights: Path, parameters: int) -> None:
 
 
 def build(parts: Parts) -> Built:
-    """The model of ``parts`` with its weights, its preprocessing and its tokenizer.
+    """Build the model of ``parts`` with its weights, its preprocessing and its tokenizer.
 
     Raises:
-        ModelError: the weights are not its own.
-        Others: whatever open_clip raises.
+        ModelError: the weights do not fit the model.
+        Others: any error of open_clip.
     """
     import open_clip
 
@@ -104,13 +104,13 @@ def build(parts: Parts) -> Built:
         config = {"model_cfg": options, "preprocess_cfg": parts.config.preprocess_cfg.options()}
         (folder / CONFIG).write_text(json.dumps(config), encoding="utf-8")
         _put_weights(parts.weights, folder / WEIGHTS)
-        # Unlike open_clip's other ways in, this one fails where weights are missing, instead of making random ones.
+        # Unlike open_clip's other loaders, this one fails if weights are missing instead of initialising them randomly.
         model, preprocess = open_clip.create_model_from_pretrained(f"local-dir:{folder}")
         return model, preprocess, _tokenizer(parts, folder)
 
 
 def _options(config: OpenClipConfig, text: HuggingFaceText | None, folder: Path) -> dict[str, Any]:
-    """What open_clip builds the model from; a text tower of transformers' gets its configuration into ``folder``."""
+    """Return open_clip's arguments for the model; the configuration of a transformers text tower goes to ``folder``."""
     options = config.model_cfg.options()
     if text is not None:
         tower = folder / "text"
@@ -122,10 +122,10 @@ def _options(config: OpenClipConfig, text: HuggingFaceText | None, folder: Path)
 
 
 def _skeleton(options: Mapping[str, Any]) -> torch.nn.Module:
-    """The model that open_clip makes of ``options``, in the class that it chooses."""
+    """Build the model of ``options`` in the class that open_clip chooses for them."""
     from open_clip import CLIP, CoCa, CustomTextCLIP
 
-    chosen = dict(options)  # what it is called with is the caller's
+    chosen = dict(options)  # the caller's mapping stays unchanged
     custom = chosen.pop("custom_text", False) or "hf_model_name" in chosen["text_cfg"]
     kind: type[torch.nn.Module] = (CoCa if "multimodal_cfg" in chosen else CustomTextCLIP) if custom else CLIP
     return kind(**chosen)
@@ -137,7 +137,7 @@ def _numbers_in(weights: Path) -> int:
 
 
 def _put_weights(source: Path, target: Path) -> None:
-    """``source`` where open_clip looks for weights: as it is where open_clip reads it, else under open_clip's names."""
+    """Place ``source`` where open_clip expects weights, converted to open_clip's names if it uses others."""
     if source.suffix == ".safetensors" and is_as_open_clip_writes(names_in(source)):
         target.symlink_to(source.resolve())
         return
@@ -153,7 +153,7 @@ def _tokenizer(parts: Parts, folder: Path) -> Any:
     text = parts.config.model_cfg.text_cfg
     options = text.tokenizer_kwargs.model_dump(exclude_unset=True) if text.tokenizer_kwargs else {}
     if not parts.tokenizer:
-        options.pop("strip_sep_token", None)  # CLIP's own has none
+        options.pop("strip_sep_token", None)  # CLIP's own tokenizer has no separator token
         return SimpleTokenizer(context_length=text.context_length, **options)
     write_tokenizer(parts.tokenizer, folder)
     return load_tokenizer(folder, text.context_length, tokenizer_mode=text.tokenizer_mode, **options)

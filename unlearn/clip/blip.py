@@ -1,6 +1,6 @@
-"""BLIP's contrastive head (Li et al. 2022) behind open_clip's interface, so that whatever edits a CLIP edits it too.
+"""BLIP's contrastive head (Li et al. 2022) behind open_clip's interface, so that every eraser of CLIP works on it too.
 
-Importing this file loads transformers.
+Importing this module loads transformers.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from unlearn.clip.repositories import Files
 from unlearn.clip.tokenizer_files import find_tokenizer, load_tokenizer, read_checked, write_tokenizer
 from unlearn.errors import ModelError
 
-CONTEXT_LENGTH = 35  # of BLIP's training on captions
+CONTEXT_LENGTH = 35  # as in BLIP's training on captions
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 class BlipContrastive(BlipForImageTextRetrieval):  # type: ignore[no-untyped-call]
-    """The two towers and their projections under the names that they have in transformers; nothing else is kept."""
+    """The two towers and their projections under transformers' names; the other parts of BLIP are dropped."""
 
-    _keys_to_ignore_on_load_unexpected = ["itm_head", "crossattention"]  # noqa: RUF012  transformers says how
+    _keys_to_ignore_on_load_unexpected = ["itm_head", "crossattention"]  # noqa: RUF012  required by transformers
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        # Only the matching head looks at both modalities at once.
+        # Only the matching head combines both modalities.
         del self.itm_head
         for layer in self.text_encoder.encoder.layer:
             if hasattr(layer, "crossattention"):
@@ -44,11 +44,11 @@ class BlipContrastive(BlipForImageTextRetrieval):  # type: ignore[no-untyped-cal
 
     @property
     def logit_scale(self) -> Tensor:
-        """Logarithm of the scale that BLIP's training starts from: transformers' checkpoints lack the learned one."""
+        """The initial logarithmic scale of BLIP's training: transformers' checkpoints lack the learned value."""
         return torch.tensor(-math.log(0.07))
 
     def encode_image(self, pixels: Tensor) -> Tensor:
-        """Embed pictures (n, 3, height, width): (n, embed_dim), not normalised."""
+        """Embed images (n, 3, height, width): (n, embed_dim), not normalised."""
         hidden = self.vision_model(pixel_values=pixels).last_hidden_state
         features: Tensor = self.vision_proj(hidden[:, 0])
         return features
@@ -63,7 +63,7 @@ class BlipContrastive(BlipForImageTextRetrieval):  # type: ignore[no-untyped-cal
 
 @dataclass(frozen=True)
 class BlipParts:
-    """What a BLIP is made of: its checked configuration, the file of its weights, its tokenizer's files by name."""
+    """The parts of a BLIP model: its checked configuration, its weights file, and its tokenizer's files by name."""
 
     config: BlipOptions
     weights: Path
@@ -71,10 +71,10 @@ class BlipParts:
 
 
 def find_blip(files: Files) -> BlipParts:
-    """The parts of the BLIP among ``files``.
+    """Find the parts of the BLIP model among ``files``.
 
     Raises:
-        ModelError: a file is missing, or the configuration says what is not allowed.
+        ModelError: a file is missing, or the configuration has a value that is not allowed.
     """
     config = read_checked(BlipOptions, files.fetch(CONFIG))
     tokenizer = find_tokenizer(files)
@@ -82,11 +82,11 @@ def find_blip(files: Files) -> BlipParts:
 
 
 def build_blip(parts: BlipParts) -> Built:
-    """The model of ``parts``, its preprocessing and its tokenizer.
+    """Build the model of ``parts``, its preprocessing and its tokenizer.
 
     Raises:
-        ModelError: weights are missing, as in a BLIP that was trained for something else, or it would be too large.
-        Others: whatever transformers raises.
+        ModelError: weights are missing, as in a BLIP trained for another task, or the model is too large.
+        Others: any error of transformers.
     """
     options = BlipConfig(**parts.config.options())
     require_as_many(parts.weights, count_affordable(lambda: BlipContrastive(options)))
@@ -99,6 +99,6 @@ def build_blip(parts: BlipParts) -> Built:
         tokenizer = load_tokenizer(folder, CONTEXT_LENGTH)
     model, report = loaded
     if missing := sorted(report["missing_keys"]):
-        raise ModelError(f"Its weights lack {missing[0]}.")  # transformers would go on with random ones
+        raise ModelError(f"Its weights lack {missing[0]}.")  # transformers would initialise them randomly
     side = model.config.vision_config.image_size
     return model, open_clip.image_transform(side, is_train=False, resize_mode="squash"), tokenizer

@@ -1,8 +1,8 @@
-"""Models that put pictures and texts into one space, and the same models with an edit applied.
+"""Encoders that embed images and texts in a joint space, and encoders with an edit applied.
 
-Everything above this file sees a :class:`TextImageEncoder`. :class:`OpenClipEncoder` is the original;
-:class:`EditedEncoder` is any encoder seen through a projection. Edits nest, so none asks which method made another.
-Embeddings are computed once and kept by the model under every edit; an edit is carried to those.
+Modules above this one use the interface :class:`TextImageEncoder`. :class:`OpenClipEncoder` is the original model;
+:class:`EditedEncoder` is any encoder with a projection applied. Edits nest, whichever method made them. The original
+model caches its embeddings, and an edit is applied to the cached ones.
 """
 
 from __future__ import annotations
@@ -28,48 +28,48 @@ from unlearn.concepts.selection import prompts
 from unlearn.errors import ModelError
 from unlearn.jobs import run_to_end
 
-#: An edited embedding shorter than this (it was unit length) has no direction left worth naming.
+#: An edited embedding with a norm below this (unit norm before the edit) has no meaningful direction left.
 NOTHING_LEFT = 0.1
-#: Similarity of an embedding with nothing left: the lowest cosine there is, so it never wins.
+#: Similarity assigned to an embedding of zeros: the lowest possible cosine, so it ranks last.
 NO_SIMILARITY = -1.0
-#: Similarities of float32 embeddings are known to about this much; scores that differ by less tie. A projection that
-#: leaves exactly nothing of a name scores every picture 0, and the order of what rounding made of it is no order.
+#: Numerical precision of similarities of float32 embeddings; scores that differ by less are tied. If a projection maps
+#: a name to zero, all its scores are 0 up to rounding, and their order has no meaning.
 RESOLUTION = 1e-6
-#: What to do where embeddings are not finite, by the towers' arithmetic.
+#: Advice for embeddings that are not finite, by the precision of the towers.
 _REMEDIES = {
     torch.float16: " in float16, whose largest number is 65,504; choose the precision bfloat16 or float32",
     torch.bfloat16: " in bfloat16; choose the precision float32",
 }
-#: Pictures that are decoded before they are encoded.
+#: Number of images that are decoded before they are encoded.
 PICTURES_AT_ONCE = 32
-#: A collection's embeddings are kept as a whole.
+#: The embeddings of a collection are cached as a whole.
 WHOLE = "whole"
-#: A name, and the templates that it is put into.
+#: A name and its prompt templates.
 ClassKey = tuple[str, tuple[str, ...]]
-#: Long side over short side, beyond which an image is cut to its middle.
+#: Ratio of the long to the short side beyond which an image is cropped to its centre.
 LONGEST_SHAPE = 16
 
 
 class LoadsImage(Protocol):
-    """A picture that is decoded when it is wanted."""
+    """An image that is decoded on demand."""
 
     @property
     def load(self) -> Callable[[], Image.Image]: ...
 
 
 class ImageCollection(Protocol):
-    """Pictures in an order, known by identity: the embeddings of a collection are kept as long as it lives."""
+    """An ordered collection of images, compared by identity: its embeddings are cached as long as it lives."""
 
     @property
     def pictures(self) -> Sequence[LoadsImage]: ...
 
 
-#: Hears how many pictures are encoded, of how many.
+#: Callback with the number of encoded images and their total.
 Watch = Callable[[int, int], object]
 
 
 class TextImageEncoder(Protocol):
-    """Interface of every model: unit-norm embeddings of texts and pictures in one joint space."""
+    """Interface of every model: unit-norm embeddings of texts and images in one joint space."""
 
     @property
     def name(self) -> str: ...
@@ -79,40 +79,40 @@ class TextImageEncoder(Protocol):
     def logit_scale(self) -> float: ...
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """Embed texts: (n, embed_dim), unit norm, float32 on the CPU; a row of zeros has nothing left."""
+        """Embed texts: (n, embed_dim), unit norm, float32 on the CPU; a row of zeros if the edit left nothing."""
 
     def encode_image(self, images: Sequence[Image.Image]) -> Tensor:
-        """Embed RGB pictures: (n, embed_dim), unit norm, float32 on the CPU; a row of zeros has nothing left."""
+        """Embed RGB images: (n, embed_dim), unit norm, float32 on the CPU; a row of zeros if the edit left nothing."""
 
     def text_features(self, names: Sequence[str], templates: Sequence[str]) -> Tensor:
         """Return the zero-shot classifier of ``names``, (n, embed_dim).
 
-        Each is the normalised mean of its prompts' embeddings, encoded once. An edit is carried to the mean rather than
-        to each prompt.
+        Each row is the normalised mean of the embeddings of a name's prompts, which are encoded once. An edit is
+        applied to the mean rather than to each prompt.
         """
 
     def image_features(
         self, collection: ImageCollection, *, progress: bool = False, watch: Watch | None = None
     ) -> Tensor:
-        """Return the embeddings of all pictures of ``collection``, (n, embed_dim), encoded once.
+        """Return the embeddings of all images of ``collection``, (n, embed_dim), encoded once.
 
         Args:
-            collection: a gallery, say.
-            progress: shows a bar in the terminal.
-            watch: hears how far it is.
+            collection: for example a gallery.
+            progress: show a progress bar in the terminal.
+            watch: called with the number of encoded images and their total.
         """
 
     @property
     def edits(self) -> tuple[EditedEncoder, ...]:
-        """Every edit of the joint space, from the model up."""
+        """All edits of the joint space, in the order in which they are applied."""
 
     @property
     def unedited(self) -> TextImageEncoder:
-        """The model under every edit of the joint space."""
+        """The encoder without any edit of the joint space."""
 
 
 class CachingEncoder(ABC):
-    """Base of models, which keep their embeddings; :meth:`encode_text` and :meth:`encode_image` are all they need."""
+    """Base of encoders that cache their embeddings; subclasses define :meth:`encode_text` and :meth:`encode_image`."""
 
     @abstractmethod
     def encode_text(self, texts: Sequence[str]) -> Tensor:
@@ -133,7 +133,7 @@ class CachingEncoder(ABC):
         return torch.stack(self._text_features.get_all(_keys(names, templates), compute))
 
     def keep_text_features(self, names: Sequence[str], templates: Sequence[str], features: Tensor) -> None:
-        """Keep a classifier (n, embed_dim) that the same weights computed earlier."""
+        """Cache a classifier (n, embed_dim) that was computed earlier with the same weights."""
         rows = dict(zip(_keys(names, templates), features, strict=True))
         self._text_features.get_all(list(rows), lambda missing: [rows[key] for key in missing])
 
@@ -156,13 +156,13 @@ class CachingEncoder(ABC):
         return self._image_features.get(collection, WHOLE, compute)
 
     def prepare_image_features(self, collection: ImageCollection) -> Generator[int, None, Tensor]:
-        """Compute what :meth:`image_features` looks up, and return it; reports how many pictures are done."""
+        """Compute and return the result of :meth:`image_features`, yielding the number of encoded images."""
         features = yield from self._encoded(collection)
         self.keep_image_features(collection, features)
         return features
 
     def keep_image_features(self, collection: ImageCollection, features: Tensor) -> None:
-        """Keep embeddings of ``collection``, (n, embed_dim), that the same weights computed in another way."""
+        """Cache embeddings (n, embed_dim) of ``collection`` that were computed elsewhere with the same weights."""
         self._image_features.get(collection, WHOLE, lambda: features)
 
     def _encoded(self, collection: ImageCollection) -> Generator[int, None, Tensor]:
@@ -175,22 +175,22 @@ class CachingEncoder(ABC):
 
     @property
     def edits(self) -> tuple[EditedEncoder, ...]:
-        """Of a model itself, none."""
+        """The empty tuple: the encoder is unedited."""
         return ()
 
     @property
     def unedited(self) -> Self:
-        """The model itself."""
+        """The encoder itself."""
         return self
 
     @cached_property
     def _text_features(self) -> Cache[Tensor]:
-        """By name and templates: some thousands of rows, for vocabularies, synonyms and what visitors type."""
+        """Text embeddings by name and templates: a few thousand rows, for vocabularies and words that visitors type."""
         return Cache(most=8192)
 
     @cached_property
     def _image_features(self) -> ObjectCache[Tensor]:
-        """By collection: gone when that is, displaced by no others."""
+        """Image embeddings by collection, dropped together with the collection only."""
         return ObjectCache(most=1)
 
 
@@ -202,8 +202,8 @@ def _keys(names: Sequence[str], templates: Sequence[str]) -> list[ClassKey]:
 class OpenClipEncoder(CachingEncoder):
     """A model with open_clip's interface, its tokenizer and preprocessing. The weights are shared and never change.
 
-    The towers compute in ``precision``; weights and embeddings are float32. ``architecture`` is what open_clip built
-    the model from, its ``model_cfg``, where the name alone does not say it.
+    The towers compute in ``precision``; weights and embeddings are float32. ``architecture`` is the ``model_cfg`` from
+    which open_clip built the model, if the model's name does not determine it.
     """
 
     name: str
@@ -226,7 +226,7 @@ class OpenClipEncoder(CachingEncoder):
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the weights file, or of the weights themselves where there is no single file."""
+        """Hash of the weights file, or of the weights themselves if there is no single file."""
         if self.weights_file is not None:
             with self.weights_file.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
@@ -254,7 +254,7 @@ class OpenClipEncoder(CachingEncoder):
         return torch.cat(rows)
 
     def _require_known(self, tokens: Tensor) -> None:
-        """Nothing, if the model has embeddings of all ``tokens``: a GPU asked for others fails for everybody."""
+        """Raise unless the model has embeddings of all ``tokens``: an invalid index breaks the GPU for all users."""
         known = getattr(self.model, "vocab_size", 0)
         if known and tokens.numel() and (largest := int(tokens.max())) >= known:
             raise ModelError(
@@ -263,10 +263,10 @@ class OpenClipEncoder(CachingEncoder):
             )
 
     def _unit(self, features: Tensor) -> Tensor:
-        """Rows of ``features`` (n, embed_dim) at unit length, on the CPU.
+        """Normalise the rows of ``features`` (n, embed_dim) to unit length, on the CPU.
 
         Raises:
-            ModelError: some are no finite numbers, so that every comparison with them would say nothing.
+            ModelError: some values are not finite, so similarities would be meaningless.
         """
         if not bool(features.norm(dim=-1).isfinite().all()):
             remedy = _REMEDIES.get(self.precision, ": its weights are damaged, or were edited too far")
@@ -274,7 +274,7 @@ class OpenClipEncoder(CachingEncoder):
         return F.normalize(features, dim=-1).cpu()
 
     def pixels(self, images: Sequence[Image.Image]) -> Tensor:
-        """``images`` as the image tower takes them, (n, 3, height, width) on the CPU."""
+        """Preprocess ``images`` for the image tower: (n, 3, height, width) on the CPU."""
         return torch.stack([self.preprocess(_middle(image)) for image in images])  # type: ignore[operator]
 
     def _arithmetic(self) -> AbstractContextManager[Any]:
@@ -283,10 +283,10 @@ class OpenClipEncoder(CachingEncoder):
 
 @dataclass(frozen=True, eq=False)
 class EditedEncoder:
-    """``base`` seen through ``projection`` P on the image side, the text side or both.
+    """``base`` with ``projection`` P applied to image embeddings, text embeddings or both.
 
-    Image embeddings (rows) become ``f @ P``, text embeddings ``t @ Pᵀ``; both are brought back to unit length, except
-    where less than ``NOTHING_LEFT`` of the length remains: dividing by such a norm would give the old direction back.
+    Image embeddings (rows) become ``f @ P``, text embeddings ``t @ Pᵀ``. Both are normalised again, unless their norm
+    is below ``NOTHING_LEFT``: normalising would then restore the old direction.
     """
 
     base: TextImageEncoder
@@ -328,19 +328,19 @@ class EditedEncoder:
         return self.base.unedited
 
     def edit_image(self, features: Tensor) -> Tensor:
-        """Carry the edit to image embeddings (n, embed_dim) of ``base``; no picture is encoded again."""
+        """Apply the edit to image embeddings (n, embed_dim) of ``base``; no image is encoded again."""
         return unit_or_zero(self.projection.on_images(features)) if self.side in ("image", "both") else features
 
     def edit_text(self, features: Tensor) -> Tensor:
-        """Carry the edit to text embeddings (n, embed_dim) of ``base``."""
+        """Apply the edit to text embeddings (n, embed_dim) of ``base``."""
         return unit_or_zero(self.projection.on_texts(features)) if self.side in ("text", "both") else features
 
 
 def _middle(image: Image.Image) -> Image.Image:
-    """The middle of an image that is longer than ``LONGEST_SHAPE``; any other as it is.
+    """Crop an image that is more elongated than ``LONGEST_SHAPE`` to its centre; return any other image unchanged.
 
-    Preprocessing scales the shortest side up to the tower's and cuts out a square: on the way to it, a line of 1 × 4000
-    pixels would become a picture of 600 MB.
+    Preprocessing scales the shortest side up to the tower's and crops a square: on the way, an image of 1 × 4000 pixels
+    would take 600 MB.
     """
     width, height = image.size
     longest = LONGEST_SHAPE * min(width, height)
@@ -351,10 +351,10 @@ def _middle(image: Image.Image) -> Image.Image:
 
 
 def unit_or_zero(features: Tensor) -> Tensor:
-    """Rows of (n, d) at unit length; rows shorter than ``NOTHING_LEFT`` become zero.
+    """Normalise rows of (n, d) to unit length; rows shorter than ``NOTHING_LEFT`` become zero.
 
     Raises:
-        ModelError: some are no finite numbers.
+        ModelError: some values are not finite.
     """
     norms = features.norm(dim=-1, keepdim=True)
     if not bool(norms.isfinite().all()):
@@ -363,10 +363,10 @@ def unit_or_zero(features: Tensor) -> Tensor:
 
 
 def similarity(rows: Tensor, columns: Tensor) -> Tensor:
-    """Cosine of each of ``rows`` (n, d) with each of ``columns`` (m, d): (n, m).
+    """Return the cosine of each of ``rows`` (n, d) with each of ``columns`` (m, d): (n, m).
 
-    An embedding of zeros, an edit that left nothing, gets ``NO_SIMILARITY`` with everything, and so does one whose
-    numbers are not finite.
+    An embedding of zeros, of which an edit left nothing, gets ``NO_SIMILARITY`` with everything; so does an embedding
+    with values that are not finite.
     """
     scores = rows @ columns.T
     gone = ~rows.any(dim=-1, keepdim=True) | ~columns.any(dim=-1)
@@ -374,23 +374,23 @@ def similarity(rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def finite_or_last(scores: Tensor) -> Tensor:
-    """``scores`` with ``NO_SIMILARITY`` in place of NaN and infinities.
+    """Replace NaN and infinities in ``scores`` by ``NO_SIMILARITY``.
 
-    NaN is neither more nor less than any score: left alone it would come first in one ranking and last in another.
+    NaN compares neither greater nor less than any score, so it could come first in one ranking and last in another.
     """
     return scores.masked_fill(~scores.isfinite(), NO_SIMILARITY)
 
 
 def says_nothing(scores: Tensor) -> bool:
-    """Whether scores (n,) are of what an edit left nothing of: ``NO_SIMILARITY``, or what rounding made of 0."""
+    """Return True if scores (n,) belong to an erased embedding: all are ``NO_SIMILARITY``, or 0 up to rounding."""
     return bool(((scores == NO_SIMILARITY) | (scores.abs() <= RESOLUTION)).all())
 
 
 def weights_checksum(model: torch.nn.Module) -> str:
-    """SHA-256 over names and bytes of every weight: equal before and after means that nothing was changed."""
+    """Return a SHA-256 of the names and bytes of all weights, to verify that they did not change."""
     digest = hashlib.sha256()
     for key, tensor in sorted(model.state_dict().items()):
         digest.update(key.encode())
-        # A single number has no dimension to be viewed as bytes along.
+        # A scalar tensor has no dimension along which it could be viewed as bytes.
         digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -1,7 +1,7 @@
 """The last linear map of a CLIP tower, where an edit of the joint space can be baked into the weights.
 
 A tower ends in ``features = hidden @ W`` (a parameter, as in open_clip's transformers) or ``W hidden + b`` (an
-``nn.Linear``, as in its other towers). Multiplying ``W`` by the edit gives every feature the edit, for good.
+``nn.Linear``, as in its other towers). Multiplying ``W`` by the edit applies it to every feature permanently.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from unlearn.errors import ModelError
 
 @dataclass(frozen=True)
 class FinalProjection:
-    """Where a tower's last map sits in the model's state dict."""
+    """The place of a tower's last linear map in the model's state dict."""
 
     weight: str
     bias: str | None
@@ -25,13 +25,13 @@ class FinalProjection:
 
     @property
     def tensors(self) -> tuple[str, ...]:
-        """Its names in the state dict: the weight's, and the bias's where there is one."""
+        """Names in the state dict: the weight's, and the bias's if there is one."""
         return (self.weight,) if self.bias is None else (self.weight, self.bias)
 
     def bake(self, state: Mapping[str, Tensor], edit: Tensor) -> dict[str, Tensor]:
-        """The tensors of ``state`` that change so that features become ``features @ edit``; ``edit`` is (d, d).
+        """Return the changed tensors of ``state`` that make features ``features @ edit``; ``edit`` is (d, d).
 
-        Computed in float64, returned in float32: a cast to half precision is the caller's choice.
+        The product is computed in float64 and returned in float32; the caller may cast it to half precision.
         """
         wide = edit.double()
         weight = state[self.weight].detach().cpu().double()
@@ -41,13 +41,13 @@ class FinalProjection:
         return baked
 
     def features(self, state: Mapping[str, Tensor], hidden: Tensor) -> Tensor:
-        """What the map of ``state`` makes of ``hidden`` (n, width): (n, d), of whatever length."""
+        """Apply the linear map in ``state`` to ``hidden`` (n, width): (n, d), not normalised."""
         weight = state[self.weight]
         features = hidden @ (weight if self.rows_are_inputs else weight.T)
         return features if self.bias is None else features + state[self.bias]
 
 
-#: Where each kind of tower has its last map: vision transformers, ResNets, timm's, BLIP; text towers, Hugging Face's.
+#: Places of the last linear map by kind of tower: vision transformers, ResNets, timm, BLIP; text towers, Hugging Face.
 NAMES = {
     "image": ("proj", "attnpool.c_proj", "head", "vision_proj"),
     "text": ("text_projection", "proj", "text_proj"),
@@ -55,10 +55,10 @@ NAMES = {
 
 
 def final_projection(model: nn.Module, tower: str) -> FinalProjection:
-    """The last linear map of ``model``'s ``tower``, "image" or "text".
+    """Return the last linear map of ``model``'s ``tower``, "image" or "text".
 
     Raises:
-        ModelError: the tower does not end in one; its edit can only be applied live.
+        ModelError: the tower does not end in a linear map; its edit can only be applied live.
     """
     found = find_projection(model, tower)
     if found is None:
@@ -70,7 +70,7 @@ def final_projection(model: nn.Module, tower: str) -> FinalProjection:
 
 
 def find_projection(model: nn.Module, tower: str) -> FinalProjection | None:
-    """The last linear map of ``model``'s ``tower``; None where it ends in something else, as a SigLIP's image tower."""
+    """Return the last linear map of ``model``'s ``tower``; None if there is none, as in SigLIP's image tower."""
     prefix, root = tower_root(model, tower)
     for name in NAMES[tower]:
         found = _resolve(root, name)
@@ -82,7 +82,7 @@ def find_projection(model: nn.Module, tower: str) -> FinalProjection | None:
             if linears:
                 key, layer = linears[-1]
                 return _of_linear(f"{path}.{key}".rstrip("."), layer)
-    trunk = getattr(root, "trunk", None)  # a timm tower whose own classifier is the projection
+    trunk = getattr(root, "trunk", None)  # a timm tower whose classifier is the projection
     if trunk is not None and isinstance(classifier := trunk.get_classifier(), nn.Linear):
         key = next(key for key, layer in trunk.named_modules() if layer is classifier)
         return _of_linear(f"{prefix}trunk.{key}", classifier)
@@ -92,16 +92,16 @@ def find_projection(model: nn.Module, tower: str) -> FinalProjection | None:
 def baked_weights(
     model: nn.Module, projection: Projection, side: str, state: Mapping[str, Tensor] | None = None
 ) -> dict[str, Tensor]:
-    """The weights of ``model`` that differ once ``projection`` is baked into the towers of ``side``.
+    """Return the changed weights of ``model`` after ``projection`` is baked into the towers of ``side``.
 
     Args:
         model: the architecture.
         projection: the edit of the joint space.
         side: ``image``, ``text`` or ``both``.
-        state: the weights to bake it into; the model's own by default.
+        state: weights to bake it into; by default the model's own.
 
     Raises:
-        ModelError: a tower that is edited has no linear projection at its end.
+        ModelError: an edited tower has no linear projection at its end.
     """
     state = model.state_dict() if state is None else state
     edits = {"image": projection.matrix, "text": projection.matrix.T}
@@ -112,9 +112,9 @@ def baked_weights(
 
 
 def tower_root(model: nn.Module, tower: str) -> tuple[str, nn.Module]:
-    """The module that holds ``model``'s ``tower``, and the prefix of its names in the model's state dict.
+    """Return the module that holds ``model``'s ``tower``, and the prefix of its names in the model's state dict.
 
-    open_clip's first CLIP class keeps the text tower's parts at its root: there the prefix is empty.
+    In open_clip's ``CLIP`` class the parts of the text tower are attributes of the model: their prefix is empty.
     """
     attribute = "visual" if tower == "image" else "text"
     root = getattr(model, attribute, None)

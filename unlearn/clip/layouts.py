@@ -1,7 +1,7 @@
-"""Weights as other programs lay them out, brought under open_clip's names.
+"""Conversion of weights in other programs' layouts to open_clip's names.
 
-Files are safetensors, or torch's own with nothing in them but tensors. Whatever stands around a model's names (an
-optimizer's state, ``model.`` of a training loop, ``_orig_mod.`` of torch's compiler) goes.
+Files are safetensors, or PyTorch files that contain tensors only. Additions to a model's names (an optimizer's state,
+the prefix ``model.`` of a training loop, ``_orig_mod.`` of ``torch.compile``) are removed.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ WANTED = (
     "Wanted are a model's weights by name, as open_clip or a transformers CLIPModel call them: safetensors, or what "
     "torch.save writes of model.state_dict()."
 )
-#: Under which a training loop keeps the model beside its own state.
+#: Keys under which training loops store the model beside their own state.
 _NESTED = ("state_dict", "model_state_dict", "model", "module", "ema")
-#: Every CLIP has it, under one name: what stands before it stands before all of the model's names.
+#: A tensor that every CLIP has under the same name: its prefix is the prefix of all names of the model.
 _LANDMARK = "logit_scale"
 _TOWERS = {"text_model": "", "vision_model": "visual."}
-#: transformers' names outside the layers to open_clip's; a projection is a layer there and a matrix here.
+#: transformers' names outside the layers, and open_clip's; a projection is a layer in the former, a matrix in the
+#: latter.
 _OUTSIDE = {
     "text_model.embeddings.token_embedding.weight": "token_embedding.weight",
     "text_model.embeddings.position_embedding.weight": "positional_embedding",
@@ -50,10 +51,10 @@ _LAYER = re.compile(r"(text_model|vision_model)\.encoder\.layers\.(\d+)\.(.+)\.(
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of the file ``path`` by name, whichever of its own things a training loop put around them.
+    """Read the tensors of the file ``path`` by name, without the additions of a training loop.
 
     Raises:
-        ModelError: the file holds something else, a program among it.
+        ModelError: the file contains anything else than tensors, such as code.
     """
     if path.suffix == ".safetensors":
         return load_file(path)
@@ -61,7 +62,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"“{path.name}” is a TorchScript archive: it carries a program and is not opened. {WANTED}")
     try:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickles raise whatever they like
+    except Exception as error:  # unpickling can raise any error
         raise ModelError(
             f"“{path.name}” could not be loaded ({type(error).__name__}): it is damaged, or holds more than tensors. "
             + WANTED
@@ -74,21 +75,21 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def names_in(path: Path) -> list[str]:
-    """The names of a safetensors file's tensors; none is read."""
+    """Return the names of a safetensors file's tensors without reading the tensors."""
     with safe_open(path, framework="pt") as file:
         return list(file.keys())
 
 
 def is_as_open_clip_writes(names: list[str]) -> bool:
-    """Whether tensors are called as open_clip calls them, so that it reads their file by itself."""
+    """Return True if the tensors have open_clip's names, so that it can read their file directly."""
     return _LANDMARK in names and not any(name.startswith(tuple(_TOWERS)) for name in names)
 
 
 def as_open_clip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of ``state`` under open_clip's names; other layouts than those known are left as they are.
+    """Return the tensors of ``state`` under open_clip's names; an unknown layout is returned unchanged.
 
     Raises:
-        ModelError: more than one model is in it, or one of transformers' that is no CLIP.
+        ModelError: the file contains more than one model, or a transformers model that is not a CLIP.
     """
     prefixes = {name.removesuffix(_LANDMARK) for name in state if re.fullmatch(rf"(?:.+\.)?{_LANDMARK}", name)}
     if len(prefixes) > 1:

@@ -1,4 +1,4 @@
-"""Loading a CLIP: what a name may be, where its weights come from, on which device and how precisely it runs."""
+"""Loading of CLIP models: allowed names, sources of the weights, device, and precision of the arithmetic."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ def load_clip(
     precision: str = AUTOMATIC,
     from_files: bool = True,
 ) -> OpenClipEncoder:
-    """Load a CLIP model, frozen and in evaluation mode. Nothing that comes with one is ever run.
+    """Load a CLIP model, frozen and in evaluation mode. Code in a model's repository is never run.
 
     Args:
-        name: ``"pocket"`` for the embedded model; ``"ARCHITECTURE/PRETRAINED"`` as open_clip names them, such as
-            ``"ViT-B-32/laion2b_s34b_b79k"``, where what stands behind the first slash is a tag or a weights file;
-            ``"hf-hub:ORG/REPO"`` for open_clip models on a hub; ``"local-dir:FOLDER"`` for a folder that ``erase``,
-            open_clip or transformers' ``CLIPModel`` wrote; ``"blip:ORG/REPO"`` or ``"blip:FOLDER"`` for the contrastive
-            head of a BLIP, as transformers saves its ``BlipForImageTextRetrieval``.
-        device: where to run; the best there is by default.
+        name: ``"pocket"`` for the embedded model; ``"ARCHITECTURE/PRETRAINED"`` in open_clip's names, such as
+            ``"ViT-B-32/laion2b_s34b_b79k"``, where the part after the first slash is a tag or a weights file;
+            ``"hf-hub:ORG/REPO"`` for open_clip models on a hub; ``"local-dir:FOLDER"`` for a folder written by
+            ``erase``, open_clip or transformers' ``CLIPModel``; ``"blip:ORG/REPO"`` or ``"blip:FOLDER"`` for the
+            contrastive head of a BLIP model in the format of transformers' ``BlipForImageTextRetrieval``.
+        device: device to run on; by default the best one available.
         precision: of the towers' arithmetic: ``float32``, ``bfloat16``, ``float16``, or ``auto``, which is half
             precision on CUDA and float32 elsewhere. Weights and embeddings are float32.
-        from_files: whether the name may lead to files of this machine. Never where it is a visitor's.
+        from_files: allow names that refer to local files. Must be False for names that visitors enter.
 
     Raises:
-        ModelError: no such model, or it cannot be fetched, or may not be built, or gives no finite embeddings.
-        ParameterError: no such precision.
+        ModelError: the model does not exist, cannot be fetched, is not allowed, or gives non-finite embeddings.
+        ParameterError: the precision is unknown.
     """
     fetch = find(name, from_files=from_files)
     device = torch.device(device) if device is not None else pick_device()
@@ -63,10 +63,10 @@ def _build(found: Found, name: str, device: torch.device, dtype: torch.dtype) ->
 
 
 def _require_usable(encoder: OpenClipEncoder) -> None:
-    """Nothing, if the weights are finite, and embeddings of a text and a picture too and of one space.
+    """Raise unless all weights are finite and a text and an image get finite embeddings of the same width.
 
     Raises:
-        ModelError: they are not; NaN in every score would be measured as a perfect edit.
+        ModelError: a check failed; NaN in every score would be measured as a perfect edit.
     """
     for name, tensor in encoder.model.state_dict().items():
         if tensor.is_floating_point() and tensor.numel() and not torch.stack(tensor.aminmax()).isfinite().all():
@@ -82,12 +82,12 @@ def _require_usable(encoder: OpenClipEncoder) -> None:
 
 
 def _reported(act: Callable[[], Result], name: str, in_words: Callable[[str, BaseException], str]) -> Result:
-    """What ``act`` returns; whatever it raises becomes a sentence on the model ``name``."""
+    """Call ``act`` and return its result; turn any error into a sentence about the model ``name``."""
     try:
         return act()
     except ModelError as error:
         raise ModelError(f"The model “{name}” could not be loaded. {error}") from error
-    # open_clip, huggingface_hub and safetensors each raise their own kinds; tokenizers' panics are no Exception.
+    # open_clip, huggingface_hub and safetensors raise various errors; panics of tokenizers are not Exceptions.
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
             raise
@@ -95,7 +95,7 @@ def _reported(act: Callable[[], Result], name: str, in_words: Callable[[str, Bas
 
 
 def _not_fetched(name: str, error: BaseException) -> str:
-    # Errors of the network are OSErrors too, without a number.
+    # Network errors are OSErrors too, but have no error number.
     if isinstance(error, OSError) and error.errno is not None and error.filename:
         return (
             f"The model “{name}” could not be kept on this machine ({error.strerror}). Set HF_HOME to a folder that "
@@ -115,7 +115,7 @@ def _not_loaded(name: str, error: BaseException) -> str:
 
 
 def pick_device() -> torch.device:
-    """The best device this machine has: CUDA, then Apple MPS, then the CPU, which is all that ZeroGPU leaves us."""
+    """Return the best device available: CUDA, then Apple MPS, then the CPU (always the CPU with ZeroGPU)."""
     if zero_gpu.ACTIVE:
         return torch.device("cpu")
     if torch.cuda.is_available():
@@ -126,7 +126,7 @@ def pick_device() -> torch.device:
 
 
 def device_in_words(device: torch.device) -> str:
-    """What a visitor is told about ``device``: "CPU, 2 cores", or the GPU's name."""
+    """Describe ``device`` for the visitor: "CPU, 2 cores", or the GPU's name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "mps":

@@ -1,4 +1,4 @@
-"""The CLIPs an app works with: a curated list, the device they run on, and those in memory."""
+"""The CLIP models of a running app: a curated list, and the models in memory."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from unlearn.errors import ModelError, require_choice
 
 @dataclass(frozen=True)
 class Curated:
-    """A model worth trying: parameters in millions, and the licence of its weights."""
+    """A recommended model: its number of parameters in millions, and the licence of its weights."""
 
     millions: float
     licence: str
 
 
-#: Sizes are counted from open_clip's architectures; licences are those of the repositories that open_clip fetches.
+#: Sizes are computed from open_clip's architectures; licences are those of the repositories that open_clip downloads.
 CURATED = {
     "pocket": Curated(9.2, "Apache-2.0"),
     "ViT-B-32/laion2b_s34b_b79k": Curated(151.3, "MIT"),
@@ -29,14 +29,14 @@ CURATED = {
     "ViT-B-16-SigLIP/webli": Curated(203.2, "Apache-2.0"),
     "blip:Salesforce/blip-itm-base-coco": Curated(195.4, "BSD-3-Clause"),
 }
-#: Which models a visitor may have loaded: any that a hub has, those of ``CURATED``, or none but the app's own.
+#: Models that visitors may load: any model on a hub, those of ``CURATED``, or only the app's own model.
 OFFERED = ("any", "curated", "own")
-#: How many models stay in memory beside the one that the app started with.
+#: Number of models kept in memory besides the one that the app started with.
 KEPT = 2
 
 
 class Models:
-    """The models in memory, shared by all visitors: the one the app started with, and those last asked for."""
+    """The models in memory, shared by all visitors: the app's own model and the most recently used others."""
 
     def __init__(self, own: TextImageEncoder, precision: str = AUTOMATIC, offered: str = "curated") -> None:
         self.own = own
@@ -46,10 +46,10 @@ class Models:
         )
 
     def get(self, name: str) -> TextImageEncoder:
-        """The model ``name``, the app's own for ``""``; loaded if it is not there, the least recently used makes room.
+        """Return the model ``name``, the app's own for ``""``; load it if needed and drop the least recently used one.
 
         Raises:
-            ModelError: there is none of that name, or it cannot be had.
+            ModelError: the model does not exist, is not offered, or cannot be loaded.
         """
         found = self.find(name)
         if found is None:
@@ -58,11 +58,11 @@ class Models:
         return found
 
     def find(self, name: str) -> TextImageEncoder | None:
-        """The model ``name`` if it is in memory."""
+        """Return the model ``name`` if it is in memory, else None."""
         return self.own if name in ("", self.own.name) else self._others.find(name)
 
     def _require_offered(self, name: str) -> None:
-        """Somebody else's disk and network are not a visitor's to fill."""
+        """Raise unless visitors may load the model ``name``: they must not fill the host's disk and network."""
         if self.offered == "own" or (self.offered == "curated" and name not in CURATED):
             others = [other for other in CURATED if other != self.own.name] if self.offered == "curated" else []
             raise ModelError(f"“{name}” is not offered here. Choose one of {', '.join([self.own.name, *others])}.")

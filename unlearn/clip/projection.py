@@ -1,6 +1,6 @@
-"""An edit of the joint space: the identity less a map of low rank, whoever solved for it.
+"""A linear edit of the joint space: the identity minus a low-rank matrix, from any closed-form method.
 
-P need not be symmetric: pictures take ``f @ P``, texts ``t @ Pᵀ``.
+P need not be symmetric: image embeddings become ``f @ P``, text embeddings ``t @ Pᵀ``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from unlearn.errors import require_fraction
 
 @dataclass(frozen=True)
 class Projection:
-    """P = I − strength · left @ rightᵀ, kept as its factors: ``left`` and ``right`` are (d, rank)."""
+    """P = I − strength · left @ rightᵀ, stored as its factors: ``left`` and ``right`` are (d, rank)."""
 
     left: Tensor
     right: Tensor
@@ -27,13 +27,13 @@ class Projection:
 
     @property
     def matrix(self) -> Tensor:
-        """P itself, (d, d)."""
+        """The full matrix P, (d, d)."""
         identity = torch.eye(self.left.shape[0], dtype=self.left.dtype)
         return identity - self.strength * self.left @ self.right.T
 
     def on_images(self, features: Tensor) -> Tensor:
         """``features @ P`` for image embeddings (n, d)."""
-        # Exactly the features at strength 0, whatever the factors hold.
+        # At strength 0, return the features exactly, whatever the factors contain.
         return features - self.strength * (features @ self.left) @ self.right.T if self.strength else features
 
     def on_texts(self, features: Tensor) -> Tensor:
@@ -41,5 +41,5 @@ class Projection:
         return features - self.strength * (features @ self.right) @ self.left.T if self.strength else features
 
     def at(self, strength: float) -> Projection:
-        """The same edit at another strength: only the number changes."""
+        """Return the same edit at another strength; the factors are shared."""
         return replace(self, strength=require_fraction("strength", strength))

@@ -1,4 +1,4 @@
-"""Files of a hub's repositories: of which commit, under which names, how large at most. Nothing in them is run."""
+"""Download of files from a hub's repositories, with pinned commits, allowed names and size limits. No code is run."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundE
 
 from unlearn.errors import ModelError
 
-#: ORG/REPO as a hub allows it, so that no name can leave the hub for the file system.
+#: ORG/REPO as a hub allows it, so that no name can refer to a path outside the hub.
 NAME = r"[A-Za-z0-9](?:[\w.-]*\w)?/[A-Za-z0-9](?:[\w.-]*\w)?"
-#: Repositories from before organisations were part of a name; open_clip's own architectures ask for them.
+#: Repositories without an organisation in their name, from the hub's early days; open_clip's architectures use them.
 WITHOUT_ORGANISATION = ("bert-base-uncased", "roberta-base", "xlm-roberta-base", "xlm-roberta-large")
-#: Commits that were looked at; a repository that stands here is loaded by it alone.
+#: Reviewed commits; a repository in this table is loaded at its commit only.
 PINNED = {
     "laion/CLIP-ViT-B-32-laion2B-s34B-b79K": "1a25a446712ba5ee05982a381eed697ef9b435cf",
     "timm/vit_large_patch14_clip_224.openai": "18d0535469bb561bf468d76c1d73aa35156c922b",
     "laion/CLIP-ViT-H-14-laion2B-s32B-b79K": "1c2b8495b28150b8a4922ee1c8edee224c284c0c",
     "apple/MobileCLIP-S1-OpenCLIP": "59d35241939f6942255489b83c9068e48ebf57f8",
 }
-#: Largest file of each kind that is fetched, in bytes: configurations are read whole, weights come to 12 GB at most.
+#: Size limit of each kind of file, in bytes: configurations are read whole, weights may take up to 12 GB.
 LARGEST = {".json": 2**20, ".safetensors": 16 * 2**30}
 TOKENIZER_LARGEST = 64 * 2**20
 
 
 class Files(Protocol):
-    """Files found by name: a repository's or a folder's."""
+    """Files found by name, in a repository or in a folder."""
 
     name: str
 
     def fetch(self, *names: str) -> Path:
-        """The first of ``names`` that is there; a ModelError where none is."""
+        """Return the first of ``names`` that exists; raise ModelError if none does."""
 
     def find(self, *names: str) -> Path | None:
-        """The same; None where none is there."""
+        """Return the first of ``names`` that exists; None if none does."""
 
 
 class Folder:
-    """A folder of this machine."""
+    """A local folder."""
 
     def __init__(self, path: Path) -> None:
         self.name, self._path = str(path), path
@@ -55,10 +55,10 @@ class Folder:
 
 
 class Repository:
-    """A repository at one commit: the pinned one, or the one that is newest when its first file is fetched."""
+    """A repository at one commit: the pinned commit, or the newest one when its first file is fetched."""
 
     def __init__(self, name: str, commit: str | None = None) -> None:
-        """Names a repository, at ``commit`` where that is known; nothing is fetched.
+        """Create a reference to a repository, optionally at ``commit``; nothing is fetched.
 
         Raises:
             ModelError: ``name`` is not ORG/REPO.
@@ -69,11 +69,11 @@ class Repository:
         self._commit = commit or PINNED.get(name)
 
     def fetch(self, *names: str) -> Path:
-        """The local copy of the first of ``names`` that the repository has.
+        """Return the local copy of the first of ``names`` that the repository contains.
 
         Raises:
-            ModelError: it has none of them, or that file is larger than files of its kind may be.
-            Others: whatever huggingface_hub raises where no hub can be reached.
+            ModelError: the repository contains none of them, or the file exceeds the size limit.
+            Others: any error of huggingface_hub if no hub can be reached.
         """
         found, unreachable = self._first(names)
         if found is None:
@@ -84,7 +84,7 @@ class Repository:
         return found
 
     def find(self, *names: str) -> Path | None:
-        """The same; None where the repository has none of ``names``, or where that cannot be known offline."""
+        """Return the same; None if the repository contains none of ``names``, or if that is unknown offline."""
         return self._first(names)[0]
 
     def _first(self, names: tuple[str, ...]) -> tuple[Path | None, LocalEntryNotFoundError | None]:
@@ -98,7 +98,7 @@ class Repository:
                 path = Path(hf_hub_download(self.name, name, revision=there.commit_hash))
             except RemoteEntryNotFoundError:
                 continue
-            except LocalEntryNotFoundError as error:  # another of them may have been fetched earlier
+            except LocalEntryNotFoundError as error:  # another of the names may be in the local cache
                 unreachable = error
                 continue
             require_size(name, path.stat().st_size)
@@ -108,10 +108,10 @@ class Repository:
 
 
 def require_size(name: str, size: int) -> None:
-    """Nothing, if a file called ``name`` may have ``size`` bytes.
+    """Raise unless a file called ``name`` may have ``size`` bytes.
 
     Raises:
-        ModelError: it is too large.
+        ModelError: the file is too large.
     """
     largest = TOKENIZER_LARGEST if name == "tokenizer.json" else LARGEST[Path(name).suffix]
     if size > largest:

@@ -1,7 +1,7 @@
-"""Models by name: what a name means, and where the parts of that model are.
+"""Sources of models: a model's name is resolved to its configuration, weights and tokenizer.
 
-A name is a visitor's, so finding one opens nothing, and a repository or a folder may be anybody's, so its configuration
-is checked before its weights are fetched. Only what is checked is built.
+Names come from visitors, so resolving a name opens no file. Repositories and folders are not trusted, so a
+configuration is checked before the weights are fetched, and only checked parts are built.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:  # both take seconds to import
     from unlearn.clip.assembly import Built
 
 POCKET = ASSETS / "models" / "pocket-clip"
-#: What open_clip calls the configuration of a model, in a repository and in a folder.
+#: open_clip's name for a model's configuration file, in a repository and in a folder.
 CONFIG = "open_clip_config.json"
 LOCAL = "local-dir:"
 LONGEST_NAME = 1000
-#: Names of weights in a repository, where safetensors alone are read, and in one's own folder.
+#: Names of weights files in a repository (safetensors only) and in a local folder.
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 LOCAL_WEIGHTS = (*WEIGHTS, "model.safetensors", "open_clip_pytorch_model.bin", "pytorch_model.bin")
 _HUB = re.compile(rf"(hf-hub|blip):({NAME})", re.ASCII)
@@ -35,7 +35,7 @@ _HUB = re.compile(rf"(hf-hub|blip):({NAME})", re.ASCII)
 
 @dataclass(frozen=True)
 class Found:
-    """A model before it is built: the file of its weights, what builds it, and what open_clip calls ``model_cfg``."""
+    """A model before it is built: its weights file, its build function, and its ``model_cfg`` in open_clip."""
 
     weights: Path
     build: Callable[[], Built]
@@ -43,10 +43,10 @@ class Found:
 
 
 def find(name: str, *, from_files: bool) -> Callable[[], Found]:
-    """What finds the parts of the model ``name``. Without ``from_files`` no path is even looked at.
+    """Return a function that finds the parts of the model ``name``. No path is accessed without ``from_files``.
 
     Raises:
-        ModelError: a name like this means nothing.
+        ModelError: the name has no known form.
     """
     import open_clip
 
@@ -79,7 +79,7 @@ def find(name: str, *, from_files: bool) -> Callable[[], Found]:
 
 
 def repository_of(name: str) -> str | None:
-    """The repository that the model ``name`` is fetched from; None where it comes from nowhere, or from files."""
+    """Return the repository from which the model ``name`` is fetched; None if it is not fetched or unknown."""
     import open_clip
 
     if on_hub := _HUB.fullmatch(name):
@@ -89,7 +89,7 @@ def repository_of(name: str) -> str | None:
 
 
 def _pocket() -> Found:
-    """The embedded model, a part of this package: open_clip reads its folder as it is."""
+    """Find the embedded model, which is a part of this package: open_clip reads its folder directly."""
     import open_clip
 
     def build() -> Built:
@@ -101,7 +101,7 @@ def _pocket() -> Found:
 
 
 def _tagged(architecture: str, facts: dict[str, Any]) -> Found:
-    """Weights that open_clip knows by a tag, from the repository that it fetches them from."""
+    """Find weights that open_clip knows by a tag, in the repository from which open_clip would fetch them."""
     repository, file = _repository_and_file(facts)
     if not repository:
         raise ModelError("open_clip has these weights as a pickle only; nothing but safetensors is downloaded.")
@@ -110,19 +110,19 @@ def _tagged(architecture: str, facts: dict[str, Any]) -> Found:
 
 
 def _repository_and_file(facts: dict[str, Any]) -> tuple[str, str]:
-    """ORG/REPO and the file in it, "" for the usual one, as open_clip writes both into one."""
+    """Split open_clip's ``hf_hub`` entry into ORG/REPO and the file name, which is "" for the default file."""
     repository, _, file = facts.get("hf_hub", "").rpartition("/")
     return repository, file
 
 
 def _of_architecture(architecture: str, facts: dict[str, Any], weights: Callable[[], Path]) -> Found:
-    """One of open_clip's own architectures; ``facts`` are what it knows of the weights."""
+    """Find a model with one of open_clip's own architectures; ``facts`` is open_clip's entry for the weights."""
     import open_clip
 
     from unlearn.clip.architectures import OpenClipConfig, checked
 
     model = open_clip.get_model_config(architecture)
-    # Some weights were trained with another activation than their architecture's; open_clip would only warn.
+    # Some weights were trained with another activation than their architecture's default; open_clip would only warn.
     quick_gelu = facts.get("quick_gelu", model.get("quick_gelu", False))
     given = {"model_cfg": model | {"quick_gelu": quick_gelu}, "preprocess_cfg": facts}
     return _open_clip(checked(OpenClipConfig, given, architecture), weights)
@@ -137,7 +137,7 @@ def _on_hub(repository: Repository) -> Found:
 
 
 def _open_clip(config: OpenClipConfig, weights: Callable[[], Path], own: Repository | None = None) -> Found:
-    """What ``config`` describes; its tokenizer may be that of another repository than its ``own``."""
+    """Find the parts of ``config``; its tokenizer may be in another repository than its ``own``."""
     from unlearn.clip.tokenizer_files import find_tokenizer
 
     name = config.model_cfg.text_cfg.hf_tokenizer_name
@@ -148,7 +148,7 @@ def _open_clip(config: OpenClipConfig, weights: Callable[[], Path], own: Reposit
 
 
 def _assembled(config: OpenClipConfig, weights: Callable[[], Path], tokenizer: dict[str, Path]) -> Found:
-    """The last checks, in the order of what they cost: a model that is too large is not fetched."""
+    """Run the last checks, cheapest first: the weights of a model that is too large are not fetched."""
     from unlearn.clip.architectures import HuggingFaceText
     from unlearn.clip.assembly import Parts, build, count_parameters
     from unlearn.clip.tokenizer_files import read_checked
@@ -176,14 +176,14 @@ def _blip(files: Files) -> Found:
 
 
 def _in_folder(folder: Folder) -> Found:
-    """A model as a folder of this machine: one of open_clip's, a transformers ``CLIPModel`` or a BLIP."""
+    """Find a model in a local folder: an open_clip model, a transformers ``CLIPModel`` or a BLIP."""
     from unlearn.clip.architectures import KindOfModel, OpenClipConfig
     from unlearn.clip.tokenizer_files import find_tokenizer, read_checked
 
     path = folder.fetch(CONFIG, "config.json")
     if path.name == CONFIG:
         config = read_checked(OpenClipConfig, path)
-        # As in open_clip, a folder's tokenizer lies in it, whatever its name is.
+        # As in open_clip, the tokenizer of a model in a folder is in the same folder, whatever its name.
         has_own = config.model_cfg.text_cfg.hf_tokenizer_name
     else:
         kind = read_checked(KindOfModel, path).model_type

@@ -13,7 +13,7 @@ from unlearn.errors import ModelError
 if TYPE_CHECKING:
     from transformers import CLIPTextConfig, CLIPTextModel
 
-#: open_clip's names inside a residual block to transformers' inside an encoder layer; attention is packed in one.
+#: Names inside a residual block of open_clip and inside an encoder layer of transformers; open_clip packs attention.
 BLOCK = {
     "ln_1": "layer_norm1",
     "ln_2": "layer_norm2",
@@ -24,11 +24,11 @@ BLOCK = {
 
 
 def text_tower(model: nn.Module) -> Any:
-    """The module that holds an open_clip model's text tower: the model itself, or its ``text``.
+    """Return the module that contains an open_clip model's text tower: the model itself, or its ``text``.
 
     Raises:
-        ModelError: the tower is not CLIP's causal transformer (a SigLIP, a Hugging Face tower), so no
-            ``CLIPTextModel`` computes the same.
+        ModelError: the tower is not CLIP's causal transformer (for example SigLIP's or one of transformers), so
+            ``CLIPTextModel`` cannot compute the same.
     """
     tower: Any = getattr(model, "text", model)
     blocks = getattr(getattr(tower, "transformer", None), "resblocks", None)
@@ -41,14 +41,15 @@ def text_tower(model: nn.Module) -> Any:
 
 
 def as_clip_text_model(model: nn.Module, *, layers: int | None = None) -> CLIPTextModel:
-    """Convert the text tower of ``model``; the new module has tensors of its own, in float32.
+    """Convert the text tower of ``model``; the new module has its own tensors in float32.
 
     Args:
         model: an open_clip model.
-        layers: how many residual blocks to keep, from the first; Stable Diffusion 2 reads the last but one.
+        layers: number of residual blocks to keep, from the first; Stable Diffusion 2 uses the penultimate layer.
 
     Returns:
-        A ``CLIPTextModel`` whose ``last_hidden_state`` (n, tokens, width) is what ``ln_final`` gives in open_clip.
+        A ``CLIPTextModel`` whose ``last_hidden_state`` (n, tokens, width) equals the output of ``ln_final`` in
+        open_clip.
 
     Raises:
         ModelError: the tower is not CLIP's causal transformer.
@@ -64,7 +65,7 @@ def as_clip_text_model(model: nn.Module, *, layers: int | None = None) -> CLIPTe
 
 
 def state_dict(tower: Any, layers: int) -> dict[str, Tensor]:
-    """The weights of a text tower, as :func:`text_tower` finds it, under ``CLIPTextModel``'s names."""
+    """Return the weights of a text tower from :func:`text_tower` under ``CLIPTextModel``'s names."""
     state = {
         "embeddings.token_embedding.weight": tower.token_embedding.weight,
         "embeddings.position_embedding.weight": tower.positional_embedding,
@@ -76,7 +77,7 @@ def state_dict(tower: Any, layers: int) -> dict[str, Tensor]:
 
 
 def encoder_layers(blocks: Iterable[nn.Module]) -> dict[str, Tensor]:
-    """The weights of open_clip's residual blocks under the names of transformers' CLIP encoder; shared, not copied."""
+    """Return the weights of open_clip's residual blocks under the names of transformers' CLIP encoder, not copied."""
     state: dict[str, Tensor] = {}
     for index, block in enumerate(blocks):
         own = block.state_dict()
@@ -89,7 +90,7 @@ def encoder_layers(blocks: Iterable[nn.Module]) -> dict[str, Tensor]:
 
 
 def layer_options(blocks: Any) -> dict[str, Any]:
-    """The fields that CLIP's text and vision configurations of transformers share, read off residual blocks."""
+    """Derive the fields shared by transformers' CLIP text and vision configurations from residual blocks."""
     return {
         "hidden_size": blocks[0].mlp.c_proj.out_features,
         "intermediate_size": blocks[0].mlp.c_fc.out_features,
@@ -101,7 +102,7 @@ def layer_options(blocks: Any) -> dict[str, Any]:
 
 
 def text_config(tower: Any, layers: int | None = None) -> CLIPTextConfig:
-    """The configuration of a text tower, as :func:`text_tower` finds it, with its first ``layers`` blocks or all."""
+    """Return the configuration of a text tower from :func:`text_tower`, with its first ``layers`` blocks or all."""
     from transformers import CLIPTextConfig
 
     vocabulary, width = tower.token_embedding.weight.shape
@@ -110,7 +111,7 @@ def text_config(tower: Any, layers: int | None = None) -> CLIPTextConfig:
         vocab_size=vocabulary,
         max_position_embeddings=tower.positional_embedding.shape[0],
         projection_dim=width,
-        # open_clip's tokenizers end their vocabulary with the two marks and pad with 0.
+        # The vocabularies of open_clip's tokenizers end with the start and end tokens; the padding token is 0.
         bos_token_id=vocabulary - 2,
         eos_token_id=vocabulary - 1,
         pad_token_id=0,

@@ -1,7 +1,7 @@
-"""A tokenizer's files, checked: the vocabulary as ``tokenizer.json`` keeps it, and a configuration of ours beside it.
+"""Checking of tokenizer files: the vocabulary in ``tokenizer.json``, and a new configuration beside it.
 
-transformers would take a tokenizer's class, its files and the arguments of both from the repository; here the class is
-always the plain fast one, and only its marks and its side of padding are read.
+transformers would take a tokenizer's class, its files and their arguments from the repository. Here the class is always
+the generic fast tokenizer, and only its special tokens and its padding side are read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ VOCABULARY, OPTIONS, MARKS = "tokenizer.json", "tokenizer_config.json", "special
 
 
 def _text_of(given: Any) -> Any:
-    """A mark is its text, or an object that holds it."""
+    """Return the text of a special token, which is given as a string or as an object that contains it."""
     return given.get("content") if isinstance(given, dict) else given
 
 
@@ -41,7 +41,7 @@ class _Options(Chosen):
 
 
 def find_tokenizer(files: Files) -> dict[str, Path]:
-    """The files of the tokenizer among ``files``, by name.
+    """Return the files of the tokenizer among ``files``, by name.
 
     Raises:
         ModelError: there is no ``tokenizer.json``.
@@ -51,10 +51,10 @@ def find_tokenizer(files: Files) -> dict[str, Path]:
 
 
 def write_tokenizer(files: Mapping[str, Path], folder: Path) -> None:
-    """Put the tokenizer of ``files`` into ``folder``, with nothing but checked values in its configuration.
+    """Write the tokenizer of ``files`` to ``folder``, with only checked values in its configuration.
 
     Raises:
-        ModelError: a file is too large, or says what is not allowed.
+        ModelError: a file is too large, or contains a value that is not allowed.
     """
     given: dict[str, Any] = {}
     for name in (MARKS, OPTIONS):
@@ -67,9 +67,9 @@ def write_tokenizer(files: Mapping[str, Path], folder: Path) -> None:
 
 
 def load_tokenizer(folder: Path, context: int, **options: Any) -> Any:
-    """The tokenizer that :func:`write_tokenizer` put into ``folder``, behind open_clip's interface.
+    """Load the tokenizer that :func:`write_tokenizer` wrote to ``folder``, behind open_clip's interface.
 
-    ``options`` are those of open_clip's own wrapper, checked: what it does to texts and tokens.
+    ``options`` are the checked options of open_clip's wrapper, which control its processing of texts and tokens.
     """
     from open_clip.tokenizer import HFTokenizer
 
@@ -77,10 +77,10 @@ def load_tokenizer(folder: Path, context: int, **options: Any) -> Any:
 
 
 def read_checked(schema: type[Schema], path: Path) -> Schema:
-    """The JSON file ``path`` as ``schema``.
+    """Read the JSON file ``path`` and validate it against ``schema``.
 
     Raises:
-        ModelError: it is too large, no JSON, or says what is not allowed.
+        ModelError: the file is too large, is not JSON, or contains a value that is not allowed.
     """
     require_size(path.name, path.stat().st_size)
     return checked(schema, path.read_bytes(), path.name)

@@ -1,4 +1,4 @@
-"""Models that share their weights: a fine-tuned model is the base model plus the few tensors that differ."""
+"""Models that share weights: a fine-tuned model consists of the base model and the few tensors that differ."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from unlearn.errors import ModelError
 
 
 def sharing_copy(model: nn.Module, replaced: Mapping[str, Tensor]) -> nn.Module:
-    """A new module tree over the same tensors, except for those in ``replaced``; ``model`` is not touched.
+    """Copy the module tree of ``model`` but share its tensors, except for those in ``replaced``.
 
-    Modules are copied, tensors are not, so two models cost little more than one and neither sees the other's hooks.
-    A replacement is used as it is, so a shape other than the original's is the caller's responsibility.
+    Two models need little more memory than one, and hooks on one do not affect the other. Replacements are used as they
+    are: the caller is responsible for a shape that differs from the original's.
 
     Raises:
         ModelError: ``replaced`` names a tensor that the model does not have.
@@ -25,7 +25,7 @@ def sharing_copy(model: nn.Module, replaced: Mapping[str, Tensor]) -> nn.Module:
     tensors = dict(model.named_parameters()) | dict(model.named_buffers())
     if unknown := sorted(set(replaced) - set(tensors)):
         raise ModelError(f"The model has no weights called {unknown[0]}; the edit belongs to another architecture.")
-    # deepcopy asks its memo before it copies anything: what stands there is shared.
+    # deepcopy looks into its memo before it copies an object, so objects in the memo are shared.
     memo = {
         id(tensor): _like(tensor, replaced[name]) if name in replaced else tensor for name, tensor in tensors.items()
     }
@@ -38,10 +38,10 @@ def _like(original: Tensor, values: Tensor) -> Tensor:
 
 
 def with_weights(encoder: OpenClipEncoder, delta: Mapping[str, Tensor], *, name: str) -> OpenClipEncoder:
-    """``encoder`` with the tensors of ``delta`` in place of its own; every other tensor is shared with it.
+    """Return ``encoder`` with the tensors of ``delta`` in place of its own; all other tensors are shared.
 
     Raises:
-        ModelError: a tensor is not the model's, or of another shape.
+        ModelError: the model has no such tensor, or it has another shape.
     """
     shapes = {key: tensor.shape for key, tensor in encoder.model.state_dict().items()}
     for key, tensor in delta.items():
@@ -53,10 +53,10 @@ def with_weights(encoder: OpenClipEncoder, delta: Mapping[str, Tensor], *, name:
 
 
 def baked(encoder: TextImageEncoder) -> tuple[OpenClipEncoder, dict[str, Tensor]]:
-    """The model under every edit of ``encoder``, and its weights that differ once they are all baked in.
+    """Return the model under all edits of ``encoder``, and the weights that change when the edits are baked in.
 
     Raises:
-        ModelError: there are no weights below, or an edited tower has no linear projection at its end.
+        ModelError: the encoder has no weights, or an edited tower has no linear projection at its end.
     """
     below, changed = encoder.unedited, dict[str, Tensor]()
     if not isinstance(below, OpenClipEncoder):

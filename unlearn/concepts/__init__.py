@@ -1,1 +1,1 @@
-"""Words: what is forgotten and retained, the vocabulary, and how names become prompts."""
+"""Names of concepts: forget and retain sets, vocabularies, and prompts."""

@@ -1,4 +1,4 @@
-"""Vocabularies by name: the bundle's concepts, ImageNet-1k, CIFAR-100, or a list of one's own."""
+"""Vocabularies by name: the bundled concepts, ImageNet-1k, CIFAR-100, or your own list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from unlearn.concepts.selection import Vocabulary, load_vocabulary, parse_names
 from unlearn.errors import ConceptError
 
-#: The fine labels of CIFAR-100 (Krizhevsky 2009), in the data set's order.
+#: The fine labels of CIFAR-100 (Krizhevsky 2009), in the order of the data set.
 CIFAR100 = (
     "apple", "aquarium fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl", "boy",
     "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair", "chimpanzee", "clock",
@@ -24,16 +24,16 @@ CIFAR100 = (
     "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow tree", "wolf",
     "woman", "worm",
 )  # fmt: skip
-#: A list of one's own: a word of it costs a few texts to encode.
+#: Maximum number of words in your own list: each word takes a few texts to encode.
 MOST_WORDS = 2000
 MOST_BYTES = 4_000_000
 
 
 def named_vocabulary(text: str | Iterable[str]) -> Vocabulary:
-    """The vocabulary called ``text``, one of :data:`VOCABULARIES`; anything else is the list of words itself.
+    """Return the vocabulary called ``text``, one of :data:`VOCABULARIES`; any other text is a list of words.
 
     Raises:
-        ConceptError: fewer than two words, too many, or one that cannot be used.
+        ConceptError: there are fewer than two words or too many, or a word cannot be used.
     """
     if isinstance(text, str) and text in VOCABULARIES:
         return VOCABULARIES[text]()
@@ -47,10 +47,10 @@ def named_vocabulary(text: str | Iterable[str]) -> Vocabulary:
 
 
 def vocabulary_argument(text: str) -> Vocabulary:
-    """A vocabulary as a command line names it: one of :data:`VOCABULARIES`, words with commas between, or a file.
+    """Parse a command-line vocabulary: one of :data:`VOCABULARIES`, comma-separated words, or a file.
 
     Raises:
-        ConceptError: it is none of them, or the words cannot be used.
+        ConceptError: the argument has none of these forms, or its words cannot be used.
     """
     if text in VOCABULARIES or "," in text:
         return named_vocabulary(text)
@@ -63,10 +63,10 @@ def vocabulary_argument(text: str) -> Vocabulary:
 
 
 def read_list(path: Path) -> str:
-    """The words of a file, in UTF-8 or with a byte-order mark in UTF-16; lines that begin with # are comments.
+    """Read the words of a file in UTF-8, or in UTF-16 with a byte-order mark; lines that begin with # are comments.
 
     Raises:
-        ConceptError: it is no file, too long for a list of words, or not text in one of these encodings.
+        ConceptError: the file does not exist, is too long for a list of words, or is not in one of these encodings.
     """
     if not path.is_file():
         raise ConceptError(f"The list “{path}” is not a file.")
@@ -89,16 +89,16 @@ def read_list(path: Path) -> str:
 
 
 def vocabulary_text(vocabulary: Vocabulary) -> str:
-    """What :func:`named_vocabulary` reads as ``vocabulary``: its name, or its words with commas between."""
+    """Return the text from which :func:`named_vocabulary` gets ``vocabulary``: its name, or comma-separated words."""
     known = (name for name, make in VOCABULARIES.items() if make() == vocabulary)
     return next(known, ",".join(f'"{name}"' if re.search("[,;]", name) else name for name in vocabulary.names))
 
 
 @lru_cache(maxsize=1)
 def _imagenet() -> Vocabulary:
-    """open_clip's names of ImageNet's classes, each once, and its seven templates for them.
+    """Return open_clip's names of the ImageNet classes, each once, and its seven templates for them.
 
-    Two of the names stand for two classes each.
+    Two of the names belong to two classes each.
     """
     from open_clip import IMAGENET_CLASSNAMES, SIMPLE_IMAGENET_TEMPLATES
 

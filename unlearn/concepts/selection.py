@@ -1,4 +1,4 @@
-"""Words: the vocabulary, what is to be forgotten, what is to be retained, and how both are written as prompts."""
+"""Concepts: the vocabulary, the forget and the retain set, and their prompts."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from pathlib import Path
 from unlearn.errors import ConceptError
 from unlearn.files.assets import ASSETS
 
-#: Sentences a class name is put into; a class is the mean of them (Radford et al. 2021, section 3.1.4).
+#: Prompt templates; a class embedding is the mean over them (Radford et al. 2021, section 3.1.4).
 TEMPLATES = ("{}", "a {}", "a photo of a {}", "a drawing of a {}", "a picture of a {}", "an icon of a {}")
-#: For what is a sentence already.
+#: The template for texts that already are sentences.
 VERBATIM = ("{}",)
 MAX_CONCEPT_LENGTH = 80
-#: A caption may be as long as this: no CLIP reads on so far, and no file of an erasure is read further.
+#: Maximum length of a caption: no CLIP reads longer texts, and longer ones in an erasure's file are refused.
 MAX_CAPTION_LENGTH = 2000
 MAX_CONCEPTS = 128
-#: A name in a list: in double quotes, or up to the next comma, semicolon or line.
+#: A name in a list: in double quotes, or up to the next comma, semicolon or line break.
 SEPARATED = re.compile(r'[^\S\n]*"[^"\n]*"[^\S\n]*(?=[,;\n]|$)|[^,;\n]+')
-#: Quotes that open, and what closes each of them.
+#: Opening quotes and the closing quotes of each.
 QUOTES = {'"': '"', "'": "'", "“": "”", "”": "”", "„": "“”", "‘": "’", "‚": "‘’", "«": "»", "»": "«", "`": "`'"}
 
 
 @dataclass(frozen=True)
 class Concept:
-    """A thing with one name, the other names it goes by (its plural among them), and the group it is listed under."""
+    """A concept with its name, its synonyms (including the plural), and its group in the vocabulary."""
 
     name: str
     synonyms: tuple[str, ...] = ()
@@ -40,14 +40,14 @@ class Concept:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """An ordered list of concepts, the labels offered and by default what is retained, and the sentences for them."""
+    """An ordered list of concepts, which are the labels and the default retain set, and their prompt templates."""
 
     concepts: tuple[Concept, ...]
     templates: tuple[str, ...] = TEMPLATES
 
     @classmethod
     def of(cls, names: Iterable[str], templates: tuple[str, ...] = TEMPLATES) -> Vocabulary:
-        """``names``, each once, as :func:`concept_of` knows them; what is a name here is nobody's synonym."""
+        """Create a vocabulary of unique ``names`` with synonyms from :func:`concept_of`, except those in ``names``."""
         once: dict[str, str] = {}
         for name in names:
             once.setdefault(name.casefold(), name)
@@ -65,26 +65,26 @@ class Vocabulary:
 
     @cached_property
     def by_key(self) -> dict[str, Concept]:
-        """As :attr:`by_name`, of names as people write them: see :func:`key_of`."""
+        """Concepts as in :attr:`by_name`, but with keys from :func:`key_of`, which ignore spelling variants."""
         return {key_of(name): concept for name, concept in reversed(self.by_name.items())}
 
     @cached_property
     def by_name(self) -> dict[str, Concept]:
-        """Every name and synonym, casefolded, to its concept; a name wins over another concept's synonym."""
+        """Concepts by casefolded name and synonym; a name takes precedence over another concept's synonym."""
         synonyms = {s.casefold(): concept for concept in reversed(self.concepts) for s in concept.synonyms}
         return synonyms | {concept.name.casefold(): concept for concept in self.concepts}
 
     def without(self, names: Iterable[str]) -> tuple[str, ...]:
-        """All names but ``names``: what is retained where nothing else is asked for."""
+        """Return all names except ``names``: the default retain set."""
         gone = {name.casefold() for name in names}
         return tuple(name for name in self.names if name.casefold() not in gone)
 
     def find(self, name: str) -> Concept | None:
-        """The concept that goes by ``name``, also where one of them has a hyphen and the other none; or None."""
+        """Return the concept with the name or synonym ``name``, ignoring case and hyphens, or None."""
         return self.by_name.get(name.casefold()) or self.by_key.get(key_of(name))
 
     def closest(self, name: str) -> str:
-        """The name that ``name`` may be a misspelling of, or ""."""
+        """Return the name of which ``name`` may be a misspelling, or ""."""
         alike = get_close_matches(name.casefold(), self.by_name, n=1, cutoff=0.6)
         return self.by_name[alike[0]].name if alike else ""
 
@@ -97,12 +97,12 @@ def load_vocabulary(path: Path = ASSETS / "vocabulary.json") -> Vocabulary:
 
 
 def key_of(name: str) -> str:
-    """What names that differ in case, hyphens or ``_`` alone have in common."""
+    """Return the common form of names that differ only in case, hyphens or ``_``."""
     return " ".join(re.sub(r"[-_]+", " ", name.casefold()).split())
 
 
 def match_names(names: Iterable[str], classes: Vocabulary) -> tuple[tuple[str, ...], list[str]]:
-    """``names`` as ``classes`` spell them, and a sentence for each that is none of them."""
+    """Return ``names`` in the spelling of ``classes``, and a sentence for each that is not a class."""
     matched: dict[str, None] = {}
     notices = []
     for name in names:
@@ -119,7 +119,7 @@ def _meant(name: str, vocabulary: Vocabulary) -> str:
 
 
 def concept_of(name: str) -> Concept:
-    """``name`` with the other words that the bundled vocabulary has for it, or with its plural where it has none."""
+    """Return ``name`` as a concept with its synonyms in the bundled vocabulary, or with its plural if it is unknown."""
     known = load_vocabulary().find(name)
     if known is None:
         return Concept(name, (plural(name),))
@@ -129,15 +129,15 @@ def concept_of(name: str) -> Concept:
 
 @dataclass(frozen=True)
 class Selection:
-    """The forget and the retain set of one erasure, and what the visitor should know about them.
+    """The forget and the retain set of one erasure, with notices for the visitor.
 
-    Two selections are equal where both sets are; the other fields follow from these.
+    Two selections are equal if both sets are equal; the other fields follow from them.
 
     Attributes:
-        forget: one :class:`Concept` a thing to erase.
+        forget: one :class:`Concept` for each thing to erase.
         retain: plain names.
         notices: sentences for the visitor.
-        surroundings: other names that the edit was fitted among, see :mod:`unlearn.erasers.ccup`.
+        surroundings: other names to which the edit was fitted, see :mod:`unlearn.erasers.ccup`.
     """
 
     forget: tuple[Concept, ...]
@@ -150,9 +150,10 @@ class Selection:
         return tuple(concept.name for concept in self.forget)
 
     def retained_of(self, vocabulary: Vocabulary) -> tuple[tuple[str, ...], list[int]]:
-        """The retain set as names to work on once, and the positions of those to take out again.
+        """Return the retain set as a list of names to process, and the positions to remove from it afterwards.
 
-        "The vocabulary less a few" is worked on whole, whatever is erased, so that the work is shared.
+        If the retain set is the vocabulary without a few names, the whole vocabulary is processed so that its cached
+        results serve every erasure.
         """
         kept = set(self.retain)
         removed = [i for i, name in enumerate(vocabulary.names) if name not in kept]
@@ -161,7 +162,7 @@ class Selection:
 
 
 def unite(selections: Iterable[Selection]) -> Selection:
-    """What any of ``selections`` forgets, and what any retains of the rest."""
+    """Combine ``selections``: forget what any of them forgets, and retain what any retains and none forgets."""
     parts = tuple(selections)
     forget: dict[str, Concept] = {}
     for concept in (concept for part in parts for concept in part.forget):
@@ -174,10 +175,10 @@ def unite(selections: Iterable[Selection]) -> Selection:
 
 
 def parse_names(names: str | Iterable[str], *, what: str = "concept", most: int = MAX_CONCEPTS) -> tuple[str, ...]:
-    """Clean a list of names: one string (commas or lines separate), or several. Duplicates are dropped.
+    """Clean a list of names, given as one string with commas or line breaks, or as several. Duplicates are dropped.
 
     Raises:
-        ConceptError: nothing is named, too much is named, or a name is too long or has no letters in it.
+        ConceptError: there is no name, there are too many, or a name is too long or has no letters.
     """
     parts = SEPARATED.findall(names) if isinstance(names, str) else list(names)
     cleaned: dict[str, str] = {}
@@ -193,10 +194,10 @@ def parse_names(names: str | Iterable[str], *, what: str = "concept", most: int 
 
 
 def clean_name(text: str, *, what: str = "concept") -> str:
-    """One name with white space and ``_`` folded, invisible characters and the quotes around it dropped; or "".
+    """Clean a name: collapse spaces and ``_``, drop invisible characters and enclosing quotes; "" if nothing is left.
 
     Raises:
-        ConceptError: longer than ``MAX_CONCEPT_LENGTH`` characters, or no letter in it (an emoji, say).
+        ConceptError: the name exceeds ``MAX_CONCEPT_LENGTH`` characters or has no letter (an emoji, for example).
     """
     if len(text) > MAX_CONCEPT_LENGTH * 4:
         raise ConceptError(
@@ -204,7 +205,8 @@ def clean_name(text: str, *, what: str = "concept") -> str:
             f"at most {MAX_CONCEPT_LENGTH} characters."
         )
     folded = unicodedata.normalize("NFKC", text)
-    # Format characters (bidi overrides, zero-width joiners) and controls would make two equal-looking names differ.
+    # Format characters (bidi overrides, zero-width joiners) and control characters would make equal-looking names
+    # differ.
     visible = "".join(
         " " if c.isspace() or c == "_" else c for c in folded if c.isspace() or unicodedata.category(c)[0] != "C"
     )
@@ -229,16 +231,16 @@ def select(
     vocabulary: Vocabulary,
     most: int = MAX_CONCEPTS,
 ) -> Selection:
-    """Settle what is forgotten and what is retained.
+    """Determine the forget and the retain set.
 
     Args:
-        forget: names to erase; a synonym stands for its concept.
+        forget: names to erase; a synonym counts as its concept.
         retain: names to keep; None keeps the rest of the vocabulary.
-        vocabulary: the labels in use.
-        most: how many concepts one erasure may name.
+        vocabulary: the active labels.
+        most: maximum number of concepts per erasure.
 
     Raises:
-        ConceptError: nothing to forget, nothing left to retain, a concept on both lists, or an unusable name.
+        ConceptError: nothing to forget, nothing left to retain, a concept in both lists, or an unusable name.
     """
     names = parse_names(forget, most=most)
     if not names:
@@ -280,7 +282,7 @@ def select(
 
 
 def plural(name: str) -> str:
-    """A regular English plural, to widen a word that the vocabulary lacks: cat → cats, fox → foxes, berry → berries."""
+    """Return a regular English plural for a word not in the vocabulary: cat → cats, fox → foxes, berry → berries."""
     if re.search(r"(s|x|z|ch|sh)$", name):
         return name + "es"
     if re.search(r"[^aeiou]y$", name):
@@ -289,10 +291,10 @@ def plural(name: str) -> str:
 
 
 def surface_forms(concept: Concept, *, synonyms: bool = True) -> tuple[str, ...]:
-    """The ways ``concept`` is written: its name, and with ``synonyms`` its plural and other names."""
+    """Return the written forms of ``concept``: its name, and with ``synonyms`` its plural and other names."""
     return (concept.name, *concept.synonyms) if synonyms else (concept.name,)
 
 
 def prompts(name: str, templates: Sequence[str] = TEMPLATES) -> list[str]:
-    """``name`` put into every template, with “an” before a vowel."""
+    """Put ``name`` into every template, with “an” before a vowel."""
     return [re.sub(r"\b([Aa]) (?=[aeiouAEIOU])", r"\1n ", template.format(name)) for template in templates]

@@ -1,10 +1,10 @@
-"""Decoding visitors' pictures in processes of their own: one that crashes, hangs or swells takes nothing along.
+"""Decoding of visitors' images in separate processes, so that a crash, a hang or high memory use stays contained.
 
-A process that has imported Pillow and nothing heavier (this module, run by itself) waits at a socket. For each picture
-it is sent a request and a pipe; it forks, and the fork, under limits, writes the answer into the pipe: a line of JSON,
-then raw pixels. To start Python for each would take ten times as long, and the app itself, with torch's threads, must
-not fork. The process ends with the app, however that ends; where it was killed, the next picture starts another. On
-systems other than Linux every picture has a new process.
+A process that has imported nothing heavier than Pillow (this module, run as a script) waits at a socket. For each image
+it receives a request and a pipe and forks; the fork, under resource limits, writes the answer into the pipe: a line of
+JSON, then raw pixels. Starting Python for each image would take ten times as long, and the app itself must not fork
+because of torch's threads. The process ends with the app, however the app ends; if the process was killed, the next
+image starts another one. On systems other than Linux each image gets a new process.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from unlearn.errors import BusyError, PictureError
 
 CHILD: Sequence[str] = (sys.executable, "-m", "unlearn.data.decoding")
 FORKS = sys.platform == "linux"
-#: Bounds of one picture: address space, of which the largest take about 600 MB, and seconds of a processor and in all.
+#: Limits per image: address space (the largest images take about 600 MB), and seconds of CPU time and of real time.
 MEMORY, PROCESSOR_SECONDS, SECONDS = 768_000_000, 10, 30
-#: Pictures that are decoded at once in the whole app, and seconds that others wait for their turn.
+#: Images that the whole app decodes at once, and the number of seconds that further ones wait for their turn.
 AT_ONCE, PATIENCE = 3, 20.0
 BUSY = "Too many pictures are being opened at the moment; try again in a minute."
 LONGEST_REQUEST = 16_384
@@ -44,11 +44,11 @@ _places = threading.BoundedSemaphore(AT_ONCE)
 
 
 def decode(path: str, longest: int) -> Image.Image:
-    """The picture at ``path`` as upright RGB, none of its sides longer than ``longest`` pixels.
+    """Decode the image at ``path`` to upright RGB with sides of at most ``longest`` pixels.
 
     Raises:
-        PictureError: it is no picture, is damaged, or takes too much to decode.
-        BusyError: too many are being decoded already.
+        PictureError: the file is not an image, is damaged, or takes too much time or memory to decode.
+        BusyError: too many images are being decoded already.
     """
     if not _places.acquire(timeout=PATIENCE):
         raise BusyError(BUSY)
@@ -60,7 +60,7 @@ def decode(path: str, longest: int) -> Image.Image:
             answer = _decoder.ask(request) if FORKS else _ask_once(request)
         except TimeoutError as error:
             raise PictureError(f"Decoding took more than {SECONDS} seconds. {ALLOWED}.") from error
-        except OSError as error:  # no process or no pipe is to be had
+        except OSError as error:  # no more processes or pipes
             raise BusyError(BUSY) from error
         return _picture(answer, Path(path).name)
     finally:
@@ -68,13 +68,13 @@ def decode(path: str, longest: int) -> Image.Image:
 
 
 def start() -> None:
-    """Start the process that decodes, so that the first picture need not wait for it."""
+    """Start the decoding process, so that the first image need not wait for it."""
     if FORKS:
         _decoder.start()
 
 
 def _picture(answer: bytes, name: str) -> Image.Image:
-    """What a decoder wrote, as a picture; anything else than a sentence or all pixels is an accident of its."""
+    """Turn a decoder's answer into an image; an answer that is neither a sentence nor all pixels is an error."""
     head, _, pixels = answer.partition(b"\n")
     try:
         reported = json.loads(head)
@@ -89,7 +89,7 @@ def _picture(answer: bytes, name: str) -> Image.Image:
 
 
 class _Decoder:
-    """The app's side: the process, started when it is first needed and again when it has ended."""
+    """The app's side: the decoding process, started on first use and again after it has ended."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -97,30 +97,30 @@ class _Decoder:
         self._socket: socket.socket | None = None
 
     def start(self) -> socket.socket:
-        """The socket of a living process."""
+        """Return the socket of a running process, which is started if needed."""
         with self._lock:
             if self._socket is None or self._process is None or self._process.poll() is not None:
                 self._end()
                 self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
                 with theirs:
-                    # A group of its own, so that it can end with all that it forked, and Ctrl-C is the app's alone.
+                    # In its own process group, so that its forks can be ended with it, and Ctrl-C reaches only the app.
                     self._process = subprocess.Popen(  # noqa: S603  our own module
                         CHILD, cwd=_root(), stdin=theirs.fileno(), stdout=subprocess.DEVNULL, start_new_session=True
                     )
             return self._socket
 
     def ask(self, request: bytes) -> bytes:
-        """What a fork answers, as far as it came.
+        """Send ``request`` and return the fork's answer, which may be incomplete.
 
         Raises:
-            TimeoutError: it took more than ``SECONDS``.
+            TimeoutError: the answer took more than ``SECONDS``.
         """
         answer = b""
-        for _ in range(2):  # of a process that was killed another takes the place
+        for _ in range(2):  # a second try replaces a process that was killed
             process = self.start()
             reading, writing = os.pipe()
             try:
-                with contextlib.suppress(OSError):  # it has just ended: then nothing comes through the pipe
+                with contextlib.suppress(OSError):  # the process has just ended: the pipe stays empty
                     socket.send_fds(process, [request], [writing])
             finally:
                 os.close(writing)
@@ -132,7 +132,7 @@ class _Decoder:
 
     def _is_alive(self) -> bool:
         with self._lock, contextlib.suppress(subprocess.TimeoutExpired):
-            # It may be just about to end: whether it does decides if its silence was the picture's fault.
+            # The process may be about to end: an empty answer is the image's fault only if the process is still alive.
             return self._process is not None and self._process.wait(timeout=0.05) is None
         return True
 
@@ -158,7 +158,7 @@ def _root() -> Path:
 
 
 def _read_all(pipe: IO[bytes], until: float) -> bytes:
-    """All that comes through ``pipe``, up to its end or to what the largest answer has."""
+    """Read from ``pipe`` up to its end, or to the length of the largest possible answer."""
     parts, length = [], 0
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
@@ -174,7 +174,7 @@ def _read_all(pipe: IO[bytes], until: float) -> bytes:
 
 
 def _ask_once(request: bytes) -> bytes:
-    """The answer of a process that decodes this picture alone."""
+    """Return the answer of a new process that decodes only this image."""
     try:
         return subprocess.run(  # noqa: S603  our own module
             [*CHILD, request.decode()], cwd=_root(), capture_output=True, timeout=SECONDS, check=False
@@ -184,7 +184,7 @@ def _ask_once(request: bytes) -> bytes:
 
 
 def limit() -> None:
-    """No more memory, time, or files written than decoding needs; Windows knows no such limits."""
+    """Limit memory, CPU time and file size to the needs of decoding; Windows has no such limits."""
     if sys.platform == "win32":
         return
     import resource
@@ -196,13 +196,13 @@ def limit() -> None:
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):
-        with contextlib.suppress(OSError, ValueError):  # macOS knows some of them only
+        with contextlib.suppress(OSError, ValueError):  # macOS supports some of them only
             resource.setrlimit(what, (most, most))
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)  # whatever it waits for: the signal ends it
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)  # limits the real time too: the signal ends the process
 
 
 def answer(request: bytes, out: IO[bytes]) -> None:
-    """Write the picture that ``request`` asks for, or the sentence that says why there is none."""
+    """Write the image that ``request`` asks for, or a sentence with the reason why it cannot be decoded."""
     limit()
     path, longest = json.loads(request)
     try:
@@ -216,9 +216,9 @@ def answer(request: bytes, out: IO[bytes]) -> None:
 
 
 def serve() -> None:
-    """Fork for every request, until the app is gone; what is being decoded then ends too."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
-    Image.init()  # all formats, once for all forks
+    """Fork for every request until the app has ended; forks that are still decoding then end too."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks need not be waited for
+    Image.init()  # load all formats once for all forks
     gc.freeze()
     with socket.socket(fileno=0) as requests:
         while True:
@@ -232,7 +232,7 @@ def serve() -> None:
 
 
 def _answer_and_end(request: bytes, pipe: int) -> None:
-    """In a fork: answer, and never return to the loop. Decoders' own messages would only reach the log."""
+    """Answer and exit, in a fork. Messages that decoders print are discarded, as they would only reach the log."""
     try:
         os.dup2(os.open(os.devnull, os.O_RDWR), 2)
         os.close(0)

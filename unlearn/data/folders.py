@@ -1,4 +1,4 @@
-"""Folders of pictures as people have them: what in them is a picture, what is a class, and what only looks like it."""
+"""Reading of image folders: which files are images, which subfolders are classes, and which only look like them."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from pathlib import Path
 from unlearn.data.images import SUFFIXES, count_in_words, open_image
 from unlearn.errors import PictureError
 
-#: What systems and programs put into folders; as names with a leading dot, these are no classes and hold no pictures.
+#: Files and folders created by systems and programs; like names with a leading dot, they are neither classes nor
+#: images.
 NOT_PEOPLES = frozenset(
     ("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__")
 )
 SPLITS = frozenset(("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"))
-#: Names that say nothing to CLIP: numbers, with or without "class", and WordNet's offsets.
+#: Class names without meaning for CLIP: numbers, with or without "class", and WordNet offsets.
 NO_WORD = re.compile(r"(class|label|category|c|n)?[\W_]*\d+|[\W\d_]+", re.IGNORECASE)
 LISTED = 20
 
 
 @dataclass(frozen=True)
 class Classes:
-    """An ImageFolder as it is on disk.
+    """The content of an ImageFolder on disk.
 
     Attributes:
-        files: (class, picture) of every picture that can be read.
-        skipped: what has no picture in it though it is named like one, and hidden folders: relative path to why.
-        notices: what whoever reads the folder should know, as sentences.
+        files: (class, image) of every readable image.
+        skipped: files named like images that cannot be read, and hidden folders: relative path to reason.
+        notices: sentences for the user about the folder.
     """
 
     files: Sequence[tuple[str, Path]]
@@ -38,12 +39,12 @@ class Classes:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is a system's or a program's own."""
+    """Return True if a file or folder of this name belongs to a system or a program."""
     return name.startswith(".") or name.casefold() in NOT_PEOPLES
 
 
 def pictures_under(root: Path, skipped: dict[str, str] | None = None, base: Path | None = None) -> Iterator[Path]:
-    """Files under ``root`` that are named like pictures, in order; what is left out is put into ``skipped``."""
+    """Iterate in order over the files under ``root`` named like images; put what is left out into ``skipped``."""
     left_out, base = {} if skipped is None else skipped, base or root
 
     def unreadable(error: OSError) -> None:
@@ -63,12 +64,12 @@ def pictures_under(root: Path, skipped: dict[str, str] | None = None, base: Path
 
 
 def read_classes(folder: str | Path) -> Classes:
-    """The pictures of an ImageFolder, one subfolder a class, ``_`` and ``-`` in its name read as spaces.
+    """Read the images of an ImageFolder, one subfolder per class, with ``_`` and ``-`` in its name read as spaces.
 
-    Every picture is decoded once, a JPEG at an eighth of its size, to know which can be read.
+    Every image is decoded once, a JPEG at an eighth of its size, to find those that can be read.
 
     Raises:
-        PictureError: there is no such folder, its subfolders are splits of a data set, or no picture can be read.
+        PictureError: the folder does not exist, its subfolders are splits of a data set, or no image can be read.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -105,12 +106,12 @@ def read_classes(folder: str | Path) -> Classes:
 
 
 def class_name(folder: str) -> str:
-    """The class that a folder of this name holds."""
+    """Return the class name for a folder of this name."""
     return " ".join(folder.replace("_", " ").replace("-", " ").split())
 
 
 def skipped_in_words(skipped: Mapping[str, str], most: int = LISTED) -> list[str]:
-    """A line for each of the first ``most`` files that were skipped, and how many they are."""
+    """Return a line for each of the first ``most`` skipped files, and one with the number of all of them."""
     if not skipped:
         return []
     lines = [f"skipped {path}: {why}" for path, why in list(skipped.items())[:most]]
@@ -120,7 +121,7 @@ def skipped_in_words(skipped: Mapping[str, str], most: int = LISTED) -> list[str
 
 
 def _require_no_splits(root: Path, sub: Path, paths: Sequence[Path], notices: list[str]) -> None:
-    """Refuse a folder of splits, each with classes of its own; say where classes lie in a folder otherwise."""
+    """Raise if ``sub`` is a split with class folders in it; add a notice if it contains folders for another reason."""
     inner = list(dict.fromkeys(path.relative_to(sub).parts[0] for path in paths if path.parent != sub))
     if len(inner) < 2 or any(path.parent == sub for path in paths):
         return

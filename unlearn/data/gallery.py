@@ -1,4 +1,4 @@
-"""Collections of labelled pictures: the bundled gallery, any folder with one subfolder a class, a visitor's uploads."""
+"""Collections of labelled images: the bundled gallery, folders with one subfolder per class, and visitors' uploads."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from unlearn.files.schemas import InnerPath, RefusedError, Schema, TensorFile, T
 
 BUNDLED = ASSETS / "gallery" / "gallery.zip"
 SHIPPED_FEATURES = ASSETS / "gallery" / "features.safetensors"
-#: Shortest side that a folder's pictures are decoded to: more than any CLIP looks at, and of a photograph a small part.
+#: Shortest side to which a folder's images are decoded: above the input size of any CLIP, yet small for a photograph.
 ENOUGH = 768
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One labelled picture; ``load`` decodes it to RGB when it is wanted."""
+    """A labelled image; ``load`` decodes it to RGB on demand."""
 
     concept: str
     caption: str
@@ -47,7 +47,7 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """An ordered collection of pictures, and what was noticed when it was read, as sentences."""
+    """An ordered collection of images, with notices from reading it, as sentences."""
 
     name: str
     pictures: tuple[Picture, ...]
@@ -74,32 +74,32 @@ class Gallery:
 
     @cached_property
     def test(self) -> Gallery:
-        """The pictures that no model and no eraser was trained on."""
+        """The images that neither a model nor an eraser was trained on."""
         return self.where(lambda picture: picture.split == "test")
 
     @cached_property
     def train(self) -> Gallery:
-        """The pictures that erasers may be fine-tuned on."""
+        """The images on which erasers may be fine-tuned."""
         return self.where(lambda picture: picture.split == "train")
 
     @cached_property
     def ranks(self) -> ObjectCache[Tensor]:
-        """What :func:`unlearn.evaluation.zero_shot.evaluate_zero_shot` computed, by labels and templates."""
+        """Cached results of :func:`unlearn.evaluation.zero_shot.evaluate_zero_shot`, by labels and templates."""
         return ObjectCache(most=4)
 
     def where(self, wanted: Callable[[Picture], bool]) -> Gallery:
-        """The pictures for which ``wanted`` holds."""
+        """Return the images for which ``wanted`` is true."""
         return Gallery(self.name, tuple(picture for picture in self.pictures if wanted(picture)))
 
     def targets(self, classnames: Sequence[str]) -> Tensor:
-        """Index into ``classnames`` of every picture's concept, (n,), int64; −1 where it is not among them."""
+        """Return each image's index into ``classnames``, (n,), int64; −1 if its concept is not among them."""
         index = {name.casefold(): i for i, name in enumerate(classnames)}
         return torch.tensor([index.get(picture.concept.casefold(), -1) for picture in self.pictures], dtype=torch.long)
 
 
 @lru_cache(maxsize=4)
 def bundled_gallery(path: Path = BUNDLED) -> Gallery:
-    """The gallery that ships with the app: a zip with ``metadata.jsonl``, as Hugging Face's imagefolder reads it."""
+    """Load the gallery that ships with the app: a zip with ``metadata.jsonl`` in Hugging Face's imagefolder format."""
     try:
         lines = _archive(path).read("metadata.jsonl").splitlines()
         entries = [check(_Entry, parse_json(line)) for line in lines if line]
@@ -135,17 +135,17 @@ def _zip_loader(path: Path, member: str) -> Callable[[], Image.Image]:
 
 @lru_cache(maxsize=4)
 def _archive(path: Path) -> zipfile.ZipFile:
-    """An archive that stays open: reading its table of contents takes longer than a picture does."""
+    """Open an archive once and keep it open: reading its table of contents takes longer than reading an image."""
     return zipfile.ZipFile(path)
 
 
 def folder_gallery(folder: str | Path) -> Gallery:
-    """Pictures of an ImageFolder: one subfolder a class, ``_`` and ``-`` in its name read as spaces.
+    """Load an ImageFolder: one subfolder per class, with ``_`` and ``-`` in its name read as spaces.
 
-    What cannot be read is left out and said in :attr:`Gallery.notices`.
+    Files that cannot be read are left out and listed in :attr:`Gallery.notices`.
 
     Raises:
-        PictureError: there is no such folder, its subfolders are no classes, or no picture in them can be read.
+        PictureError: the folder does not exist, its subfolders are not classes, or no image in them can be read.
     """
     read = read_classes(folder)
     return Gallery(
@@ -159,7 +159,7 @@ def folder_gallery(folder: str | Path) -> Gallery:
 
 
 def save_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) -> None:
-    """Write what a fresh app would otherwise compute first: embeddings of the bundled pictures, captions and words."""
+    """Write the embeddings of the bundled images, captions and words, so that a new app need not compute them."""
     gallery, vocabulary = bundled_gallery(), load_vocabulary()
     tensors = {
         "test": encoder.image_features(gallery.test, progress=True),
@@ -171,9 +171,9 @@ def save_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) -> No
 
 
 def restore_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) -> bool:
-    """Remember the embeddings of ``path`` for ``encoder``; False, and nothing done, if they are of other weights.
+    """Add the embeddings in ``path`` to the cache of ``encoder``; return False if they belong to other weights.
 
-    Only the embedded model ships embeddings: the weights of others are not hashed for nothing.
+    Embeddings ship with the embedded model only, so the weights of other models are not hashed.
 
     Raises:
         PictureError: the file is damaged.
@@ -206,7 +206,7 @@ def restore_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) ->
 
 
 def _fingerprint(encoder: OpenClipEncoder) -> dict[str, str]:
-    """What the shipped embeddings depend on: weights, pictures, words."""
+    """Return hashes of the inputs of the shipped embeddings: weights, images, words."""
     return {
         "weights": encoder.sha256,
         "gallery": hashlib.sha256(BUNDLED.read_bytes()).hexdigest(),

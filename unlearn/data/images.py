@@ -1,4 +1,4 @@
-"""Turning a file of unknown origin into an RGB picture, or into a sentence that says why not."""
+"""Decoding of image files of unknown origin to RGB, with a sentence as error message."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from unlearn.errors import PictureError
 MAX_PIXELS = 40_000_000
 MAX_BYTES = 20_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
-#: Endings of files that are taken for pictures in a folder. Those of formats that are not read are among them, so that
-#: such a file is listed as one that was skipped instead of being passed over in silence.
+#: Suffixes of files in a folder that count as images. They include formats that cannot be read, so that such files are
+#: listed as skipped instead of being ignored silently.
 SUFFIXES = frozenset(
     f".{suffix}"
     for suffix in (
@@ -27,12 +27,12 @@ SUFFIXES = frozenset(
         *("heic", "heif", "jxl", "jp2"),
     )
 )
-#: Of a JPEG, best first; the last keeps even noise of 512 × 512 pixels below 160 kB.
+#: JPEG qualities, best first; the last keeps even noise of 512 × 512 pixels below 160 kB.
 QUALITIES = (90, 75, 50, 25, 10)
 ALLOWED = f"Use {', '.join(FORMATS[:-1])} or {FORMATS[-1]} of at most {MAX_PIXELS // 1_000_000} megapixels"
-#: Of a picture that is cut off, the share of its rows that may be missing; the rows come from the top.
+#: Share of the rows of a truncated image that may be missing; rows are decoded from the top.
 MOST_MISSING = 0.5
-#: How files begin that people take for pictures, but that are of no format that is read here.
+#: First bytes of common formats that cannot be read.
 OTHER_FORMATS = {
     b"\xff\x0a": "JPEG XL",
     b"\x00\x00\x00\x0cJXL ": "JPEG XL",
@@ -48,14 +48,14 @@ OTHER_FORMATS = {
     b"\x00\x00\x01\x00": "an icon (ICO)",
     b"version https://git-lfs": "a Git LFS pointer, in place of the file",
 }
-#: The same of ISO media files, by the brand after their first eight bytes.
+#: Brands of ISO media files, which follow the first eight bytes.
 BRANDS = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"),
     **dict.fromkeys((b"avif", b"avis"), "AVIF"),
     b"crx ": "a raw photograph (CR3)",
 }
-#: The chunks of a PNG that its first frame is drawn from, and the one with its orientation. The others are left out:
-#: a drawing program's notes of some megabytes, or a damaged comment, are no reason to refuse a picture.
+#: PNG chunks that are needed for the first frame, and the chunk with the orientation. Other chunks are dropped, so that
+#: megabytes of a drawing program's metadata or a damaged comment do not make an image unreadable.
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"))
 START_OF_JPEG, END_OF_JPEG = b"\xff\xd8", b"\xff\xd9"
@@ -69,21 +69,21 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-#: What white is where numbers are not of 8 or 16 bits: the lowest of these that the picture does not exceed.
+#: Candidates for the value of white if samples do not have 8 or 16 bits: the lowest that the image does not exceed.
 WHITES = {"F": (1.0, 255.0, 65_535.0), "I": (255, 65_535, 2**31 - 1)}
-#: How Pillow unpacks a PNG whose transparent colour it leaves as the file has it, and that colour in 8 bits.
+#: Raw modes of PNGs whose transparent colour Pillow does not scale, and the conversion of that colour to 8 bits.
 SHADES: dict[str, Callable[[int], int]] = {
     "L;2": lambda value: value * 85,
     "L;4": lambda value: value * 17,
     "RGB;16B": lambda value: value >> 8,
 }
 
-# One thread a picture: a decoder's memory and time are limited, and several decode at once.
+# One thread per image: a decoder's memory and time are limited, and several images are decoded at once.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
 def count_in_words(n: int) -> str:
-    """ "1 picture", "2 pictures"."""
+    """Return "1 picture" or "2 pictures"."""
     return "1 picture" if n == 1 else f"{n:,} pictures"
 
 
@@ -94,19 +94,19 @@ def open_image(
     enough: int | None = None,
     longest: int | None = None,
 ) -> Image.Image:
-    """Decode a picture to upright RGB: first frame of an animation, transparency on white, 16 bits scaled to 8.
+    """Decode an image to upright RGB: first frame of an animation, transparency on white, 16 bits scaled to 8.
 
-    A picture that is cut off is opened where most of it is there; what is missing is left blank.
+    A truncated image is accepted if most of it is present; the missing part is left blank.
 
     Args:
-        source: a path, the file's bytes, or a decoded picture.
-        name: what to call it in a message; a path's own name by default.
-        enough: shortest side that is needed, in pixels; a larger picture is brought down to it.
-        longest: longest side that is wanted, in pixels; a larger picture is brought down to it. Either takes a fraction
-            of the memory, and of a JPEG a fraction of the time.
+        source: a path, the content of a file, or a decoded image.
+        name: name of the image in messages; by default the file name of a path.
+        enough: shortest side that is needed, in pixels; a larger image is scaled down to it.
+        longest: longest side that is allowed, in pixels; a larger image is scaled down to it. Both options save memory
+            and, for a JPEG, decoding time.
 
     Raises:
-        PictureError: not a picture, damaged, too many pixels or bytes.
+        PictureError: the source is not an image, is damaged, or has too many pixels or bytes.
     """
     if isinstance(source, Image.Image):
         return _to_rgb(source, enough, longest)
@@ -118,7 +118,7 @@ def open_image(
         raise PictureError(f"“{name}” is empty, so not a picture that can be read. {ALLOWED}.")
     try:
         with warnings.catch_warnings():
-            # Our own limit below speaks to the visitor; what Pillow warns of would only reach the log.
+            # Our own limit below has a message for the visitor; Pillow's warning would only be logged.
             warnings.filterwarnings("ignore", module=r"PIL\.")
             return _decode(source, name, enough, longest)
     except PictureError:
@@ -131,7 +131,7 @@ def open_image(
         raise PictureError(f"“{name}” has too many pixels. {ALLOWED}.") from error
     except MemoryError as error:
         raise PictureError(f"“{name}” takes more memory than there is for a picture. {ALLOWED}.") from error
-    # A malformed file makes Pillow's decoders raise almost anything, so anything here means "damaged".
+    # Pillow's decoders can raise almost any error for a malformed file, so any error here means "damaged".
     except Exception as error:
         raise PictureError(
             f"“{name}” is damaged or cut off, or of a rare kind: {ALLOWED[0].lower()}{ALLOWED[1:]}."
@@ -139,7 +139,7 @@ def open_image(
 
 
 def data_uri(picture: Image.Image, *, longest: int | None = None) -> str:
-    """A picture to stand in a page by itself: without loss, or with sides of at most ``longest`` pixels."""
+    """Encode an image as a data URI: lossless, or scaled to sides of at most ``longest`` pixels."""
     buffer = io.BytesIO()
     if longest is None:
         picture.save(buffer, "PNG")
@@ -153,7 +153,7 @@ def data_uri(picture: Image.Image, *, longest: int | None = None) -> str:
 
 
 def compressed(picture: Image.Image, most: int) -> bytes:
-    """An RGB picture as a JPEG: the best of :data:`QUALITIES` that takes at most ``most`` bytes, or the last."""
+    """Encode an RGB image as JPEG with the best of :data:`QUALITIES` that fits into ``most`` bytes, or the last one."""
     for quality in QUALITIES:
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=quality, subsampling=0)
@@ -163,7 +163,7 @@ def compressed(picture: Image.Image, most: int) -> bytes:
 
 
 def _read(path: Path, name: str) -> bytes:
-    """The bytes of the file at ``path``, where these can be those of a picture."""
+    """Read the file at ``path``; raise unless it is a regular file of at most ``MAX_BYTES``."""
     if not path.is_file():
         raise PictureError(f"“{name}” is not a file.")
     try:
@@ -182,12 +182,12 @@ def _decode(data: bytes, name: str, enough: int | None, longest: int | None) -> 
     except OSError as error:
         if not data.startswith(START_OF_JPEG) or "truncated" not in str(error):
             raise
-        # libjpeg paints what is missing in grey, once it finds an end.
+        # libjpeg fills the missing part with grey once it finds an end marker.
         return _opened(data + END_OF_JPEG, name, enough, longest, cut_off=True)
 
 
 def _png_parts(data: bytes) -> Iterator[bytes | memoryview]:
-    """The file's signature and those of its chunks that are :data:`PNG_CHUNKS`; one that is cut off ends it."""
+    """Iterate over the signature and the chunks in :data:`PNG_CHUNKS` of a PNG file, up to its end or truncation."""
     yield PNG_SIGNATURE
     view, at = memoryview(data), len(PNG_SIGNATURE)
     while at + 8 <= len(data):
@@ -210,16 +210,16 @@ def _opened(data: bytes, name: str, enough: int | None, longest: int | None, *, 
         except OSError as error:
             if picture.format == "JPEG" or "truncated" not in str(error):
                 raise
-            cut_off, picture.tile = True, []  # what has been decoded is kept
+            cut_off, picture.tile = True, []  # keep the decoded part
         if cut_off and _missing(picture) > MOST_MISSING:
             raise PictureError(f"“{name}” is damaged or cut off: more than half of it is missing. {ALLOWED}.")
         return _to_rgb(picture, enough, longest)
 
 
 def _missing(picture: Image.Image) -> float:
-    """The share of the rows that nothing was decoded for: all of the colour of the pixel that is decoded last."""
+    """Return the share of rows that were not decoded: rows that only have the colour of the last pixel."""
     narrow = picture.convert("RGB").resize((min(picture.width, 64), picture.height), Image.Resampling.BOX)
-    # A BMP is written from its last row to its first.
+    # A BMP is stored from the last row to the first.
     blank: Any = narrow.getpixel((0, 0) if picture.format == "BMP" else (narrow.width - 1, narrow.height - 1))
     there = ImageChops.difference(narrow, Image.new("RGB", narrow.size, blank)).convert("L", matrix=(85, 85, 85, 0))
     return there.resize((1, picture.height), Image.Resampling.BOX).histogram()[0] / picture.height
@@ -243,7 +243,7 @@ def _to_rgb(picture: Image.Image, enough: int | None, longest: int | None) -> Im
     mode = "RGBA" if image.has_transparency_data else "RGB"
     if image.mode != mode:
         image = image.convert(mode)
-    # Smaller first, then upright and opaque: each step is a copy of the picture.
+    # Scale first, then rotate and remove transparency: each step copies the image.
     image = _brought_down(image, enough, longest)
     if turn is not None:
         image = image.transpose(turn)
@@ -255,15 +255,15 @@ def _to_rgb(picture: Image.Image, enough: int | None, longest: int | None) -> Im
 
 
 def _turn(picture: Image.Image) -> Image.Transpose | None:
-    """What makes ``picture`` upright, as its EXIF has it. Nothing else is read there, as much of it may be odd."""
+    """Return the transposition that makes ``picture`` upright according to EXIF; other EXIF fields are ignored."""
     try:
         return UPRIGHT.get(picture.getexif().get(ORIENTATION, 1))
-    except Exception:  # as for the pixels: a malformed block raises almost anything
+    except Exception:  # a malformed block can raise almost any error
         return None
 
 
 def _in_eight_bits(picture: Image.Image) -> Image.Image:
-    """``picture`` with 8 bits a channel. Its own brightest shade is not made white: dark pictures stay dark."""
+    """Convert ``picture`` to 8 bits per channel, without stretching its contrast: dark images stay dark."""
     if picture.mode != "F" and not picture.mode.startswith("I"):
         return picture
     numbers = picture if picture.mode == "F" else picture.convert("I")
@@ -278,7 +278,7 @@ def _in_eight_bits(picture: Image.Image) -> Image.Image:
 
 def _white(numbers: Image.Image) -> float:
     brightest: Any = numbers.getextrema()[1]
-    if math.isnan(brightest):  # the first pixel is no number, and nothing compares with it
+    if math.isnan(brightest):  # the first pixel is NaN, which compares with nothing
         numbers = numbers.copy()
         numbers.putpixel((0, 0), 0)
         brightest = numbers.getextrema()[1]
@@ -295,7 +295,7 @@ def _brought_down(image: Image.Image, enough: int | None, longest: int | None) -
 
 
 def _other_format(data: bytes) -> str:
-    """What ``data`` is, where it is of a known format that is not read; else ""."""
+    """Return the name of the format of ``data`` if it is known but cannot be read, else ""."""
     if data[4:8] == b"ftyp":
         return BRANDS.get(data[8:12], "")
     return next((kind for start, kind in OTHER_FORMATS.items() if data[:64].lstrip().startswith(start)), "")

@@ -1,4 +1,4 @@
-"""Public data sets through Hugging Face ``datasets``, for machines that can reach a hub: those of the papers."""
+"""Public data sets of the papers, loaded with Hugging Face ``datasets`` on machines that can reach a hub."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from unlearn.data.gallery import Gallery, Picture
 from unlearn.data.images import open_image
 from unlearn.errors import PictureError
 
-#: Pictures kept of a class, and of the training part of a data set with captions.
+#: Number of images kept per class, and of the training part of a captioned data set.
 PER_CLASS, CAPTIONED = 50, 2000
-#: Longest side of a picture that was streamed and so must be kept: more than any CLIP looks at.
+#: Longest side of a streamed image, which must be kept in memory: above the input size of any CLIP.
 KEPT_SIDE = 512
-#: The first release of ``datasets`` that runs no data set's script.
+#: The first release of ``datasets`` that does not run scripts of data sets.
 WITHOUT_SCRIPTS = 4
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A data set of classes: repository, columns, and its split for testing; None where it has none."""
+    """A data set with class labels: repository, columns, and the test split; None if there is none."""
 
     repository: str
     image: str = "image"
@@ -35,7 +35,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Captioned:
-    """A data set of captions with one split: its first thousand pictures are for testing, the next for training."""
+    """A captioned data set with one split: its first thousand images are the test part, the next the training part."""
 
     repository: str
     split: str
@@ -57,11 +57,11 @@ DATASETS: dict[str, Labelled | Captioned] = {
 
 
 def hub_gallery(name: str, split: str, concepts: Sequence[str] = ()) -> Gallery:
-    """The pictures of the data set ``name``, one of :data:`DATASETS`; ``split`` is ``train`` or ``test``.
+    """Load the images of the data set ``name``, one of :data:`DATASETS`; ``split`` is ``train`` or ``test``.
 
-    Of classes, the first ``PER_CLASS`` pictures of each; a data set without a split for testing gives all of them for
-    ``train``. A captioned picture whose captions name one of ``concepts`` is a picture of it; any other is of what
-    its caption says.
+    Of each class the first ``PER_CLASS`` images are used; a data set without a test split gives all of them for
+    ``train``. A captioned image whose captions name one of ``concepts`` gets that concept as its class; any other image
+    gets its caption.
 
     Raises:
         PictureError: ``datasets`` is not installed, or the hub cannot be reached.
@@ -71,7 +71,7 @@ def hub_gallery(name: str, split: str, concepts: Sequence[str] = ()) -> Gallery:
         if isinstance(source, Labelled):
             return Gallery(name, tuple(_labelled(source, split)))
         return Gallery(name, tuple(_captioned(source, split, concepts)))
-    # The hub, the network and the file formats raise whatever they like, streamed rows while they are read.
+    # The hub, the network and the file formats can raise any error, even while streamed rows are read.
     except Exception as error:
         raise PictureError(
             f"The data set “{source.repository}” could not be loaded ({type(error).__name__}: {str(error)[:200]}). It "
@@ -98,7 +98,7 @@ def _captioned(source: Captioned, split: str, concepts: Sequence[str]) -> Iterab
         given = row[source.caption]
         captions = [text[:MAX_CAPTION_LENGTH] for text in ([given] if isinstance(given, str) else given)]
         if not captions[0].strip():
-            continue  # nothing says what it shows
+            continue  # no caption
         named = next((name for name, word in words.items() if any(word.search(text) for text in captions)), captions[0])
         load = _kept(row[source.image]) if source.streamed else _loader(rows, i, source.image)
         yield Picture(named, captions[0], load, split, "photo", source=source.repository)
@@ -107,7 +107,7 @@ def _captioned(source: Captioned, split: str, concepts: Sequence[str]) -> Iterab
 def _load(path: str, split: str, *, streaming: bool = False) -> Any:
     import datasets
 
-    # Earlier ones ran the Python that a data set brings along.
+    # Earlier releases ran Python code of the data set.
     version = getattr(datasets, "__version__", f"{WITHOUT_SCRIPTS}")
     if int(version.split(".")[0]) < WITHOUT_SCRIPTS:
         raise ImportError(f"datasets {version} runs scripts of data sets, {WITHOUT_SCRIPTS} does not")

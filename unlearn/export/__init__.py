@@ -1,1 +1,1 @@
-"""An erasure as files: for other tools, for this one again, and the code that loads each."""
+"""Export of an erasure as files for this and other tools, with the code that loads them."""

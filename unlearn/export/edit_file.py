@@ -1,9 +1,9 @@
-"""The edit alone, in one small safetensors file that carries its own record: to be kept, mailed, and opened again.
+"""The edit as one small safetensors file with its own record, to be stored, shared, and loaded again.
 
-CCUP's file holds the factors ``left`` and ``right`` (embed_dim, rank) of ``P = I − strength · left @ rightᵀ``,
-CLIPErase's the weights that differ, that of both stacked both, with a record of each part. Opening one trusts nothing
-in it: it comes in through :mod:`unlearn.files.schemas`, and names, shapes, types and numbers have to be those of the
-model at hand.
+A CCUP file contains the factors ``left`` and ``right`` (embed_dim, rank) of ``P = I − strength · left @ rightᵀ``, a
+CLIPErase file the weights that differ, and a file of both stacked all of these, with a record of each part. Files are
+not trusted: they are read with :mod:`unlearn.files.schemas`, and names, shapes, types and values must fit the loaded
+model.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from unlearn.finetuning.sources import BUNDLED
 #: Key of the record in the file's metadata.
 METADATA = "unlearn"
 PACKAGES = ("torch", "open_clip_torch", "numpy", "safetensors")
-#: Settings that a file may hold, by the ``method`` of its record; of :class:`Stacked` each part has its own.
+#: Classes of a file's settings by the ``method`` of its record; each part of :class:`Stacked` has its own.
 SETTINGS: dict[str, type[Any]] = {"ccup": CCUPSettings, "cliperase": CLIPEraseSettings, "baseline": BaselineSettings}
-#: Largest norm of a factor of an edit that was read. Those that are made here have less than a thousand.
+#: Maximum norm of a factor of a loaded edit. Factors made by this package have norms below a thousand.
 MOST_NORM = 1e6
 Value = TypeVar("Value")
 Shapes = Mapping[str, tuple[int, ...]]
@@ -50,7 +50,7 @@ def record_of(
     vocabulary: str = BUNDLED,
     pictures: str = BUNDLED,
 ) -> Record:
-    """The record of ``erasure``, made of ``encoder`` with the packages installed here; see :class:`Record`."""
+    """Create the record of ``erasure``, made of ``encoder`` with the installed packages; see :class:`Record`."""
     parts = (erasure.tuned, erasure.closed_form) if isinstance(erasure, Stacked) else ()
     return Record(
         method=erasure.method,
@@ -74,11 +74,11 @@ def save_edit(path: Path, erasure: AnyErasure, record: Record) -> None:
 
 
 def load_edit(path: Path, encoder: OpenClipEncoder) -> tuple[AnyErasure, Record]:
-    """Read what :func:`save_edit` wrote for ``encoder``.
+    """Load an edit for ``encoder`` that :func:`save_edit` wrote.
 
     Raises:
-        ErasureFileError: the file is damaged, is of another kind, or belongs to another model.
-        ParameterError: its settings are outside of what is allowed.
+        ErasureFileError: the file is damaged, of another kind, or belongs to another model.
+        ParameterError: its settings are outside the allowed range.
     """
     name = f"“{path.name}”"
     try:
@@ -91,21 +91,21 @@ def load_edit(path: Path, encoder: OpenClipEncoder) -> tuple[AnyErasure, Record]
     except RefusedError as error:
         raise ErasureFileError(f"{name} cannot be used: {error}.") from error
     erasure = Stacked(*restored) if record.parts else restored[0]
-    if erasure.tuned:  # the factors of a projection are bounded
+    if erasure.tuned:  # a projection has bounded factors and needs no such check
         _require_embeddings(erasure.fine_tuned(encoder), name)
     return erasure, record
 
 
 def _parts(record: Record, named: Mapping[str, Value]) -> list[tuple[Record, Mapping[str, Value]]]:
-    """Each part's record with what of :attr:`AnyErasure.tensors` belongs to it."""
+    """Return each part's record with its share of :attr:`AnyErasure.tensors`."""
     return list(zip(record.parts, split(named), strict=True)) if record.parts else [(record, named)]
 
 
 def _check_shapes(record: Record, shapes: Shapes, encoder: OpenClipEncoder) -> None:
-    """Nothing, if tensors of these ``shapes`` are an erasure of ``encoder`` by the method of ``record``.
+    """Raise unless tensors of these ``shapes`` can be an erasure of ``encoder`` by the method of ``record``.
 
     Raises:
-        ErasureFileError: they are not, or the method is not known.
+        ErasureFileError: the shapes do not fit, or the method is unknown.
     """
     if record.method not in SETTINGS:
         known = ", ".join((*SETTINGS, Stacked.method))
@@ -118,20 +118,20 @@ def _check_shapes(record: Record, shapes: Shapes, encoder: OpenClipEncoder) -> N
     d, left = encoder.embed_dim, shapes.get("left", ())
     if set(shapes) != {"left", "right"} or left != shapes["right"] or len(left) != 2:
         raise ErasureFileError("A CCUP erasure is two matrices of one shape, “left” and “right”; this file is not.")
-    if left[0] != d or left[1] > 16 * d:  # the paired form has a column a concept
+    if left[0] != d or left[1] > 16 * d:  # the paired form has one column per concept
         raise ErasureFileError(f"The factors are {left[0]} × {left[1]}; “{encoder.name}” embeds in {d} dimensions.")
 
 
 def _restored(record: Record, tensors: Mapping[str, Tensor]) -> Erasure[Any]:
-    """The erasure whose :attr:`Erasure.tensors` these are, of one of :data:`SETTINGS`.
+    """Restore an erasure from its :attr:`Erasure.tensors`; its method is one of :data:`SETTINGS`.
 
     Raises:
-        RefusedError, ParameterError: its settings cannot be used, or the factors are too large.
+        RefusedError, ParameterError: its settings are not allowed, or the factors are too large.
     """
     settings = check(SETTINGS[record.method], record.parameters)
     if record.method == "cliperase":
         return Erasure(record.method, record.selection, settings, delta=dict(tensors))
-    # No product of factors under this bound with an embedding of unit length overflows, nor does its square.
+    # Below this norm, neither the product of the factors with a unit-norm embedding nor its square can overflow.
     if not all(tensor.double().norm() < MOST_NORM for tensor in tensors.values()):
         raise RefusedError("it holds factors so large that no embedding stays a number")
     projection = Projection(tensors["left"], tensors["right"], settings.strength)
@@ -139,12 +139,12 @@ def _restored(record: Record, tensors: Mapping[str, Tensor]) -> Erasure[Any]:
 
 
 def _require_embeddings(tuned: OpenClipEncoder, name: str) -> None:
-    """Nothing, if ``tuned`` gives a picture and a text embeddings of unit length.
+    """Raise unless ``tuned`` gives unit-norm embeddings for an image and for a text.
 
-    What overflows ends as NaN, or as zeros where it is a norm that does.
+    Overflow leads to NaN, or to zeros if the norm itself overflows.
 
     Raises:
-        ErasureFileError: it does not.
+        ErasureFileError: an embedding is not of unit norm.
     """
     refusal = f"{name} holds weights so large that the model's embeddings are no numbers any more."
     try:
@@ -156,10 +156,10 @@ def _require_embeddings(tuned: OpenClipEncoder, name: str) -> None:
 
 
 def require_base(record: Record, encoder: OpenClipEncoder) -> None:
-    """Nothing, if ``record`` is of an erasure of ``encoder``'s weights.
+    """Raise unless ``record`` belongs to an erasure of ``encoder``'s weights.
 
     Raises:
-        ErasureFileError: it is of others.
+        ErasureFileError: it belongs to other weights.
     """
     if record.sha256.get("input") != encoder.sha256:
         raise ErasureFileError(

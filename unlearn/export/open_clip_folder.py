@@ -1,4 +1,4 @@
-"""A whole model as a folder for stock open_clip, ``local-dir:FOLDER``: weights, configuration and tokenizer."""
+"""Export of a whole model as a folder for open_clip's ``local-dir:FOLDER``: weights, configuration and tokenizer."""
 
 from __future__ import annotations
 
@@ -17,36 +17,37 @@ HUB = "hf-hub:"
 
 
 def save_open_clip(folder: Path, encoder: OpenClipEncoder, changed: dict[str, Tensor]) -> None:
-    """Write ``encoder`` with the weights ``changed`` in place of its own.
+    """Write ``encoder`` with the weights in ``changed`` replaced.
 
-    Weights keep the precision of the base model's file, except those that the edit changes: they are float32. What the
-    file holds beside the model, such as the rest of a BLIP, is kept too.
+    Weights keep the precision of the base model's file, except for changed weights, which are float32. Other tensors in
+    that file, such as the rest of a BLIP model, are kept too.
     """
     path, state = encoder.weights_file, encoder.model.state_dict()
     stored = load_file(path) if path and path.suffix == ".safetensors" else state
     if not state.keys() <= stored.keys():
-        stored = state  # open_clip has translated the file's names
+        stored = state  # open_clip has converted the file's names
     save_file({key: tensor.cpu().contiguous() for key, tensor in {**stored, **changed}.items()}, folder / MODEL)
     from transformers import PretrainedConfig
 
     tokenizer: Any = encoder.tokenizer
-    # In a folder, open_clip looks for transformers' tokenizers only; CLIP's own gives the same tokens as one of them.
+    # In a folder, open_clip supports transformers' tokenizers only; CLIP's tokenizer in that format gives the same
+    # tokens.
     saved = tokenizer.tokenizer if hasattr(tokenizer, "tokenizer") else as_clip_tokenizer(tokenizer)
     saved.save_pretrained(folder)
     if isinstance(config := getattr(encoder.model, "config", None), PretrainedConfig):
-        config.save_pretrained(folder)  # a BLIP: transformers loads it from the same folder
+        config.save_pretrained(folder)  # a BLIP model: transformers loads it from the same folder
         return
-    if model_config := _model_config(encoder):  # a model without a name of open_clip's leaves its weights only
+    if model_config := _model_config(encoder):  # a model unknown to open_clip is saved without a configuration
         config = {"model_cfg": _as_built(model_config, encoder), "preprocess_cfg": _preprocessing(encoder)}
         (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def _as_built(model: dict[str, Any], encoder: OpenClipEncoder) -> dict[str, Any]:
-    """``model`` with what its name alone does not tell."""
+    """Return ``model`` with the properties that the architecture's name does not determine."""
     text = model["text_cfg"]
     return model | {
         "text_cfg": {**text, "hf_tokenizer_name": text.get("hf_tokenizer_name") or encoder.name},
-        # Some tags of one architecture were trained with OpenAI's activation: what was built tells which.
+        # Some tags of an architecture were trained with OpenAI's activation: the built model shows which one is used.
         "quick_gelu": any(type(module).__name__ == "QuickGELU" for module in encoder.model.modules()),
     }
 
@@ -59,7 +60,7 @@ def _preprocessing(encoder: OpenClipEncoder) -> dict[str, Any]:
 
 
 def _model_config(encoder: OpenClipEncoder) -> dict[str, Any] | None:
-    """What open_clip builds the model of ``encoder`` from, if that is known."""
+    """Return the configuration from which open_clip builds the model of ``encoder``, or None if it is unknown."""
     from open_clip import get_model_config, list_models
 
     if encoder.architecture is not None:

@@ -1,4 +1,4 @@
-"""How an erasure was made: the JSON that goes with every file, and back into values that were checked."""
+"""Records of erasures: how each was made, as JSON in every exported file, validated when it is read."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from unlearn.errors import ErasureFileError
 from unlearn.files.schemas import LARGEST, InnerPath, RefusedError, Schema, Sha256, Text, check, parse_json
 from unlearn.finetuning.sources import BUNDLED
 
-#: Words that one erasure may retain, and that one concept may go by; a stranger's file is read up to here.
+#: Maximum number of retained words and of synonyms per concept in a record; longer lists in a file are refused.
 MAX_RETAINED, MAX_SYNONYMS = 50_000, 256
-#: Letters of a vocabulary: a list of one's own, or the classes of a folder.
+#: Maximum length in characters of a vocabulary: your own list, or the classes of a folder.
 MAX_VOCABULARY = 1_000_000
 #: Methods of a stacked erasure's parts.
 STACKED = ("cliperase", "ccup")
@@ -36,16 +36,16 @@ class Record:
 
     Attributes:
         method: ``ccup``, ``cliperase``, ``stacked`` or ``baseline``.
-        model: name of the base model, as ``load_clip`` takes it.
+        model: name of the base model, as accepted by ``load_clip``.
         parameters: fields of the method's settings.
-        selection: forget and retain set, and the other names that CCUP was fitted among.
-        metrics: what was measured when it was made, any JSON.
-        seed: of the run.
-        sha256: of the base model's weights (``input``) and of the files written, by their names in the folder.
-        versions: of Python and of the packages that made it.
-        vocabulary: the words it was made among, as ``--vocabulary`` takes them; "" for the classes of ``pictures``.
-        pictures: what it learned from, as ``--images`` takes it; "" for pictures that only their owner has.
-        parts: of a stacked erasure, the records of CLIPErase and of the CCUP on top.
+        selection: forget and retain set, and the other names to which CCUP was fitted.
+        metrics: metrics measured when the erasure was made, as JSON.
+        seed: seed of the run.
+        sha256: hashes of the base model's weights (``input``) and of the written files, by their names in the folder.
+        versions: versions of Python and of the packages that made it.
+        vocabulary: words used as labels, as accepted by ``--vocabulary``; "" for the classes of ``pictures``.
+        pictures: images used for fitting, as accepted by ``--images``; "" for images that only their owner has.
+        parts: records of CLIPErase and of the CCUP edit on top of it, for a stacked erasure.
     """
 
     method: str
@@ -61,7 +61,7 @@ class Record:
     parts: tuple[Record, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The record as it stands in ``erasure.json``."""
+        """Return the record as the content of ``erasure.json``."""
         concepts = {
             "forget": [asdict(concept) for concept in self.selection.forget],
             "retain": list(self.selection.retain),
@@ -82,7 +82,7 @@ class Record:
         } | ({"parts": [part.to_json() for part in self.parts]} if self.parts else {})
 
     def dumps(self) -> str:
-        """The record as JSON.
+        """Serialise the record as JSON.
 
         Raises:
             ValueError: a number among the metrics is not finite.
@@ -90,15 +90,15 @@ class Record:
         return json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def with_hashes(self, sha256: Mapping[str, str]) -> Record:
-        """The same record, with the hashes of files written since, by their names in its folder."""
+        """Return the record with the hashes of the written files, by their names in the folder."""
         return replace(self, sha256={**self.sha256, **sha256})
 
     @classmethod
     def loads(cls, text: str | bytes, *, source: str) -> Record:
-        """Read what :meth:`dumps` wrote; the words in it are a stranger's and are cleaned like typed ones.
+        """Parse the output of :meth:`dumps`; its words are not trusted and are cleaned like typed ones.
 
         Raises:
-            ErasureFileError: it is not such a record; ``source`` names it in the message.
+            ErasureFileError: the text is not such a record; ``source`` names it in the message.
             ConceptError: a name in it cannot be used.
         """
         try:
@@ -120,11 +120,11 @@ class Record:
 
     @property
     def edits(self) -> tuple[Selection, ...]:
-        """What each part erases and retains, or the one edit that this is."""
+        """The selection of each part, or the only selection of a simple erasure."""
         return tuple(part.selection for part in self.parts or (self,))
 
 
-# As it stands in the file. Of a stacked erasure the words of both parts stand together.
+# Schemas of the file. In a stacked erasure, ``concepts`` combines the words of both parts.
 
 
 _Retained = Annotated[str, Field(min_length=1, max_length=MAX_CAPTION_LENGTH)]
@@ -139,7 +139,7 @@ class _Concept(Schema):
 
 class _Concepts(Schema):
     forget: Annotated[list[_Concept], Field(max_length=len(STACKED) * MAX_CONCEPTS)]
-    #: Not cleaned: a folder's classes may be called anything, and of captions each is a class.
+    #: Not cleaned: class names of a folder are arbitrary, and for captioned images each caption is a class.
     retain: Annotated[list[_Retained], Field(max_length=len(STACKED) * MAX_RETAINED)]
     surroundings: Annotated[list[_Retained], Field(max_length=MAX_RETAINED)] = []  # noqa: RUF012  pydantic copies it
 
@@ -154,7 +154,7 @@ class _Part(Schema):
     pictures: Annotated[str, Field(max_length=4096)] = BUNDLED
     metrics: dict[Text, JsonValue]
     seed: Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
-    #: Of files by their names in the folder, of the base model's weights as ``input``.
+    #: Hashes of files by their names in the folder; ``input`` is the hash of the base model's weights.
     sha256: Annotated[dict[InnerPath, Sha256], Field(max_length=1000)]
     versions: Annotated[dict[Text, Text], Field(max_length=64)]
 
@@ -164,7 +164,7 @@ class _Whole(_Part):
 
 
 def _read(given: _Part, parts: Sequence[Record] = ()) -> Record:
-    """A record of what was checked against the schema, its words cleaned."""
+    """Convert a validated record, cleaning its words."""
     concepts = given.concepts
     selection = Selection(
         tuple(map(_concept, concepts.forget)), tuple(concepts.retain), surroundings=tuple(concepts.surroundings)

@@ -1,9 +1,9 @@
-"""An erasure as a folder: what ``erase`` writes and ``--erasure`` reads, and what a download unpacks to.
+"""An erasure as a folder: written by ``erase``, read by ``--erasure``, and the content of a download.
 
 ``DIR/erasure.json``         method, parameters, concepts, metrics, hashes of all files, versions, seed
 ``DIR/edit.safetensors``     the edit alone, a few kilobytes, with the same record inside
-``DIR/model.safetensors``    every weight with the edit baked in; with the files beside it open_clip's ``local-dir:DIR``
-``DIR/transformers/``        the same as a transformers ``CLIPModel``, where its architecture can be held by one
+``DIR/model.safetensors``    all weights with the edit baked in; with the other files, open_clip loads ``local-dir:DIR``
+``DIR/transformers/``        the same as a transformers ``CLIPModel``, if the architecture allows it
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from unlearn.files.writing import files_in, is_inside, listed_in, require_folder
 from unlearn.finetuning.sources import BUNDLED
 
 EDIT, RECORD, TRANSFORMERS = "edit.safetensors", "erasure.json", "transformers"
-#: Files by the names under which records of the first version tell their hashes.
+#: Files by their keys in the hashes of records of the first version.
 EARLIER = {"edit": EDIT, "output": MODEL, "transformers": f"{TRANSFORMERS}/{MODEL}"}
-#: What a folder's loaders may take for its model.
+#: Files that loaders of a folder may take for its model.
 WEIGHTS = frozenset({".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack"})
 
 
@@ -47,17 +47,17 @@ def save_erasure(
     templates: Sequence[str] = TEMPLATES,
     formats: Sequence[str] = ("open_clip",),
 ) -> dict[str, Any]:
-    """Write ``erasure`` of ``encoder`` to ``folder``, its edit and the whole model in ``formats``; returns the record.
+    """Write ``erasure`` of ``encoder`` to ``folder``: its edit and the whole model in ``formats``; return the record.
 
-    ``metrics``, ``seed``, ``vocabulary`` and ``pictures`` are what :class:`Record` tells of, ``templates`` the
-    vocabulary's.
+    ``metrics``, ``seed``, ``vocabulary`` and ``pictures`` are stored in the :class:`Record`; ``templates`` are those of
+    the vocabulary.
 
-    Files that an earlier erasure left in ``folder`` go, so that no form of the model there is of another edit.
+    Files of an earlier erasure in ``folder`` are removed, so that all files there belong to the same edit.
 
     Raises:
-        ModelError: the edit cannot be baked into this model's weights, or not so that it stays what it is live; or a
-            format cannot hold the model.
-        ParameterError: ``folder`` cannot be written to, or holds weights that no erasure wrote.
+        ModelError: the edit cannot be baked into this model's weights, or the baked model would differ from it;
+            or a format does not support the model.
+        ParameterError: ``folder`` is not writable, or contains weights that are not an erasure's.
     """
     out = Path(folder)
     require_own(out)
@@ -66,7 +66,7 @@ def save_erasure(
     changed = erasure.changed_weights(encoder) if formats else {}
     record = record_of(encoder, erasure, metrics=metrics, seed=seed, vocabulary=vocabulary, pictures=pictures)
     with whole_folder(out, last=RECORD, replaces=_recorded_in(out)) as new:
-        if "transformers" in formats:  # first, as it may refuse the model
+        if "transformers" in formats:  # first, because it may reject the model
             save_transformers(new / TRANSFORMERS, with_weights(encoder, changed, name=encoder.name))
         if "open_clip" in formats:
             save_open_clip(new, encoder, changed)
@@ -77,10 +77,10 @@ def save_erasure(
 
 
 def require_own(folder: Path) -> None:
-    """Nothing, if an erasure can be written to ``folder`` without another model staying, or being lost, there.
+    """Raise unless an erasure can be written to ``folder`` without keeping or losing another model there.
 
     Raises:
-        ParameterError: ``folder`` cannot be written to, or holds weights that no erasure wrote.
+        ParameterError: ``folder`` is not writable, or contains weights that are not an erasure's.
     """
     require_folder(folder)
     known = set(_recorded_in(folder))
@@ -98,16 +98,16 @@ def _recorded_in(folder: Path) -> list[str]:
 
 
 def load_erasure(source: str | Path, encoder: OpenClipEncoder) -> AnyErasure:
-    """Read an erasure of ``encoder`` from a folder that :func:`save_erasure` wrote, or from its edit file alone.
+    """Load an erasure of ``encoder`` from a folder written by :func:`save_erasure`, or from an edit file.
 
     Raises:
-        ErasureFileError: a file is missing, was changed since, or belongs to another model.
+        ErasureFileError: a file is missing, has changed, or belongs to another model.
     """
     return load_recorded(source, encoder)[0]
 
 
 def load_recorded(source: str | Path, encoder: OpenClipEncoder) -> tuple[AnyErasure, Record]:
-    """The same with the erasure's record; a folder's knows the hashes of its files too."""
+    """Load an erasure with its record; the record of a folder also contains the hashes of its files."""
     path = Path(source)
     if path.is_file():
         return load_edit(path, encoder)

@@ -1,4 +1,4 @@
-"""What to paste to use a file without this package: the scripts of ``examples/``, with one's own names in them."""
+"""Code that uses an exported file without this package: the scripts in ``examples/`` with your names filled in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unlearn.export.open_clip_folder import HUB
 from unlearn.files.assets import ASSETS
 
 EXAMPLES = ASSETS.parent / "examples"
-#: What ``save_erasure`` writes, in words.
+#: Parts written by ``save_erasure``, in words.
 PARTS = {
     "edit": "the edit alone",
     "open_clip": "the whole model in open_clip",
@@ -23,13 +23,13 @@ PARTS = {
 
 
 def snippet(example: str, **constants: Any) -> str:
-    """The script ``examples/EXAMPLE.py`` with its constants, the lines ``NAME = …`` at its top, given other values.
+    """Return the script ``examples/EXAMPLE.py`` with new values for its constants, the lines ``NAME = …`` at its top.
 
-    A value is written as a Python literal, so that nobody's words become code.
+    Values are written as Python literals, so that input cannot become code.
     """
     text = (EXAMPLES / f"{example}.py").read_text(encoding="utf-8")
     for name, value in constants.items():
-        # JSON's strings and lists are Python's too, in double quotes.
+        # In double quotes; JSON strings and lists are also valid Python.
         line = f"{name} = {'None' if value is None else json.dumps(value, ensure_ascii=False)}"
         text, found = re.subn(rf"^{name} = .*$", line.replace("\\", r"\\"), text, flags=re.M)
         if found != 1:
@@ -38,13 +38,13 @@ def snippet(example: str, **constants: Any) -> str:
 
 
 def snippets_of(folder: Path, erasure: AnyErasure, model: str, formats: Sequence[str]) -> dict[str, str]:
-    """How to use each thing that ``save_erasure`` put in ``folder``, an ``erasure`` of the model called ``model``."""
+    """Return code for each part that ``save_erasure`` wrote to ``folder``, an ``erasure`` of the model ``model``."""
     written = [part for part in PARTS if part == "edit" or part in formats]
     return {PARTS[part]: snippet_of(part, folder, erasure, model) for part in written}
 
 
 def snippet_of(part: str, folder: Path, erasure: AnyErasure, model: str) -> str:
-    """How to use one of :data:`PARTS`."""
+    """Return code that uses one of :data:`PARTS`."""
     labels = list(dict.fromkeys([*erasure.selection.forget_names[:3], "dog", "pizza"]))
     if part == "open_clip":
         return snippet("open_clip_model", FOLDER=str(folder), LABELS=labels)

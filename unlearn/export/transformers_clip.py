@@ -1,4 +1,4 @@
-"""An open_clip model as a transformers ``CLIPModel``: the same numbers, for what is built on transformers."""
+"""Conversion of an open_clip model to a transformers ``CLIPModel`` with the same outputs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def save_transformers(folder: Path, encoder: OpenClipEncoder) -> None:
     """Write ``encoder`` so that ``CLIPModel`` and ``CLIPProcessor.from_pretrained(folder)`` load it.
 
     Raises:
-        ModelError: its towers are not those of ``CLIPModel``.
+        ModelError: ``CLIPModel`` does not support its towers.
     """
     from transformers import CLIPProcessor
 
@@ -32,7 +32,7 @@ def save_transformers(folder: Path, encoder: OpenClipEncoder) -> None:
 
 
 def as_clip_model(model: nn.Module) -> CLIPModel:
-    """Convert ``model``; the new module has tensors of its own, in float32.
+    """Convert ``model``; the new module has its own tensors in float32.
 
     Raises:
         ModelError: a tower is not CLIP's own transformer.
@@ -67,10 +67,10 @@ def as_clip_model(model: nn.Module) -> CLIPModel:
 
 
 def as_clip_tokenizer(tokenizer: Any) -> CLIPTokenizer:
-    """open_clip's ``SimpleTokenizer`` as transformers' ``CLIPTokenizer``, padding with 0 as open_clip does.
+    """Convert open_clip's ``SimpleTokenizer`` to transformers' ``CLIPTokenizer``, padding with 0 like open_clip.
 
     Raises:
-        ModelError: it is another tokenizer.
+        ModelError: the tokenizer is of another class.
     """
     from transformers import CLIPTokenizer
 
@@ -86,7 +86,7 @@ def as_clip_tokenizer(tokenizer: Any) -> CLIPTokenizer:
 
 
 def _vision_tower(model: nn.Module) -> Any:
-    """The image tower, if a ``CLIPVisionModel`` computes the same."""
+    """Return the image tower if a ``CLIPVisionModel`` can compute the same."""
     from open_clip.transformer import VisionTransformer
 
     tower: Any = getattr(model, "visual", None)
@@ -106,7 +106,7 @@ def _vision_tower(model: nn.Module) -> Any:
 
 
 def _require_plain_text(model: nn.Module, tower: Any) -> None:
-    """:func:`text_tower` vouches for the token states; a ``CLIPModel`` also pools them in one way only."""
+    """Raise unless ``CLIPModel`` supports the text tower's pooling; :func:`text_tower` has checked the token states."""
     pool = getattr(model, "text_pool_type", getattr(tower, "pool_type", "argmax"))
     sigmoid = getattr(model, "logit_bias", None) is not None
     if pool != "argmax" or sigmoid or getattr(tower, "cls_emb", None) is not None:
@@ -117,7 +117,7 @@ def _require_plain_text(model: nn.Module, tower: Any) -> None:
 
 
 def _plain(blocks: Any) -> bool:
-    """Whether residual blocks are CLIP's: packed attention, exact or quick GELU, no scaled branches."""
+    """Return True if residual blocks are CLIP's: packed attention, exact or quick GELU, no scaled branches."""
     return all(
         hasattr(block.attn, "in_proj_weight")
         and isinstance(block.ls_1, nn.Identity)
@@ -127,7 +127,7 @@ def _plain(blocks: Any) -> bool:
 
 
 def _projection(model: nn.Module, tower: str) -> Tensor:
-    """A tower's last map as ``nn.Linear`` keeps it, (embed_dim, width)."""
+    """Return a tower's last linear map in the layout of ``nn.Linear``, (embed_dim, width)."""
     found = final_projection(model, tower)
     if found.bias is not None:
         raise ModelError(f"The {tower} tower's projection has a bias, which CLIPModel cannot hold.")
@@ -148,7 +148,7 @@ def _vision_state(tower: Any) -> Mapping[str, Tensor]:
 
 
 def _image_processor(model: nn.Module) -> CLIPImageProcessor:
-    """What open_clip does to a picture; the two libraries resize with other code, so pixels differ by rounding."""
+    """Return open_clip's preprocessing; the two libraries resize differently, so pixels differ by rounding."""
     from open_clip import get_model_preprocess_cfg
     from PIL.Image import Resampling
     from transformers import CLIPImageProcessor

@@ -1,7 +1,7 @@
-"""Where weights cannot be what the app shows: texts or pictures of which an edit leaves next to nothing.
+"""Detection of edits that weights cannot represent: edits that leave next to nothing of some texts or of all images.
 
-Live, and in the scripts for the edit alone, these count as gone (:data:`unlearn.clip.encoders.NOTHING_LEFT`). A whole
-model is used by code that divides every embedding by its length, which gives the old direction back, or rounding's.
+The app and the scripts for the edit alone treat such embeddings as erased (:data:`unlearn.clip.encoders.NOTHING_LEFT`).
+Code that uses a whole model normalises every embedding, which restores the old direction or amplifies rounding.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import torch
 from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import Selection, surface_forms
 
-#: Words named in the sentence.
+#: Maximum number of words named in the sentence.
 NAMED = 3
 
 
 def live_only(edited: TextImageEncoder, selection: Selection, templates: Sequence[str]) -> str:
-    """What the visitor should know where a whole model cannot be what ``edited`` is; empty where it can."""
+    """Return a sentence if a whole model cannot behave like ``edited``, else ""."""
     if no_picture_left(edited):
         gone, instead = "any picture", "Erase less"
     elif forms := texts_gone(edited, selection, templates):
@@ -34,12 +34,12 @@ def live_only(edited: TextImageEncoder, selection: Selection, templates: Sequenc
 
 
 def texts_gone(edited: TextImageEncoder, selection: Selection, templates: Sequence[str]) -> tuple[str, ...]:
-    """The ways of writing what ``selection`` erases of which ``edited`` leaves no direction."""
+    """Return the written forms of the erased concepts in ``selection`` of which ``edited`` leaves no direction."""
     forms = [form for concept in selection.forget for form in surface_forms(concept)]
     left = edited.text_features(forms, templates).any(dim=-1)
     return tuple(form for form, something in zip(forms, left.tolist(), strict=True) if not something)
 
 
 def no_picture_left(edited: TextImageEncoder) -> bool:
-    """Whether so much was erased that every picture comes to nothing: as many directions as there are."""
+    """Return True if the edit removes all directions, so that every image embedding becomes zero."""
     return any(not edit.edit_image(torch.eye(edited.embed_dim)).any() for edit in edited.edits)

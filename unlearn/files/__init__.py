@@ -1,1 +1,1 @@
-"""Files that come from elsewhere or go elsewhere: checked against a schema, written whole, temporary."""
+"""Reading and writing of files: validation against schemas, atomic writes, and temporary folders."""

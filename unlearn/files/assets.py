@@ -1,4 +1,4 @@
-"""The folder of what is shipped with the code: models, pictures, words."""
+"""The folder of files that ship with the code: models, images, words."""
 
 from __future__ import annotations
 

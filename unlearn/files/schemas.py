@@ -1,8 +1,8 @@
-"""The border: files that others may have made are read here, once, and what gets past is of the shape it should be.
+"""Validation of untrusted files: each is parsed once, in this module, and only valid values are returned.
 
-JSON has one strict reader, values one check against a schema (pydantic, strict), tensors one reader that looks at a
-header before anything is allocated. What is refused raises :class:`RefusedError`, whose message ends a sentence: the
-caller says which file it was and raises an error of :mod:`unlearn.errors`.
+There is one strict reader for JSON, one check of values against a schema (pydantic, strict), and one reader for tensors
+that inspects the header before allocating memory. Invalid input raises :class:`RefusedError`, whose message is the end
+of a sentence: the caller adds the file's name and raises an error from :mod:`unlearn.errors`.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOST_JSON_BYTES, MOST_DEPTH = 16_000_000, 32
-#: Brackets and commas: an empty list takes two bytes in a file and a hundred in memory.
+#: Maximum number of brackets and commas: an empty list takes two bytes in a file and a hundred in memory.
 MOST_MARKS = 1_000_000
-#: A safetensors header: one entry a tensor, and with an edit the record of how it was made.
+#: Limits of a safetensors header: one entry per tensor, and the record of an edit.
 MOST_HEADER_BYTES, MOST_TENSORS, MOST_DIMENSIONS = MOST_JSON_BYTES, 10_000, 8
-#: Whole numbers of a record fit into 64 bits, whatever language reads it.
+#: Largest whole number in a record: numbers fit into 64 bits in any language.
 LARGEST = 2**63 - 1
-#: What a stock dataclass needs to be a strict schema: ``__pydantic_config__: ClassVar[Any] = STRICT``.
+#: Makes a standard dataclass a strict schema: ``__pydantic_config__: ClassVar[Any] = STRICT``.
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 T = TypeVar("T")
 
 
 class RefusedError(ValueError):
-    """Something read is not what it should be; the message says where, and ends a sentence."""
+    """Input that is not valid; the message says where and is the end of a sentence."""
 
 
 class Schema(BaseModel):
-    """Base of what is read: no value is converted to another type, and nothing unknown is let in."""
+    """Base of the schemas: values are not converted to other types, and unknown keys are refused."""
 
     model_config = STRICT
 
@@ -51,17 +51,17 @@ class Schema(BaseModel):
 
 
 def parse_json(text: str | bytes, *, most_bytes: int = MOST_JSON_BYTES, file_names: bool = False) -> Any:
-    """Read one JSON value that every reader would read alike.
+    """Parse one JSON value that every JSON parser would read in the same way.
 
-    Refused are NaN and infinities, numbers beyond 64 bits, a key given twice, text that is not Unicode, more than
-    ``MOST_DEPTH`` levels, more than ``MOST_MARKS`` commas and brackets and more than ``most_bytes``.
+    NaN, infinities, numbers beyond 64 bits, duplicate keys, text that is not Unicode, more than ``MOST_DEPTH`` levels,
+    more than ``MOST_MARKS`` commas and brackets and more than ``most_bytes`` are refused.
 
     Args:
         text: the JSON, as UTF-8 if bytes.
-        file_names: whether strings may hold what :func:`os.fsdecode` makes of a file name that is not UTF-8.
+        file_names: allow strings that :func:`os.fsdecode` returns for a file name that is not UTF-8.
 
     Raises:
-        RefusedError: it is none of that kind.
+        RefusedError: the JSON is invalid or exceeds a limit.
     """
     if len(text) > most_bytes:
         raise RefusedError(f"it is longer than {most_bytes:,} bytes")
@@ -101,12 +101,12 @@ def _finite(digits: str) -> float:
     return number
 
 
-#: Made once: to make one takes longer than to read a line.
+#: Created once: creating a decoder takes longer than reading a line.
 _DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
 
 
 def _walk(value: Any, surrogates: str) -> None:
-    """Nothing, if no string in ``value`` lacks an encoding and nothing lies too deep."""
+    """Raise unless all strings in ``value`` can be encoded and its nesting is within ``MOST_DEPTH``."""
     level = [value]
     try:
         for _ in range(MOST_DEPTH + 1):
@@ -129,10 +129,10 @@ def _walk(value: Any, surrogates: str) -> None:
 
 
 def read_bytes(path: Path, *, most: int = MOST_JSON_BYTES) -> bytes:
-    """The content of a regular file of at most ``most`` bytes.
+    """Read the content of a regular file of at most ``most`` bytes.
 
     Raises:
-        RefusedError: there is none, it cannot be read, or it is longer.
+        RefusedError: the file does not exist, cannot be read, or is larger.
     """
     if size_of(path) > most:
         raise RefusedError(f"it is longer than {most:,} bytes")
@@ -143,10 +143,10 @@ def read_bytes(path: Path, *, most: int = MOST_JSON_BYTES) -> bytes:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a regular file: a pipe or a device may never end, or never begin.
+    """Return the size in bytes of a regular file; reading a pipe or a device might never end.
 
     Raises:
-        RefusedError: there is none.
+        RefusedError: there is no regular file at ``path``.
     """
     try:
         found = path.stat()
@@ -161,14 +161,14 @@ def size_of(path: Path) -> int:
 
 
 def check(schema: type[T], value: Any) -> T:
-    """``value``, of JSON, as ``schema``: a :class:`Schema` or a dataclass that is :data:`STRICT`.
+    """Validate a JSON ``value`` against ``schema``: a :class:`Schema` or a :data:`STRICT` dataclass.
 
     Raises:
-        RefusedError: it does not fit; the message names the place.
-        UnlearnError: a check of the schema's own has a sentence for it.
+        RefusedError: the value does not fit; the message names the place.
+        UnlearnError: a validator of the schema rejects the value with its own message.
     """
     try:
-        # A strict dataclass is made of JSON only, not of a dictionary.
+        # In strict mode a dataclass is created from JSON only, not from a dictionary.
         adapter = _adapter(cast(Any, schema))
         valid: T = adapter.validate_json(json.dumps(value)) if is_dataclass(schema) else adapter.validate_python(value)
     except ValidationError as error:
@@ -188,10 +188,10 @@ def _adapter(schema: Any) -> TypeAdapter[Any]:
 
 
 def inner_path(path: str) -> str:
-    """``path``, if it is relative and stays in the folder that it is relative to.
+    """Return ``path`` if it is relative and stays inside its folder.
 
     Raises:
-        ValueError: it does not, or no file can be called so.
+        ValueError: the path leads out of the folder, or is not a valid file name.
     """
     parts = path.split("/")
     if path.strip("./") == "" or not parts[0] or ".." in parts or "\0" in path or len(path) > MOST_PATH:
@@ -209,7 +209,7 @@ InnerPath = Annotated[str, AfterValidator(inner_path)]
 
 
 class _Entry(Schema):
-    """A tensor in a header of safetensors."""
+    """The entry of a tensor in a safetensors header."""
 
     dtype: Annotated[str, Field(max_length=16)]
     shape: Annotated[list[Annotated[int, Field(ge=0, le=LARGEST)]], Field(max_length=MOST_DIMENSIONS)]
@@ -218,12 +218,12 @@ class _Entry(Schema):
 
 @dataclass(frozen=True)
 class TensorFile:
-    """A safetensors file whose header was read and whose tensors were not.
+    """A safetensors file with a validated header, whose tensors have not been read yet.
 
     Attributes:
-        metadata: texts that the file carries.
-        shapes: of the tensors, by name.
-        types: of their numbers, as safetensors calls them.
+        metadata: texts in the header.
+        shapes: shapes of the tensors, by name.
+        types: data types of the tensors in safetensors' names, by name.
     """
 
     path: Path
@@ -233,10 +233,10 @@ class TensorFile:
 
     @classmethod
     def open(cls, path: Path, allowed: Collection[str] = ("F32",)) -> TensorFile:
-        """Read the header of the file at ``path``, whose tensors are of the types ``allowed``.
+        """Read the header of the file at ``path``; its tensors must have one of the ``allowed`` types.
 
         Raises:
-            RefusedError: it is no such file.
+            RefusedError: the file is not such a file.
         """
         size = size_of(path)
         try:
@@ -262,10 +262,10 @@ class TensorFile:
         return cls(path, metadata, {name: tuple(entry.shape) for name, entry in entries.items()}, types)
 
     def load(self) -> dict[str, Tensor]:
-        """All tensors, in memory of their own: what happens to the file later does not change them.
+        """Read all tensors into memory; later changes to the file do not affect them.
 
         Raises:
-            RefusedError: the file is damaged, or a number in it is not finite.
+            RefusedError: the file is damaged, or a value in it is not finite.
         """
         import torch
         from safetensors import SafetensorError, safe_open

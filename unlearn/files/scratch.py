@@ -1,6 +1,6 @@
-"""Folders that last as long as their process: removed with it, or by the next one after a crash.
+"""Temporary folders that last as long as their process: removed at its end, or by the next process after a crash.
 
-A lock on a file inside tells the living from the dead: the system gives it back when a process ends, however it ends.
+A lock on a file inside shows that the process is alive: the system releases the lock whenever the process ends.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ LOCK = "lock"
 
 
 class Scratch:
-    """A new folder that its user alone can read, with a name that cannot be guessed.
+    """A new folder that only its user can read, with an unpredictable name.
 
     Attributes:
-        path: the folder.
-        mode: permissions of a file that this process makes, as the umask has them.
+        path: path of the folder.
+        mode: permissions of new files according to the umask.
     """
 
     def __init__(self, parent: Path, prefix: str) -> None:
-        """Make the folder in ``parent``, after removing those of the same ``prefix`` whose process has died.
+        """Create the folder in ``parent``, after removing folders of the same ``prefix`` whose process has ended.
 
         Raises:
-            OSError: nothing can be written there.
+            OSError: ``parent`` is not writable.
         """
         for path in parent.glob(f"{prefix}*"):
             if _is_own(path) and (lock := _taken(path)):
                 _remove(path, lock)
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-            # Until it is locked, another process may take it for one of the dead.
+            # Until the folder is locked, another process may take it for an abandoned one.
             if lock := _taken(self.path):
                 break
         self._lock = lock
         self.mode = (self.path / LOCK).stat().st_mode & 0o777
 
     def remove(self) -> None:
-        """Remove the folder and all that is in it; nothing happens the second time."""
+        """Remove the folder with its content; a second call has no effect."""
         _remove(self.path, self._lock)
 
 
 @contextmanager
 def scratch(parent: Path, prefix: str) -> Iterator[Scratch]:
-    """A :class:`Scratch` for the time of a block."""
+    """Provide a :class:`Scratch` for the duration of a block."""
     made = Scratch(parent, prefix)
     try:
         yield made
@@ -57,9 +57,9 @@ def scratch(parent: Path, prefix: str) -> Iterator[Scratch]:
 
 
 def _is_own(path: Path) -> bool:
-    """Whether ``path`` is a folder of this user's: in a folder of everybody's, others may have put theirs."""
+    """Return True if ``path`` is a folder owned by this user: in a shared folder, others may have created it."""
     if sys.platform == "win32":
-        return False  # it has no such locks: what a crash leaves there stays
+        return False  # without such locks, folders of a crashed process are not removed
     import os
 
     found = path.lstat() if path.is_dir() and not path.is_symlink() else None
@@ -67,7 +67,7 @@ def _is_own(path: Path) -> bool:
 
 
 def _taken(folder: Path) -> IO[str] | None:
-    """The lock of ``folder``, if nobody holds it and the folder is still there."""
+    """Return the lock of ``folder`` if it is free and the folder still exists."""
     try:
         lock = (folder / LOCK).open("a", encoding="utf-8")
     except FileNotFoundError:
@@ -80,7 +80,7 @@ def _taken(folder: Path) -> IO[str] | None:
         except OSError:
             lock.close()
             return None
-        if not (folder / LOCK).exists():  # it was removed between the two
+        if not (folder / LOCK).exists():  # removed between the two steps
             lock.close()
             return None
     return lock

@@ -1,4 +1,4 @@
-"""What a command writes: asked for before the work, written whole or not at all, with the umask's permissions."""
+"""Output of commands: checked before work starts, written completely or not at all, with the umask's permissions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from unlearn.files.scratch import scratch
 
 
 def require_folder(path: Path) -> None:
-    """Nothing, if ``path`` is a folder that files can be written to, or one that can be made.
+    """Raise unless ``path`` is a writable folder, or one that can be created.
 
     Raises:
-        ParameterError: it is not; the message says why.
+        ParameterError: it is not; the message gives the reason.
     """
     try:
         if path.exists() and not path.is_dir():
@@ -27,10 +27,10 @@ def require_folder(path: Path) -> None:
 
 
 def require_file(path: Path) -> None:
-    """Nothing, if a file can be written to ``path``.
+    """Raise unless a file can be written to ``path``.
 
     Raises:
-        ParameterError: it cannot; the message says why.
+        ParameterError: it cannot; the message gives the reason.
     """
     try:
         if path.exists() and not path.is_file():
@@ -41,7 +41,7 @@ def require_file(path: Path) -> None:
 
 
 def _require_writable(path: Path, folder: Path) -> None:
-    """By writing to ``folder``, or to the one that it would be made in: permissions alone do not tell."""
+    """Raise unless ``folder``, or its nearest existing parent, is writable; tested by writing, beyond permissions."""
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not there.is_dir():
         raise ParameterError(f"“{path}” cannot be made: “{there}” is a file.")
@@ -57,8 +57,8 @@ def _unwritable(path: Path, error: Exception) -> ParameterError:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Another path to write to, which replaces ``path`` at the end of the block; what fails leaves no trace."""
-    path = path.resolve()  # a link goes on pointing
+    """Provide a temporary path that replaces ``path`` at the end of the block; an error leaves no trace."""
+    path = path.resolve()  # keep a link and replace its target
     path.parent.mkdir(parents=True, exist_ok=True)
     with scratch(path.parent, f".{path.name}.unfinished-") as own:
         unfinished = own.path / path.name
@@ -69,12 +69,12 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(folder: Path, *, last: str, replaces: Iterable[str] = ()) -> Iterator[Path]:
-    """Another folder to write to, whose files move to ``folder`` at the end of the block; what fails leaves no trace.
+    """Provide a temporary folder whose files move to ``folder`` at the end of the block; an error leaves no trace.
 
     Args:
-        folder: where the files are to be; it may be a mount, so it stays and its files are exchanged.
-        last: the file that speaks of the others.
-        replaces: names of files that were there before, and go unless they are written again.
+        folder: destination of the files; it may be a mount point, so the folder stays and its files are replaced.
+        last: file that is moved last because it lists the others.
+        replaces: names of earlier files, which are removed unless they are written again.
     """
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,12 +98,12 @@ def whole_folder(folder: Path, *, last: str, replaces: Iterable[str] = ()) -> It
 
 
 def files_in(folder: Path) -> list[str]:
-    """The names of all files in ``folder``, however deep."""
+    """Return the names of all files in ``folder`` and its subfolders."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def listed_in(record: Path) -> list[str]:
-    """The files whose hashes the JSON at ``record`` tells, by their names in its folder; none without such JSON."""
+    """Return the files whose hashes the JSON at ``record`` lists, by their names in its folder; [] if it is invalid."""
     try:
         names = json.loads(record.read_bytes())["sha256"]
         return [name for name in names if is_inside(name)]
@@ -112,7 +112,7 @@ def listed_in(record: Path) -> list[str]:
 
 
 def is_inside(name: str) -> bool:
-    """Whether ``name`` is of something in the folder that it is relative to."""
+    """Return True if the relative path ``name`` stays inside its folder."""
     path = PurePosixPath(name)
     return not path.is_absolute() and ".." not in path.parts and "\0" not in name
 

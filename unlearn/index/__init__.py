@@ -1,1 +1,1 @@
-"""Collections too large to hold in memory: embeddings on disk, searched before and after an erasure."""
+"""Indexes of large image collections: embeddings on disk, searched before and after an erasure."""

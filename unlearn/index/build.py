@@ -1,4 +1,4 @@
-"""Building an index: every picture of a folder tree is encoded once; a build that was cut off goes on."""
+"""Building of an index: every image of a folder tree is encoded once, and an interrupted build can be continued."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ BATCH = 64
 def build_index(
     pictures: str | Path, out: str | Path, encoder: OpenClipEncoder, *, batch: int = BATCH
 ) -> Generator[Progress, None, Store]:
-    """Encode the pictures under ``pictures`` that the index ``out`` does not have yet; reports files, of all there are.
+    """Encode the images under ``pictures`` that the index ``out`` lacks; report the number of files done, of all files.
 
-    Nothing is lost when it is stopped at any moment; pictures that came since are added, those that cannot be read are
+    The build can be stopped at any moment without loss. A later build adds new images; files that cannot be read are
     listed in :attr:`unlearn.index.store.Store.skipped` and not tried again.
 
     Raises:
-        PictureError: ``pictures`` is not a folder or holds no picture, or ``out`` is no index.
-        ModelError: ``out`` is an index of other pictures or of other weights.
+        PictureError: ``pictures`` is not a folder or contains no image, or ``out`` is not an index.
+        ModelError: ``out`` is an index of other images or was made with other weights.
     """
     root = Path(pictures).resolve()
     if not root.is_dir():
@@ -69,7 +69,7 @@ def _open_or_create(out: Path, header: Header) -> Store:
 
 
 def _decoded(root: Path, paths: list[str], batch: int) -> Iterator[tuple[list[str], list[Image.Image], dict[str, str]]]:
-    """The pictures at ``paths`` in batches: those that can be read, decoded, and why the others cannot."""
+    """Decode the images at ``paths`` in batches: yield readable paths, their images, and the errors of the others."""
 
     def decode(path: str) -> Image.Image | str:
         try:

@@ -1,10 +1,10 @@
-"""Quantised codes of an index: a look at every row that reads a sixteenth of the bytes.
+"""Quantised codes of an index, for a scan of all rows that reads a sixteenth of the bytes.
 
-A product quantiser with 4 bits for every two dimensions (FAISS's ``IndexPQFastScan``) keeps d/4 bytes a row and scans
-all of them. The rows that it puts first are only candidates: :mod:`unlearn.index.search` scores them exactly. Half as
-many bits, partitions (IVF), 8-bit scalars and RaBitQ were tried on the same rows: each was slower or found less.
+A product quantiser with 4 bits for every two dimensions (FAISS's ``IndexPQFastScan``) stores d/4 bytes per row and
+scans all rows. Its best rows are only candidates, which :mod:`unlearn.index.search` scores exactly. Codes of half that
+size, partitions (IVF), 8-bit scalars and RaBitQ were slower or had lower recall on the same rows.
 
-On disk the codes are two plain tensors: FAISS reads its own files with code that trusts what they say.
+The codes are stored as two plain tensors, because FAISS's own file reader trusts the content of its files.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from unlearn.files.schemas import RefusedError, TensorFile
 from unlearn.index.store import Store
 
 CODES = "codes.safetensors"
-#: Up to so many rows, looking at all of them takes as long as the codes do, and they would be one file more: at 10,000
-#: both take 2 to 4 ms, at 100,000 the codes a fifth to an eighth of the time (docs/measured.md).
+#: Number of rows up to which an exact scan is as fast as the codes, which would also need another file. At 10,000 rows
+#: both take 2 to 4 ms; at 100,000 the codes take a fifth to an eighth of the time (docs/measured.md).
 EXACT_UP_TO = 20_000
 TRAINING_ROWS = 50_000
 CHUNK = 65_536
 
 
 def write_codes(store: Store, *, exact_up_to: int = EXACT_UP_TO) -> None:
-    """Quantise the rows of ``store``, where they are more than ``exact_up_to``."""
+    """Quantise the rows of ``store`` if there are more than ``exact_up_to``."""
     if len(store) <= exact_up_to:
         return
     import faiss
 
     rows, codes = store.embeddings, _empty(store.header.embed_dim)
-    # Evenly from all over: neighbours on disk are pictures of one folder.
+    # Training rows are spread evenly: neighbouring rows are images of one folder.
     codes.train(rows[:: max(1, len(rows) // TRAINING_ROWS)].numpy())
     for start in range(0, len(rows), CHUNK):
         codes.add(rows[start : start + CHUNK].numpy())
@@ -45,10 +45,10 @@ def write_codes(store: Store, *, exact_up_to: int = EXACT_UP_TO) -> None:
 
 
 def read_codes(store: Store) -> Any | None:
-    """The codes of ``store``; None where there are none, or none of all its rows.
+    """Read the codes of ``store``; return None if there are none, or if they do not cover all rows.
 
     Raises:
-        PictureError: the file is damaged, or of embeddings of another width.
+        PictureError: the file is damaged, or its embeddings have another width.
     """
     path = store.folder / CODES
     if not path.is_file():
@@ -58,7 +58,7 @@ def read_codes(store: Store) -> Any | None:
         if file.metadata.get("rows") != str(len(store)):
             return None
         codes = _empty(store.header.embed_dim)
-        rows = -(-len(store) // codes.bbs) * codes.bbs  # in blocks
+        rows = -(-len(store) // codes.bbs) * codes.bbs  # padded to whole blocks
         shapes = {"centroids": (codes.pq.centroids.size(),), "codes": (rows * codes.M2 // 2,)}
         if (file.shapes, file.types) != (shapes, {"centroids": "F32", "codes": "U8"}):
             raise RefusedError("they are of other embeddings")

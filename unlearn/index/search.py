@@ -1,11 +1,11 @@
-"""Searching an index before and after an erasure, without encoding a picture again.
+"""Search in an index before and after an erasure, without encoding an image again.
 
-CCUP turns a picture's embedding f into f P, brought back to unit length. The cosine with a text t is then
+CCUP maps an image's embedding f to f P, normalised to unit length. The cosine with a text t is then
 
     (f P) · t / ‖f P‖ = f · (P t) / ‖f P‖,    ‖f P‖² = 1 − 2 α (f L) · (f R) + α² (f L) (Rᵀ R) (f L)ᵀ,
 
-with P = I − α L Rᵀ: the query becomes P t, and the norms follow from f's products with the few columns of L and R. The
-rows on disk stay as they are, whatever is erased.
+with P = I − α L Rᵀ. The query becomes P t, and the norms follow from the products of f with the few columns of L and R.
+The rows on disk do not depend on the erasure.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from unlearn.evaluation.retrieval import Hit, best
 from unlearn.index.codes import read_codes
 from unlearn.index.store import Store
 
-#: Rows that the codes put first and that are then scored exactly: enough for recall, see docs/measured.md.
+#: Number of rows preselected by the codes and then scored exactly; for the recall, see docs/measured.md.
 CANDIDATES = 4_000
 CHUNK = 16_384
-#: What rounding may make of 1.
+#: Upper bound of a cosine, with a margin for rounding.
 LARGEST_COSINE = 1.001
 
 
 @dataclass(frozen=True)
 class Query:
-    """A text, and the edit that pictures are seen through.
+    """A text, and the edit that applies to the images.
 
     Attributes:
-        text: its embedding under the edit, (d,); zeros if the edit left nothing of it.
-        projection: P where the edit acts on pictures, else None.
+        text: embedding of the text under the edit, (d,); zeros if the edit left nothing of it.
+        projection: P if the edit acts on images, else None.
     """
 
     text: Tensor
@@ -52,24 +52,24 @@ class Query:
 
     @classmethod
     def of(cls, encoder: TextImageEncoder, text: str, templates: Sequence[str]) -> Query:
-        """``text`` as ``encoder`` sees it; a bare word is put into the templates, as a class is."""
+        """Embed ``text`` with ``encoder``; a single word is put into the templates, like a class name."""
         on_images = [edit.projection for edit in encoder.edits if edit.side != "text" and edit.projection.strength]
         return cls(encoder.text_features([text], templates)[0], on_images[0] if on_images else None)
 
     @cached_property
     def direction(self) -> Tensor:
-        """P t, (d,): its inner product with a row of the unedited index is the edited score but for a norm."""
+        """P t, (d,): its inner product with an unedited row is the edited score before normalisation."""
         return self.projection.on_texts(self.text[None])[0] if self.projection else self.text
 
     def scores(self, rows: Tensor) -> Tensor:
-        """Cosine of the edited ``rows`` (n, d) with the text: (n,); ``NO_SIMILARITY`` where nothing is left.
+        """Return the cosine of the edited ``rows`` (n, d) with the text, (n,); ``NO_SIMILARITY`` for an erased row.
 
-        A damaged row, whose product with the text is no number or no cosine, comes last too.
+        A damaged row, whose score is NaN or not a valid cosine, gets ``NO_SIMILARITY`` too.
         """
         if not self.text.any():
             return torch.full((len(rows),), NO_SIMILARITY)
         scores = self._cosines(rows)
-        return torch.where(scores.abs() <= LARGEST_COSINE, scores, NO_SIMILARITY)  # of NaN, nothing is true
+        return torch.where(scores.abs() <= LARGEST_COSINE, scores, NO_SIMILARITY)  # False for NaN
 
     def _cosines(self, rows: Tensor) -> Tensor:
         if self.projection is None:
@@ -85,36 +85,36 @@ class Query:
 
 @dataclass(frozen=True, eq=False)
 class PictureIndex:
-    """An index opened for searching."""
+    """An index that is open for searching."""
 
     store: Store
     codes: Any | None = None
 
     @classmethod
     def open(cls, folder: str | Path) -> PictureIndex:
-        """Read an index that ``python -m unlearn index`` made.
+        """Open an index made by ``python -m unlearn index``.
 
         Raises:
-            PictureError: there is none, or it is damaged.
+            PictureError: there is no index, or it is damaged.
         """
         store = Store.open(folder)
         return cls(store, read_codes(store))
 
     def answers(self, encoder: TextImageEncoder) -> bool:
-        """Whether the embeddings are those of ``encoder``, or of the model that it is CCUP's edit of."""
+        """Return True if the embeddings were made by ``encoder``, or by the model of which it is a CCUP edit."""
         base = encoder.unedited if len(encoder.edits) <= 1 else None
         return isinstance(base, OpenClipEncoder) and base.sha256 == self.store.header.sha256
 
     def find(self, encoder: TextImageEncoder, text: str, templates: Sequence[str], k: int = 10) -> list[Hit]:
-        """The ``k`` pictures closest to ``text``, best first.
+        """Return the ``k`` images closest to ``text``, best first.
 
         Args:
-            encoder: the model that made the index, or CCUP's edit of it.
-            text: any words.
-            templates: what they are put into.
+            encoder: the model that made the index, or a CCUP edit of it.
+            text: any text.
+            templates: prompt templates for the text.
 
         Raises:
-            ModelError: the embeddings are another model's.
+            ModelError: the embeddings were made by another model.
             PictureError: the index is damaged.
         """
         if not self.answers(encoder):
@@ -126,10 +126,10 @@ class PictureIndex:
         return self.search(Query.of(encoder, text, templates), k)
 
     def require_fit(self, encoder: TextImageEncoder) -> None:
-        """Nothing, if rows are as wide as the embeddings of ``encoder``, whose weights made them.
+        """Raise unless the rows are as wide as the embeddings of ``encoder``, whose weights made them.
 
         Raises:
-            PictureError: they are not.
+            PictureError: the widths differ.
         """
         width = self.store.header.embed_dim
         if width != encoder.embed_dim:
@@ -139,16 +139,16 @@ class PictureIndex:
             )
 
     def search(self, query: Query, k: int = 10) -> list[Hit]:
-        """As :meth:`find`. Exact where there are no codes; with them, exact among ``CANDIDATES``."""
+        """Return the ``k`` best images: exact without codes; with codes, exact among ``CANDIDATES`` rows."""
         if self.codes is None:
             return self.search_all(query, k)
         _, found = self.codes.search(query.direction[None].numpy(), min(max(CANDIDATES, k), len(self.store)))
-        rows = torch.from_numpy(found[0]).sort().values  # in the order of the disk
-        rows = rows[(rows >= 0) & (rows < len(self.store))]  # −1 stands for none
+        rows = torch.from_numpy(found[0]).sort().values  # sorted for sequential disk access
+        rows = rows[(rows >= 0) & (rows < len(self.store))]  # FAISS pads with −1
         return best(query.scores(self.store.embeddings[rows]), rows, k)
 
     def search_all(self, query: Query, k: int = 10) -> list[Hit]:
-        """Exact: every row is scored, a chunk after the other."""
+        """Return the ``k`` best images by scoring every row exactly, chunk by chunk."""
         embeddings = self.store.embeddings
         chunks = [embeddings[start : start + CHUNK] for start in range(0, len(embeddings), CHUNK)]
         scores = torch.cat([query.scores(chunk) for chunk in chunks or [embeddings]])

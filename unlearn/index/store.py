@@ -1,11 +1,11 @@
-"""An index on disk: the embeddings of a folder's pictures, and which row is of which picture.
+"""An index on disk: the embeddings of a folder's images, and the image of each row.
 
-``DIR/index.json``        model, hash of its weights, embed_dim, the folder of the pictures
+``DIR/index.json``        model, hash of its weights, embed_dim, the folder of the images
 ``DIR/embeddings.f32``    rows of embed_dim little-endian float32 at unit length, memory-mapped
-``DIR/pictures.jsonl``    a line for each file met: ``{"path": …}`` has a row, ``{"path": …, "error": …}`` has none
-``DIR/codes.safetensors`` where rows are many, their quantised codes: see :mod:`unlearn.index.codes`
+``DIR/pictures.jsonl``    one line per file: ``{"path": …}`` has a row, ``{"path": …, "error": …}`` has none
+``DIR/codes.safetensors`` quantised codes of an index with many rows: see :mod:`unlearn.index.codes`
 
-Rows and lines are only ever appended, rows first, so that what a killed process leaves is an index of fewer pictures.
+Rows and lines are only appended, rows first, so that a killed process leaves a valid index of fewer images.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MOST_HEADER, MOST_LINE = 100_000, 100_000
 
 
 class Header(Schema):
-    """What the embeddings depend on, and where the pictures are."""
+    """The model of the embeddings and the folder of the images."""
 
     model: Text
     sha256: Sha256
@@ -41,7 +41,7 @@ class Header(Schema):
 
 
 class _Line(Schema):
-    """A file that was met; with an ``error``, no row is of it."""
+    """A line for one file; with an ``error``, the file has no row."""
 
     path: InnerPath
     error: str | None = None
@@ -49,12 +49,12 @@ class _Line(Schema):
 
 @dataclass(frozen=True, eq=False)
 class Store:
-    """An index as it is on disk now.
+    """An index in its current state on disk.
 
     Attributes:
-        paths: of the pictures, relative to the header's folder, in the order of the rows.
-        skipped: files without a row, and why.
-        log_bytes: length of ``pictures.jsonl`` up to the last line that counts.
+        paths: paths of the images, relative to the header's folder, in the order of the rows.
+        skipped: files without a row, and the reason.
+        log_bytes: length of ``pictures.jsonl`` up to the last valid line.
     """
 
     folder: Path
@@ -65,10 +65,10 @@ class Store:
 
     @classmethod
     def open(cls, folder: str | Path) -> Store:
-        """Read an index; lines that have no row yet, and a row or a line cut off half-way, do not count.
+        """Read an index; lines without a row, and a truncated last row or line, are ignored.
 
         Raises:
-            PictureError: there is none, or its header cannot be read.
+            PictureError: there is no index, or its header cannot be read.
         """
         path = Path(folder)
         try:
@@ -82,7 +82,7 @@ class Store:
 
     @classmethod
     def create(cls, folder: Path, header: Header) -> Store:
-        """An empty index; the header comes last, so that a folder with a header is whole."""
+        """Create an empty index; the header is written last, so that a folder with a header is complete."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in (EMBEDDINGS, PICTURES):
             (folder / name).touch()
@@ -94,31 +94,31 @@ class Store:
 
     @property
     def name(self) -> str:
-        """What the folder of the pictures is called, without the way there."""
+        """The name of the folder of the images, without its path."""
         return Path(self.header.pictures).name
 
     def location(self, row: int) -> Path:
-        """Where the picture of ``row`` was when it was indexed."""
+        """Return the path of the image of ``row`` at the time of indexing."""
         return Path(self.header.pictures) / self.paths[row]
 
     def picture(self, row: int) -> Path:
-        """The file to read the picture of ``row`` from.
+        """Return the file from which to read the image of ``row``.
 
         Raises:
-            PictureError: by now the way there leads out of the folder that was indexed.
+            PictureError: the path now leads out of the indexed folder.
         """
         return inside(Path(self.header.pictures), self.paths[row])
 
     @cached_property
     def embeddings(self) -> Tensor:
-        """All rows, (n, embed_dim), read from disk as they are used. Changing them would not change the file."""
+        """All rows, (n, embed_dim), memory-mapped. Changes to the tensor do not change the file."""
         size = len(self) * self.header.embed_dim
         rows = torch.from_file(str(self.folder / EMBEDDINGS), size=size) if size else torch.empty(0)
         return rows.view(-1, self.header.embed_dim)
 
 
 class Appender:
-    """Adds rows to an index, and takes off what a killed process left half-written. A context manager."""
+    """A context manager that adds rows to an index, after removing what a killed process left incomplete."""
 
     def __init__(self, store: Store) -> None:
         self._rows = (store.folder / EMBEDDINGS).open("r+b")
@@ -136,7 +136,7 @@ class Appender:
         self._log.close()
 
     def add(self, rows: Tensor, paths: Sequence[str], skipped: Mapping[str, str] | None = None) -> None:
-        """Append ``rows`` (n, embed_dim) of the pictures at ``paths``, and a line for each file that has no row."""
+        """Append ``rows`` (n, embed_dim) of the images at ``paths``, and a line for each skipped file."""
         entries = [{"path": path} for path in paths]
         entries += [{"path": path, "error": error} for path, error in (skipped or {}).items()]
         self._rows.write(rows.numpy().astype("<f4", copy=False).tobytes())
@@ -146,16 +146,16 @@ class Appender:
 
 
 def inside(root: Path, path: str) -> Path:
-    """The file at ``path`` under ``root``, every link on the way followed.
+    """Return the file at ``path`` under ``root``, with all links resolved.
 
     Raises:
-        PictureError: it lies elsewhere.
+        PictureError: the file is outside ``root``.
     """
     try:
         found = (root / path).resolve()
         if found.is_relative_to(root.resolve()):
             return found
-    except (OSError, RuntimeError):  # links in a circle
+    except (OSError, RuntimeError):  # circular links
         pass
     raise PictureError(f"“{Path(path).name}” is a link that leads out of the folder of the index.")
 
