@@ -1,4 +1,4 @@
-"""The command line: the same core as the app, without gradio. One file a subcommand."""
+"""The command line, which uses the same core as the app without gradio; one file per subcommand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMMANDS = {
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all subcommands; each module brings ``HELP``, ``add_arguments`` and ``run``."""
+    """Build the parser of all subcommands; each module defines ``HELP``, ``add_arguments`` and ``run``."""
     parser = argparse.ArgumentParser(prog="python -m unlearn", description="Erase concepts from CLIP and measure it.")
     subparsers = parser.add_subparsers(dest="command", required=True)
     for name, module in COMMANDS.items():
@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a subcommand; what cannot be used, or runs out, ends in one sentence on stderr and exit code 2."""
+    """Run a subcommand; unusable input and exhausted resources end in one sentence on stderr and exit code 2."""
     arguments = build_parser().parse_args(argv)
     try:
         arguments.run(arguments)

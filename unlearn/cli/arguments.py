@@ -1,4 +1,4 @@
-"""Arguments that several subcommands take, each described once."""
+"""Arguments that several subcommands share."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def add_model(parser: argparse._ActionsContainer) -> None:
 
 
 def add_erasure(parser: argparse._ActionsContainer, note: str = "", *, required: bool = False) -> None:
-    """``note`` goes on where the help of all of them ends."""
+    """Add ``--erasure``; ``note`` is appended to its common help text."""
     about = f"folder or file that `erase` wrote{note}"
     parser.add_argument("--erasure", type=Path, metavar="PATH", required=required, help=about)
 
 
 def add_images(parser: argparse._ActionsContainer, purpose: str) -> None:
-    """``purpose`` is what the images are for."""
+    """Add ``--images``; ``purpose`` says in its help text what the images are used for."""
     parser.add_argument(
         "--images",
         default="bundled",
@@ -34,7 +34,7 @@ def add_images(parser: argparse._ActionsContainer, purpose: str) -> None:
 
 
 def add_options(parser: argparse._ActionsContainer, owner: type[Any], *, but: Container[str] = ()) -> None:
-    """Add a flag for every option of the dataclass ``owner``; one that is not given is None."""
+    """Add a flag for every option of the dataclass ``owner`` except ``but``; the value of an unset flag is None."""
     for known in options_of(owner).values():
         if known.name in but:
             continue
@@ -59,11 +59,11 @@ def add_json(parser: argparse._ActionsContainer) -> None:
 
 
 def print_notices(notices: Iterable[str], *, json: bool = False) -> None:
-    """Say what was noticed beside the result; on stderr where that is JSON."""
+    """Print notices beside the result; on stderr if the result is JSON."""
     for notice in notices:
         print(notice, file=sys.stderr if json else sys.stdout)
 
 
 def names_of(given: Iterable[str]) -> list[str]:
-    """The names in ``given``, words of a command line: each may be several, with commas between."""
+    """Split the command-line words ``given`` into names; a word may hold several names, separated by commas."""
     return [name for word in given for name in parse_names(word)]

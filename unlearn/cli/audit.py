@@ -1,4 +1,4 @@
-"""``python -m unlearn audit``: attack an erasure, and say what leaked."""
+"""``python -m unlearn audit``: attack an erasure and print what leaked."""
 
 from __future__ import annotations
 

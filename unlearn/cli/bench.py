@@ -26,7 +26,7 @@ BENCHES = (
     "sessions",
     "faults",
 )
-#: Those that take a model and images and go on where they were, and what each is asked.
+#: Benchmarks that take a model and images and can be resumed, with the arguments that each takes.
 OF_ANY_MODEL = {
     "methods": ("model", "images", "resume"),
     "attacks": ("model", "images", "resume", "never_taught"),

@@ -15,7 +15,7 @@ from unlearn.errors import require_choice
 from unlearn.files.writing import require_file
 from unlearn.options import options_of
 
-#: Settings that are arguments; one that has no effect on the method is refused.
+#: Settings that are arguments; a setting that has no effect on the method is rejected.
 SETTINGS = tuple(name for owner in (CCUPSettings, CLIPEraseSettings) for name in options_of(owner) if name != "seed")
 HELP = "Erase concepts from a CLIP model and write the edited checkpoint and a record of it."
 
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
         require_file(arguments.checkpoint)
     method: Any = require_choice("method", arguments.method, tuple(METHODS))
     retain = _retained(arguments)
-    processes = Processes.current(pick_device())  # before the model is loaded: each process has its own GPU
+    processes = Processes.current(pick_device())  # before loading the model, because each process has its own GPU
     encoder = load_clip(arguments.model)
     on = None if arguments.on is None else erasing.load(arguments.on, encoder)
     options: dict[str, Any] = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _retained(arguments: argparse.Namespace) -> list[str] | str | None:
-    """What is to be protected, where something is named."""
+    """Return the names of the retain set, or None if none are given."""
     from unlearn.concepts.named_vocabularies import read_list
 
     path: Path | None = arguments.retain_file
@@ -107,7 +107,7 @@ def _retained(arguments: argparse.Namespace) -> list[str] | str | None:
 
 
 def _print(metrics: Mapping[str, Any]) -> None:
-    """Accuracy before and after in two lines."""
+    """Print accuracy before and after the erasure in two lines."""
     for part in ("forget", "retain"):
         before, after = (metrics[label][part] for label in ("before", "after"))
         shown = f"{before['top1']:.1%} → {after['top1']:.1%}" if before["n"] else "no pictures to measure it"

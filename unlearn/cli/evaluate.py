@@ -1,4 +1,4 @@
-"""``python -m unlearn evaluate``: measure a model, or an erasure of it, on a folder of pictures."""
+"""``python -m unlearn evaluate``: measure a model, or an erasure of it, on labelled images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m unlearn generate``: the same seeds drawn before and after an erasure."""
+"""``python -m unlearn generate``: draw images from the same seeds before and after an erasure."""
 
 from __future__ import annotations
 
@@ -73,10 +73,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _require_one_erasure(arguments: argparse.Namespace) -> None:
-    """Nothing, if either concepts or a saved erasure were given.
+    """Raise unless either concepts or a saved erasure were given.
 
     Raises:
-        ConceptError, ParameterError: both were, or neither, or a strength for what has one.
+        ConceptError: both were given, or neither.
+        ParameterError: a strength was given for a saved erasure.
     """
     if arguments.forget and arguments.erasure is not None:
         raise ConceptError("Both concepts and a saved erasure were given; give one of them.")

@@ -1,4 +1,4 @@
-"""``python -m unlearn index``: encode a folder tree of pictures once, to be searched under any erasure."""
+"""``python -m unlearn index``: encode a folder tree of images once, to search it with any erasure by CCUP."""
 
 from __future__ import annotations
 

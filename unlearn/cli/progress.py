@@ -12,11 +12,11 @@ from unlearn.jobs import Progress
 
 @contextmanager
 def progress_bar(doing: str, *, quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
-    """Show how far a function is, once it says so: yields what it takes as ``on_progress``.
+    """Show a progress bar from a function's first report; yields the function to pass as ``on_progress``.
 
     Args:
-        doing: what stands before the bar.
-        quiet: whether nothing is shown.
+        doing: text before the bar.
+        quiet: whether to show nothing.
     """
     from unlearn.erasers.cliperase import Record
 
@@ -27,8 +27,8 @@ def progress_bar(doing: str, *, quiet: bool = False) -> Iterator[Callable[[Progr
         if bar is None:
             bar = tqdm(desc=doing, disable=quiet)
         if progress.total != bar.total or progress.done < bar.n:
-            bar.reset(progress.total)  # a new part has a rate of its own
-            bar.initial = bar.n = progress.done  # what was done earlier says nothing of it
+            bar.reset(progress.total)  # a new part of the work has its own rate
+            bar.initial = bar.n = progress.done  # earlier work must not count towards the rate
         if isinstance(progress, Record):
             bar.set_postfix(
                 loss=f"{progress.loss:.3f}",

@@ -1,4 +1,4 @@
-"""``python -m unlearn report``: an erasure on one page of HTML."""
+"""``python -m unlearn report``: write a report on an erasure as one page of HTML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m unlearn search``: pictures of an index for a text, as the model or an erasure of it finds them."""
+"""``python -m unlearn search``: find images of an index for a text, with the model or an erasure of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever edits are active, carried into a pipeline; and what cannot be carried, said in words."""
+"""Application of the active edits to a diffusion pipeline, with notices about edits that do not affect images."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from unlearn.diffusion.pipelines import LoadedPipeline
     from unlearn.erasers.erasure import Erasure
 
-#: How CCUP reaches the token states; the first is the default, as it forgets more where as much is kept (README).
+#: Methods that carry CCUP to the token states; the first is the default, because at equal retention it forgets more
+#: (see the README).
 CARRY_METHODS = ("ridge", "pull_back")
 
 
-#: What a solution on the states leaves aside.
+#: Notice about the settings that do not affect a solution on the token states.
 OF_THE_SCORE = (
     "The drawing follows concepts, retain set, strength and synonyms. Form, side, λ and μ are of CLIP's own score; on "
     "the token states CCUP has one form, and a λ and μ of its own."
@@ -36,7 +37,7 @@ OF_THE_SCORE = (
 
 @dataclass(frozen=True, eq=False)
 class EditedPipeline:
-    """A painter that hears the edits, and what the visitor should know about it."""
+    """A pipeline with the edits in its text encoders, its token maps, and notices for the user."""
 
     loaded: LoadedPipeline
     maps: tuple[TokenMap | None, ...]
@@ -53,18 +54,19 @@ def apply_to_pipeline(
     vocabulary: Vocabulary | None = None,
     settings: RidgeSettings | None = None,
 ) -> EditedPipeline:
-    """``loaded`` with the edits of ``encoder`` in its text encoders; nothing that is shared changes.
+    """Return ``loaded`` with the edits of ``encoder`` in its text encoders; shared weights do not change.
 
     Args:
-        painter: the pipeline.
-        encoder: the CLIP that was edited, as it was before.
-        closed_form: CCUP's edit. It is solved for each text encoder, whichever CLIP that comes from.
-        tuned: what CLIPErase made of ``encoder``.
-        way: ``ridge`` or ``pull_back``; the second needs the pipeline to be driven by ``encoder`` itself.
+        loaded: the pipeline.
+        encoder: the CLIP model that was edited, in its original state.
+        closed_form: CCUP's edit; it is solved again for each text encoder, even if that is from another CLIP model.
+        tuned: ``encoder`` fine-tuned by CLIPErase.
+        carry_method: ``ridge`` or ``pull_back``; the second requires that the pipeline uses ``encoder``'s text tower.
         vocabulary: see :func:`unlearn.diffusion.conditioning.solve`.
+        settings: settings of ``ridge``.
 
     Raises:
-        ModelError: the edit cannot be carried; the sentence says why.
+        ModelError: the edit cannot be carried to the pipeline; the message says why.
     """
     require_choice("carry method", carry_method, CARRY_METHODS)
     own = [drives(encoder, text_encoder) for text_encoder in loaded.text_encoders]
@@ -93,7 +95,7 @@ def apply_to_pipeline(
 def _with_tuned_tower(
     edited_pipeline: EditedPipeline, own: Sequence[bool], encoder: OpenClipEncoder, tuned: OpenClipEncoder
 ) -> EditedPipeline:
-    """CLIPErase's text tower in place of the one that it was made of."""
+    """Replace the text towers that are ``encoder``'s by the text tower that CLIPErase fine-tuned."""
     loaded = edited_pipeline.loaded
     if not any(own):
         raise ModelError(
@@ -113,7 +115,7 @@ def _with_tuned_tower(
 
 
 def _pulled_back(edited_pipeline: EditedPipeline, projection: Projection, encoder: OpenClipEncoder) -> EditedPipeline:
-    """CCUP's own map, taken through the text projection of ``encoder``, which drives the pipeline."""
+    """Apply CCUP's own map, pulled back through the text projection of ``encoder``, the pipeline's CLIP model."""
     token_map = pull_back(projection, _text_projection(encoder.model))
     text_encoders = tuple(
         text_encoder.edited(token_map=token_map) for text_encoder in edited_pipeline.loaded.text_encoders
@@ -128,7 +130,7 @@ def _pulled_back(edited_pipeline: EditedPipeline, projection: Projection, encode
 def _solved(
     edited_pipeline: EditedPipeline, own: Sequence[bool], solved: Callable[[TextEncoder], TokenMap]
 ) -> EditedPipeline:
-    """CCUP ``solved`` for each text encoder, and where the denoiser reads its pooled state too, for that."""
+    """Apply CCUP, ``solved`` for each text encoder and also for its pooled state if the denoiser reads that."""
     loaded, notices = edited_pipeline.loaded, list(edited_pipeline.notices)
     text_encoders, maps = [], []
     for position, text_encoder in enumerate(loaded.text_encoders):
@@ -146,12 +148,12 @@ def _solved(
 
 
 def _has_more(asked: CCUPSettings) -> bool:
-    """Whether something was chosen that the token states do not follow."""
+    """Return True if a setting was changed that has no effect on the token states."""
     return asked != CCUPSettings(strength=asked.strength, synonyms=asked.synonyms)
 
 
 def drives(encoder: OpenClipEncoder, text_encoder: TextEncoder) -> bool:
-    """Whether the pipeline's text encoder is ``encoder``'s text tower, number by number up to half precision."""
+    """Return True if the pipeline's text encoder has the weights of ``encoder``'s text tower, up to half precision."""
     try:
         tower = text_tower(encoder.model)
     except ModelError:
@@ -167,7 +169,7 @@ def drives(encoder: OpenClipEncoder, text_encoder: TextEncoder) -> bool:
 
 
 def _changed(encoder: OpenClipEncoder, tuned: OpenClipEncoder, text_encoder: TextEncoder) -> dict[str, Tensor]:
-    """The text encoder's tensors that CLIPErase changed, under the pipeline's names and in its precision."""
+    """Return the text encoder's tensors that CLIPErase changed, with the pipeline's names and precision."""
     layers = text_encoder.text_encoder.config.num_hidden_layers
     before, after = (
         _under_their_names(state_dict(text_tower(model.model), layers), text_encoder) for model in (encoder, tuned)
@@ -177,23 +179,23 @@ def _changed(encoder: OpenClipEncoder, tuned: OpenClipEncoder, text_encoder: Tex
 
 
 def _under_their_names(state: dict[str, Tensor], text_encoder: TextEncoder) -> dict[str, Tensor]:
-    """Text encoders with a projection of their own (SDXL's second) keep the tower one level down."""
+    """Rename tensors to the text encoder's names, which have a prefix if it has its own projection (SDXL's second)."""
     nested = any(key.startswith("text_model.") for key in text_encoder.text_encoder.state_dict())
     return {f"text_model.{key}": tensor for key, tensor in state.items()} if nested else state
 
 
 def _text_projection(model: torch.nn.Module) -> Tensor:
-    """W_t (width, d)."""
+    """Return W_t, (width, d)."""
     found = final_projection(model, "text")
     weight: Tensor = model.state_dict()[found.weight]
     return weight if found.rows_are_inputs else weight.T
 
 
 def baked_attention(edited_pipeline: EditedPipeline) -> dict[str, Tensor]:
-    """The denoiser's cross-attention weights with the maps in them, for pipelines elsewhere: no hook, no ``unlearn``.
+    """Return the denoiser's cross-attention weights with the maps merged in, for use without hooks or ``unlearn``.
 
     ``to_k`` and ``to_v`` are linear in the token states, so ``(c H) Wᵀ = c (W Hᵀ)ᵀ``: each weight (out, width) becomes
-    ``W @ Hᵀ``. SDXL's denoiser reads the states of both encoders side by side, so there H is block-diagonal.
+    ``W @ Hᵀ``. SDXL's denoiser reads the concatenated states of both encoders, so for SDXL H is block-diagonal.
     """
     widths = [text_encoder.text_encoder.config.hidden_size for text_encoder in edited_pipeline.loaded.text_encoders]
     blocks = [torch.eye(w) if m is None else m.matrix for w, m in zip(widths, edited_pipeline.maps, strict=True)]

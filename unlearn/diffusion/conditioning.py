@@ -1,7 +1,7 @@
-"""An erasure carried into a pipeline's text encoder, so that the denoiser hears of the concept no more.
+"""Text encoders of diffusion pipelines with an erasure, so that the denoiser gets no information about the concept.
 
-What a pipeline gets is a text encoder of its own over the shared weights: tensors that fine-tuning changed are
-replaced, and a token map is applied to what the encoder puts out. The pipeline's code stays the library's.
+An edited text encoder shares its weights with the original: tensors that fine-tuning changed are replaced, and a token
+map is applied to its output. The pipeline's code is the library's, unchanged.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from unlearn.erasers.token_states import TokenMap, ridge
 if TYPE_CHECKING:
     from transformers import CLIPTextModel, CLIPTokenizer
 
-#: Sentences that a concept is erased from, and that others are kept in. Backgrounds stand among the kept alone: in the
-#: first, "on a blue background" would be forgotten with the concept before it.
+#: Templates of the sentences to forget, and of the sentences to retain. Backgrounds occur in the retain templates only:
+#: in the others, "on a blue background" would be forgotten together with the concept before it.
 TEMPLATES = ("{}", "a {}", "a picture of a {}")
 RETAIN_TEMPLATES = ("a {}", "a picture of a {}", "a {} on a blue background", "a {} on a green background")
 BATCH = 256
@@ -31,11 +31,11 @@ BATCH = 256
 
 @dataclass(frozen=True, eq=False)
 class TextEncoder:
-    """One text encoder of a pipeline, with its tokenizer and which of its layers the denoiser reads.
+    """A text encoder of a pipeline, with its tokenizer and the layer that the denoiser reads.
 
     Attributes:
         layer: -1 for the last hidden state after the final norm (Stable Diffusion 1 and 2), -2 for the last but one
-            without it (SDXL), None for the one pooled, projected state that SDXL's denoiser reads beside them.
+            hidden state without the norm (SDXL), None for the pooled, projected state that SDXL's denoiser reads too.
     """
 
     text_encoder: CLIPTextModel
@@ -44,11 +44,11 @@ class TextEncoder:
 
     @property
     def tokens(self) -> int:
-        """How many token states a prompt has."""
+        """Number of token states of a prompt."""
         return int(self.tokenizer.model_max_length)
 
     def token_ids(self, sentences: Sequence[str]) -> Tensor:
-        """(n, tokens), as the pipeline makes them."""
+        """Return token ids (n, tokens), padded and truncated as the pipeline does."""
         encoded = self.tokenizer(
             list(sentences), padding="max_length", max_length=self.tokens, truncation=True, return_tensors="pt"
         )
@@ -57,7 +57,7 @@ class TextEncoder:
 
     @torch.inference_mode()
     def states(self, sentences: Sequence[str]) -> Tensor:
-        """Token states (n, tokens, width), or (n, 1, width) where they are pooled; float32 on the CPU."""
+        """Return token states (n, tokens, width), or the pooled state (n, 1, width); float32 on the CPU."""
         rows = []
         for start in range(0, len(sentences), BATCH):
             ids = self.token_ids(sentences[start : start + BATCH]).to(self.text_encoder.device)
@@ -70,7 +70,7 @@ class TextEncoder:
         return torch.cat(rows)
 
     def edited(self, *, weights: dict[str, Tensor] | None = None, token_map: TokenMap | None = None) -> TextEncoder:
-        """A listener over the same tensors except ``weights``, whose states pass through ``token_map``."""
+        """Return a text encoder with the same tensors except ``weights``, whose states pass through ``token_map``."""
         copied: Any = sharing_copy(self.text_encoder, weights or {})
         if token_map is not None:
             copied.register_forward_hook(_Mapped(token_map, self.layer), with_kwargs=False)
@@ -79,7 +79,7 @@ class TextEncoder:
 
 @dataclass(frozen=True)
 class _Mapped:
-    """A forward hook that sends the states which the denoiser reads through a map."""
+    """A forward hook that applies a map to the states that the denoiser reads."""
 
     token_map: TokenMap
     layer: int | None
@@ -98,12 +98,12 @@ class _Mapped:
 
 @dataclass(frozen=True)
 class RidgeSettings:
-    """How CCUP is solved on token states; the defaults were chosen by measuring (see the README).
+    """Settings of CCUP on token states; the defaults were chosen by measuring (see the README).
 
     Attributes:
         lam: λ, weight of forgetting.
         mu: μ, weight of retaining.
-        anchor: the sentence whose states the concept's become.
+        anchor: the sentence whose states replace those of the concept.
     """
 
     lam: float = 100.0
@@ -123,15 +123,15 @@ def solve(
     synonyms: bool = True,
     settings: RidgeSettings | None = None,
 ) -> TokenMap:
-    """CCUP on the token states of ``text_encoder``: no picture, no training, whatever CLIP it comes from.
+    """Solve CCUP on the token states of ``text_encoder``, of any CLIP model, without images or training.
 
     Args:
-        listener: the text encoder.
-        selection: forget and retain set; the words that surround the latter are kept too, at their weight in CCUP.
-        vocabulary: where the retain set is most of it, its states are remembered.
+        text_encoder: the text encoder.
+        selection: forget and retain set; CCUP's additional words are retained too, with the same weight as in CCUP.
+        vocabulary: if the retain set is most of it, the vocabulary's states are cached.
         strength: α.
         synonyms: whether plural and synonyms of a concept are erased with it.
-        settings: λ, μ and what the concept's states become.
+        settings: λ, μ and the anchor sentence.
     """
     settings = settings or RidgeSettings()
     forms = [form for concept in selection.forget for form in surface_forms(concept, synonyms=synonyms)]
@@ -141,12 +141,12 @@ def solve(
 
 
 def _forget_rows(text_encoder: TextEncoder, forms: Sequence[str], anchor: str) -> tuple[Tensor, Tensor]:
-    """States of every one of ``forms``, from its first token to the end, and the anchor's in their place."""
+    """Return the states of all ``forms``, each from its first token to the end, and the anchor's at these positions."""
     sentences = [(form, sentence) for form in forms for sentence in prompts(form, TEMPLATES)]
     states, neutral = text_encoder.states([sentence for _, sentence in sentences]), text_encoder.states([anchor])[0]
     before = text_encoder.token_ids([sentence[: sentence.rindex(form)] for form, sentence in sentences])
     whole = text_encoder.token_ids([sentence for _, sentence in sentences])
-    # Up to where the sentence and what precedes the concept in it agree, nothing has been said of it.
+    # The tokens that the sentence shares with its part before the concept carry no information about the concept.
     agree = (before == whole).int().cumprod(dim=1).sum(dim=1)
     first = [0] * len(sentences) if text_encoder.layer is None else agree.tolist()
     rows = [state[start:] for state, start in zip(states, first, strict=True)]
@@ -154,7 +154,7 @@ def _forget_rows(text_encoder: TextEncoder, forms: Sequence[str], anchor: str) -
 
 
 def _retain_moment(text_encoder: TextEncoder, selection: Selection, vocabulary: Vocabulary) -> Tensor:
-    """Mean outer product of the retained states, (width, width)."""
+    """Return the mean outer product of the retained states, (width, width)."""
     names, removed = selection.retained_of(vocabulary)
     total, count = _remembered(text_encoder, names)
     less, fewer = _moment(text_encoder, [names[i] for i in removed])
@@ -163,14 +163,14 @@ def _retain_moment(text_encoder: TextEncoder, selection: Selection, vocabulary: 
 
 
 def _remembered(text_encoder: TextEncoder, names: Sequence[str]) -> tuple[Tensor, int]:
-    """:func:`_moment`, computed once for each text encoder and layer."""
+    """Return :func:`_moment` from a cache for each text encoder and layer."""
     return _moments.get(
         text_encoder.text_encoder, (tuple(names), text_encoder.layer), lambda: _moment(text_encoder, names)
     )
 
 
 def _moment(text_encoder: TextEncoder, names: Sequence[str]) -> tuple[Tensor, int]:
-    """Summed outer product of all states of sentences about ``names``, and how many states those are."""
+    """Return the sum of outer products over all states of sentences about ``names``, and the number of states."""
     total, count = torch.zeros(1), 0
     sentences = [sentence for name in names for sentence in prompts(name, RETAIN_TEMPLATES)]
     for start in range(0, len(sentences), BATCH):

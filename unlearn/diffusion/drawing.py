@@ -1,4 +1,4 @@
-"""The same seeds drawn before and after an edit, in one batch, a step at a time."""
+"""Generation of images before and after an edit from the same seeds, in one batch, step by step."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from unlearn.jobs import Progress, steps_text
 
 MAX_PROMPT, MAX_SEED, MAX_STEPS, MAX_GUIDANCE, MAX_PICTURES = 20_000, 2**32 - 1, 150, 30.0, 8
 Pictures = tuple[Image.Image, ...]
-#: Previews of a run; each decodes one pair, so that watching costs little.
+#: Number of previews of a run; each decodes only one pair of images, so that previews cost little.
 PREVIEWS = 5
-#: What ``encode_prompt`` of Stable Diffusion (the first two) and SDXL returns, as the pipelines take it again.
+#: Arguments of the pipelines for the results of ``encode_prompt``, in order: Stable Diffusion has the first two, SDXL
+#: all four.
 CONDITIONING = (
     "prompt_embeds",
     "negative_prompt_embeds",
@@ -31,11 +32,11 @@ CONDITIONING = (
 
 @dataclass(frozen=True)
 class Drawing:
-    """What to draw: picture i of ``count`` starts from the noise of ``seed`` + i.
+    """Prompt and parameters of a run: image i of ``count`` starts from the noise of ``seed`` + i.
 
     Raises:
-        ConceptError: the prompt is empty or endless.
-        ParameterError: a number outside of what is allowed.
+        ConceptError: the prompt is empty or too long.
+        ParameterError: a number is outside its allowed range.
     """
 
     prompt: str
@@ -59,14 +60,14 @@ class Drawing:
 
 @dataclass(frozen=True, eq=False)
 class Step(Progress):
-    """A step that was made, and now and then what the first picture looks like, before and after."""
+    """A completed step, sometimes with a preview of the first image before and after the edit."""
 
     preview: tuple[Image.Image, Image.Image] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """The finished pictures, in the order of their seeds, and what the visitor should know about them."""
+    """The finished images, in the order of their seeds, and notices for the user."""
 
     drawing: Drawing
     before: Pictures
@@ -75,7 +76,7 @@ class Pair:
 
 
 def draw(original: LoadedPipeline, edited: LoadedPipeline, drawing: Drawing) -> Generator[Step, None, Pair]:
-    """Draw ``drawing`` with both painters, which share everything but their text encoders."""
+    """Draw ``drawing`` with both pipelines, which share everything but their text encoders."""
     seeds = range(drawing.seed, drawing.seed + drawing.count)
     before, after = yield from paint(
         original, edited, [drawing.prompt] * drawing.count, seeds, steps=drawing.steps, guidance=drawing.guidance
@@ -93,10 +94,10 @@ def paint(
     steps: int,
     guidance: float,
 ) -> Generator[Step, None, tuple[Pictures, Pictures]]:
-    """One picture a prompt and seed, before and after, in one batch: noise, rounding and schedule are the same.
+    """Draw one image per prompt and seed before and after the edit, in one batch with the same noise and schedule.
 
-    Where the edit leaves the states of all prompts as they were, there is nothing to draw twice, and before and after
-    are the same pictures. Closing the generator ends the run within a step.
+    If the edit does not change the states of any prompt, images are drawn once and returned as both before and after.
+    Closing the generator ends the run within a step.
     """
     count = len(prompts)
     before, after = (_conditioning(loaded, prompts, guidance) for loaded in (original, edited))
@@ -137,7 +138,7 @@ def paint(
 
 @torch.inference_mode()
 def _conditioning(loaded: LoadedPipeline, prompts: Sequence[str], guidance: float) -> dict[str, Tensor]:
-    """What the denoiser hears of the prompts, and of no prompt where there is guidance: a row a prompt."""
+    """Return the denoiser's conditioning on the prompts, one row each, and with guidance also the unconditional one."""
     pipeline = loaded.pipeline
     encoded = pipeline.encode_prompt(
         prompt=list(prompts),
@@ -149,7 +150,7 @@ def _conditioning(loaded: LoadedPipeline, prompts: Sequence[str], guidance: floa
 
 
 def _latents(loaded: LoadedPipeline, seeds: Sequence[int]) -> Tensor:
-    """Noise of every seed, (n, channels, height, width), made on the CPU so that it is the same on every device."""
+    """Return noise for every seed, (n, channels, height, width), drawn on the CPU to be the same for every device."""
     pipeline = loaded.pipeline
     side = loaded.known.size // pipeline.vae_scale_factor
     shape = (1, pipeline.unet.config.in_channels, side, side)
@@ -166,7 +167,7 @@ def _decode(loaded: LoadedPipeline, latents: Tensor) -> list[Image.Image]:
 
 
 def _cut(loaded: LoadedPipeline, prompt: str) -> str:
-    """A sentence about the part of ``prompt`` that the text encoder does not read, or nothing."""
+    """Return a sentence about the part of ``prompt`` that exceeds the text encoder's context, or an empty string."""
     text_encoder = loaded.text_encoders[0]
     offsets = text_encoder.tokenizer(prompt, return_offsets_mapping=True).offset_mapping
     if len(offsets) <= text_encoder.tokens:

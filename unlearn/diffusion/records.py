@@ -1,4 +1,4 @@
-"""A drawn pair for programs and on disk: the pictures, what is seen in them, and the edit for other tools."""
+"""Records of generated images for programs and on disk: images, detections in them, and the edit for other tools."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Detections = tuple[tuple[Detection, ...], tuple[Detection, ...]]
 def apply_erasure_to_pipeline(
     loaded: LoadedPipeline, encoder: OpenClipEncoder, erasure: AnyErasure, *, carry_method: str = "ridge"
 ) -> EditedPipeline:
-    """``loaded`` with an erasure of any method. A baseline's projection is no one's to solve again: it is pulled back.
+    """Return ``loaded`` with an erasure of any method. A baseline cannot be solved again, so it is pulled back.
 
     Raises:
-        ModelError: it cannot be carried; the sentence says why.
+        ModelError: the erasure cannot be carried to the pipeline; the message says why.
     """
     tuned = erasure.fine_tuned(encoder) if erasure.tuned else None
     if erasure.method == "baseline":
@@ -40,7 +40,7 @@ def apply_erasure_to_pipeline(
 
 
 def judged(pair: Pair, erased: Sequence[str], original: OpenClipEncoder) -> Detections:
-    """What is seen before and after, of the erased concepts and of what else the prompt names."""
+    """Return detections before and after the edit, of the erased concepts and of other concepts in the prompt."""
     named = named_in(pair.drawing.prompt, load_vocabulary().names)
     concepts = tuple(dict.fromkeys((*erased, *named)))
     before, after = (look(pictures, concepts, original, load_judge()) for pictures in (pair.before, pair.after))
@@ -48,7 +48,7 @@ def judged(pair: Pair, erased: Sequence[str], original: OpenClipEncoder) -> Dete
 
 
 def report(pair: Pair, edited_pipeline: EditedPipeline, detections: Detections) -> dict[str, Any]:
-    """The record of a pair, as JSON."""
+    """Return the record of a pair, as JSON."""
     before, after = detections
     return {
         "pipeline": edited_pipeline.loaded.name,
@@ -70,7 +70,7 @@ def report(pair: Pair, edited_pipeline: EditedPipeline, detections: Detections) 
 def save_pair(
     folder: Path, pair: Pair, edited_pipeline: EditedPipeline, detections: Detections, *, export: bool = False
 ) -> dict[str, Any]:
-    """Write ``before_I.png``, ``after_I.png`` and ``generation.json``; with ``export`` the edit itself as well."""
+    """Write ``before_I.png``, ``after_I.png`` and ``generation.json``, and with ``export`` also the edit itself."""
     with whole_folder(folder, last=RECORD, replaces=listed_in(folder / RECORD)) as new:
         for side, pictures in (("before", pair.before), ("after", pair.after)):
             for index, picture in enumerate(pictures):
@@ -84,7 +84,7 @@ def save_pair(
 
 
 def save_attention(path: Path, edited_pipeline: EditedPipeline) -> None:
-    """Write the cross-attention weights with the edit in them, for ``unet.load_state_dict(…, strict=False)``."""
+    """Write the cross-attention weights with the edit merged in, for ``unet.load_state_dict(…, strict=False)``."""
     from safetensors.torch import save_file
 
     save_file({key: tensor.contiguous() for key, tensor in baked_attention(edited_pipeline).items()}, path)

@@ -1,4 +1,4 @@
-"""A pipeline's call, which reports by calling back, as a generator that can be asked on, watched and closed."""
+"""Conversion of a call that reports through a callback into a generator that yields the reports and can be closed."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ R = TypeVar("R")
 
 
 class _StoppedError(Exception):
-    """Raised inside of the call to leave it."""
+    """Raised inside the call to end it."""
 
 
 @dataclass(frozen=True)
 class _Ended(Generic[R]):
-    """How the call ended: with a result, or with an error to be raised where the generator is."""
+    """Outcome of the call: a result, or an error that the generator raises."""
 
     result: R | None = None
     error: BaseException | None = None
 
 
 def stepwise(call: Callable[[Callable[[S], None]], R]) -> Generator[S, None, R]:
-    """Run ``call`` in a thread; yields what it reports and returns what it returns.
+    """Run ``call`` in a thread; yields its reports and returns its result.
 
-    After each report the call waits until the next is asked for. Closing the generator ends it at its next report, and
-    waits for that.
+    After each report the call waits until the next one is requested. Closing the generator ends the call at its next
+    report and waits until it has ended.
 
     Args:
-        call: gets the function to report with.
+        call: the function to run; its argument is the function to report with.
     """
     told: queue.Queue[S | _Ended[R]] = queue.Queue(maxsize=1)
     go_on, stopped = threading.Semaphore(0), threading.Event()
@@ -46,7 +46,7 @@ def stepwise(call: Callable[[Callable[[S], None]], R]) -> Generator[S, None, R]:
     def work() -> None:
         try:
             told.put(_Ended(result=call(report)))
-        except BaseException as error:  # raised again where the generator is
+        except BaseException as error:  # the generator raises it again
             told.put(_Ended(error=error))
 
     _in_thread(work)
@@ -63,12 +63,12 @@ def stepwise(call: Callable[[Callable[[S], None]], R]) -> Generator[S, None, R]:
             heard = told.get()
     if heard.error is not None:
         raise heard.error
-    result: R = heard.result  # type: ignore[assignment]  # what the call returned
+    result: R = heard.result  # type: ignore[assignment]  # the call's return value
     return result
 
 
 class _Thread(threading.Thread):
-    """A thread that waits for its next call. Daemonic: a call that nobody asks on must not keep the process alive."""
+    """A thread that waits for its next call. It is daemonic: an abandoned call must not keep the process alive."""
 
     def __init__(self) -> None:
         super().__init__(name="drawing", daemon=True)
@@ -85,10 +85,9 @@ _idle: deque[_Thread] = deque()
 
 
 def _in_thread(call: Callable[[], None]) -> None:
-    """``call`` in a thread that has made calls before, if one is free.
+    """Run ``call`` in an idle thread from an earlier call, or in a new thread if there is none.
 
-    oneDNN keeps the kernels it has compiled for each thread: in a new one it would compile them all again, which takes
-    as long as the drawing.
+    oneDNN caches compiled kernels per thread: a new thread compiles all of them again, which takes as long as drawing.
     """
     try:
         thread = _idle.pop()

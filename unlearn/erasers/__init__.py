@@ -1,1 +1,1 @@
-"""Erasing methods, one a file. Each ends in an edited encoder; none knows of threads or screens."""
+"""Erasing methods, one per file. Each method returns an edit of an encoder; none depends on threads or the app."""

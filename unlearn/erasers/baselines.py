@@ -1,11 +1,11 @@
-"""What CCUP and CLIPErase stand beside: edits of the joint space that do nothing, anything, or all a linear one can.
+"""Baselines that CCUP and CLIPErase are compared with, as edits of the joint space.
 
-``none``    nothing; every measurement of it is the original's
-``random``  as many random directions projected out as the concepts have texts: an edit that aims at nothing
-``leace``   LEACE (Belrose et al. 2023, arXiv 2306.03819): features from which no linear classifier tells the concepts
+``none``    no edit: every measurement equals that of the original model
+``random``  projects out as many random directions as the concepts have texts: an edit with no target
+``leace``   LEACE (Belrose et al. 2023, arXiv 2306.03819): no linear classifier can tell the concepts from the features
 
-LEACE learns from labelled pictures. It is fitted in its linear form: the guarantee needs no bias, and CLIP's final
-projection has none to carry it.
+LEACE learns from labelled images. It is fitted in its linear form, without a bias: the guarantee does not need one, and
+CLIP's final projection has none that could absorb it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import BaselineSettings
 from unlearn.errors import PictureError
 
-#: Singular values below this share of the largest carry nothing.
+#: Singular values below this share of the largest are treated as zero.
 NEGLIGIBLE = 1e-5
 
 
@@ -34,12 +34,12 @@ def erase(
 
     Args:
         encoder: the model whose joint space is edited.
-        selection: forget and retain set; only LEACE looks at what is to be forgotten.
+        selection: forget and retain set; only LEACE depends on which concepts are to be forgotten.
         settings: which baseline.
-        training: labelled pictures, for LEACE.
+        training: labelled images, for LEACE.
 
     Raises:
-        PictureError: LEACE has no picture of a concept.
+        PictureError: LEACE has no image of a concept.
     """
     if settings.kind == "leace":
         projection = leace(*_labelled(encoder, selection, training))
@@ -50,7 +50,7 @@ def erase(
 
 
 def random_directions(dimension: int, rank: int, seed: int = 0) -> Projection:
-    """The orthogonal projection off ``rank`` random directions, all of them where there are fewer."""
+    """Return the orthogonal projection that removes ``rank`` random directions, at most ``dimension`` of them."""
     generator = torch.Generator().manual_seed(seed)
     gaussian = torch.randn(dimension, min(rank, dimension), generator=generator, dtype=torch.float64)
     basis = torch.linalg.qr(gaussian).Q
@@ -58,16 +58,17 @@ def random_directions(dimension: int, rank: int, seed: int = 0) -> Projection:
 
 
 def leace(features: Tensor, labels: Tensor) -> Projection:
-    """The least change of ``features`` (n, d) after which they do not correlate with ``labels`` (n, m).
+    """Return the smallest change of ``features`` (n, d) that removes their correlation with ``labels`` (n, m).
 
-    The library's result, as low-rank factors: P = I − left @ rightᵀ, where ``features @ left @ rightᵀ`` is taken away.
+    It is the result of the concept-erasure library as low-rank factors: P = I − left @ rightᵀ, which subtracts
+    ``features @ left @ rightᵀ``.
     """
     with warnings.catch_warnings():
-        # concept-erasure decorates with torch.jit, which says at import that its days are numbered.
+        # concept-erasure uses torch.jit, which warns at import that it is deprecated.
         warnings.simplefilter("ignore", FutureWarning)
         from concept_erasure import LeaceFitter
     wide = labels.double()
-    # Of unit variance: the solution is the same, and the library's absolute tolerance spares rare concepts.
+    # Unit variance does not change the solution, and keeps rare concepts above the library's absolute tolerance.
     scaled = (wide - wide.mean(dim=0)) / wide.std(dim=0, correction=0)
     eraser = LeaceFitter.fit(features.double(), scaled, affine=False).eraser
     u, s, vh = torch.linalg.svd(eraser.proj_right.mH @ eraser.proj_left.mH)
@@ -76,7 +77,7 @@ def leace(features: Tensor, labels: Tensor) -> Projection:
 
 
 def _labelled(encoder: TextImageEncoder, selection: Selection, training: Gallery | None) -> tuple[Tensor, Tensor]:
-    """Embeddings of ``training`` (n, d), and of which concept to forget each picture is, (n, m)."""
+    """Return the embeddings of ``training`` (n, d), and which concept to forget each image shows, (n, m)."""
     shown = {picture.concept.casefold() for picture in training} if training else set()
     missing = [name for name in selection.forget_names if name.casefold() not in shown]
     if training is None or missing:

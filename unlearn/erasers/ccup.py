@@ -1,13 +1,13 @@
 """CCUP, Consistent Class Unlearning Projection (arXiv 2512.14137): erase concepts by name, without data.
 
-The joint space of CLIP is multiplied by one matrix that sends the texts of the erased concepts towards nothing and
-leaves those of the retained ones where they are. :mod:`unlearn.erasers.closed_form` has the mathematics of the paper's
-two forms, :mod:`unlearn.erasers.paired` that of the default, which was made here.
+CCUP multiplies CLIP's joint space by one matrix that sends the texts of the erased concepts towards zero and leaves the
+texts of the retained concepts unchanged. :mod:`unlearn.erasers.closed_form` has the mathematics of the paper's two
+forms, :mod:`unlearn.erasers.paired` that of the default form, which is this project's own.
 
-The default is fitted among more words than are retained: the labels offered and, where those are few, neutral words of
-the bundled vocabulary, less what is erased and what goes by the same name. Two or three texts alone would settle how
-far it goes, and with that whether the concept is erased at all. The paper's forms have no such words: their retain set
-is what is retained.
+The default form is fitted with more words than the retain set: the labels offered and, where those are few, neutral
+words of the bundled vocabulary, except the erased concepts and their synonyms. A retain set of two or three texts alone
+would determine the strength of the edit, and thereby whether the concept is erased at all. The paper's forms use the
+retain set only.
 """
 
 from __future__ import annotations
@@ -27,16 +27,18 @@ from unlearn.erasers.closed_form import RetainFactor
 from unlearn.erasers.erasure import Erasure, Stacked
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 
-#: Names whose cosine about the mean of all is above this are one thing to the model. In the embedded model a concept's
-#: other names stand at 0.98 (median) with its name, 95 % of them above 0.9; the closest two concepts at 0.73.
+#: Two names count as the same to the model if their cosine, with the mean of all names subtracted, is above this. In
+#: the embedded model a concept's synonyms have a median cosine of 0.98 with its name, 95 % of them above 0.9; the two
+#: closest concepts have 0.73.
 SAME = 0.9
-#: Where fewer labels than this are offered, about as many neutral words join them. Half or twice as many do as well;
-#: all of the bundled vocabulary leaves more of the concept, above all in a model that knows little but its labels, and
-#: costs a large model minutes to read.
+#: If fewer labels than this are offered, about as many neutral words are added. Half or twice as many work as well. The
+#: whole bundled vocabulary leaves more of the concept, above all in a model that knows little but its labels, and takes
+#: a large model minutes to encode.
 FEW = 32
-#: Who retains fewer names than this hears what they were filled up with: without, some such sets kept the concept.
+#: A retain set of fewer names than this comes with a notice about the added words: without them, some such sets kept
+#: the concept.
 SHORT = 10
-#: Pairs of nearly equal names that a notice gives.
+#: Number of pairs of nearly equal names that a notice lists.
 PAIRS_SHOWN = 3
 
 
@@ -52,19 +54,19 @@ def erase(
     vocabulary: Vocabulary | None = None,
     constants: paired.Constants = paired.CHOSEN,
 ) -> Erasure[CCUPSettings]:
-    """Fit CCUP for ``selection`` on ``encoder``; no picture is needed.
+    """Fit CCUP for ``selection`` on ``encoder``; no image is needed.
 
     Args:
         encoder: the model whose joint space is edited.
         selection: forget and retain set, from :func:`unlearn.concepts.selection.select`.
         settings: form, strength, λ, μ, side.
-        vocabulary: gives the sentences a name is put into; where the retain set is most of it, its factor is reused.
-        constants: of the paired form.
+        vocabulary: provides the prompt templates; if the retain set is most of it, the vocabulary's factor is reused.
+        constants: constants of the paired form.
     """
     settings = settings or CCUPSettings()
     vocabulary = vocabulary or load_vocabulary()
     texts = [forget_texts(encoder, concept, settings, vocabulary.templates).T for concept in selection.forget]
-    selection = replace(selection, surroundings=())  # of an erasure in another form, say
+    selection = replace(selection, surroundings=())  # they may come from an erasure in another form
     if settings.form != "nullspace":
         selection = _with_surroundings(encoder, selection, settings, vocabulary)
     if settings.form == "paired":
@@ -84,9 +86,9 @@ def on_top(
     selection: Selection | None = None,
     vocabulary: Vocabulary | None = None,
 ) -> Stacked:
-    """Fit CCUP on what ``tuned`` makes of ``encoder``: fine-tuning put the words elsewhere.
+    """Fit CCUP on ``encoder`` fine-tuned by ``tuned``, because fine-tuning moves the text embeddings.
 
-    It erases what ``tuned`` does, or what ``selection`` names.
+    CCUP erases the forget set of ``selection``, by default the one of ``tuned``.
     """
     closed_form = erase(tuned.fine_tuned(encoder), selection or tuned.selection, settings, vocabulary=vocabulary)
     return Stacked(tuned, closed_form)
@@ -95,22 +97,22 @@ def on_top(
 def forget_texts(
     encoder: TextImageEncoder, concept: Concept, settings: CCUPSettings, templates: Sequence[str]
 ) -> Tensor:
-    """The texts that span ``concept``, one row for each way of writing it, (m, d): the mean over the templates."""
+    """Return the texts that span ``concept``, (m, d): for each surface form the mean over the templates."""
     forms = surface_forms(concept, synonyms=settings.synonyms)
     return encoder.text_features(forms, templates)
 
 
 def words_read(vocabulary: Vocabulary) -> tuple[str, ...]:
-    """The names that :func:`erase` encodes whatever is erased: ``vocabulary``, and neutral ones where it is short."""
+    """Return the names that every :func:`erase` encodes: those of ``vocabulary``, and neutral ones if it is short."""
     if len(vocabulary.names) >= FEW:
         return vocabulary.names
     known = {name.casefold() for name in vocabulary.names}
-    bundled = load_vocabulary().names  # by groups: every few names, all kinds of things
+    bundled = load_vocabulary().names  # sorted by group, so evenly spaced names cover all kinds of things
     return (*vocabulary.names, *(name for name in bundled[:: len(bundled) // FEW] if name.casefold() not in known))
 
 
 def _others(retained: Iterable[str], vocabulary: Vocabulary) -> tuple[str, ...]:
-    """Of :func:`words_read`, those that are not ``retained``."""
+    """Return the names of :func:`words_read` that are not in ``retained``."""
     kept = {name.casefold() for name in retained}
     return tuple(name for name in words_read(vocabulary) if name.casefold() not in kept)
 
@@ -118,9 +120,9 @@ def _others(retained: Iterable[str], vocabulary: Vocabulary) -> tuple[str, ...]:
 def _with_surroundings(
     encoder: TextImageEncoder, selection: Selection, settings: CCUPSettings, vocabulary: Vocabulary
 ) -> Selection:
-    """``selection`` with the other words that the paired form is fitted among, and with what there is to say of both.
+    """Return ``selection`` with the additional words that the paired form is fitted with, and with notices.
 
-    What goes by a name of an erased concept is none of those words, nor what the model takes for the same.
+    The additional words exclude synonyms of an erased concept and words that are nearly the same to the model.
     """
     names, kept = (*selection.retain, *_others(selection.retain, vocabulary)), len(selection.retain)
     bundled = load_vocabulary()
@@ -149,7 +151,7 @@ def _with_surroundings(
 
 
 def _nearly_one(twins: Sequence[tuple[str, str, float]]) -> str:
-    """A warning of retained names, each with the erased one that it nearly coincides with, and their cosine."""
+    """Return a warning of the retained names that nearly coincide with an erased name, with their cosines."""
     pairs = [f"“{kept}” is retained and “{erased}” erased (cosine {alike:.2f})" for kept, erased, alike in twins]
     more = f", and {len(pairs) - PAIRS_SHOWN} more like these" if len(pairs) > PAIRS_SHOWN else ""
     return (
@@ -159,7 +161,7 @@ def _nearly_one(twins: Sequence[tuple[str, str, float]]) -> str:
 
 
 def _factor(encoder: TextImageEncoder, selection: Selection, mu: float, vocabulary: Vocabulary) -> RetainFactor:
-    """The retain set factored for the paper's form."""
+    """Return the factor of the retain set for the paper's consistent form."""
     names, removed = selection.retained_of(vocabulary)
     texts = encoder.text_features(names, vocabulary.templates).T
     factor = _factors.get(encoder, (names, vocabulary.templates, mu), lambda: RetainFactor.fit(texts, mu))
@@ -169,13 +171,14 @@ def _factor(encoder: TextImageEncoder, selection: Selection, mu: float, vocabula
 def _around(
     encoder: TextImageEncoder, selection: Selection, mu: float, vocabulary: Vocabulary, constants: paired.Constants
 ) -> paired.RetainFactors:
-    """The retain set and its surroundings factored for the paired form.
+    """Return the factors of the retain set and the additional words for the paired form.
 
-    All that could surround is factored, and what does not is taken out again: whatever is erased, the work is shared.
+    All candidate words are factored once and the excluded ones are removed from the factor afterwards, so that erasures
+    of different concepts share the work.
     """
     around = set(selection.surroundings)
     retained, removed = selection.retained_of(vocabulary)
-    if any(retained[i] in around for i in removed):  # of the vocabulary, but not retained: of less weight
+    if any(retained[i] in around for i in removed):  # in the vocabulary but not retained: lower weight
         retained, removed = selection.retain, []
     others = _others(retained, vocabulary)
     names = (*retained, *others)

@@ -1,10 +1,10 @@
-"""CLIPErase (arXiv 2410.23330, ACL 2025): fine-tune the concept away, with three losses that pull on one another.
+"""CLIPErase (arXiv 2410.23330, ACL 2025): erase a concept by fine-tuning with three competing losses.
 
     L = λ₁·L_RM + λ₂·L_FM + λ₃·L_CM
 
 Forgetting (FM) drives the matched pairs of the forget set apart, retention (RM) keeps CLIP's contrastive loss low on
-the retain set, consistency (CM) keeps each modality's own embeddings where they were. :mod:`unlearn.erasers.losses`
-has the formulas; :mod:`unlearn.finetuning` what is trained and on which pairs.
+the retain set, and consistency (CM) keeps each modality's embeddings where they were. :mod:`unlearn.erasers.losses`
+has the formulas; :mod:`unlearn.finetuning` defines the trained weights and the pairs.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from unlearn.finetuning.processes import Processes
 from unlearn.finetuning.trainable import make_trainable
 from unlearn.jobs import Progress, steps_text
 
-#: Text of the last step: what follows it, before anybody sees the result.
+#: Text of the last step's progress: the work that follows before the result is shown.
 COMPLETE = "Encoding the gallery with the new weights."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record(Progress):
-    """One step, or with ``done`` 0 the state before the first: losses of its batch, accuracies of the last probe.
+    """Losses of one training step's batch and the latest measured accuracies; ``done`` 0 is before the first step.
 
-    Losses and accuracies are NaN where nothing was measured; ``seconds`` and ``eta`` (seconds left) count training.
+    Losses and accuracies are NaN if not measured; ``seconds`` and ``eta`` (seconds left) count training only.
     """
 
     loss: float = math.nan
@@ -65,27 +65,27 @@ def train(
     vocabulary: Vocabulary | None = None,
     checkpoint: Path | None = None,
 ) -> Generator[Progress, None, Erasure[CLIPEraseSettings]]:
-    """Fine-tune a copy of ``encoder``'s model; a generator that reports as it goes and *returns* the erasure.
+    """Fine-tune a copy of ``encoder``'s model; a generator that yields progress and *returns* the erasure.
 
-    Closing it ends the run at the step it is in; nothing outside of it has changed by then. Where its time is up, the
-    erasure is that of a run of as many steps as were made.
+    Closing the generator ends the run at its current step without side effects. If the time limit is reached, the
+    erasure equals that of a run of as many steps as were made.
 
     Args:
-        encoder: the model; it is not changed, and others may use it meanwhile.
+        encoder: the model; it is not changed, and can be used concurrently.
         selection: forget and retain set, from :func:`unlearn.concepts.selection.select`.
         settings: what trains, the losses' weights, steps, learning rate.
-        galleries: pictures to train on, pooled.
-        probe: pictures to measure accuracy on, which should not be among those.
-        vocabulary: labels offered when measuring, with the forget set, and the sentences that names are learned in; the
-            bundled one by default.
-        checkpoint: file to write the state to at every probe; where it exists, the run goes on from there.
+        galleries: images to train on, pooled.
+        probe: images to measure accuracy on, which should not be among the training images.
+        vocabulary: labels offered when measuring, beside the forget set, and the prompt templates to train with; the
+            bundled vocabulary by default.
+        checkpoint: file to save the state to at every measurement; if it exists, the run resumes from it.
 
     Raises:
-        PictureError: a concept to forget has no picture, or nothing to retain has one.
+        PictureError: a concept to forget has no image, or no retained concept has one.
         ModelError: the model has no part that ``settings.trainable`` names.
-        JobError: while running, a loss was not finite, or the checkpoint is of another run.
+        JobError: while running, a loss was not finite, or the checkpoint belongs to another run.
     """
-    # Checked at the call: the body of a generator would only complain at its first step.
+    # Checked here, at the call: the body of a generator would raise only at its first step.
     settings = settings or CLIPEraseSettings()
     vocabulary = vocabulary or load_vocabulary()
     forget, retain = forget_and_retain(selection, galleries, vocabulary.templates)
@@ -109,7 +109,7 @@ def train(
 def _steps(
     batches: Batches, settings: CLIPEraseSettings, logit_scale: float, measure: Probe, saved: Checkpoint | None
 ) -> Generator[Record, None, int]:
-    """Train and report; the number of steps that were made is returned."""
+    """Train and yield progress; returns the number of steps made."""
     parameters = batches.frozen.trainable.parameters
     optimizer = torch.optim.Adam(parameters.values(), lr=settings.learning_rate)
     first = saved.restore(parameters, optimizer) if saved else 0
@@ -158,7 +158,7 @@ def _steps(
 
 
 def _losses(forget: Embedded, retain: Embedded, settings: CLIPEraseSettings, logit_scale: float) -> dict[str, Tensor]:
-    """The three modules and their weighted sum ``loss``, by the names that :class:`Record` has for them."""
+    """Return the three losses and their weighted sum ``loss``, named as in :class:`Record`."""
     if settings.forgetting == "gradient_ascent":
         forgetting = gradient_ascent_loss(forget.images, forget.texts, retain.images, retain.texts, logit_scale)
     else:
@@ -178,7 +178,7 @@ def _losses(forget: Embedded, retain: Embedded, settings: CLIPEraseSettings, log
 def _checkpoint(
     path: Path, encoder: OpenClipEncoder, selection: Selection, settings: CLIPEraseSettings, vocabulary: Vocabulary
 ) -> Checkpoint:
-    # How often to probe does not change the result, so a resumed run may choose again.
+    # The interval between measurements does not change the result, so a resumed run may use another one.
     parameters = {name: value for name, value in asdict(settings).items() if name != "eval_every"}
     concepts = [[asdict(concept) for concept in selection.forget], selection.retain, vocabulary.templates]
     return Checkpoint.of_run(path, weights=encoder.sha256, concepts=concepts, parameters=parameters)

@@ -1,4 +1,4 @@
-"""CCUP's mathematics: the closed form that gives the projection.
+"""Closed form of CCUP's projection, as in the paper.
 
 With the forget texts as columns of ``T_f`` and the retain texts as columns of ``T_r``, the projection minimises
 
@@ -10,8 +10,8 @@ whose solution, with A = I + μ T_r T_rᵀ, is a rank-m_f change of the identity
 
 Its limit λ→∞, μ=0 is the orthogonal projection off the span of the forget texts, P = I − α U Uᵀ     (nullspace).
 
-A depends on the retain set alone, so :class:`RetainFactor` factors it once; a new concept then costs O(d² m_f), a new
-strength nothing.
+A depends only on the retain set, so :class:`RetainFactor` factors it once; another concept then costs O(d² m_f), and
+another strength nothing.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from unlearn.clip.projection import Projection
 
 @dataclass(frozen=True)
 class RetainFactor:
-    """A = I + μ T_r T_rᵀ, (d, d), as its Cholesky factor: all that the retain set contributes.
+    """Cholesky factor of A = I + μ T_r T_rᵀ, (d, d), the only term that depends on the retain set.
 
-    ``removed`` (d, k) are retain texts taken out again without factoring again (Woodbury's identity), so that the
-    factor of a whole vocabulary serves every "rest of the vocabulary".
+    ``removed`` (d, k) are retain texts that Woodbury's identity removes without another factorisation, so that the
+    factor of a whole vocabulary serves for every retain set that is the vocabulary without a few names.
     """
 
     cholesky: Tensor
@@ -44,15 +44,15 @@ class RetainFactor:
 
     @classmethod
     def of_gram(cls, gram: Tensor, mu: float) -> RetainFactor:
-        """Factor A for retain texts whose T_r T_rᵀ is ``gram`` (d, d), float64."""
+        """Factor A from ``gram`` = T_r T_rᵀ, (d, d), float64."""
         return cls(torch.linalg.cholesky(torch.eye(len(gram), dtype=torch.float64) + mu * gram), mu)
 
     def without(self, columns: Tensor) -> RetainFactor:
-        """The factor of the retain set less ``columns`` (d, k), which must be among its texts."""
+        """Return the factor of the retain set without ``columns`` (d, k), which must be among its texts."""
         return replace(self, removed=columns.double() if columns.shape[1] else None)
 
     def solve(self, columns: Tensor) -> Tensor:
-        """A⁻¹ @ ``columns``, (d, m)."""
+        """Return A⁻¹ @ ``columns``, (d, m)."""
         solved = torch.cholesky_solve(columns, self.cholesky)
         if self.removed is None or not self.mu:
             return solved
@@ -73,15 +73,15 @@ def fit(
     """Solve for P.
 
     Args:
-        forget: T_f (d, m_f), unit-norm texts as columns; dependent columns are allowed and change nothing.
+        forget: T_f (d, m_f), unit-norm texts as columns; linearly dependent columns are allowed.
         retain: factor of the retain set, or None for the nullspace projection.
-        lam: λ; unused without ``retain``.
+        lam: λ; has no effect without ``retain``.
         strength: α.
 
     Returns:
-        The projection, float32. Computed in float64: the system's condition grows with λ and μ.
+        The projection, float32. It is computed in float64 because the condition number grows with λ and μ.
     """
-    unique = torch.unique(forget.double(), dim=1)  # a concept named twice is not twice as important
+    unique = torch.unique(forget.double(), dim=1)  # naming a concept twice must not double its weight
     basis, singular = _directions(unique)
     if retain is None:
         return Projection(basis.float(), basis.float(), strength)
@@ -95,7 +95,7 @@ def fit(
 
 
 def _directions(columns: Tensor) -> tuple[Tensor, Tensor]:
-    """Left singular vectors (d, r) and values (r,) of ``columns``, without the numerically null ones."""
+    """Return left singular vectors (d, r) and singular values (r,) of ``columns``, except near-zero ones."""
     u, s, _ = torch.linalg.svd(columns, full_matrices=False)
     keep = s > s[0] * 1e-5
     return u[:, keep], s[keep]

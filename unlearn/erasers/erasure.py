@@ -1,4 +1,4 @@
-"""Result of a method: a frozen value that edits a model, or two of them, one on top of the other."""
+"""Results of erasing methods: frozen values that edit a model, and stacks of two of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from unlearn.concepts.selection import Selection, unite
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings, StackedSettings
 from unlearn.erasers.variants import FINE_TUNED
 
-#: Begins the names of a stacked erasure's fine-tuned tensors.
+#: Prefix of the names of a stacked erasure's fine-tuned tensors.
 TUNED = "tuned."
 Asked = TypeVar("Asked", bound=Any)
 Value = TypeVar("Value")
@@ -24,14 +24,14 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, eq=False)
 class Erasure(Generic[Asked]):
-    """What was asked of one method, and its edit: either weights or a projection of the joint space.
+    """A method with its selection and settings, and its edit: either weights or a projection of the joint space.
 
     Attributes:
         method: ``ccup``, ``cliperase`` or ``baseline``.
         selection: forget and retain set.
-        settings: of the method; those of a projection name its side and strength.
-        delta: fine-tuned weights by their names in the model; all others are the base model's.
-        projection: of the joint space, a few kilobytes.
+        settings: the method's settings; those of a projection include its side and strength.
+        delta: fine-tuned weights by their names in the model; all other weights are the base model's.
+        projection: projection of the joint space, a few kilobytes.
     """
 
     method: str
@@ -42,34 +42,34 @@ class Erasure(Generic[Asked]):
 
     @property
     def tuned(self) -> Self | None:
-        """This erasure where it is one of weights."""
+        """This erasure if it changes weights, else None."""
         return self if self.delta is not None else None
 
     @property
     def closed_form(self) -> Self | None:
-        """This erasure where it is a projection."""
+        """This erasure if it is a projection, else None."""
         return self if self.projection is not None else None
 
     def fine_tuned(self, encoder: OpenClipEncoder) -> OpenClipEncoder:
-        """``encoder`` with the fine-tuned weights, if there are any. It shares all others with ``encoder``.
+        """Return ``encoder`` with the fine-tuned weights, if there are any. All other weights are shared.
 
-        Every call makes a model with caches of its own: keep the result.
+        Every call makes a model with its own caches, so keep the result.
 
         Raises:
-            ModelError: ``encoder`` is of another architecture than the one this was trained on.
+            ModelError: ``encoder`` has another architecture than the model that was fine-tuned.
         """
         return encoder if self.delta is None else with_weights(encoder, self.delta, name=encoder.name + FINE_TUNED)
 
     def apply(self, encoder: Any) -> TextImageEncoder:
-        """``encoder`` with this edit; ``encoder`` itself is not changed.
+        """Return ``encoder`` with this edit; ``encoder`` itself is not changed.
 
-        Weights take an :class:`OpenClipEncoder`, as :meth:`fine_tuned` does, a projection any encoder.
+        Fine-tuned weights need an :class:`OpenClipEncoder`, as in :meth:`fine_tuned`; a projection takes any encoder.
         """
         tuned = self.fine_tuned(encoder)
         return tuned if self.projection is None else EditedEncoder(tuned, self.projection, self.settings.side)
 
     def at(self, strength: float) -> Self:
-        """The same projection at another strength; nothing is solved again."""
+        """Return the same projection at another strength, without solving again."""
         return replace(
             self,
             settings=replace(self.settings, strength=strength),
@@ -77,10 +77,12 @@ class Erasure(Generic[Asked]):
         )
 
     def changed_weights(self, encoder: OpenClipEncoder) -> dict[str, Tensor]:
-        """The weights of ``encoder`` that differ once the edit is baked in, a projection into the final projections.
+        """Return the weights of ``encoder`` that change if the edit is merged into them.
+
+        A projection of the joint space is merged into the final projections of the towers.
 
         Raises:
-            ModelError: a tower that is edited has no linear projection at its end.
+            ModelError: an edited tower does not end in a linear projection.
         """
         if self.projection is None:
             return dict(self.delta or {})
@@ -88,7 +90,7 @@ class Erasure(Generic[Asked]):
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """The weights, or the factors (embed_dim, rank) of the projection: what a file of this erasure holds."""
+        """The tensors that an erasure file holds: the weights, or the factors (embed_dim, rank) of the projection."""
         if self.projection is None:
             return dict(self.delta or {})
         return {"left": self.projection.left, "right": self.projection.right}
@@ -96,7 +98,7 @@ class Erasure(Generic[Asked]):
 
 @dataclass(frozen=True, eq=False)
 class Stacked:
-    """CCUP on top of CLIPErase: the projection is solved on what the fine-tuned weights make of the words."""
+    """CCUP on top of CLIPErase: the projection is solved on text embeddings of the fine-tuned model."""
 
     tuned: Erasure[CLIPEraseSettings]
     closed_form: Erasure[CCUPSettings]
@@ -105,7 +107,7 @@ class Stacked:
 
     @property
     def selection(self) -> Selection:
-        """What either part erases, CCUP's first, and what either retains of the rest."""
+        """The concepts that either part erases, CCUP's first, and those of the other concepts that either retains."""
         return unite([self.closed_form.selection, self.tuned.selection])
 
     @property
@@ -113,24 +115,24 @@ class Stacked:
         return StackedSettings(self.tuned.settings, self.closed_form.settings)
 
     def fine_tuned(self, encoder: OpenClipEncoder) -> OpenClipEncoder:
-        """``encoder`` with the fine-tuned weights alone; keep the result."""
+        """Return ``encoder`` with only the fine-tuned weights; keep the result."""
         return self.tuned.fine_tuned(encoder)
 
     def apply(self, encoder: OpenClipEncoder) -> TextImageEncoder:
-        """``encoder`` with both edits; keep the result."""
+        """Return ``encoder`` with both edits; keep the result."""
         return self.closed_form.apply(self.fine_tuned(encoder))
 
     def changed_weights(self, encoder: OpenClipEncoder) -> dict[str, Tensor]:
-        """The weights of ``encoder`` that differ once both edits are baked in.
+        """Return the weights of ``encoder`` that change if both edits are merged into them.
 
         Raises:
-            ModelError: a tower that is edited has no linear projection at its end.
+            ModelError: an edited tower does not end in a linear projection.
         """
         return self.tuned.changed_weights(encoder) | self.closed_form.changed_weights(self.fine_tuned(encoder))
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """The changed weights and the projection's factors: what a file of this erasure holds."""
+        """The tensors that an erasure file holds: the fine-tuned weights and the projection's factors."""
         return {TUNED + name: tensor for name, tensor in self.tuned.tensors.items()} | self.closed_form.tensors
 
 
@@ -138,6 +140,6 @@ AnyErasure = Erasure[Any] | Stacked
 
 
 def split(named: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, Value]]:
-    """:attr:`Stacked.tensors` by the part that they belong to, as named there: fine-tuned weights, and factors."""
+    """Split a mapping with the names of :attr:`Stacked.tensors` into fine-tuned weights and projection factors."""
     tuned = {name.removeprefix(TUNED): value for name, value in named.items() if name.startswith(TUNED)}
     return tuned, {name: value for name, value in named.items() if not name.startswith(TUNED)}

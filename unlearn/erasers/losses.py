@@ -1,7 +1,7 @@
 """CLIPErase's three modules (arXiv 2410.23330) as pure functions: L = λ₁·L_RM + λ₂·L_FM + λ₃·L_CM.
 
-All take unit-norm embeddings, (n, d), where row i of the images and row i of the texts are a pair, and return a scalar.
-The order of the pairs in a batch does not matter.
+All functions take unit-norm embeddings, (n, d), where row i of the images and row i of the texts are a pair, and return
+a scalar. The order of the pairs in a batch does not matter.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def forgetting_loss(image_features: Tensor, text_features: Tensor) -> Tensor:
 def retention_loss(image_features: Tensor, text_features: Tensor, logit_scale: float) -> Tensor:
     """L_RM: CLIP's symmetric contrastive loss over the retain set.
 
-    ½ CE(s·I Tᵀ) + ½ CE(s·T Iᵀ), each pair's own partner being the right one among the batch. Two pairs of one concept
-    would be each other's wrong answer, so batches are drawn with every concept at most once.
+    ½ CE(s·I Tᵀ) + ½ CE(s·T Iᵀ), where each pair is the positive and the rest of the batch are negatives. Two pairs of
+    the same concept would be each other's negatives, so a batch contains every concept at most once.
     """
     logits = logit_scale * image_features @ text_features.T
     partner = torch.arange(len(logits), device=logits.device)
@@ -28,11 +28,11 @@ def retention_loss(image_features: Tensor, text_features: Tensor, logit_scale: f
 
 
 def consistency_loss(original: Tensor, edited: Tensor) -> Tensor:
-    """L_CM = KL(original ‖ edited) of one modality's embeddings over the retain set, the mean of its rows.
+    """L_CM = KL(original ‖ edited) of one modality's embeddings over the retain set, averaged over rows.
 
-    A row becomes a distribution over the d dimensions by softmax(√d · row). The paper gives no temperature: entries of
-    a unit vector are of size 1/√d, so √d makes the distribution neither flat nor one-hot whatever d is, and the loss
-    about half the squared distance that an embedding moved.
+    A row becomes a distribution over the d dimensions by softmax(√d · row). The paper gives no temperature. The entries
+    of a unit vector are of size 1/√d, so the factor √d makes the distribution neither flat nor one-hot for any d, and
+    the loss about half the squared distance that an embedding moved.
     """
     scale = original.shape[-1] ** 0.5
     log_p, log_q = ((scale * rows).log_softmax(dim=-1) for rows in (original, edited))
@@ -42,10 +42,10 @@ def consistency_loss(original: Tensor, edited: Tensor) -> Tensor:
 def gradient_ascent_loss(
     image_features: Tensor, text_features: Tensor, retain_images: Tensor, retain_texts: Tensor, logit_scale: float
 ) -> Tensor:
-    """The variant of a public re-implementation, in place of :func:`forgetting_loss`: ascent on the contrastive loss.
+    """Gradient ascent on the contrastive loss, which a public re-implementation uses instead of L_FM.
 
     Each forget pair's partner competes with the retain batch, (m, d), and the loss is the *negative* cross-entropy. It
-    has no useful lower bound (it grows with ``logit_scale``), so it goes on pushing after the concept is gone.
+    has no useful lower bound (the bound grows with ``logit_scale``), so it keeps pushing after the concept is gone.
     """
     own = (image_features * text_features).sum(dim=-1, keepdim=True)
     partner = torch.zeros(len(own), dtype=torch.long, device=own.device)

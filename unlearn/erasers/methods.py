@@ -1,6 +1,7 @@
-"""Every method by name, each fitted the same way: what the command line offers and the comparison shows.
+"""Registry of all erasing methods by name, for the command line and the comparison.
 
-The names are there at once, for ``--help``: what takes torch is imported where a method is fitted.
+Importing this module does not import torch, so that ``--help`` is quick: modules that need torch are imported when a
+method is fitted.
 """
 
 from __future__ import annotations
@@ -24,22 +25,22 @@ if TYPE_CHECKING:
     from unlearn.erasers.erasure import AnyErasure, Erasure
     from unlearn.jobs import Progress
 
-    #: A method at work: it reports as it goes, and returns the erasure.
+    #: A run of a method: a generator that yields progress and returns the erasure.
     Fitting = Generator[Progress, None, AnyErasure]
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One erasure to be made.
+    """Inputs of one erasure, common to all methods.
 
     Attributes:
         encoder: the model; it is not changed.
         selection: forget and retain set.
-        vocabulary: the labels in use.
-        training: labelled pictures for the methods that learn from them.
-        probe: pictures that CLIPErase measures itself on, none of those.
-        seed: of the methods that draw.
-        base_erasure: what CCUP is put on top of.
+        vocabulary: the labels offered.
+        training: labelled images for the methods that learn from images.
+        probe: images on which CLIPErase measures accuracy while training, none of them from ``training``.
+        seed: random seed of the methods that draw at random.
+        base_erasure: erasure that CCUP is put on top of.
         checkpoint: file to save a run to, and to resume it from.
     """
 
@@ -55,16 +56,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Method:
-    """A way to erase.
+    """An erasing method and its settings.
 
     Attributes:
         label: its name on screen.
-        variant: what its erasure makes of a model, one of :mod:`unlearn.erasers.variants`.
-        make: the erasure of a task with the settings given; of a method that trains, the run that returns it.
-        settings: what it may be asked, by the erasers that it is made of.
-        fixed: settings that make it this method.
-        unused: those that change nothing here.
-        trains: whether it takes a minute or two; the others are there at once.
+        variant: name of the edited model, one of :mod:`unlearn.erasers.variants`.
+        make: function of a task and settings that returns the erasure or, if the method trains, the run that returns
+            the erasure.
+        settings: the settings dataclass of each eraser that the method consists of.
+        fixed: settings whose values define this method.
+        unused: settings that have no effect on this method.
+        trains: whether it trains for a minute or two; the other methods finish at once.
     """
 
     label: str
@@ -76,22 +78,22 @@ class Method:
     trains: bool = False
 
     def takes(self, given: Mapping[str, Any] = MappingProxyType({})) -> tuple[str, ...]:
-        """The settings that have an effect beside those ``given``; the seed is the task's."""
+        """Return the settings that have an effect when ``given`` are set, except the seed, which the task holds."""
         beside, left_out = {**given, **self.fixed}, (*self.fixed, *self.unused, "seed")
         known = (option for settings in self.settings for option in options_of(settings).values())
         return tuple(o.name for o in known if o.name not in left_out and o.has_effect(beside))
 
     def named(self, label: str, **fixed: Any) -> Method:
-        """The same method with some of its settings ``fixed``, under a name of its own."""
+        """Return this method under another label, with the settings ``fixed``."""
         return replace(self, label=label, fixed={**self.fixed, **fixed})
 
     def fit(self, task: Task, **given: Any) -> Fitting:
-        """Fit it to ``task`` with the settings ``given``, the others as they are by default.
+        """Fit the method to ``task`` with the settings ``given`` and defaults for the others.
 
         Raises:
-            ParameterError: one of them has no effect, or is outside of what is allowed.
-            PictureError: it learns from pictures, and there are none of a concept.
-            ModelError: it cannot edit this model.
+            ParameterError: a setting has no effect, or its value is not allowed.
+            PictureError: the method learns from images, and a concept has none.
+            ModelError: the method cannot edit this model.
         """
         takes = self.takes(given)
         if useless := [name for name in given if name not in takes]:
@@ -110,7 +112,7 @@ class Method:
 
 
 def fit(method: str, task: Task, **given: Any) -> Fitting:
-    """Fit the method that :data:`METHODS` calls ``method``, as :meth:`Method.fit` does.
+    """Fit the method named ``method`` in :data:`METHODS`, as :meth:`Method.fit` does.
 
     Raises:
         ParameterError: there is no such method.
@@ -119,7 +121,7 @@ def fit(method: str, task: Task, **given: Any) -> Fitting:
 
 
 def _at_once(make: Callable[[], AnyErasure]) -> Fitting:
-    """A run that ends at its first step."""
+    """Return a run that yields no progress and returns the erasure."""
     yield from ()
     return make()
 
@@ -172,7 +174,7 @@ METHODS = {
     "stacked": Method("CLIPErase + CCUP", BOTH, _stacked, (CLIPEraseSettings, CCUPSettings), trains=True),
 }
 _CCUP, _CLIPERASE = METHODS["ccup"], METHODS["cliperase"]
-#: Rows of comparisons and benchmarks: every method, CCUP in each form, CLIPErase with and without its parts.
+#: Rows of comparisons and benchmarks: every method, CCUP in each form, CLIPErase with and without each loss.
 COMPARED = {
     "none": METHODS["none"],
     "random": METHODS["random"],

@@ -1,13 +1,15 @@
-"""Paired CCUP: the same kind of closed form, solved on both sides of the score, so that the edit acts where they meet.
+"""Paired CCUP: a closed form solved for both the image side and the text side of CLIP's score.
 
-CCUP's own left factor is the concept's texts as they are, and every picture has a share of those: all texts of CLIP
-lie in one cone. Here both factors are solved for. Concept k gets a functional l_k, which reads 1 on its pictures and
-little on others, and a direction r_k, which carries the score of its texts and little of others; the projection
+The left factor of the paper's CCUP is the concept's texts, and every image has some cosine with them because all texts
+of CLIP are in one cone. The paired form solves for both factors. Concept k gets a functional l_k, which is 1 on images
+of the concept and small on others, and a direction r_k, which carries the score of the concept's texts and little of
+others. The projection
 
     P = I − α s Σ_k l_k r_kᵀ = I − α s L Rᵀ
 
-changes the score of a picture f with a text t by −α s Σ_k (f·l_k)(r_k·t): for what is retained both are small, and
-their product is smaller. No picture is needed: where a concept's pictures lie is told by its name about the mean,
+changes the score of an image f with a text t by −α s Σ_k (f·l_k)(r_k·t): for retained concepts both factors are small,
+and their product is smaller. No image is needed: the concept's name, centred about the mean, gives the direction of its
+images. The factors are
 
     d_k  = unit(t_k − mean of all texts),
     L    = A⁻¹D (DᵀA⁻¹D + η ḡ I)⁻¹,   A = S/σ + ρ I,   S the retained texts' scatter about the mean, σ its mean
@@ -16,15 +18,14 @@ their product is smaller. No picture is needed: where a concept's pictures lie i
 
 over the m_k ways t_kj of writing concept k, its name t_k among them, and the n retained texts T_r of d numbers.
 
-A handful of texts says neither where the mean is nor in which directions texts vary, so what is retained is more than
-what a visitor wants kept: it is filled up with other words, each of less weight. A text of weight w counts as w texts,
-in S, in the mean, in n and in T_r.
+A handful of texts determines neither the mean nor the directions in which texts vary, so the user's retain set is
+extended by other words, each of less weight. A text of weight w counts as w texts in S, in the mean, in n and in T_r.
 
-The change is one of the score, so it is made on one side, pictures or texts: made on both, the overshoot would be taken
-back.
+The edit changes the score, so it is applied to one side only, images or texts: applied to both, the second would undo
+part of the gain of the first.
 
-The overshoot s lets a picture lose as much of the concept as it takes to stand where a stranger stands, no better and
-no worse. Many concepts at once leave less room, so s is lowered as the change of the retained scores demands.
+The gain s makes an image lose as much of the concept as it takes to score like an image of an unrelated concept, no
+higher and no lower. Many concepts at once change the retained scores more, so s is lowered to limit that change.
 """
 
 from __future__ import annotations
@@ -42,16 +43,16 @@ from unlearn.erasers.closed_form import RetainFactor
 
 @dataclass(frozen=True)
 class Constants:
-    """What the form leaves open; chosen once, for all models, on other draws of forget sets than the README's.
+    """Constants of the paired form, chosen once for all models, on other draws of forget sets than the README's.
 
-    `python -m unlearn bench defaults` measures the neighbourhood of the choice on draws of its own.
+    `python -m unlearn bench defaults` measures nearby values on its own draws.
 
     Attributes:
-        noise: ρ, the ridge that keeps a functional from reading noise.
-        overlap: η, the ridge that keeps the functionals of near concepts apart.
+        noise: ρ, the ridge that keeps a functional from fitting noise.
+        overlap: η, the ridge that separates the functionals of similar concepts.
         least, most: bounds of s.
-        budget: squared change of the retained scores, relative to the scores, that decides between the bounds.
-        others: weight of a word that fills up, where one that is retained has 1.
+        budget: squared change of the retained scores, relative to the scores, that determines s between the bounds.
+        others: weight of an additional word; a retained word has weight 1.
     """
 
     noise: float = 1.0
@@ -67,16 +68,16 @@ CHOSEN = Constants()
 
 @dataclass(frozen=True)
 class RetainFactors:
-    """What an erasure shall leave alone: retained texts as columns (d, n), and both ridge problems factored over them.
+    """Retained texts as columns (d, n), and the factors of both ridge problems over them.
 
     Attributes:
-        mean: of the texts that were factored, (d,).
-        texts: the retained texts, (d, n), each times its root.
-        roots: square roots of their weights, (n,).
+        mean: weighted mean of the texts that were factored, (d,).
+        texts: the retained texts, (d, n), each multiplied by its root.
+        roots: square roots of the texts' weights, (n,).
         pictures: A / ρ.
         words: I + μ (d/n) T_r T_rᵀ.
-        scores: summed squares of the scores of centred texts with texts; what a change is measured against.
-        constants: what both were factored with.
+        scores: summed squares of the scores of centred texts with texts, to which changes are relative.
+        constants: constants that both problems were factored with.
     """
 
     mean: Tensor
@@ -91,7 +92,7 @@ class RetainFactors:
     def fit(
         cls, texts: Tensor, mu: float, constants: Constants = CHOSEN, *, weights: Tensor | None = None
     ) -> RetainFactors:
-        """Factor both problems for ``texts`` (d, n), each of weight 1 or of its own among ``weights`` (n,)."""
+        """Factor both problems for ``texts`` (d, n) with ``weights`` (n,), 1 by default."""
         d, n = texts.shape
         roots = (torch.ones(n) if weights is None else weights).double().sqrt()
         wide, total = texts.double() * roots, float(roots.square().sum())
@@ -101,16 +102,16 @@ class RetainFactors:
         spread = float(scatter.trace() / d)
         pictures = RetainFactor.of_gram(scatter, 1 / (constants.noise * spread) if spread else 0.0)
         words = RetainFactor.of_gram(gram, mu * d / total)
-        # ‖CᵀT‖² = ⟨C Cᵀ, T Tᵀ⟩: two (d, d) that are there anyway, in place of one (n, n).
+        # ‖CᵀT‖² = ⟨C Cᵀ, T Tᵀ⟩: two (d, d) matrices that are computed anyway instead of one (n, n) matrix.
         return cls(mean, wide, roots, pictures, words, float((scatter * gram).sum()), constants)
 
     @property
     def centred(self) -> Tensor:
-        """The retained texts about the mean, (d, n), each times its root."""
+        """The retained texts with the mean subtracted, (d, n), each multiplied by its root."""
         return self.texts - self.mean[:, None] * self.roots
 
     def without(self, removed: Sequence[int]) -> RetainFactors:
-        """The same less the texts at the positions ``removed``; nothing is factored again, mean and scale stay."""
+        """Return the factors without the texts at the positions ``removed``; mean and scale stay the same."""
         if not removed:
             return self
         kept = torch.ones(self.texts.shape[1], dtype=torch.bool)
@@ -128,13 +129,13 @@ def fit(forget: Sequence[Tensor], retain: RetainFactors, *, lam: float = 1000.0,
     """Solve for P.
 
     Args:
-        forget: for every concept its texts as columns, (d, m_k), unit norm, the name first.
-        retain: what is left alone.
+        forget: for every concept its unit-norm texts as columns, (d, m_k), the name first.
+        retain: factors of the retained texts.
         lam: λ.
         strength: α.
 
     Returns:
-        The projection, of rank at most the number of concepts, float32; computed in float64.
+        The projection, float32, computed in float64; its rank is at most the number of concepts.
     """
     texts = [columns.double() for columns in forget]
     names = torch.stack([columns[:, 0] for columns in texts], dim=1)
@@ -145,7 +146,7 @@ def fit(forget: Sequence[Tensor], retain: RetainFactors, *, lam: float = 1000.0,
 
 
 def _functionals(centres: Tensor, retain: RetainFactors) -> Tensor:
-    """L, (d, k)."""
+    """Return L, (d, k)."""
     solved = retain.pictures.solve(centres)
     gram = centres.T @ solved
     ridge = retain.constants.overlap * gram.diagonal().mean().clamp_min(torch.finfo(gram.dtype).tiny)
@@ -154,8 +155,8 @@ def _functionals(centres: Tensor, retain: RetainFactors) -> Tensor:
 
 
 def _directions(centres: Tensor, texts: Sequence[Tensor], words: RetainFactor, lam: float) -> Tensor:
-    """R, (d, k): by Woodbury's identity each r_k costs a system as small as the concept has texts."""
-    # All at once: texts taken out of the factor cost the same for one column as for many.
+    """Return R, (d, k). By Woodbury's identity, each r_k takes a system of only as many unknowns as it has texts."""
+    # One solve for all columns: texts removed from the factor cost the same for one column as for many.
     solved = words.solve(torch.cat([centres, *texts], dim=1))
     directions, start = [], len(texts)
     for k, columns in enumerate(texts):
@@ -169,9 +170,9 @@ def _directions(centres: Tensor, texts: Sequence[Tensor], words: RetainFactor, l
 
 
 def _gain(left: Tensor, right: Tensor, retain: RetainFactors) -> float:
-    """s: as far as the scores of the retained texts, taken for pictures, allow."""
+    """Return s, the largest gain within the budget, which is measured on retained texts in place of images."""
     read, carried = retain.centred.T @ left, retain.texts.T @ right
-    # ‖Cᵀ L Rᵀ T‖² = ⟨Lᵀ C Cᵀ L, Rᵀ T Tᵀ R⟩: two (k, k) in place of one (n, n).
+    # ‖Cᵀ L Rᵀ T‖² = ⟨Lᵀ C Cᵀ L, Rᵀ T Tᵀ R⟩: two (k, k) matrices instead of one (n, n) matrix.
     change = float(((read.T @ read) * (carried.T @ carried)).sum())
     constants = retain.constants
     allowed = (constants.budget * retain.scores / change) ** 0.5 if change else constants.most

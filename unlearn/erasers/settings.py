@@ -1,4 +1,4 @@
-"""What the erasers may be asked for. Read without torch: the page and ``--help`` take choices and defaults here."""
+"""Settings of the erasers, importable without torch: the app and ``--help`` take choices and defaults from here."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from unlearn.errors import ParameterError, require_choice
 from unlearn.files.schemas import STRICT
 from unlearn.options import check_options, option, options_of, same_option
 
-#: Forms that have a retain set, and weigh it.
+#: Forms with a retain set and a weight for it.
 WITH_RETAIN_SET = {"form": ("paired", "consistent")}
 BASELINES = ("none", "random", "leace")
-#: What else suits a choice of ``trainable``: the fewer the weights, the larger the steps they need and the cheaper each
-#: is. The first two were measured on the embedded model, the others are for a GPU; the paper's rate for all weights of
-#: a much larger CLIP is 1e-6.
+#: Default training settings for each choice of ``trainable``: fewer weights need larger steps, and make each step
+#: cheaper. The first two presets were measured on the embedded model, the others are for a GPU; the paper's learning
+#: rate for all weights of a much larger CLIP is 1e-6.
 PRESETS: dict[str, dict[str, Any]] = {
     "projections": {"steps": 200, "batch_size": 128, "learning_rate": 3e-4},
     "last_blocks": {"steps": 80, "batch_size": 32, "learning_rate": 1e-4},
@@ -26,7 +26,7 @@ TRAINABLE = tuple(PRESETS)
 
 @dataclass(frozen=True)
 class CCUPSettings:
-    """How CCUP erases. The defaults were chosen by measuring: README."""
+    """Settings of CCUP. The defaults were chosen by measuring (see the README)."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
 
@@ -63,7 +63,7 @@ class CCUPSettings:
             )
 
     def with_form(self, form: str) -> CCUPSettings:
-        """The same in another form; the paired form edits pictures where both sides were asked for."""
+        """Return the settings with another form; the paired form edits the image side if both sides were set."""
         side = "image" if form == "paired" and self.side == "both" else self.side
         return replace(self, form=form, side=side)
 
@@ -73,7 +73,7 @@ FORMS, SIDES = (tuple(options_of(CCUPSettings)[name].choices) for name in ("form
 
 @dataclass(frozen=True)
 class CLIPEraseSettings:
-    """How CLIPErase fine-tunes. The weights of the losses are the paper's; the rest was chosen by measuring: README."""
+    """Settings of CLIPErase. Loss weights are the paper's; other defaults were chosen by measuring (see the README)."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
 
@@ -131,7 +131,7 @@ class CLIPEraseSettings:
 
     @classmethod
     def of(cls, trainable: str = "projections", **given: Any) -> CLIPEraseSettings:
-        """Settings with what :data:`PRESETS` has for ``trainable``, but for what is ``given``."""
+        """Return settings with the preset of ``trainable`` from :data:`PRESETS`, overridden by ``given``."""
         return cls(trainable, **{**PRESETS.get(trainable, {}), **given})
 
     def __post_init__(self) -> None:
@@ -140,7 +140,7 @@ class CLIPEraseSettings:
 
 @dataclass(frozen=True)
 class BaselineSettings:
-    """Which baseline."""
+    """Settings of the baselines."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
 
@@ -156,7 +156,7 @@ class BaselineSettings:
 
 @dataclass(frozen=True)
 class StackedSettings:
-    """The settings of both parts, where CCUP was put on top of CLIPErase."""
+    """Settings of both parts of CCUP on top of CLIPErase."""
 
     cliperase: CLIPEraseSettings
     ccup: CCUPSettings

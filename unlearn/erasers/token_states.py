@@ -1,11 +1,11 @@
-"""CCUP carried to where a diffusion model listens: a linear map of the text encoder's token states.
+"""CCUP for diffusion models: a linear map of the text encoder's token states.
 
 Stable Diffusion's denoiser reads token states (n, tokens, width), *before* the text projection that CCUP edits, so CCUP
-alone changes no picture. Two ways of carrying it there, both closed forms, both a matrix H with ``states @ H``:
+alone changes no generated image. Two closed forms carry CCUP to the states, each as a matrix H with ``states @ H``:
 
-``pull_back``   the map that the text projection W_t turns into CCUP's own:  c H W_t = c W_t Pᵀ
-``ridge``       CCUP's problem posed on the states themselves. With forget states as the rows of F, what they are to
-                become as the rows of T, and retain states as the rows of R, H minimises
+``pull_back``   the map that, followed by the text projection W_t, equals CCUP's own map:  c H W_t = c W_t Pᵀ
+``ridge``       CCUP's problem posed on the states themselves. With forget states as the rows of F, their target states
+                as the rows of T, and retain states as the rows of R, H minimises
 
                     ‖H − I‖² + λ mean‖f H − t‖² + μ mean‖r H − r‖²
 
@@ -24,7 +24,7 @@ from torch import Tensor
 from unlearn.clip.projection import Projection
 from unlearn.errors import ModelError, require_fraction
 
-#: A text projection whose largest and smallest singular values are further apart cannot be undone in float32.
+#: A text projection with a larger condition number (ratio of singular values) cannot be inverted in float32.
 WORST_CONDITION = 1e6
 
 
@@ -37,18 +37,18 @@ class TokenMap:
 
     @property
     def matrix(self) -> Tensor:
-        """H itself, (width, width)."""
+        """The matrix H, (width, width)."""
         return torch.eye(len(self.change)) + self.strength * self.change
 
     def on_states(self, states: Tensor) -> Tensor:
-        """``states @ H`` for token states (..., width); exactly the states at strength 0."""
+        """Return ``states @ H`` for token states (..., width); at strength 0 exactly ``states``."""
         if not self.strength:
             return states
         change = self.change.to(states.device, states.dtype)
         return states + self.strength * (states @ change)
 
     def at(self, strength: float) -> TokenMap:
-        """The same edit at another strength: only the number changes."""
+        """Return the same edit at another strength, without solving again."""
         return replace(self, strength=require_fraction("strength", strength))
 
 
@@ -60,7 +60,7 @@ def pull_back(projection: Projection, text_projection: Tensor) -> TokenMap:
         text_projection: W_t (width, d), ``text_features = states @ W_t``.
 
     Raises:
-        ModelError: W_t loses directions (d < width) or nearly does, so what it does cannot be asked of the states.
+        ModelError: W_t loses directions (d < width) or nearly does, so it cannot be inverted on the states.
     """
     wide = text_projection.detach().double().cpu()
     singular = torch.linalg.svdvals(wide)
@@ -79,12 +79,12 @@ def ridge(forget: Tensor, targets: Tensor, retain: Tensor, *, lam: float, mu: fl
     """Solve for H on the states themselves.
 
     Args:
-        forget: F (n, width), states that speak of the concept.
-        targets: T (n, width), the states that they are to become.
+        forget: F (n, width), token states of sentences about the concept.
+        targets: T (n, width), the states to map them to.
         retain: R̄ (width, width), mean outer product of the states to keep, ``RᵀR / m``.
         lam: λ, weight of forgetting.
         mu: μ, weight of retaining.
-        strength: share of the way from F to T.
+        strength: fraction of the edit to apply, 1 being the full map from F towards T.
     """
     wide, wanted = forget.double(), targets.double()
     count, width = wide.shape

@@ -1,8 +1,8 @@
-"""The models that are compared, by the names that the screen, reports and programs know them by."""
+"""Names of the compared models on screen, in reports and for programs."""
 
 ORIGINAL, CCUP, CLIPERASE, BOTH = "Original", "CCUP", "CLIPErase", "CLIPErase + CCUP"
 BASELINE = "Baseline"
-#: What an erasure of a method makes of the original.
+#: Name of the edited model by the method of its erasure.
 MADE_BY = {"ccup": CCUP, "cliperase": CLIPERASE, "stacked": BOTH, "baseline": BASELINE}
-#: What a model's name ends in once it is fine-tuned.
+#: Suffix of the name of a fine-tuned model.
 FINE_TUNED = ", fine-tuned"

@@ -1,1 +1,1 @@
-"""Training a copy of a CLIP model: what trains, on which pairs, from where it can be resumed. Knows no method."""
+"""Training of a copy of a CLIP model: trainable weights, pairs, batches and checkpoints, independent of the method."""

@@ -1,4 +1,4 @@
-"""The batch of a step: which pairs, and where the trained model puts them."""
+"""The batch of a training step: its pairs, embedded by the model in training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Embedded:
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """Batches that depend on ``seed`` and the step alone, so a resumed run and another process draw the same."""
+    """Batches that depend only on ``seed`` and the step, so that resumed runs and all processes draw the same ones."""
 
     frozen: Frozen
     pictures: Sequence[PreparedPictures]
@@ -37,7 +37,7 @@ class Batches:
     processes: Processes
 
     def embed(self, step: int) -> tuple[Embedded, Embedded]:
-        """The forget and the retain pairs of ``step``, embedded by the model in training."""
+        """Return the forget and the retain pairs of ``step``, embedded by the model in training."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         forget = self.forget.draw(self.size, generator, distinct=False)
         retain = self.retain.draw(self.size, generator, distinct=True)
@@ -51,7 +51,7 @@ class Batches:
             images = trainable.image_features(self.frozen.image_inputs([places[i] for i in mine]))
             tokens = torch.stack([self.texts[t].inputs[i] for t, i in (written[i] for i in mine)])
             words = trainable.text_features(tokens.to(device))
-        # Both sets share one forward pass and are told apart again here.
+        # Both sets share one forward pass and are split again here.
         cut = (len(forget),)
         parts = zip(
             self.processes.together(images, mine, len(places)).tensor_split(cut),

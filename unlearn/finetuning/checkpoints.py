@@ -1,4 +1,4 @@
-"""The state of a run on disk, so that it can be resumed as if it had never stopped."""
+"""The state of a run on disk; a resumed run gives the same result as one that was never interrupted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS = (WEIGHT, *MOMENTS)
 
 
 class _Metadata(Schema):
-    """What a checkpoint says beside its tensors."""
+    """Metadata of a checkpoint file."""
 
     run: Sha256
     step: Annotated[str, Field(pattern=r"^[0-9]{1,6}\z")]
@@ -35,9 +35,9 @@ def _key(kind: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Trained weights, Adam's moments and the step they belong to, in one safetensors file.
+    """Trained weights, Adam's moments and their step number in one safetensors file.
 
-    ``run`` is a fingerprint of everything that the run depends on: a file of another run is refused.
+    ``run`` is a fingerprint of everything that the run depends on; a file of another run is rejected.
     """
 
     path: Path
@@ -45,14 +45,14 @@ class Checkpoint:
 
     @classmethod
     def of_run(cls, path: Path, **what: Any) -> Checkpoint:
-        """The checkpoint at ``path`` of the run that ``what`` describes (values for JSON)."""
+        """Return the checkpoint at ``path`` of the run that ``what`` describes (values that JSON can hold)."""
         return cls(path, hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest())
 
     def restore(self, parameters: Mapping[str, Tensor], optimizer: torch.optim.Adam) -> int:
-        """Put the saved state into ``parameters`` and ``optimizer``; the step it is of, 0 where there is no file.
+        """Load the saved state into ``parameters`` and ``optimizer``; returns its step, or 0 if there is no file.
 
         Raises:
-            ErasureFileError: the file cannot be read or is of another run.
+            ErasureFileError: the file cannot be read or belongs to another run.
         """
         if not self.path.exists():
             return 0
@@ -83,7 +83,7 @@ class Checkpoint:
         return step
 
     def write(self, step: int, parameters: Mapping[str, Tensor], optimizer: torch.optim.Adam) -> None:
-        """Save the state after ``step``; a crash while writing leaves the file of before."""
+        """Save the state after ``step``; a crash while writing leaves the previous file intact."""
         tensors = {_key(WEIGHT, name): parameter.detach() for name, parameter in parameters.items()}
         for name, parameter in parameters.items():
             tensors |= {_key(moment, name): optimizer.state[parameter][moment] for moment in MOMENTS}

@@ -1,4 +1,4 @@
-"""What CLIPErase learns from: pictures paired with texts, drawn in batches that depend on seed and step alone."""
+"""Training data of CLIPErase: images paired with texts, drawn in batches that depend only on seed and step."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from unlearn.errors import PictureError
 
 @dataclass(frozen=True)
 class PairSet:
-    """Pictures, each with the texts it may be paired with.
+    """Images, each with the texts that it may be paired with.
 
     Attributes:
-        pictures: (gallery, index in it) of every picture.
+        pictures: (gallery, index in the gallery) of every image.
         texts: the distinct texts.
-        choices: for every picture the indices into ``texts``.
-        concepts: for every picture a number that is the same for the same concept.
+        choices: for every image the indices of its texts in ``texts``.
+        concepts: for every image the number of its concept.
     """
 
     pictures: tuple[tuple[int, int], ...]
@@ -29,10 +29,11 @@ class PairSet:
     concepts: tuple[int, ...]
 
     def draw(self, size: int, generator: torch.Generator, *, distinct: bool) -> list[tuple[int, int]]:
-        """A batch of (picture, text) indices.
+        """Draw a batch of (image, text) indices.
 
-        ``distinct`` takes every concept at most once, so that no pair is another's wrong answer in a contrastive loss,
-        and returns fewer than ``size`` pairs where there are fewer concepts. Else pictures are drawn with replacement.
+        With ``distinct`` every concept occurs at most once, so that no two pairs of one concept are negatives of each
+        other in a contrastive loss; the batch has fewer than ``size`` pairs if there are fewer concepts. Without
+        ``distinct`` images are drawn with replacement.
         """
         if distinct:
             by_concept: dict[int, list[int]] = {}
@@ -49,13 +50,13 @@ class PairSet:
 def forget_and_retain(
     selection: Selection, galleries: Sequence[Gallery], templates: Sequence[str]
 ) -> tuple[PairSet, PairSet]:
-    """Sort the pictures of ``galleries`` into the pairs to forget and the pairs to retain; others are left out.
+    """Sort the images of ``galleries`` into pairs to forget and pairs to retain; other images are left out.
 
-    A picture goes with its caption and with its concept's name in each of ``templates``, one to forget with every other
-    way of writing the concept too. Where the concept is a whole caption, there is only that.
+    An image is paired with its caption and with its concept's name in each of ``templates``; an image to forget also
+    with the concept's plural and synonyms. If the concept is a whole caption, the caption is the only text.
 
     Raises:
-        PictureError: a concept to forget has no picture, or nothing to retain has one.
+        PictureError: a concept to forget has no image, or no retained concept has one.
     """
     forget = {concept.name.casefold(): concept for concept in selection.forget}
     retain = {name.casefold(): Concept(name) for name in selection.retain}
@@ -73,7 +74,7 @@ def forget_and_retain(
 
 
 def hold_out(gallery: Gallery) -> Gallery:
-    """``gallery`` with a test split of its own: every fifth picture of each concept; the others are for training."""
+    """Return ``gallery`` with every fifth image of each concept as its test split; the others are for training."""
     seen: dict[str, int] = {}
     pictures = []
     for picture in gallery:

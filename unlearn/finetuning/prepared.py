@@ -1,4 +1,4 @@
-"""The frozen part of the work, done once: what each picture and text is where the trained weights begin."""
+"""Activations of the frozen layers, computed once per image and text: the inputs of the trained layers."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ CHUNK = 32
 
 
 def encoding(done: int, total: int) -> Progress:
-    """Returns the progress of a run that has encoded ``done`` of ``total`` pictures."""
+    """Return the progress of a run that has encoded ``done`` of ``total`` images."""
     return Progress(done, total, f"Encoding pictures: {done} of {total}.")
 
 
 @dataclass(frozen=True)
 class PreparedPictures:
-    """What of the pictures of ``gallery`` does not change while training, one row a picture, on the CPU.
+    """Tensors for the images of ``gallery`` that stay constant while training, one row per image, on the CPU.
 
     Attributes:
-        kept: what the trained part starts from, (n, …); no rows where that is the picture itself: it is decoded again
-            for every batch rather than kept.
+        kept: inputs of the trained part, (n, …); no rows if these are the images themselves, which are decoded again
+            for every batch instead of being kept.
         original: the unedited model's embeddings, (n, embed_dim).
     """
 
@@ -42,10 +42,10 @@ class PreparedPictures:
 
 @dataclass(frozen=True)
 class PreparedTexts:
-    """What of texts does not change while training, one row a text, on the CPU.
+    """Tensors for texts that stay constant while training, one row per text, on the CPU.
 
     Attributes:
-        inputs: what the trained part starts from, (n, …).
+        inputs: inputs of the trained part, (n, …).
         original: the unedited model's embeddings, (n, embed_dim).
     """
 
@@ -57,8 +57,8 @@ class PreparedTexts:
 class Frozen:
     """The frozen part of ``trainable``, a copy of ``encoder``'s model, in one arithmetic precision.
 
-    What it prepares is remembered as long as encoder and pictures live, and shared by all runs that train the same
-    parts. It must be asked before training begins: the original's embeddings come from the same pass.
+    Prepared tensors are cached as long as encoder and images exist, and shared by all runs that train the same parts.
+    They must be prepared before training begins, because the same pass gives the original model's embeddings.
     """
 
     encoder: OpenClipEncoder
@@ -70,11 +70,11 @@ class Frozen:
         return f"{type(self.trainable).__name__} {self.precision}"
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The arithmetic to run either tower in."""
+        """Return the autocast context in which both towers run."""
         return torch.autocast(self.encoder.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def pictures(self, galleries: Sequence[Gallery]) -> Generator[Progress, None, list[PreparedPictures]]:
-        """Prepare all pictures of ``galleries``, reporting after every few."""
+        """Prepare all images of ``galleries``; yields progress after every chunk."""
         known = _pictures.setdefault(self.encoder, WeakKeyDictionary())
         missing = [gallery for gallery in galleries if self._key not in known.get(gallery, {})]
         total, done = sum(map(len, missing)), 0
@@ -94,13 +94,13 @@ class Frozen:
         return [PreparedPictures(gallery, *known[gallery][self._key]) for gallery in galleries]
 
     def image_inputs(self, places: Sequence[tuple[PreparedPictures, int]]) -> Tensor:
-        """What the trained part starts from for the pictures at ``places``, (n, …) on the encoder's device."""
+        """Return the inputs of the trained part for the images at ``places``, (n, …) on the encoder's device."""
         if not self.trainable.keeps_images:
             return self.pixels([prepared.gallery.pictures[i] for prepared, i in places])
         return torch.stack([prepared.kept[i] for prepared, i in places]).to(self.encoder.device)
 
     def texts(self, texts: Sequence[str]) -> PreparedTexts:
-        """Prepare ``texts``; those that any run has asked for before cost nothing."""
+        """Prepare ``texts``; texts that an earlier run prepared come from the cache."""
         prepared = _texts.get_all(self.encoder, [(self._key, text) for text in texts], self._prepare_texts)
         inputs, originals = zip(*prepared, strict=True)
         return PreparedTexts(torch.stack(inputs), torch.stack(originals))
@@ -116,15 +116,15 @@ class Frozen:
         return rows
 
     def pixels(self, pictures: Sequence[Picture]) -> Tensor:
-        """Decode and preprocess: (n, 3, height, width) on the encoder's device."""
+        """Decode and preprocess images; returns (n, 3, height, width) on the encoder's device."""
         pixels = self.encoder.pixels([picture.load() for picture in pictures])
-        # Channels last: convolutions on a CPU are a third faster so, in bfloat16 thirty times.
+        # With channels last, convolutions on a CPU are a third faster, and thirty times faster in bfloat16.
         return pixels.to(self.encoder.device, memory_format=torch.channels_last)
 
 
-#: Without their gallery, which they would keep alive.
+#: Tensors of each gallery, without a reference to the gallery, which would keep it alive.
 _pictures: WeakKeyDictionary[OpenClipEncoder, WeakKeyDictionary[Gallery, dict[str, tuple[Tensor, Tensor]]]] = (
     WeakKeyDictionary()
 )
-#: A text's states are 30 to 230 kB, by the model: of more texts than this a run prepares the rest itself.
+#: A text's states take 30 to 230 kB, depending on the model; a run with more texts than this prepares the rest itself.
 _texts: ObjectCache[tuple[Tensor, Tensor]] = ObjectCache(most=4096)

@@ -1,4 +1,4 @@
-"""Accuracy while training: quick enough to be taken every few steps."""
+"""Accuracy while training, quick enough to measure every few steps."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MOST_RETAINED = 256
 
 
 class Probe:
-    """Zero-shot top-1 of the model in training on a gallery, all labels offered, one template for each.
+    """Zero-shot top-1 accuracy of the model in training on a gallery, with all labels offered and one template.
 
-    At most :data:`MOST_RETAINED` evenly spaced retained pictures are looked at, but every picture to forget. The
-    numbers on the views, with all templates and pictures, differ a little.
+    It is measured on every image to forget, and on at most :data:`MOST_RETAINED` evenly spaced retained images. The
+    results that the app shows differ a little, because they use all templates and images.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Probe:
 
     @torch.no_grad()
     def __call__(self) -> tuple[float, float]:
-        """Forget and retain accuracy now; NaN where there is no picture."""
+        """Return the current accuracy on the forget set and on the retain set; NaN if a set has no image."""
         if not len(self._rows):
             return math.nan, math.nan
         with self._frozen.autocast():
@@ -53,7 +53,7 @@ class Probe:
                 ]
             )
         hits = (true_label_ranks(images, classes, self._targets) < 1).float()
-        # The mean of nothing is NaN.
+        # The mean of an empty tensor is NaN.
         return hits[: self._num_forget].mean().item(), hits[self._num_forget :].mean().item()
 
     def _embed(self, rows: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Several processes that train one model: each embeds its share of a batch, all see the whole batch."""
+"""Training in several processes: each embeds its share of a batch and gets the embeddings of the whole batch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those started together, by ``accelerate launch`` say; alone, nothing is exchanged."""
+    """The rank of this process and the number of processes, started for example by ``accelerate launch``.
+
+    A single process exchanges nothing.
+    """
 
     rank: int = 0
     count: int = 1
 
     @classmethod
     def current(cls, device: torch.device) -> Processes:
-        """The processes that the environment tells of; joins them on first use."""
+        """Return the processes that environment variables describe; the first call joins their group."""
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls()
         from accelerate import PartialState
@@ -29,15 +32,15 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that prints and writes."""
+        """True for the one process that prints and writes files."""
         return self.rank == 0
 
     def share(self, n: int) -> Tensor:
-        """The rows of a batch of ``n`` that this process embeds."""
+        """Return the indices of the rows of a batch of ``n`` that this process embeds."""
         return torch.arange(self.rank, n, self.count)
 
     def together(self, mine: Tensor, rows: Tensor, n: int) -> Tensor:
-        """All ``n`` rows, of which this process computed ``rows``; only those carry a gradient here."""
+        """Gather all ``n`` rows, of which this process computed ``rows``; only these have a gradient here."""
         if self.count == 1:
             return mine
         rows = rows.to(mine.device)
@@ -46,9 +49,9 @@ class Processes:
         return whole.index_copy(0, rows, mine)
 
     def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Make every process's gradients the sum of all: each holds the part that went through its own rows."""
+        """Sum the gradients over all processes, because each process has only the gradient through its own rows."""
         if self.count > 1:
             for parameter in parameters:
-                if parameter.grad is None:  # no row of a short batch came here
+                if parameter.grad is None:  # this process got no row of a short batch
                     parameter.grad = torch.zeros_like(parameter)
                 torch.distributed.all_reduce(parameter.grad)

@@ -1,4 +1,4 @@
-"""Where the pairs come from: the bundled gallery, a folder, or a public data set."""
+"""Sources of training data: the bundled gallery, a folder, or a public data set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BUNDLED = "bundled"
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Pictures to train on, others to measure on, the labels that are offered there, and what was noticed."""
+    """Images to train on, images to measure on, the labels offered when measuring, and notices."""
 
     train: Gallery
     test: Gallery
@@ -24,13 +24,13 @@ class TrainingData:
 
 
 def training_data(source: str, forget: Sequence[str]) -> TrainingData:
-    """Labelled pictures: ``bundled``, a name in :data:`unlearn.data.public_datasets.DATASETS` or an ImageFolder.
+    """Load labelled images: ``bundled``, a name in :data:`unlearn.data.public_datasets.DATASETS` or an ImageFolder.
 
-    Where there is no split for testing, as in a folder, every fifth picture of a class is kept for measuring.
-    ``forget`` tells which captioned pictures count as pictures of a concept: those whose captions name it.
+    If there is no test split, as in a folder, every fifth image of a class is held out for measuring. A captioned image
+    counts as an image of a concept in ``forget`` if its caption names the concept.
 
     Raises:
-        PictureError: there is no such folder, or the data set cannot be had.
+        PictureError: there is no such folder, or the data set cannot be loaded.
     """
     if source == BUNDLED:
         gallery = bundled_gallery()
@@ -43,7 +43,7 @@ def training_data(source: str, forget: Sequence[str]) -> TrainingData:
 
 
 def labels_of(*galleries: Gallery) -> Vocabulary:
-    """What ``galleries`` show, as labels. A caption is a sentence already: without synonyms, and put into no other."""
+    """Return the concepts of ``galleries`` as labels. Captions, being sentences, get no synonyms and no templates."""
     shown = dict.fromkeys(name for gallery in galleries for name in gallery.concepts)
     captions = {p.concept for gallery in galleries for p in gallery if p.concept == p.caption}
     words = Vocabulary.of(name for name in shown if name not in captions)
@@ -53,10 +53,10 @@ def labels_of(*galleries: Gallery) -> Vocabulary:
 
 
 def measuring_pictures(source: str, forget: Sequence[str] = ()) -> Gallery:
-    """What :func:`training_data` measures on; of a folder, all there is.
+    """Load the images that :func:`training_data` measures on; for a folder, all of its images.
 
     Raises:
-        PictureError: as there.
+        PictureError: there is no such folder, or the data set cannot be loaded.
     """
     if source == BUNDLED:
         return bundled_gallery().test

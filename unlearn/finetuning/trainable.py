@@ -1,7 +1,7 @@
-"""What CLIPErase trains: a copy of the model that shares all weights but the trained ones with the original.
+"""Trainable models for CLIPErase: copies that share all weights except the trained ones with the original.
 
-A :class:`Trainable` splits each tower in two. ``prepare_*`` is the part that no trained weight touches, so its output
-can be kept for the whole run; ``*_features`` is the rest. Where little trains, a step on a CPU costs next to nothing.
+A :class:`Trainable` splits each tower in two. ``prepare_*`` is the frozen part, whose output can be kept for the whole
+run; ``*_features`` is the trained part. If that part is small, a step on a CPU costs next to nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from unlearn.clip.final_projections import FinalProjection, find_projection, tow
 from unlearn.clip.weights import sharing_copy
 from unlearn.errors import ModelError
 
-#: Where towers keep their blocks, and what comes between the last of them and the final projection.
+#: Names of the modules that hold a tower's blocks, and of the modules between the last block and the final projection.
 BLOCKS = {
     "image": ("trunk.blocks", "trunk.stages", "transformer.resblocks", "layer4", "vision_model.encoder.layers"),
     "text": ("transformer.resblocks", "transformer.encoder.layer", "text_encoder.encoder.layer"),
@@ -32,41 +32,41 @@ AFTER_BLOCKS = (
 
 
 class Trainable(ABC):
-    """One kind of what trains. Unless a kind says otherwise nothing is prepared, and all of both towers runs."""
+    """A choice of weights to train. Unless a subclass prepares inputs, every step runs both towers completely."""
 
-    #: Whether ``prepare_images`` does work worth keeping.
+    #: True if the output of ``prepare_images`` is worth keeping.
     keeps_images: ClassVar[bool] = False
-    #: The copy; BatchNorm uses, and never updates, its stored statistics, and dropout is off.
+    #: The copy of the model; BatchNorm uses its stored statistics without updating them, and dropout is off.
     model: nn.Module
-    #: What trains, by its name in ``model``.
+    #: The trained parameters by their names in ``model``.
     parameters: dict[str, Tensor]
 
     @abstractmethod
     def __init__(self, encoder: OpenClipEncoder) -> None: ...
 
     def prepare_images(self, pixels: Tensor) -> Tensor:
-        """What stays the same for pictures (n, 3, h, w) all through the run, (n, …)."""
+        """Run the frozen part on images (n, 3, h, w); returns (n, …)."""
         return pixels
 
     def prepare_texts(self, tokens: Tensor) -> Tensor:
-        """What stays the same for texts (n, context) all through the run, (n, …)."""
+        """Run the frozen part on token ids (n, context); returns (n, …)."""
         return tokens
 
     def image_features(self, prepared: Tensor) -> Tensor:
-        """Unit-norm embeddings, (n, embed_dim), float32, of what :meth:`prepare_images` gave."""
+        """Return unit-norm embeddings, (n, embed_dim), float32, of the output of :meth:`prepare_images`."""
         return _unit(self.model.encode_image(prepared))  # type: ignore[operator]
 
     def text_features(self, prepared: Tensor) -> Tensor:
-        """Unit-norm embeddings, (n, embed_dim), float32, of what :meth:`prepare_texts` gave."""
+        """Return unit-norm embeddings, (n, embed_dim), float32, of the output of :meth:`prepare_texts`."""
         return _unit(self.model.encode_text(prepared))  # type: ignore[operator]
 
     def delta(self) -> dict[str, Tensor]:
-        """The trained weights by their name in the base model, float32 on the CPU."""
+        """Return the trained weights by their names in the base model, float32 on the CPU."""
         return {name: tensor.detach().float().cpu().clone() for name, tensor in self.parameters.items()}
 
 
 class AllWeights(Trainable):
-    """Everything except the temperature."""
+    """All weights except the temperature."""
 
     def __init__(self, encoder: OpenClipEncoder) -> None:
         names = [name for name, _ in encoder.model.named_parameters() if not name.startswith("logit_")]
@@ -74,7 +74,7 @@ class AllWeights(Trainable):
 
 
 class LastBlocks(Trainable):
-    """The last block of each tower and all that follows it. Pictures are prepared up to that block."""
+    """The last block of each tower and everything after it. Images are prepared up to that block."""
 
     keeps_images = True
 
@@ -96,7 +96,7 @@ class LastBlocks(Trainable):
         raise ModelError("This image tower does not run its last block; train “projections” or “all” instead.")
 
     def image_features(self, prepared: Tensor) -> Tensor:
-        # One blank picture pays for the frozen part; at the last block the prepared activations take its place.
+        # The frozen part runs on one blank image only; before the last block the prepared activations replace it.
         return _unit(self._with_hook(lambda _, inputs: (prepared, *inputs[1:]), self._blank))
 
     def _with_hook(self, hook: Callable[[nn.Module, tuple[Any, ...]], Any], pixels: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class LastBlocks(Trainable):
 
 
 class Projections(Trainable):
-    """Only the two final linear maps; both towers are prepared up to them."""
+    """The two final linear projections only; both towers are prepared up to them."""
 
     keeps_images = True
 
@@ -118,7 +118,7 @@ class Projections(Trainable):
         weights = dict(encoder.model.named_parameters())
         names = [*self._image.tensors, *self._text.tensors]
         self.parameters = {name: weights[name].detach().clone().requires_grad_() for name in names}
-        # The same model with the identity for its projections: its features are the inputs of the real ones.
+        # A model whose projections are identities: its features are the inputs of the real projections.
         neutral: dict[str, Tensor] = {}
         for projection in (self._image, self._text):
             width = weights[projection.weight].shape[0 if projection.rows_are_inputs else 1]
@@ -141,7 +141,7 @@ class Projections(Trainable):
 
 
 class LowRank(Trainable):
-    """LoRA (Hu et al. 2021) on every linear map and 1×1 convolution outside of fused attention."""
+    """LoRA (Hu et al. 2021) on every linear layer and 1×1 convolution outside fused attention."""
 
     def __init__(self, encoder: OpenClipEncoder, rank: int, seed: int) -> None:
         from peft import LoraConfig, inject_adapter_in_model
@@ -151,7 +151,7 @@ class LowRank(Trainable):
             raise ModelError("This model has no linear map that LoRA can adapt; train “last_blocks” instead.")
         shared = sharing_copy(encoder.model, {})
         config = LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=targets)
-        # peft draws the adapters from torch's own generator: the same for every run and process of this seed.
+        # peft initialises adapters from torch's global generator; seeding it makes runs and processes start equal.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             self.model = inject_adapter_in_model(config, shared).eval().to(encoder.device)
@@ -171,7 +171,7 @@ class LowRank(Trainable):
 
 
 def make_trainable(encoder: OpenClipEncoder, what: str, *, lora_rank: int = 8, seed: int = 0) -> Trainable:
-    """The trainable copy of ``encoder``'s model that :data:`unlearn.erasers.settings.TRAINABLE` calls ``what``.
+    """Return a copy of ``encoder``'s model that trains ``what``, one of :data:`unlearn.erasers.settings.TRAINABLE`.
 
     Raises:
         ModelError: the architecture has no such part.
@@ -187,7 +187,7 @@ _KINDS: dict[str, Callable[[OpenClipEncoder], Trainable]] = {
 
 
 class _ReachedError(Exception):
-    """Carries an activation out of a forward pass that need not go on."""
+    """Exception that ends a forward pass early and carries an activation out of it."""
 
     def __init__(self, activation: Tensor) -> None:
         super().__init__()
@@ -195,7 +195,7 @@ class _ReachedError(Exception):
 
 
 def _copy(encoder: OpenClipEncoder, names: Iterable[str]) -> tuple[nn.Module, dict[str, Tensor]]:
-    """A copy of ``encoder``'s model that has the weights called ``names`` to itself, and these to train."""
+    """Return a copy of ``encoder``'s model with its own, trainable weights ``names``, and these weights."""
     weights = dict(encoder.model.named_parameters())
     own = {name: weights[name].detach().clone() for name in names}
     model = sharing_copy(encoder.model, own).eval()
@@ -203,7 +203,7 @@ def _copy(encoder: OpenClipEncoder, names: Iterable[str]) -> tuple[nn.Module, di
 
 
 def _last_block(model: nn.Module, tower: str) -> tuple[str, list[str]]:
-    """The name of a tower's last block, and the names of the parameters in it and after it."""
+    """Return the name of a tower's last block, and the names of the parameters in it and after it."""
     prefix, root = tower_root(model, tower)
     modules = dict(root.named_modules())
     blocks = next((name for name in BLOCKS[tower] if name in modules), None)
@@ -224,7 +224,7 @@ def _projection_to_train(model: nn.Module, tower: str) -> FinalProjection:
 
 
 def _takes_adapter(name: str, layer: nn.Module) -> bool:
-    # nn.MultiheadAttention reads its out_proj.weight itself, so an adapter around that layer would never run.
+    # nn.MultiheadAttention reads out_proj.weight directly, so an adapter around that layer would never run.
     if isinstance(layer, nn.Linear):
         return not name.endswith("attn.out_proj")
     return isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.groups == 1

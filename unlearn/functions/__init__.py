@@ -1,1 +1,1 @@
-"""The functions that Python users, and the command line, call: one way to do what the screen does."""
+"""The public functions, which Python users and the command line call."""

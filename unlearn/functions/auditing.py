@@ -1,4 +1,4 @@
-"""Attack an erasure: is the concept gone, or can somebody get it back?"""
+"""Attack an erasure, to see whether the concept can be recovered."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from unlearn.jobs import run_to_end
 
 @dataclass(frozen=True)
 class Audit:
-    """What each attack on an erasure found; printed, a line an attack.
+    """Findings of each attack on an erasure; printed as one line per attack.
 
     Attributes:
-        method: of the erasure.
+        method: method of the erasure.
         report: the concept that was attacked, and the findings.
         notices: sentences about the images.
     """
@@ -44,12 +44,12 @@ class Audit:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """One result an attack, with its numbers and its verdict."""
+        """The result of each attack, with its numbers and its verdict."""
         return self.report.findings
 
     @property
     def leaks(self) -> tuple[Finding, ...]:
-        """The findings of attacks that got the concept back."""
+        """The findings of attacks that recovered the concept."""
         return self.report.leaks
 
     def __repr__(self) -> str:
@@ -62,7 +62,7 @@ class Audit:
         return "\n".join([*map(_line, self.findings), measured])
 
     def to_dict(self) -> dict[str, Any]:
-        """The findings as JSON, without pictures; None where nothing was measured."""
+        """Return the findings as JSON, without images; None for numbers that were not measured."""
         return {"method": self.method} | self.report.record()
 
 
@@ -76,15 +76,15 @@ def audit(
     on_progress: OnProgress | None = None,
     on_notice: OnNotice | None = None,
 ) -> Audit:
-    """Run every attack on an erasure: by other words, images, probes, fine-tuning, soft prompts and rounding.
+    """Run every attack on an erasure: other words, images, probes, fine-tuning, soft prompts and rounding.
 
     Args:
         clip: the model, unedited.
-        erasure: what :func:`unlearn.erase` or :func:`unlearn.load` returned.
+        erasure: result of :func:`unlearn.erase` or :func:`unlearn.load`.
         concept: the erased concept to attack; the first by default.
         images: labelled images to attack with: ``"bundled"``, a folder with one subfolder a class, or a public data set
             by name.
-        seed: of attacks that draw.
+        seed: random seed of the attacks.
         on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
         on_notice: called at once with each of :attr:`Audit.notices`.
 
@@ -98,7 +98,7 @@ def audit(
         (on_notice or (lambda sentence: None))(notice)
     erased = {known.name: known for known in edit.selection.forget}
     name = require_choice("concept", _asked(concept, edit.selection), tuple(erased))
-    # Of a folder's classes the record keeps no list: the labels are those of the images at hand.
+    # The record does not list a folder's classes; then the labels are those of the images given here.
     vocabulary = erasure.vocabulary if erasure.record.vocabulary else data.vocabulary
     target = AttackTarget(erased[name], base, edit.apply(base), data.train, data.test, vocabulary, seed)
 
@@ -111,7 +111,7 @@ def audit(
 
 
 def _asked(concept: str | None, erased: Selection) -> str:
-    """The erased concept that is to be attacked; ``concept`` is any spelling of it."""
+    """Return the name of the erased concept to attack; ``concept`` is any spelling of it."""
     known = erased.forget[0] if concept is None else Vocabulary(erased.forget).find(clean_name(concept))
     return known.name if known else str(concept)
 

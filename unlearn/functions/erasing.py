@@ -40,19 +40,19 @@ from unlearn.functions.recorded import RecordedErasure
 from unlearn.jobs import run_to_end
 from unlearn.options import options_of
 
-#: Whether shipped embeddings were found for a model.
+#: True for models with shipped embeddings.
 _shipped: ObjectCache[bool] = ObjectCache(most=1)
 Format = Literal["open_clip", "transformers"]
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What :func:`save` wrote.
+    """Files that :func:`save` wrote.
 
     Attributes:
-        folder: where.
-        formats: forms of the whole model that were written beside the edit and its record.
-        notices: why there is no whole model, where there is none.
+        folder: the folder of the files.
+        formats: formats of the whole model that were written beside the edit and its record.
+        notices: reasons why the whole model was not written, if it was not.
         snippets: code that uses each file without this package.
     """
 
@@ -110,13 +110,14 @@ def erase(
             or a public data set by name, such as ``"cifar100"``. CCUP needs none.
         vocabulary: labels offered and retained: ``"bundled"``, ``"imagenet"``, ``"cifar100"``, a file, or a list of
             words; by default those of ``images``.
-        seed: of methods that draw, such as CLIPErase's batches.
+        seed: random seed, for example of CLIPErase's batches.
         on: an erasure by CLIPErase to put CCUP on top of.
         checkpoint: file to save a run of CLIPErase to, and to resume it from.
         measure: whether to measure accuracy before and after on images held out, for :attr:`RecordedErasure.metrics`.
         on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
-        on_notice: called at once with each sentence of :attr:`RecordedErasure.notices`, and about ``images``.
-        **options: of the method, see below.
+        on_notice: called at once with each sentence of :attr:`RecordedErasure.notices` and with notices about
+            ``images``.
+        **options: options of the method, see below.
 
     Raises:
         ConceptError, ParameterError, PictureError: an argument cannot be used; the message says what is allowed.
@@ -166,16 +167,16 @@ def save(
     """Write an erasure to a folder: ``edit.safetensors``, ``erasure.json``, and the whole edited model.
 
     Args:
-        erasure: what :func:`erase` or :func:`load` returned.
-        folder: where; files of an earlier erasure there are replaced.
-        clip: the model that it was made of, unedited.
-        formats: forms of the whole model, ``open_clip`` and ``transformers``; by default ``open_clip`` where weights
-            can hold the edit, and none where they cannot.
+        erasure: result of :func:`erase` or :func:`load`.
+        folder: folder to write to; files of an earlier erasure in it are replaced.
+        clip: the unedited model that the erasure was made from.
+        formats: formats of the whole model, ``open_clip`` and ``transformers``; by default ``open_clip`` if weights can
+            hold the edit, otherwise none.
 
     Raises:
         ParameterError: the folder cannot be written to, or holds weights that no erasure wrote.
         ModelError: a format cannot hold the model or the edit.
-        ErasureFileError: the erasure was made of other weights than ``clip``'s.
+        ErasureFileError: the erasure was made from other weights than ``clip``'s.
     """
     base, out, record = unedited(clip), Path(folder), erasure.record
     require_own(out)
@@ -206,16 +207,16 @@ def load(path: str | Path, clip: OpenClipEncoder) -> RecordedErasure:
 
     Args:
         path: the folder or the file.
-        clip: the model that it was made of, unedited.
+        clip: the unedited model that the erasure was made from.
 
     Raises:
-        ErasureFileError: a file is missing, damaged or was changed since, or belongs to another model.
+        ErasureFileError: a file is missing, damaged or was changed since it was saved, or belongs to another model.
     """
     return RecordedErasure(*load_recorded(path, unedited(clip)))
 
 
 def left_over(erasure: RecordedErasure) -> str:
-    """A sentence where an edit at full strength was measured to leave more than chance of what it erases; else ""."""
+    """Return a warning if accuracy on erased concepts is above chance at full strength, else an empty string."""
     if not erasure.metrics or getattr(erasure.settings, "strength", 1) != 1:
         return ""
     after = erasure.metrics["after"]["forget"]
@@ -223,10 +224,10 @@ def left_over(erasure: RecordedErasure) -> str:
 
 
 def unedited(clip: TextImageEncoder) -> OpenClipEncoder:
-    """``clip``, with the embeddings that ship for it remembered.
+    """Return ``clip`` after filling its caches with the embeddings that are shipped for it.
 
     Raises:
-        ModelError: it is no model as :func:`unlearn.load_clip` returns it.
+        ModelError: ``clip`` is not a model that :func:`unlearn.load_clip` returned.
     """
     if not isinstance(clip, OpenClipEncoder):
         raise ModelError(
@@ -238,16 +239,16 @@ def unedited(clip: TextImageEncoder) -> OpenClipEncoder:
 
 
 def vocabulary_of(words: Names | Path) -> Vocabulary:
-    """The vocabulary that a user names: by its name, as a file, or as its words.
+    """Return the vocabulary that a user gives as its name, a file or a list of words.
 
     Raises:
-        ConceptError: there is none, or the words cannot be used.
+        ConceptError: there is no such vocabulary, or its words cannot be used.
     """
     return vocabulary_argument(str(words)) if isinstance(words, str | Path) else named_vocabulary(words)
 
 
 def _tuned_part(on: RecordedErasure | None) -> Erasure[CLIPEraseSettings] | None:
-    """What CCUP is to be put on top of, if anything."""
+    """Return the CLIPErase erasure that CCUP is put on top of, or None."""
     if on is None:
         return None
     if on.erasure.tuned is None or on.erasure.closed_form is not None:
@@ -256,7 +257,7 @@ def _tuned_part(on: RecordedErasure | None) -> Erasure[CLIPEraseSettings] | None
 
 
 def _options_in_words() -> str:
-    """What each option of :func:`erase` means, as the settings declare it, by the method that takes it."""
+    """Describe each option of :func:`erase`, grouped by method, from the declarations in the settings."""
     lines = []
     for settings, label in ((CCUPSettings, "CCUP"), (CLIPEraseSettings, "CLIPErase"), (BaselineSettings, "Baselines")):
         taken = {name for method in METHODS.values() if settings in method.settings for name in method.takes()}

@@ -22,15 +22,15 @@ from unlearn.functions.recorded import RecordedErasure
 
 @dataclass(frozen=True, repr=False)
 class Evaluation:
-    """Accuracy and retrieval of a model on labelled images; printed, a few lines of it.
+    """Accuracy and retrieval of a model on labelled images; printed as a few lines.
 
     Attributes:
         model: name of the model.
         images: name of the collection.
         forget: classes that count as erased.
-        zero_shot: accuracy, all labels offered, on all images, on those of erased classes and on the others.
+        zero_shot: accuracy with all labels offered: on all images, on those of erased classes and on the others.
         retrieval: recall@k in both directions.
-        edit: the model before and after the erasure with 95 % intervals; None where no erasure was given.
+        edit: measurements before and after the erasure with 95 % intervals; None if no erasure was given.
         notices: sentences about the images and the classes.
     """
 
@@ -71,7 +71,7 @@ class Evaluation:
         return lines
 
     def to_dict(self) -> dict[str, Any]:
-        """The numbers as JSON: fractions, and None where nothing was measured."""
+        """Return the numbers as JSON: fractions, and None for numbers that were not measured."""
         result = zero_shot_metrics(self.zero_shot) | {
             "per_class": {name: accuracy.top1 for name, accuracy in self.zero_shot.per_class.items()},
             "recall": retrieval_metrics(self.retrieval),
@@ -90,12 +90,12 @@ def evaluate(
     vocabulary: Names | Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
-    """Measure a model, or an erasure of it beside it, on labelled images.
+    """Measure a model, or compare an erasure of it with it, on labelled images.
 
     Args:
-        clip: the model; without ``erasure`` an edited one too.
-        erasure: what :func:`unlearn.erase` or :func:`unlearn.load` returned: the edited model is measured, and compared
-            with ``clip``.
+        clip: the model; without ``erasure`` it may be an edited model.
+        erasure: result of :func:`unlearn.erase` or :func:`unlearn.load`; the edited model is measured and compared with
+            ``clip``.
         images: ``"bundled"``, a folder with one subfolder a class, or a public data set by name, such as
             ``"cifar100"``.
         forget: classes that count as erased; those of ``erasure`` by default.

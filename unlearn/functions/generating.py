@@ -24,12 +24,12 @@ from unlearn.jobs import run_to_end
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Generation:
-    """The same seeds drawn before and after an erasure, and what is seen in the images; printed, a line a concept.
+    """Images from the same seeds before and after an erasure, and detections; printed as one line per concept.
 
     Attributes:
-        pair: prompt, numbers and images.
+        pair: prompt, parameters and images.
         edited_pipeline: the pipeline with the erasure in it.
-        detections: of each concept, before and after.
+        detections: detections of each concept, before and after.
     """
 
     pair: Pair
@@ -38,7 +38,7 @@ class Generation:
 
     @property
     def before(self) -> tuple[Image.Image, ...]:
-        """The original's images, in the order of their seeds."""
+        """The original model's images, in the order of their seeds."""
         return self.pair.before
 
     @property
@@ -48,7 +48,7 @@ class Generation:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Sentences about how the erasure reached the pipeline, and about the prompt."""
+        """Sentences about how the erasure was carried to the pipeline, and about the prompt."""
         return (*self.edited_pipeline.notices, *self.pair.notices)
 
     def __repr__(self) -> str:
@@ -64,15 +64,15 @@ class Generation:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as ``generation.json`` has it, without hashes."""
+        """Return the record as in ``generation.json``, without hashes."""
         return report(self.pair, self.edited_pipeline, self.detections)
 
     def save(self, folder: str | Path, *, export: bool = False) -> dict[str, Any]:
         """Write ``before_0.png``, ``after_0.png``, …, and ``generation.json``, which is returned.
 
         Args:
-            folder: where.
-            export: whether to write ``cross_attention.safetensors`` too, the edit for other tools.
+            folder: folder to write to.
+            export: whether to write also ``cross_attention.safetensors``, the edit for other tools.
 
         Raises:
             ParameterError: the folder cannot be written to.
@@ -97,12 +97,12 @@ def generate(
     """Generate images for a prompt with a diffusion model before and after an erasure, from the same seeds.
 
     Args:
-        prompt: what to draw.
-        erasure: what :func:`unlearn.erase` or :func:`unlearn.load` returned.
-        clip: the model that it was made of, unedited; the one that drives the pipeline by default.
-        pipeline: name of a pipeline, or what :func:`unlearn.load_pipeline` returned, to load it once.
-        carry_method: how CCUP reaches the pipeline, ``ridge`` or ``pull_back``.
-        seed: of the first image; the next takes the next.
+        prompt: text to draw.
+        erasure: result of :func:`unlearn.erase` or :func:`unlearn.load`.
+        clip: the unedited model that the erasure was made from; by default the one whose text tower the pipeline uses.
+        pipeline: name of a pipeline, or a result of :func:`unlearn.load_pipeline`, which avoids loading it again.
+        carry_method: how CCUP is carried to the pipeline, ``ridge`` or ``pull_back``.
+        seed: seed of the first image; each further image adds one.
         n: number of images.
         steps: denoising steps; the pipeline's by default.
         guidance: guidance scale; the pipeline's by default.

@@ -21,12 +21,12 @@ from unlearn.jobs import run_to_end
 
 @dataclass(frozen=True)
 class IndexSummary:
-    """What an index holds.
+    """Summary of an index.
 
     Attributes:
-        folder: where it is.
-        images: how many it has encoded.
-        skipped: how many files could not be read.
+        folder: the folder of the index.
+        images: number of encoded images.
+        skipped: number of files that could not be read.
         notices: the same in sentences.
     """
 
@@ -47,17 +47,17 @@ class FoundImage:
 def index_images(
     folder: str | Path, out: str | Path, clip: OpenClipEncoder, *, on_progress: OnProgress | None = None
 ) -> IndexSummary:
-    """Encode the images of a folder tree into an index on disk; a build that was cut off goes on.
+    """Encode the images of a folder tree into an index on disk; an interrupted build is resumed.
 
     Args:
-        folder: images in it or in its subfolders.
+        folder: folder with images in it or in its subfolders.
         out: folder of the index.
         clip: the model, unedited.
         on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
 
     Raises:
-        PictureError: ``folder`` holds no images, or ``out`` is no index.
-        ModelError: ``out`` is an index of other images or of other weights.
+        PictureError: ``folder`` holds no images, or ``out`` is not an index.
+        ModelError: ``out`` is an index of other images or for other weights.
         ParameterError: ``out`` cannot be written to.
     """
     require_folder(Path(out))
@@ -73,19 +73,19 @@ def search_images(
     clip: OpenClipEncoder | None = None,
     k: int = 10,
 ) -> list[FoundImage]:
-    """Find images of an index for a text, as the model or an erasure of it sees them; no image is encoded again.
+    """Find images of an index for a text, with the model or an erasure of it; no image is encoded again.
 
     Args:
         index: folder that :func:`index_images` wrote.
         query: what to look for.
-        erasure: of the same model, by CCUP, or where it was saved.
-        clip: the model that made the index; it is loaded by default.
-        k: how many images to find.
+        erasure: an erasure of the same model by CCUP, or the path that it was saved to.
+        clip: the model that made the index; by default it is loaded.
+        k: number of images to find.
 
     Raises:
         PictureError: there is no such index, or it is damaged.
         ModelError: the index is another model's, or ``erasure`` changes weights.
-        ParameterError: ``k`` is outside of what is allowed.
+        ParameterError: ``k`` is outside its allowed range.
     """
     require_whole("k", k, largest=10_000)
     opened = PictureIndex.open(index)

@@ -1,6 +1,6 @@
-"""Arguments of :func:`unlearn.erase` by method, as type checkers and editors read them (PEP 692).
+"""Arguments of :func:`unlearn.erase` by method, for type checkers and editors (PEP 692).
 
-The fields are those of the settings in :mod:`unlearn.erasers.settings`, less what a method leaves no choice of.
+The fields are those of the settings in :mod:`unlearn.erasers.settings`, except settings that a method fixes.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from unlearn.jobs import Progress
 if TYPE_CHECKING:
     from unlearn.functions.recorded import RecordedErasure
 
-#: Called with how much is done, how much there is, and what is being done.
+#: Function that is called with the work done, the total, and a text about the current work.
 OnProgress: TypeAlias = Callable[[Progress], object]
-#: Called with a sentence that the user should know at once.
+#: Function that is called with a sentence that the user should read at once.
 OnNotice: TypeAlias = Callable[[str], object]
 Names: TypeAlias = str | Iterable[str]
 Side: TypeAlias = Literal["image", "text", "both"]
@@ -74,7 +74,7 @@ class StackedOptions(CLIPEraseOptions, CCUPOptions, total=False):
     """Options of CLIPErase with CCUP on top."""
 
 
-#: Options by method: a test compares them with what the method takes.
+#: Options by method; a test compares them with the settings that the method takes.
 OPTIONS: dict[str, type[AnyMethod]] = {
     "none": AnyMethod,
     "random": BaselineOptions,

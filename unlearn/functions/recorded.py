@@ -1,4 +1,4 @@
-"""An erasure with the record of how it was made: what users get, keep and pass on."""
+"""The public result of an erasure: the edit with the record of how it was made."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from unlearn.export.record import Record
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RecordedErasure:
-    """An erasure and the record of how it was made: what :func:`erase` and :func:`load` return.
+    """An erasure and the record of how it was made, as :func:`erase` and :func:`load` return it.
 
     Attributes:
         erasure: the edit itself.
         record: method, model, settings, concepts, metrics, seed, hashes and versions.
-        words: labels that it was made among, where more of them is known than the record tells.
+        words: labels that the erasure was made with, if more is known about them than the record holds.
     """
 
     erasure: AnyErasure
@@ -37,7 +37,7 @@ class RecordedErasure:
 
     @property
     def method(self) -> str:
-        """``ccup``, ``cliperase``, ``stacked`` or ``baseline``."""
+        """The method: ``ccup``, ``cliperase``, ``stacked`` or ``baseline``."""
         return self.erasure.method
 
     @property
@@ -62,7 +62,9 @@ class RecordedErasure:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """The labels that it was made among; of a folder's classes, which no record keeps, what it erases and retains.
+        """The labels that the erasure was made with.
+
+        The record does not list a folder's classes; then these are the erased and the retained concepts.
 
         Raises:
             ConceptError: the record's words cannot be used.
@@ -74,18 +76,18 @@ class RecordedErasure:
 
     @property
     def metrics(self) -> Mapping[str, Any]:
-        """Accuracy before and after, where it was measured."""
+        """Accuracy before and after the erasure, if it was measured."""
         return self.record.metrics
 
     def apply(self, clip: OpenClipEncoder) -> TextImageEncoder:
-        """The edited model; ``clip`` is not changed. Keep the result: each call edits again."""
+        """Return the edited model; ``clip`` is not changed. Keep the result: each call edits again."""
         return self.erasure.apply(clip)
 
     def at(self, strength: float) -> RecordedErasure:
-        """The same erasure at another strength, from 0 to 1, without solving anything again; for CCUP and baselines.
+        """Return the same erasure at another strength, from 0 to 1, without solving again; for CCUP and baselines.
 
         Raises:
-            ParameterError: ``strength`` is outside of that, or the method fine-tunes weights.
+            ParameterError: ``strength`` is outside this range, or the method fine-tunes weights.
         """
         closed_form = self.erasure.closed_form
         if closed_form is None or self.erasure.tuned is not None:
@@ -96,5 +98,5 @@ class RecordedErasure:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as ``erasure.json`` has it."""
+        """Return the record as in ``erasure.json``."""
         return self.record.to_json()

@@ -1,4 +1,4 @@
-"""An erasure on one page of HTML."""
+"""Write a report on an erasure as one page of HTML."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def write_report(
     vocabulary: Names | Path | None = None,
     on_notice: OnNotice | None = None,
 ) -> Path:
-    """Measure an erasure and write metrics, images, charts and how it was made as one HTML file; returns its path.
+    """Measure an erasure and write one HTML file with metrics, images, charts and its settings; returns its path.
 
     Args:
-        path: the file to write; it needs no network.
+        path: the file to write; it can be read offline.
         clip: the model, unedited.
-        erasure: what :func:`unlearn.erase` or :func:`unlearn.load` returned.
+        erasure: result of :func:`unlearn.erase` or :func:`unlearn.load`.
         images: ``"bundled"``, a folder with one subfolder a class, or a public data set by name.
         vocabulary: labels offered: ``"bundled"``, ``"imagenet"``, ``"cifar100"``, a file, or a list of words; by
             default those of ``images``.
