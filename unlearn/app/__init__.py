@@ -1,7 +1,7 @@
-"""All that a visitor can do, without gradio.
+"""Everything a visitor can do, without gradio.
 
-The page is up before torch is: it says ``from unlearn import app`` and uses ``app.exports``, ``app.audits`` …, and each
-of these modules is loaded when it is first used (PEP 562). Nothing else in ``unlearn/ui`` imports inside functions.
+The page appears before torch is imported: it imports ``unlearn.app`` and uses ``app.exports``, ``app.audits`` …, and
+each of these modules is loaded at its first use (PEP 562). Nothing else in ``unlearn/ui`` imports inside functions.
 """
 
 from __future__ import annotations

@@ -20,11 +20,11 @@ AuditStatus = Status[AuditProgress, Audited]
 
 
 def _plan(services: Services, session: Session, concept: str) -> Plan[AuditProgress, Audited]:
-    """Plan the attacks on ``concept``; "" is the first that is erased.
+    """Plan the attacks on ``concept``; "" is the first erased concept.
 
     Raises:
-        ConceptError, ParameterError: nothing is erased, or not this.
-        PictureError: there is no picture of it to attack with.
+        ConceptError, ParameterError: no concept is erased, or ``concept`` is not among the erased ones.
+        PictureError: the attacks need images of the concept and there are none.
     """
     erased = {concept.name: concept for concept in selection_of(session).forget}
     name = require_choice("concept", concept or next(iter(erased)), tuple(erased))
@@ -55,7 +55,7 @@ AUDIT = BackgroundRun("audit", _plan, stopped="Stopped. What was found before is
 
 
 def learnable(services: Services, session: Session, names: Sequence[str]) -> list[str]:
-    """Those of ``names`` that CLIPErase has pictures of; a word by which a concept leaked has none of its own."""
+    """Return the ``names`` that CLIPErase has images of; a word through which a concept leaked has none of its own."""
     vocabulary, own = services.vocabulary_of(session), session.uploads
     shown = {*services.training.concepts, *(own.train.concepts if own else ())}
     return [name for name in names if (vocabulary.find(name) or Concept(name)).name in shown]

@@ -1,4 +1,4 @@
-"""A visitor's background runs: each kind is one value, started, found and cancelled in the same way."""
+"""Background runs of a visitor. Each kind of run is one value; all are started, found and cancelled the same way."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ R = TypeVar("R")
 
 
 class Plan(NamedTuple, Generic[P, R]):
-    """A run that may be queued.
+    """A run that is ready to be queued.
 
     Attributes:
-        begin: begins it.
-        duration: tells it from other runs of its kind that take longer or shorter.
+        begin: starts the run.
+        duration: a key that separates it from shorter or longer runs of the same kind when waiting times are estimated.
     """
 
     begin: Callable[[], Generator[P, None, R]]
@@ -37,14 +37,14 @@ def _keep_nothing(visitor: Visitor, result: R, services: Services) -> None:
 
 @dataclass(frozen=True)
 class BackgroundRun(Generic[Asked, P, R]):
-    """One kind of background run. A visitor has one of a key at a time; all use the one worker.
+    """One kind of background run. A visitor has at most one run per key; all runs share one worker.
 
     Attributes:
-        key: its name among :attr:`unlearn.app.session.Visitor.job_keys`.
-        plan: what a request comes to; all that can be wrong with the request is raised there.
-        stopped: what to say of one that was cancelled.
-        done: what to say of one that is done; "" says nothing.
-        keep: puts the result of a finished run into the visitor's session.
+        key: the key of its jobs, one of :attr:`unlearn.app.session.Visitor.job_keys`.
+        plan: turns a request into a plan; every error in the request is raised there.
+        stopped: the text shown for a cancelled run.
+        done: the text shown for a finished run; "" shows none.
+        keep: stores the result of a finished run in the visitor's session.
     """
 
     key: str
@@ -57,8 +57,8 @@ class BackgroundRun(Generic[Asked, P, R]):
         """Queue the run that ``asked`` describes.
 
         Raises:
-            InvalidInputError, ModelError: it cannot be run; the message says why.
-            JobError: the visitor's last run of this key has not ended, the address has as many as it may, or the queue
+            InvalidInputError, ModelError: the run is not possible; the message gives the reason.
+            JobError: the visitor's last run of this key has not ended, the address has reached its limit, or the queue
                 is full.
         """
         plan = self.plan(services, visitor.session, asked)
@@ -66,16 +66,16 @@ class BackgroundRun(Generic[Asked, P, R]):
         return services.jobs.start(visitor.job_keys[self.key], plan.begin, kind=kind, payer=PAYER.get())
 
     def find(self, services: Services, visitor: Visitor) -> Status[P, R] | None:
-        """The visitor's run as it is now, or None; the session keeps the result of a finished one."""
+        """Return the current state of the visitor's run, or None; store the result of a finished run in the session."""
         status: Status[P, R] | None = services.jobs.find(visitor.job_keys[self.key])
         if status is not None and status.result is not None:
             self.keep(visitor, status.result, services)
         return status
 
     def cancel(self, services: Services, visitor: Visitor) -> Status[P, R] | None:
-        """Stop the visitor's run within a step; what the session has stays."""
+        """Stop the visitor's run within one step; the session stays unchanged."""
         return services.jobs.cancel(visitor.job_keys[self.key])
 
     def forget(self, services: Services, visitor: Visitor) -> None:
-        """Cancel the visitor's run and free what it made."""
+        """Cancel the visitor's run and free its result."""
         services.jobs.forget(visitor.job_keys[self.key])

@@ -1,4 +1,4 @@
-"""Other methods beside the visitor's edit, as background runs. No gradio here."""
+"""Comparisons of other methods with the visitor's edit, as background runs. No gradio here."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ ComparisonStatus = Status[Progress, Compared]
 
 
 def _plan(services: Services, session: Session, training_too: bool) -> Plan[Progress, Compared]:
-    """Plan the methods, fitted on the erased concepts; with ``training_too`` those that train, which takes minutes.
+    """Plan the comparison on the erased concepts; ``training_too`` adds the methods that train, which take minutes.
 
     Raises:
-        ConceptError: nothing is erased.
-        ModelError: the model's weights are out of reach.
+        ConceptError: no concept is erased.
+        ModelError: the model's weights are not accessible.
     """
     selection = selection_of(session)
     encoder = services.open_clip_encoder_of(session, SHOWS_NO_WEIGHTS)
@@ -56,7 +56,7 @@ COMPARISON = BackgroundRun("comparison", _plan, stopped="Stopped. The last compa
 
 
 def _training(services: Services, session: Session, encoder: OpenClipEncoder, names: Sequence[str]) -> Gallery:
-    """The server's pictures to learn from, and the visitor's with them where they lack one of ``names``."""
+    """Return the server's training images, with the visitor's added where the server has none for one of ``names``."""
     if session.uploads is None or set(names) <= set(services.training.concepts):
         return services.training
     parts = (services.training, session.uploads.train)

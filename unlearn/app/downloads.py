@@ -1,4 +1,4 @@
-"""Files made for visitors: each one's newest, gone with the visitor, all together under a limit. No gradio here."""
+"""Files made for visitors. Each visitor keeps the newest; it is removed when the visit ends. No gradio here."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pathlib import Path
 
 from unlearn.errors import JobError
 
-#: What is written beside weights.
+#: Bytes that an export writes besides the weights.
 MARGIN = 16_000_000
-#: Of the room for all, what the files of one address may take; a single one may take more.
+#: Largest share of the total space for the files of one address; a single file may exceed it.
 SHARE = 0.25
 
 
 @dataclass(eq=False)
 class _File:
-    """A file, or one that is being made, with the room that it takes or will."""
+    """A file that exists or is being made, with the space it takes or will take."""
 
     owner: str
     payer: str
@@ -32,25 +32,25 @@ class _File:
 
 
 class Downloads:
-    """A folder a file, inside gradio's, from which it serves files without copying them."""
+    """Store of files, one folder each, inside gradio's folder, so that gradio serves them without a copy."""
 
     def __init__(self, limit: int = 4_000_000_000) -> None:
         self._limit = limit
         self._files: list[_File] = []
         self._lock = threading.Lock()
-        weakref.finalize(self, _remove_all, self._files)  # at the end of the process, too
+        weakref.finalize(self, _remove_all, self._files)  # also at the end of the process
 
     def make(self, owner: str, expected: int, write: Callable[[Path], Path], *, payer: str = "") -> Path:
-        """The file that ``write`` makes in the folder it is given; then what ``owner`` had before is removed.
+        """Return the file that ``write`` makes in the folder it is given, and remove the owner's previous file.
 
         Args:
             owner: the visitor's key.
-            expected: about how many bytes it takes while it is made.
-            write: makes it; what it raises leaves nothing behind.
-            payer: whose share of the room it takes, an address; without one it is ``owner``'s.
+            expected: the approximate number of bytes needed while the file is made.
+            write: makes the file; if it raises, nothing remains on disk.
+            payer: the address whose share of the space is used; by default ``owner`` counts as the address.
 
         Raises:
-            JobError: there is no room, or the visit has ended meanwhile.
+            JobError: there is not enough space, or the visit ended in the meantime.
         """
         with self._lock:
             before = [file for file in self._files if file.owner == owner and file.ready]
@@ -63,15 +63,15 @@ class Downloads:
             raise
         with self._lock:
             if new not in self._files:
-                self._remove([new])  # what was written since goes too
+                self._remove([new])  # also removes what was written after the visit ended
                 raise JobError("The visit has ended, and the file with it; make it again.")
             new.size, new.ready = path.stat().st_size, True
-            # One that was made at the same time stays: its owner has not yet seen it.
+            # A file made at the same time is kept: its owner has not yet received it.
             self._remove(before)
         return path
 
     def forget(self, owner: str) -> None:
-        """Remove what ``owner`` has."""
+        """Remove the files of ``owner``."""
         with self._lock:
             self._remove([file for file in self._files if file.owner == owner])
 
@@ -92,7 +92,7 @@ class Downloads:
             )
         if size > room:
             self._remove(before)
-        # The folder's name cannot be guessed: it is all that keeps others from the file.
+        # The folder's name cannot be guessed; nothing else protects the file from other visitors.
         new = _File(owner, payer, Path(tempfile.mkdtemp(prefix="unlearn-", dir=root)), size)
         self._files.append(new)
         return new
@@ -110,8 +110,8 @@ def _remove_all(files: list[_File]) -> None:
 
 
 def zipped(folder: Path, target: Path) -> Path:
-    """Move ``folder`` into the archive ``target``, file by file, so that little is there twice; returns ``target``."""
-    # Weights hardly shrink, so nothing is compressed.
+    """Move ``folder`` into the archive ``target`` file by file, so that few bytes exist twice; return ``target``."""
+    # Weights hardly compress, so the archive is stored uncompressed.
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             archive.write(path, path.relative_to(folder.parent))

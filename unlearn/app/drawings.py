@@ -1,4 +1,4 @@
-"""Pictures before and after the visitor's edits: a background run over the shared pipelines. No gradio here."""
+"""Images drawn before and after the visitor's edits: background runs over shared pipelines. No gradio here."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from unlearn.jobs import Progress, Status, map_progress
 from unlearn.options import check_options
 from unlearn.zero_gpu import on_zero_gpu
 
-#: Pictures of a batch that is judged: with the concept, without it, and with it beside another.
+#: Images in each part of a judged batch: with the concept, without it, and with it beside another concept.
 JUDGED = 20
 DRIVES_NOTHING = "This model drives no diffusion pipeline."
 
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A finished pair, what is seen in it, and what was erased, and how, when it was drawn."""
+    """A finished pair of images, what was detected in them, and the erasure they were drawn with."""
 
     pair: Pair
     detections: Detections
@@ -39,14 +39,14 @@ class Drawn:
     edited_pipeline: EditedPipeline
 
     def record(self) -> dict[str, Any]:
-        """The drawing as JSON, without its pictures."""
+        """Return the drawing as JSON, without its images."""
         told = report(self.pair, self.edited_pipeline, self.detections)
         return told | {"forget": list(self.erased), "notices": list(self.notices)}
 
 
 @dataclass(frozen=True, eq=False)
 class Rates:
-    """A judged batch: pictures of what is erased, of others, and of both at once, where the other is looked for."""
+    """Detection rates of a judged batch: erased concepts, other concepts, and the other concept in joint prompts."""
 
     erased: DetectionRate
     others: DetectionRate
@@ -57,10 +57,10 @@ DrawStatus = Status[Progress, Drawn | Rates]
 
 
 def _plan(services: Services, session: Session, request: DrawRequest) -> Plan[Progress, Drawn | Rates]:
-    """Check ``request``, and plan a drawing or a batch to be judged.
+    """Check ``request`` and plan a drawing or a batch to be judged.
 
     Raises:
-        ConceptError, ParameterError, ModelError: the request cannot be used.
+        ConceptError, ParameterError, ModelError: the request is not valid.
     """
     check_options(request)
     session = session.only(request.edit)
@@ -100,7 +100,7 @@ def edited_pipeline(
     encoder: OpenClipEncoder,
     carry_method: str = CARRY_METHODS[0],
 ) -> EditedPipeline:
-    """``loaded`` with the edits of ``session``."""
+    """Return ``loaded`` with the edits of ``session``."""
     return apply_to_pipeline(
         loaded,
         encoder,
@@ -112,7 +112,7 @@ def edited_pipeline(
 
 
 def _unknown_to(loaded: LoadedPipeline, erased: Sequence[str]) -> tuple[str, ...]:
-    """A sentence where the pipeline was never made to draw what is erased."""
+    """Return a sentence if the pipeline was never trained to draw the erased concepts."""
     unknown = [name for name in erased if loaded.draws and name not in loaded.draws]
     if not unknown:
         return ()
@@ -145,5 +145,5 @@ def _judge_batch(
 
 
 def _then_looking(step: Progress) -> Progress:
-    """The last step is followed by a look at the pictures."""
+    """Report the last step as followed by detection on the images."""
     return replace(step, text="Looking at the pictures.") if step.done == step.total else step

@@ -1,4 +1,4 @@
-"""What a session keeps of a visitor's edits and of what was measured of them. Importing it loads nothing heavy."""
+"""Values that a session keeps: the visitor's edits and their measurements. The import loads nothing heavy."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class FineTuned:
-    """A finished run: the erasure, and the model it makes, which shares all other weights with the base model.
+    """A finished fine-tuning run: the erasure, and its model, which shares all other weights with the base model.
 
     Attributes:
-        pictures: what it learned from, as :class:`unlearn.export.record.Record` has it.
-        learned_own: whether pictures of the visitor's may have been among those.
-        beside: CCUP as the panel asks for it, of a file that held both.
+        pictures: the training images, in the form of :class:`unlearn.export.record.Record`.
+        learned_own: whether the training images may include the visitor's own.
+        beside: the CCUP edit of the same file, in the panel's settings, if the file held both edits.
     """
 
     erasure: Erasure[CLIPEraseSettings]
@@ -46,9 +46,9 @@ class FineTuned:
 
 @dataclass(frozen=True)
 class Edits:
-    """What was edited and how: equal where two sessions would show the same models.
+    """The edits and their settings; two sessions that would show the same models have equal edits.
 
-    CCUP's matrices are not compared; what was asked for makes them.
+    CCUP's matrices are not compared, as the settings determine them.
     """
 
     model: str
@@ -58,7 +58,7 @@ class Edits:
 
 
 class Edited(Protocol):
-    """What an audit is of: a session, as far as it matters."""
+    """Subject of an audit: the parts of a session that affect its result."""
 
     @property
     def edits(self) -> Edits: ...
@@ -68,20 +68,20 @@ class Edited(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Audited:
-    """A finished audit, the edits that it was of, and the visitor's pictures, where it used them."""
+    """A finished audit, the edits it attacked, and the visitor's images, if it used them."""
 
     report: Report
     edits: Edits
     pictures: Gallery | None
 
     def is_of(self, session: Edited) -> bool:
-        """Whether edits and pictures are still those of ``session``."""
+        """Return whether edits and images are still those of ``session``."""
         return self.edits == session.edits and self.pictures is session.own_pictures
 
 
 @dataclass(frozen=True)
 class TradeOff:
-    """The measured curves, what they are of, and what its concepts do to each other, each erased alone and whole."""
+    """The measured curves, the erasure they describe, and the interference among its concepts, each erased alone."""
 
     model: str
     vocabulary: Vocabulary
@@ -94,7 +94,7 @@ class TradeOff:
     def belongs_to(
         self, model: str, vocabulary: Vocabulary, erasure: Erasure[CCUPSettings], collection: Gallery
     ) -> bool:
-        """Whether these are the curves of ``erasure``, whatever its strength and form, on ``collection``."""
+        """Return whether these are the curves of ``erasure``, at any strength and in any form, on ``collection``."""
         return (
             (model, vocabulary) == (self.model, self.vocabulary)
             and collection is self.collection
@@ -104,6 +104,6 @@ class TradeOff:
 
 
 def _beside_curves(erasure: Erasure[CCUPSettings]) -> CCUPSettings:
-    """The settings of ``erasure``, with the defaults for those that the curves run through."""
-    # A form that takes every side.
+    """Return the settings of ``erasure``, with defaults for the settings that vary along the curves."""
+    # The consistent form accepts every side.
     return replace(erasure.settings, strength=1.0, form="consistent")

@@ -1,4 +1,4 @@
-"""A visitor's erasure as files: a download with the code to use it, a report. No gradio here."""
+"""Exports of a visitor's erasure: a download with code that uses it, or a report. No gradio here."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NOT_IN_A_DENOISER = "CLIPErase changes the text encoder, not the denoiser: take 
 
 @dataclass(frozen=True)
 class Export:
-    """A file that was made, what it is of, and code that uses it."""
+    """An exported file, a description of it, and code that uses it."""
 
     path: Path
     title: str
@@ -47,7 +47,7 @@ class Export:
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """What a file is to be made of: an edit of the visitor's, and the model that it is of."""
+    """Source of an export: one of the visitor's edits and the model it applies to."""
 
     services: Services
     visitor: Visitor
@@ -57,7 +57,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file: its name on screen, how it is written to a folder, and the code that uses it."""
+    """A kind of file: its name on screen, the function that writes it to a folder, and code that uses it."""
 
     name: str
     write: Callable[[Wanted, Path], Path]
@@ -69,19 +69,19 @@ def make_export(services: Services, visitor: Visitor, kind: str, variant: str = 
     """Make the file ``kind``, one of :data:`KINDS`.
 
     Args:
-        variant: whose edit, a key of :func:`edits_of`; "" is all that is active, as a report always is.
+        variant: the edit to export, a key of :func:`edits_of`; "" is every active edit, which a report always covers.
 
     Raises:
-        ConceptError, ParameterError: nothing is erased, or there is no such file or edit.
-        ModelError: the model cannot be written in this form.
-        JobError: there is no room on disk.
+        ConceptError, ParameterError: no concept is erased, or the kind of file or the edit does not exist.
+        ModelError: the model cannot be written in this format.
+        JobError: there is not enough disk space.
     """
     made = KINDS[require_choice("file", kind, tuple(KINDS))]
     encoder = services.open_clip_encoder_of(visitor.session, NOT_WRITTEN)
     erasure = _chosen(edits_of(services, visitor.session), kind, variant)
     wanted = Wanted(services, visitor, encoder, erasure)
     weights = sum(parameter.numel() for parameter in encoder.model.parameters()) * 4
-    # While it is moved into the archive, a file may be there twice.
+    # A file may exist twice while it is moved into the archive.
     expected = 2 * weights if made.whole_model else 0
     path = services.downloads.make(visitor.key, expected, lambda folder: made.write(wanted, folder), payer=PAYER.get())
     erased = ", ".join(erasure.selection.forget_names[:4])
@@ -101,10 +101,10 @@ def _chosen(edits: dict[str, AnyErasure], kind: str, variant: str) -> AnyErasure
 
 
 def edits_of(services: Services, session: Session) -> dict[str, AnyErasure]:
-    """The visitor's erasures by the variant that each makes, first that of all that is active.
+    """Return the visitor's erasures by the variant each one makes; the first combines all active edits.
 
     Raises:
-        ConceptError: there is none.
+        ConceptError: no concept is erased.
     """
     edits: dict[str, AnyErasure] = {}
     if both := services.both(session):
@@ -135,8 +135,8 @@ def _code(part: str, folder: str) -> Callable[[Wanted], str]:
 
 
 def _facts(services: Services, session: Session, erasure: AnyErasure) -> dict[str, Any]:
-    """What the record of the visitor's ``erasure`` tells beside the erasure itself."""
-    # Only CLIPErase learns from pictures here; what CCUP knows is words.
+    """Return the facts that the record of the visitor's ``erasure`` adds to the erasure itself."""
+    # Only CLIPErase trains on images here; CCUP uses words alone.
     learned = session.fine_tuned.pictures if session.fine_tuned and erasure.method != "ccup" else BUNDLED
     variants = services.variants(session)
     return {
@@ -172,7 +172,7 @@ def _write_report(wanted: Wanted, folder: Path) -> Path:
 
 
 def last_drawn(services: Services, visitor: Visitor) -> DrawnPair | None:
-    """The visitor's last pictures, if they were drawn with the active edits now."""
+    """Return the visitor's last drawn images, if the edits active now are those they were drawn with."""
     status = DRAWING.find(services, visitor)
     drawn = status.result if status else None
     if not isinstance(drawn, Drawn) or drawn.edits != visitor.session.edits:
@@ -201,7 +201,7 @@ def _attention_code(wanted: Wanted) -> str:
 
 
 def _driven_by(encoder: OpenClipEncoder) -> str:
-    """The pipeline that the visitor's model drives, the embedded one if it drives none."""
+    """Return the pipeline that uses the visitor's model as its text encoder, or the embedded pipeline if none does."""
     return next((name for name, known in PIPELINES.items() if encoder.name == known.clips[0]), "pocket")
 
 

@@ -1,4 +1,4 @@
-"""CLIPErase for a visitor: a background run over the shared model, and the model that comes of it. No gradio here."""
+"""CLIPErase for a visitor: a background run over the shared model, and the fine-tuned model. No gradio here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _plan(services: Services, session: Session, request: FineTuneRequest) -> Pla
     """Check ``request`` and plan its run.
 
     Raises:
-        ConceptError, ParameterError, PictureError, ModelError: it cannot be run; the message says why.
+        ConceptError, ParameterError, PictureError, ModelError: the run is not possible; the message gives the reason.
     """
     vocabulary = services.vocabulary_of(session)
     training, probe = services.training, services.held_out(session)
@@ -42,7 +42,7 @@ def _plan(services: Services, session: Session, request: FineTuneRequest) -> Pla
     def begin() -> Generator[Progress, None, FineTuned]:
         erasure = yield from run
         edited = erasure.fine_tuned(encoder)
-        # What every view asks for first, encoded here, so that the page does not wait for it.
+        # Encode what every view needs first here, so that the page does not wait for it.
         edited.image_features(probe)
         edited.text_features(vocabulary.names, vocabulary.templates)
         only_bundled = own is None and training is bundled_gallery().train
@@ -52,7 +52,7 @@ def _plan(services: Services, session: Session, request: FineTuneRequest) -> Pla
 
 
 def _keep(visitor: Visitor, result: FineTuned, services: Services) -> None:
-    """The model of a finished run is active with the model it is of."""
+    """Make the model of a finished run active, together with the base model it was fine-tuned from."""
     session = visitor.session
     if result is not session.fine_tuned and result.base == services.encoder_of(session).name:
         closed_form = {"erasure": result.beside} if result.beside else {}
@@ -74,11 +74,11 @@ FINE_TUNING = BackgroundRun(
 
 
 def take_off(services: Services, visitor: Visitor) -> Session:
-    """Take the fine-tuned model out of the comparison and free its weights."""
+    """Remove the fine-tuned model from the comparison and free its weights."""
     FINE_TUNING.forget(services, visitor)
     return visitor.change(fine_tuned=None)
 
 
 def steps_of(status: Status[Progress, FineTuned]) -> list[cliperase.Record]:
-    """The steps that a run has made, without the preparation before them."""
+    """Return the training steps of a run, without the preparation before them."""
     return [progress for progress in status.progress if isinstance(progress, cliperase.Record)]

@@ -1,4 +1,4 @@
-"""What a visitor brings along: a link, an erasure in a file; each as if it had been made here. No gradio here."""
+"""Imports of a visitor: a link, or an erasure in a file; both act as if made in this session. No gradio here."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from unlearn.export.saved import load_recorded
 from unlearn.finetuning.prepared import encoding
 from unlearn.jobs import Progress, map_progress
 
-#: How far, as a share of the edit, two solutions of the same problem may lie apart on two machines.
+#: Largest relative difference between solutions of the same problem on two machines, as a share of the edit.
 SAME = 0.01
 NOT_OPENED = "This model opens no file of an edit; choose one of open_clip's."
-#: Words read between two reports.
+#: Words encoded between two progress reports.
 AT_ONCE = 50
 
 
 def follow(services: Services, visitor: Visitor, link: Link) -> None:
-    """Put what ``link`` asks for into effect; an erasure of nothing takes the active one off.
+    """Apply ``link`` to the session; a link without concepts removes the active erasure.
 
     Raises:
-        ConceptError, ParameterError, ModelError: it cannot be used; the visitor has the app's own model and words.
+        ConceptError, ParameterError, ModelError: the link is not valid; the visitor gets the app's own model and words.
     """
     try:
         if link.fine_tune:
@@ -55,14 +55,14 @@ def follow(services: Services, visitor: Visitor, link: Link) -> None:
 
 
 def open_edit(services: Services, visitor: Visitor, path: str | None, name: str = "") -> Record:
-    """Open the erasure in the file at ``path``, as if it had been made here; its record.
+    """Open the erasure in the file at ``path``, as if it had been made in this session, and return its record.
 
-    CCUP's is active at once. With CLIPErase's the pictures have to be encoded again: that is a background run, which
-    :data:`OPENING` finds.
+    A CCUP erasure is active at once. A CLIPErase erasure needs its images encoded again: that is a background run,
+    which :data:`OPENING` finds.
 
     Raises:
-        ErasureFileError, ParameterError, ConceptError: it cannot be used; what was active stays.
-        JobError: it needs a run, and the visitor has one already, or too many are waiting.
+        ErasureFileError, ParameterError, ConceptError: the file is not valid; the active edit stays.
+        JobError: the file needs a run, and the visitor already has one, or the queue is full.
     """
     if not path:
         raise ErasureFileError("No file was given; choose an edit.safetensors that was made here or by `erase`.")
@@ -80,14 +80,14 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
         OPENING.start(services, visitor, Opened(erasure.tuned, closed_form, record))
     else:
         if (last := OPENING.find(services, visitor)) and last.state == "failed":
-            OPENING.forget(services, visitor)  # it says nothing of this file
+            OPENING.forget(services, visitor)  # its status does not describe this file
         visitor.change(since=session, erasure=closed_form)
     return record
 
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """What was in a file with fine-tuned weights."""
+    """Contents of a file with fine-tuned weights."""
 
     erasure: Erasure[CLIPEraseSettings]
     closed_form: Erasure[CCUPSettings] | None
@@ -98,21 +98,21 @@ def _plan(services: Services, session: Session, opened: Opened) -> Plan[Progress
     return Plan(partial(_open, services, session, opened), "file")
 
 
-#: It ends as a run of CLIPErase does, and takes its place.
+#: It ends like a run of CLIPErase and shares its job key.
 OPENING: BackgroundRun[Opened, Progress, FineTuned] = BackgroundRun(
     FINE_TUNING.key, _plan, stopped=FINE_TUNING.stopped, done=FINE_TUNING.done, keep=FINE_TUNING.keep
 )
 
 
 def _open(services: Services, session: Session, file: Opened) -> Generator[Progress, None, FineTuned]:
-    """The model that the erasure of ``file`` makes, with what every view asks for first, and the CCUP of the same file.
+    """Return the model of the erasure in ``file``, encoded for the first views, and the CCUP edit of the same file.
 
     Raises:
-        ErasureFileError: a picture has no embedding any more, or CCUP comes out otherwise here.
+        ErasureFileError: an image no longer has an embedding, or CCUP gives a different result on this machine.
     """
     encoder = file.erasure.fine_tuned(services.open_clip_encoder_of(session, NOT_OPENED))
     words = services.vocabulary_of(session)
-    # Pictures that only their owner has may be those that this visitor brought along.
+    # Images that only their owner has may be among those this visitor added.
     tuned = FineTuned(file.erasure, encoder, file.record.pictures, learned_own=not file.record.pictures)
     opened = replace(session, fine_tuned=tuned)
     collection = services.collection(opened)
@@ -127,10 +127,10 @@ def _open(services: Services, session: Session, file: Opened) -> Generator[Progr
 
 
 def _beside(services: Services, session: Session, closed_form: Erasure[CCUPSettings]) -> Erasure[CCUPSettings]:
-    """CCUP as the panel asks for it, for the original model, which on top of ``session``'s own is ``closed_form``.
+    """Return the CCUP edit of the original model that becomes ``closed_form`` on top of the session's fine-tuned model.
 
     Raises:
-        ErasureFileError: it comes out otherwise here.
+        ErasureFileError: CCUP gives a different result on this machine or with this vocabulary.
     """
     asked = request_of(services, replace(session, erasure=closed_form, request=None))
     own = services.erase(session, asked)
@@ -144,7 +144,7 @@ def _beside(services: Services, session: Session, closed_form: Erasure[CCUPSetti
 
 
 def _same(made: Projection | None, wanted: Projection | None) -> bool:
-    """Whether two projections differ by no more than two machines do."""
+    """Return whether two projections differ by no more than results on two machines do."""
     if made is None or wanted is None:
         return False
     edit = wanted.matrix - torch.eye(len(wanted.matrix))

@@ -1,4 +1,4 @@
-"""A visitor's choices as the query of an address, and back; what stands in an address is checked like what is typed."""
+"""Links: a visitor's choices written as the query of an address, and read back with the checks of typed input."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from unlearn.concepts.named_vocabularies import vocabulary_text
 from unlearn.errors import InvalidInputError, ParameterError
 from unlearn.options import options_of
 
-#: Browsers and proxies cut addresses that are much longer.
+#: Longest query; browsers and proxies truncate much longer addresses.
 MAX_LENGTH = 4000
 MAX_PARAMETERS = 1000
-#: Fields of a request to fine-tune that the page has a control for; its concepts are those of the erasure.
+#: Fields of a fine-tuning request that the page has a control for; its concepts are those of the erasure.
 TUNED = ("steps", "learning_rate", "trainable", "forgetting")
 
 
 @dataclass(frozen=True)
 class Link:
-    """What an address asks for; "" is the app's own model, or vocabulary."""
+    """Choices that an address holds; "" is the app's own model or vocabulary."""
 
     model: str = ""
     vocabulary: str = ""
@@ -32,10 +32,10 @@ class Link:
 
 
 def write_link(link: Link) -> str:
-    """The query of ``link``, from its “?” on; what is as it always is stays out of it.
+    """Return the query of ``link``, including its “?”; defaults are left out.
 
     Raises:
-        ParameterError: it is too long for an address.
+        ParameterError: the query is too long for an address.
     """
     pairs = [(name, text) for name in ("model", "vocabulary") if (text := getattr(link, name))]
     if link.fine_tune:
@@ -49,10 +49,10 @@ def write_link(link: Link) -> str:
 
 
 def read_link(query: str) -> Link:
-    """What ``query``, without its “?”, asks for; unknown names are left alone, as servers add some of their own.
+    """Read the link in ``query``, given without its “?”; ignore unknown names, as servers add some of their own.
 
     Raises:
-        ParameterError: a value is not of its kind, or the query is endless.
+        ParameterError: a value has the wrong type, or the query is too long.
     """
     try:
         pairs = parse_qsl(query, max_num_fields=MAX_PARAMETERS, keep_blank_values=True)
@@ -75,7 +75,7 @@ def read_link(query: str) -> Link:
 
 
 def link_of(services: Services, session: Session) -> Link:
-    """The link that opens the page as it is for this visitor."""
+    """Return the link that opens the page in this visitor's current state."""
     words = vocabulary_text(session.vocabulary) if session.vocabulary else ""
     erasure, tuned = request_of(services, session), None
     if session.fine_tuned:
@@ -88,7 +88,7 @@ def link_of(services: Services, session: Session) -> Link:
 
 
 def link_or_why(services: Services, session: Session) -> tuple[str, str]:
-    """The query of :func:`link_of`; "" and the reason where there is none."""
+    """Return the query of :func:`link_of` and ""; or "" and the reason why there is no link."""
     try:
         return write_link(link_of(services, session)), ""
     except InvalidInputError as error:
@@ -96,14 +96,14 @@ def link_or_why(services: Services, session: Session) -> tuple[str, str]:
 
 
 def _changed(request: Any, names: Sequence[str]) -> list[tuple[str, str]]:
-    """The options ``names`` of ``request`` that are not as by default, as text."""
+    """Return the options ``names`` of ``request`` that differ from their defaults, as text."""
     pairs: list[tuple[str, str]] = []
     for name in names:
         value = getattr(request, name)
         if isinstance(value, list | tuple):
-            # Names with a comma in them are given one by one; a blank one tells a single such name from a list.
+            # Names that contain a comma are written one by one; an empty one marks a single such name as a list.
             texts = [*value, ""] if "," in "".join(value) else [",".join(value)]
-            # An erasure of nothing is said; a page without one opens with an example.
+            # An empty list of concepts is written out, because a page without ``forget`` opens with an example.
             pairs += [(name, text) for text in texts] if value or name == "forget" else []
         elif value != options_of(type(request))[name].default:
             pairs.append((name, str(int(value) if isinstance(value, bool) else value)))
@@ -111,7 +111,7 @@ def _changed(request: Any, names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _read(request: type[Any], given: Mapping[str, list[str]], names: Sequence[str] | None = None) -> dict[str, Any]:
-    """The options of ``request``, or of these ``names``, that are ``given``, each as its kind."""
+    """Parse the ``given`` options of ``request`` to their types; ``names`` limits which options are read."""
     read: dict[str, Any] = {}
     for name, option in options_of(request).items():
         if name in given and (names is None or name in names):

@@ -1,4 +1,4 @@
-"""Another model, another vocabulary, for one visitor. No gradio here."""
+"""Choice of another model or vocabulary for one visitor. No gradio here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from unlearn.concepts.named_vocabularies import named_vocabulary
 from unlearn.diffusion.pipelines import PIPELINES
 from unlearn.erasers import ccup
 
-#: Words read between two reports.
+#: Words encoded between two progress reports.
 AT_ONCE = 50
 Watch = Callable[[str, int, int], object]
 
@@ -25,19 +25,19 @@ Watch = Callable[[str, int, int], object]
 def choose(
     services: Services, visitor: Visitor, model: str, vocabulary: str, watch: Watch = lambda what, done, total: None
 ) -> Session:
-    """Give ``visitor`` another model and vocabulary; the new session.
+    """Give ``visitor`` another model and vocabulary, and return the new session.
 
-    What CCUP erased is asked for again, of the new model and words. What was fine-tuned of the old model goes.
-    Until the end everything stays as it was.
+    The CCUP erasure is fitted again to the new model and words. A fine-tuned model of the old one is dropped.
+    The session changes only once everything has succeeded.
 
     Args:
-        model: as :class:`unlearn.clip.models.Models` knows it.
-        vocabulary: as :func:`unlearn.concepts.named_vocabularies.named_vocabulary` takes it; "" is the app's own.
-        watch: hears what is waited for, how much of it is done, of how much (0: that is not known).
+        model: a name that :class:`unlearn.clip.models.Models` accepts.
+        vocabulary: a value for :func:`unlearn.concepts.named_vocabularies.named_vocabulary`; "" is the app's own.
+        watch: receives the current step, the amount done and the total (0 if unknown).
 
     Raises:
-        ModelError: there is no such model, or it cannot be loaded.
-        ConceptError: the vocabulary cannot be used, or the erasure does not fit it.
+        ModelError: the model does not exist or cannot be loaded.
+        ConceptError: the vocabulary is not valid, or the erasure does not fit it.
     """
     words = named_vocabulary(vocabulary) if vocabulary else None
     chosen: dict[str, Any] = {"model": model, "vocabulary": words, "fine_tuned": None}
@@ -51,7 +51,7 @@ def choose(
         watch("Reading the words", start, len(names))
         encoder.text_features(names[start : start + AT_ONCE], read.templates)
     encoder.image_features(collection, watch=lambda done, total: watch("Looking at the pictures", done, total))
-    now = visitor.session  # the slider may have moved meanwhile
+    now = visitor.session  # the slider may have moved in the meantime
     request = request_of(services, now) if now.erasure else None
     erasure = services.erase(after, request) if request else None
     services.jobs.forget(visitor.job_keys["cliperase"])
@@ -59,7 +59,7 @@ def choose(
 
 
 def facts_of(services: Services, session: Session) -> ModelFacts:
-    """What there is to know about the visitor's model."""
+    """Return the facts to show about the visitor's model."""
     encoder = services.encoder_of(session)
     weights = encoder.model.parameters() if isinstance(encoder, OpenClipEncoder) else ()
     return ModelFacts(
@@ -72,7 +72,7 @@ def facts_of(services: Services, session: Session) -> ModelFacts:
 
 
 def curated_choices(own: str) -> list[tuple[str, str]]:
-    """What a dropdown offers, ``own`` first: the label with size and licence, and the model's name."""
+    """Return the choices of the dropdown, ``own`` first: a label with size and licence, and the model's name."""
     named = {own: own} if own not in CURATED else {}
     for name, facts in CURATED.items():
         driven = f", drives {' and '.join(drives(name))}" if drives(name) else ""
@@ -81,5 +81,5 @@ def curated_choices(own: str) -> list[tuple[str, str]]:
 
 
 def drives(model: str) -> tuple[str, ...]:
-    """The diffusion pipelines with a text encoder that is ``model``'s text tower."""
+    """Return the diffusion pipelines whose text encoder is the text tower of ``model``."""
     return tuple(name for name, known in PIPELINES.items() if model in known.clips)

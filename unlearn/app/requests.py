@@ -1,4 +1,4 @@
-"""A visitor's requests: to CCUP, kept beside the erasure that came of it, and to CLIPErase. No gradio here."""
+"""A visitor's requests: for CCUP, stored beside the resulting erasure, and for CLIPErase. No gradio here."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from unlearn.options import shared_options
 
 
 def erase(services: Services, visitor: Visitor, request: ErasureRequest) -> Session:
-    """Erase what ``request`` names, and keep it; the new session.
+    """Erase the concepts of ``request``, store both in the session, and return the new session.
 
     Raises:
-        ConceptError, ParameterError: it cannot be used; the message says what is allowed.
+        ConceptError, ParameterError: the request is not valid; the message lists what is allowed.
     """
     session = visitor.session
     return visitor.change(since=session, erasure=services.erase(session, request), request=cleaned(request))
 
 
 def request_of(services: Services, session: Session) -> ErasureRequest:
-    """What was asked for to get the session's CCUP erasure; without one, what gets none.
+    """Return the request behind the session's CCUP erasure; without an erasure, an empty request.
 
-    An erasure from a file comes without its request: what it retains tells which request makes it here.
+    An erasure from a file has no request; one is derived from its retain set.
     """
     if session.erasure is None:
         return ErasureRequest()
@@ -49,20 +49,20 @@ def request_of(services: Services, session: Session) -> ErasureRequest:
 
 
 def cleaned(request: ErasureRequest) -> ErasureRequest:
-    """``request`` as it is kept and compared: each name once, and a list of one's own only where it is retained.
+    """Return ``request`` as it is stored and compared: no duplicate names, and a custom list only if it is retained.
 
     Raises:
-        ConceptError: a name in it cannot be used.
+        ConceptError: a name in the request is not valid.
     """
     own = parse_names(request.own_retain, most=len(request.own_retain)) if request.retain == RETAIN_OWN else ()
     return replace(request, forget=list(parse_names(request.forget)), own_retain=list(own))
 
 
 def settings_of(request: FineTuneRequest, most_steps: int) -> CLIPEraseSettings:
-    """What ``request`` says, and what suits where it says nothing.
+    """Return the settings of ``request``, with automatic values where it gives none.
 
     Raises:
-        ParameterError: a number or a choice outside of what is allowed.
+        ParameterError: a number or a choice is not allowed.
     """
     asked = {name: value for name, value in asdict(request).items() if name != "forget" and value is not None}
     settings = CLIPEraseSettings.of(**asked)

@@ -1,4 +1,4 @@
-"""What the services answer: plain values for charts, markup and JSON. Importing it loads nothing heavy."""
+"""Results of the services: plain values for charts, markup and JSON. The import loads nothing heavy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The model and the words in use: where it runs, its millions of parameters, the diffusion pipelines it drives."""
+    """The active model and words: device, millions of parameters, and the diffusion pipelines that use the model."""
 
     name: str
     device: str
@@ -26,7 +26,7 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class SplitAccuracy:
-    """Zero-shot accuracy on pictures of erased concepts and on all others."""
+    """Zero-shot accuracy on images of erased concepts and on all others."""
 
     forget: Accuracy
     retain: Accuracy
@@ -34,7 +34,7 @@ class SplitAccuracy:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the current edit costs, by variant, and which retained concepts stand closest to the erased ones."""
+    """Cost of the current edit by variant, and the retained concepts closest to the erased ones."""
 
     notices: tuple[str, ...]
     at_risk: tuple[Neighbour, ...]
@@ -43,7 +43,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class LabelView:
-    """Probabilities of a picture's telling labels, {variant: {label: probability}}; ``offered`` labels competed."""
+    """Probabilities of an image's main labels, {variant: {label: probability}}, and the number of candidate labels."""
 
     probabilities: dict[str, dict[str, float]]
     offered: int
@@ -51,9 +51,9 @@ class LabelView:
 
 @dataclass(frozen=True)
 class FoundPicture:
-    """A picture that answered a query, and its cosine with it.
+    """An image found for a query, and its cosine with the query.
 
-    One of an index has no concept; its ``source`` is its path within the folder of the index.
+    An image from an index has no concept; its ``source`` is its path within the index's folder.
     """
 
     picture: Picture
@@ -62,7 +62,7 @@ class FoundPicture:
 
 @dataclass(frozen=True)
 class Found:
-    """What a variant found for a query, best first; or, in a sentence, why it could not be asked."""
+    """Images that a variant found for a query, best first; or a sentence with the reason why it found none."""
 
     pictures: tuple[FoundPicture, ...] = ()
     unanswered: str = ""
@@ -70,7 +70,7 @@ class Found:
 
 @dataclass(frozen=True)
 class FoundCaption:
-    """A caption that answered a picture, the concept it speaks of, and its cosine with the picture."""
+    """A caption found for an image, its concept, and its cosine with the image."""
 
     caption: str
     concept: str
@@ -79,12 +79,12 @@ class FoundCaption:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Mean picture–text cosines of a few concepts, (names, names) with pictures as rows, by variant."""
+    """Mean image–text cosines of a few concepts by variant: (names, names), with images as rows."""
 
     names: tuple[str, ...]
     similarity: dict[str, Tensor]
 
     @property
     def largest(self) -> float:
-        """The largest cosine of any variant, without its sign."""
+        """Return the largest absolute cosine over all variants."""
         return max(float(matrix.nan_to_num().abs().max()) for matrix in self.similarity.values())

@@ -1,4 +1,4 @@
-"""Text → pictures: in the collection that all is measured on, or in the app's index of many. No gradio here."""
+"""Text-to-image search in the collection used for measurements, or in the app's index. No gradio here."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from unlearn.index.store import Store
 
 MAX_QUERY_LENGTH = 300
 NOTHING_LEFT = "The edit leaves nothing of this text: no picture is closer to it than another."
-#: Pictures of an index that are remembered with their thumbnails, of about 3 kB each.
+#: Images of an index that are cached with their thumbnails, about 3 kB each.
 REMEMBERED = 1024
-#: Shortest side that they are decoded to: more than a thumbnail has, and of a photograph a small part.
+#: Shortest side to decode them to: larger than a thumbnail, and much smaller than a photograph.
 DECODED_SIDE = 224
 
 
 def places(services: Services, session: Session) -> dict[str, str]:
-    """Where the visitor can search, and what each place is called."""
+    """Return the sources that the visitor can search, each with its label."""
     gallery = "The app's gallery" if services.collection(session) is services.gallery else "My pictures"
     if services.index is None:
         return {SEARCH_GALLERY: gallery}
@@ -38,15 +38,15 @@ def places(services: Services, session: Session) -> dict[str, str]:
 
 
 def find_pictures(services: Services, session: Session, query: str, source: str = SEARCH_GALLERY) -> dict[str, Found]:
-    """The pictures for a text, by variant.
+    """Find the images for a text, by variant.
 
     Args:
         query: any words.
-        source: one of :func:`places`.
+        source: a key of :func:`places`.
 
     Raises:
         ConceptError: ``query`` is empty or too long.
-        ParameterError: there is no such ``source``.
+        ParameterError: ``source`` does not exist.
     """
     text = " ".join(query.split())
     if not text:
@@ -62,7 +62,7 @@ def find_pictures(services: Services, session: Session, query: str, source: str 
 
 
 def recall(services: Services, session: Session) -> dict[str, dict[str, Any]]:
-    """recall@k as JSON, by variant."""
+    """Return recall@k as JSON, by variant."""
     return {variant: retrieval_metrics(report) for variant, report in services.recall(session).items()}
 
 
@@ -86,9 +86,9 @@ def _found(pictures: Iterable[FoundPicture]) -> Found:
 
 @lru_cache(maxsize=REMEMBERED)
 def _picture(store: Store, row: int) -> Picture:
-    """A picture of an index: nobody said what it shows, and what is known of it is its path.
+    """Return an image of an index. It has no label; only its path is known.
 
-    Remembered, as a thumbnail is made once for each of these.
+    Cached, so that each image's thumbnail is made once.
     """
 
     def load() -> Image.Image:
@@ -98,5 +98,5 @@ def _picture(store: Store, row: int) -> Picture:
 
 
 def _legible(path: str) -> str:
-    """``path`` with a mark for what is no text: a disk may name files in bytes that no page can be written with."""
+    """Return ``path`` with undecodable bytes replaced: file names on disk may be bytes that a page cannot show."""
     return path.encode(errors="replace").decode()

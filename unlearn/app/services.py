@@ -1,4 +1,4 @@
-"""What the screen asks of the core: a visitor's session in, results out. No gradio here."""
+"""Functions of the core that the screen uses: a visitor's session in, results out. No gradio here."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ from unlearn.options import check_options, shared_options
 
 logger = logging.getLogger(__name__)
 
-#: "Nearest neighbours" as a retain set: as many as stand close to a concept, and a margin.
+#: Size of the retain set "nearest neighbours": all close neighbours of a concept, and a margin.
 NEIGHBOURS_RETAINED = 50
 AT_RISK = 6
-#: Pictures or captions that a search finds.
+#: Images or captions that a search returns.
 HITS = 8
 CHART_LABELS = 8
-#: In place of pictures to train on, where there are none.
+#: Replacement for the training images if there are none.
 NOTHING = Gallery("nothing", ())
 
 
 def load_services(settings: Settings) -> Services:
-    """Load what every visitor shares; seconds of work, so off the main thread.
+    """Load the models and data that all visitors share; this takes seconds, so call it off the main thread.
 
     Raises:
-        ModelError, PictureError: the model or a folder of the settings cannot be used.
+        ModelError, PictureError: the model or a folder in the settings cannot be used.
     """
     encoder = load_clip(settings.model, precision=settings.precision)
     index = open_index(settings.index, encoder)
@@ -58,13 +58,13 @@ def load_services(settings: Settings) -> Services:
         for notice in folder.notices:
             logger.warning("%s: %s", settings.gallery, notice)
         vocabulary = Vocabulary.of(folder.concepts)
-        # With fewer than five pictures of some concept there is nothing to spare for training.
+        # With fewer than five images of some concept, none can be spared for training.
         enough = set(folder.test.concepts) == set(folder.concepts)
         gallery, training = (folder.test, folder.train) if enough else (folder, NOTHING)
     else:
         gallery, training, vocabulary = bundled_gallery().test, bundled_gallery().train, load_vocabulary()
         restore_features(encoder)
-    # Nothing to do where embeddings are shipped; otherwise better now than under the first visitor's hand.
+    # Shipped embeddings make this instant; otherwise, better to encode now than during the first visit.
     encoder.image_features(gallery, progress=True)
     encoder.text_features(ccup.words_read(vocabulary), vocabulary.templates)
     models = Models(encoder, settings.precision, settings.visitors_models)
@@ -74,11 +74,11 @@ def load_services(settings: Settings) -> Services:
 
 
 def open_index(folder: str, encoder: TextImageEncoder) -> PictureIndex | None:
-    """The index of the settings, None where they name none.
+    """Open the index named in the settings; return None if they name none.
 
     Raises:
-        PictureError: there is none in ``folder``, or it is damaged.
-        ModelError: other weights than the app's made it.
+        PictureError: ``folder`` has no index, or the index is damaged.
+        ModelError: the index was made with other weights than the app's.
     """
     if not folder:
         return None
@@ -94,7 +94,7 @@ def open_index(folder: str, encoder: TextImageEncoder) -> PictureIndex | None:
 
 @dataclass(frozen=True, eq=False)
 class Services:
-    """The shared models, gallery, vocabulary and index; every method is a function of a session."""
+    """The shared models, gallery, vocabulary and index; most methods take a session."""
 
     models: Models
     gallery: Gallery
@@ -105,22 +105,22 @@ class Services:
     jobs: Jobs[Any, Any] = field(default_factory=Jobs)
     pipelines: PipelineCache = field(default_factory=PipelineCache)
     downloads: Downloads = field(default_factory=Downloads)
-    #: CCUP solved on what a visitor's fine-tuned model makes of the words, for all strengths.
+    #: CCUP at full strength, solved on the text embeddings of a visitor's fine-tuned model.
     on_top: ObjectCache[Erasure[CCUPSettings]] = field(default_factory=lambda: ObjectCache(most=1))
 
     def encoder_of(self, session: Session) -> TextImageEncoder:
-        """The model that the visitor chose, unedited.
+        """Return the model that the visitor chose, unedited.
 
         Raises:
-            ModelError: it made room for others since, and cannot be loaded again.
+            ModelError: the model was unloaded to make room for others, and cannot be loaded again.
         """
         return self.models.get(session.model)
 
     def open_clip_encoder_of(self, session: Session, refusal: str) -> OpenClipEncoder:
-        """The model that the visitor chose, where it is one of open_clip's.
+        """Return the model that the visitor chose, if it is an open_clip model.
 
         Raises:
-            ModelError: it is another; ``refusal`` is the message.
+            ModelError: it is not; ``refusal`` is the message.
         """
         encoder = self.encoder_of(session)
         if not isinstance(encoder, OpenClipEncoder):
@@ -128,7 +128,7 @@ class Services:
         return encoder
 
     def variants(self, session: Session) -> dict[str, TextImageEncoder]:
-        """The models that the views compare, the original first."""
+        """Return the models that the views compare, the original first."""
         original = self.encoder_of(session)
         compared = {ORIGINAL: original}
         erasure, tuned = session.erasure, session.fine_tuned
@@ -141,7 +141,7 @@ class Services:
         return compared
 
     def both(self, session: Session) -> Stacked | None:
-        """The two active edits as one, CCUP solved again: the fine-tuned text tower puts the words elsewhere."""
+        """Stack the two active edits; CCUP is solved again, as the fine-tuned text tower moves the text embeddings."""
         erasure, tuned = session.erasure, session.fine_tuned
         if erasure is None or tuned is None:
             return None
@@ -154,25 +154,25 @@ class Services:
         return Stacked(tuned.erasure, again.at(erasure.settings.strength))
 
     def collection(self, session: Session) -> Gallery:
-        """The labelled pictures that accuracy and retrieval are measured on, none of which a model was trained on."""
+        """Return the labelled images for accuracy and retrieval, none of which a model was trained on."""
         own = session.own_pictures
         learned = session.fine_tuned is not None and session.fine_tuned.learned_own
         return self.held_out(session) if own is None or learned else own
 
     def held_out(self, session: Session) -> Gallery:
-        """What is left of the collection where methods train on the visitor's pictures too."""
+        """Return the part of the collection that stays unseen if methods train on the visitor's images too."""
         own = session.own_pictures
         return own.test if own is not None and len(own.test) else self.gallery
 
     def measured_on(self, session: Session, names: Sequence[str]) -> Gallery:
-        """Pictures that nothing was trained on: the collection, or where it shows none of ``names``, others that do."""
+        """Return held-out images: the collection, or another held-out gallery if the collection lacks ``names``."""
         own = session.uploads.test if session.uploads else self.gallery
         held_out = self.held_out(session)
         showing = (each for each in (held_out, own, self.gallery) if not set(names).isdisjoint(each.concepts))
         return next(showing, held_out)
 
     def vocabulary_of(self, session: Session) -> Vocabulary:
-        """The words in use: the visitor's choice or the app's vocabulary, and what else one's own pictures show."""
+        """Return the active words: the visitor's choice or the app's, and the concepts of the visitor's own images."""
         chosen, pictures = session.vocabulary or self.vocabulary, session.own_pictures
         own = [concept_of(name) for name in (pictures.concepts if pictures else ()) if chosen.find(name) is None]
         return replace(chosen, concepts=(*chosen.concepts, *own)) if own else chosen
@@ -181,7 +181,7 @@ class Services:
         """Fit CCUP for ``request``.
 
         Raises:
-            ConceptError, ParameterError: it cannot be used; the message says what is allowed.
+            ConceptError, ParameterError: the request is not valid; the message lists what is allowed.
         """
         check_options(request)
         settings = CCUPSettings(**shared_options(CCUPSettings, request))
@@ -192,22 +192,22 @@ class Services:
             selection = replace(selection, retain=self.neighbours(session, selection.forget_names))
         now = session.erasure
         if now and (now.selection, now.settings) == (selection, replace(settings, strength=now.settings.strength)):
-            return now.at(settings.strength)  # the slider has moved: nothing is to be solved
+            return now.at(settings.strength)  # only the strength differs, so the solution is reused
         return ccup.erase(self.encoder_of(session), selection, settings, vocabulary=vocabulary)
 
     def neighbours(self, session: Session, forget: Sequence[str]) -> tuple[str, ...]:
-        """The words that "nearest neighbours" of ``forget`` retains, closest first."""
+        """Return the retain set "nearest neighbours" of ``forget``, closest first."""
         near = nearest_neighbours(self.encoder_of(session), forget, self.vocabulary_of(session), NEIGHBOURS_RETAINED)
         return tuple(neighbour.name for neighbour in near)
 
     def at_risk(self, session: Session) -> list[Neighbour]:
-        """The concepts closest to the erased ones."""
+        """Return the concepts closest to the erased ones."""
         if not session.erased:
             return []
         return nearest_neighbours(self.encoder_of(session), session.erased, self.vocabulary_of(session), AT_RISK)
 
     def accuracy(self, session: Session) -> dict[str, SplitAccuracy]:
-        """Zero-shot accuracy of every variant on the collection, every label offered."""
+        """Measure the zero-shot accuracy of every variant on the collection, with every label as a candidate."""
         collection, vocabulary = self.collection(session), self.vocabulary_of(session)
         result = {}
         for variant, encoder in self.variants(session).items():
@@ -221,7 +221,7 @@ class Services:
         return result
 
     def summary(self, session: Session) -> Summary:
-        """What stands beside the strength slider."""
+        """Return the summary shown beside the strength slider."""
         notices, accuracy = self._left_out(session), self.accuracy(session)
         notices += tuple(filter(None, [self._left(session, accuracy)]))
         if erasure := session.erasure:
@@ -231,14 +231,14 @@ class Services:
         return Summary(notices, tuple(self.at_risk(session)), accuracy)
 
     def _left(self, session: Session, accuracy: Mapping[str, SplitAccuracy]) -> str:
-        """A sentence where all edits together, none of them at less than full strength, leave more than chance."""
+        """Return a sentence if all edits together, each at full strength, leave accuracy above chance."""
         if not session.erased or (session.erasure and session.erasure.settings.strength < 1):
             return ""
         last = list(accuracy.values())[-1].forget
         return above_chance(last.top1, last.n, len(self.vocabulary_of(session).names))
 
     def _left_out(self, session: Session) -> tuple[str, ...]:
-        """A sentence where fewer pictures are measured on than the visitor brought along."""
+        """Return a sentence if measurements use fewer images than the visitor added."""
         own, collection = session.own_pictures, self.collection(session)
         if own is None or collection is own:
             return ()
@@ -250,10 +250,10 @@ class Services:
         return (f"Measured on {len(collection)} of your {len(own)} pictures: CLIPErase learned from the others.",)
 
     def zero_shot(self, session: Session, labels: Sequence[str] = ()) -> LabelView:
-        """What each variant sees in the visitor's picture, among ``labels`` or, without any, all that are known.
+        """Classify the visitor's image with each variant, among ``labels`` or by default the whole vocabulary.
 
         Raises:
-            ConceptError: a label cannot be used, or no picture was chosen.
+            ConceptError: a label is not valid, or no image was chosen.
         """
         picture = _chosen(session)
         vocabulary = self.vocabulary_of(session)
@@ -266,7 +266,7 @@ class Services:
         return LabelView({v: {label: p[label] for label in shown} for v, p in probabilities.items()}, len(offered))
 
     def clearest_picture(self, session: Session, concept: str) -> Picture:
-        """The gallery's picture of ``concept`` that the original recognises best, to open with."""
+        """Return the gallery image of ``concept`` that the original recognises best, for the opening view."""
         encoder = self.encoder_of(session)
         own = [i for i, picture in enumerate(self.gallery) if picture.concept == concept]
         scores = (
@@ -276,10 +276,10 @@ class Services:
         return self.gallery.pictures[own[int(scores.argmax())]]
 
     def find_captions(self, session: Session) -> dict[str, list[FoundCaption]]:
-        """The collection's captions for the visitor's picture, by variant.
+        """Find the collection's captions for the visitor's image, by variant.
 
         Raises:
-            ConceptError: no picture was chosen.
+            ConceptError: no image was chosen.
         """
         picture = _chosen(session)
         concept_of = {p.caption: p.concept for p in self.collection(session)}
@@ -293,7 +293,7 @@ class Services:
         }
 
     def recall(self, session: Session) -> dict[str, RetrievalReport]:
-        """recall@k of every variant on the collection, in both directions."""
+        """Measure recall@k of every variant on the collection, in both directions."""
         collection = self.collection(session)
         return {
             variant: evaluate_retrieval(encoder, collection, forget=session.erased)
@@ -301,27 +301,27 @@ class Services:
         }
 
     def end_session(self, visitor: Visitor) -> None:
-        """The visitor is gone: a run of nobody ends, and its weights are freed."""
+        """End the visitor's runs and free their weights, unless another page of the visitor is open."""
         if visitor.is_last:
             for key in visitor.job_keys.values():
                 self.jobs.forget(key)
             self.downloads.forget(visitor.key)
 
     def is_busy(self, visitor: Visitor) -> bool:
-        """Whether any of the visitor's jobs waits or runs."""
+        """Return whether any of the visitor's jobs is queued or running."""
         return any(map(self.jobs.is_busy, visitor.job_keys.values()))
 
     def warm_up(self) -> None:
-        """Make ready what the views will ask for first, so that no visitor waits for it."""
+        """Compute in advance what the views need first, so that no visitor waits for it."""
         decoding.start()
         self.recall(Session())
 
 
 def selection_of(session: Session) -> Selection:
-    """What the active edits are to erase.
+    """Return the concepts that the active edits erase and retain.
 
     Raises:
-        ConceptError: nothing is erased.
+        ConceptError: no concept is erased.
     """
     if not session.erased:
         raise ConceptError(NOTHING_ERASED)

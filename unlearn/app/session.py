@@ -1,4 +1,4 @@
-"""What belongs to one visitor: small values over the model that all share."""
+"""State of one visitor: small values on top of the models that all visitors share."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN = "vocabulary", "neighbours", "list"
 SEARCH_GALLERY, SEARCH_INDEX = "gallery", "index"
-#: What a visitor's key looks like: 128 bits that nobody can guess.
+#: Form of a visitor's key: 128 random bits.
 KEY = re.compile("[0-9a-f]{32}", re.ASCII)
 NOTHING_ERASED = "Nothing is erased yet; name at least one concept, such as “cat”."
 
 
 @dataclass(frozen=True)
 class ErasureRequest:
-    """What the visitor asks CCUP for, as the screen or the API gives it: checked by the core, not here."""
+    """A visitor's request for CCUP, as the screen or the API sends it; the core checks it."""
 
     forget: Sequence[str] = option((), "Erase", "concepts to erase, any words")
     strength: float = same_option(CCUPSettings, "strength")
@@ -55,7 +55,7 @@ class ErasureRequest:
 
 @dataclass(frozen=True)
 class FineTuneRequest:
-    """What the visitor asks CLIPErase for; ``None`` leaves a number to what suits the weights that train."""
+    """A visitor's request for CLIPErase; ``None`` leaves a number automatic, chosen by which weights train."""
 
     forget: Sequence[str] = option((), "Erase", "concepts to erase, of which there are images to learn from")
     steps: int | None = same_option(CLIPEraseSettings, "steps", default=None)
@@ -67,7 +67,7 @@ class FineTuneRequest:
 
 @dataclass(frozen=True)
 class DrawRequest:
-    """What the visitor asks a diffusion pipeline for; ``None`` leaves a number to what the pipeline draws well with."""
+    """A visitor's request for a diffusion pipeline; ``None`` leaves a number to the pipeline's default."""
 
     prompt: str = option("", "Prompt", "what to draw")
     pipeline: str = option(
@@ -105,19 +105,19 @@ class DrawRequest:
 
 @dataclass(frozen=True)
 class Session:
-    """One visitor's choices. The weights are everybody's; an erasure is a few kilobytes beside them.
+    """One visitor's choices. The weights are shared by all visitors; an erasure adds a few kilobytes.
 
     Attributes:
-        model: the model, as :class:`unlearn.clip.models.Models` knows it; "" is the one the app started with.
-        vocabulary: the words in use, or None for the app's.
-        erasure: the CCUP active edit, or None.
-        request: what was asked for to get ``erasure``; None where nothing was, or it came from a file.
-        picture: the picture looked at, as a collection of one, so that its embedding is remembered like a gallery's.
-        uploads: the visitor's own labelled pictures; CLIPErase may train on those of their training split only.
+        model: the model's name, in the form of :class:`unlearn.clip.models.Models`; "" is the app's own.
+        vocabulary: the active words, or None for the app's.
+        erasure: the active CCUP edit, or None.
+        request: the request behind ``erasure``; None without an erasure, or if it came from a file.
+        picture: the chosen image, as a gallery of one, so that its embedding is cached like a gallery's.
+        uploads: the visitor's own labelled images; CLIPErase may train on those of their training split only.
         measures_uploads: whether accuracy and retrieval use ``uploads`` instead of the server's gallery.
-        trade_off: the curves last measured, perhaps of an earlier erasure or model.
-        fine_tuned: what CLIPErase came to, or None.
-        audited: what the last audit found, perhaps of an earlier edit.
+        trade_off: the last measured curves, perhaps of an earlier erasure or model.
+        fine_tuned: the result of CLIPErase, or None.
+        audited: the result of the last audit, perhaps of an earlier edit.
     """
 
     model: str = ""
@@ -133,50 +133,50 @@ class Session:
 
     @property
     def edits(self) -> Edits:
-        """What tells this session's edits from those that were active before."""
+        """The value by which results are matched to the active edits; it changes with every edit."""
         erasure = self.erasure
         asked = (erasure.selection, erasure.settings) if erasure else None
         return Edits(self.model, self.vocabulary, asked, self.fine_tuned)
 
     @property
     def own_pictures(self) -> Gallery | None:
-        """The visitor's pictures, where these are measured on."""
+        """The visitor's images, if measurements use them."""
         return self.uploads if self.measures_uploads else None
 
     def only(self, variant: str) -> Session:
-        """The same with one edit alone, CCUP's or CLIPErase's; with "" there are both."""
+        """Return the session with one edit alone, CCUP's or CLIPErase's; "" keeps both."""
         if not variant:
             return self
         return replace(self, fine_tuned=None) if variant == CCUP else replace(self, erasure=None)
 
     @property
     def erased(self) -> tuple[str, ...]:
-        """What any active edit is to erase."""
+        """The concepts that the active edits erase."""
         return self.selection.forget_names
 
     @property
     def selection(self) -> Selection:
-        """What the active edits forget, CCUP's first, and what they retain; nothing without an edit."""
+        """The concepts that the active edits forget, CCUP's first, and those they retain; empty without an edit."""
         tuned = self.fine_tuned.erasure if self.fine_tuned else None
         return unite(edit.selection for edit in (self.erasure, tuned) if edit)
 
 
-#: The address that pays for the request being answered, as :func:`unlearn.ui.server.addresses.payer` has it: set around
-#: every handler, read where something is shared out by address; "" where no request is being answered.
+#: The address charged for the current request, from :func:`unlearn.ui.server.addresses.payer`. It is set around every
+#: handler and read where a resource is shared by address; "" outside of a request.
 PAYER: ContextVar[str] = ContextVar("PAYER", default="")
 _changing = threading.Lock()
 _living: WeakSet[Visitor] = WeakSet()
 
 
 class Visitor:
-    """Holds the current session of one visitor; this is what ``gr.State`` keeps.
+    """Holder of one visitor's current session; ``gr.State`` stores it.
 
-    Two events of one page may run at once. Each changes the newest session, so that none takes back what the other did.
+    Two events of one page may run at once. Each changes the newest session, so that neither undoes the other's change.
 
     Attributes:
-        session: the choices now.
-        key: whose background run is whose; a page that is reloaded gets its old key back.
-        left: since when the page is known to be closed, by the clock of the visits; None while it is open.
+        session: the current choices.
+        key: the owner of background runs; a page that is reloaded gets its old key back.
+        left: the time at which the page was closed, on the clock of the visits; None while it is open.
     """
 
     def __init__(self) -> None:
@@ -186,29 +186,29 @@ class Visitor:
         _living.add(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Visitor:
-        """Gradio copies the initial value for everybody who comes: a visitor's copy is another visitor."""
+        """Return a new visitor: gradio copies the initial value for every page that is opened."""
         return Visitor()
 
     def take_key(self, key: Any) -> None:
-        """Go by ``key`` from now on, if it is one that was given out: anything may stand in a browser's memory."""
+        """Take over ``key`` if it has the form of a visitor's key: a browser's storage may hold anything."""
         if isinstance(key, str) and KEY.fullmatch(key):
             self.key = key
 
     @property
     def job_keys(self) -> dict[str, str]:
-        """The keys of the visitor's jobs, by the kind of run: a visitor may draw while CLIPErase waits."""
+        """The keys of the visitor's jobs, by the kind of run: a visitor may draw while CLIPErase is queued."""
         return {"cliperase": self.key} | {what: f"{self.key}/{what}" for what in ("drawing", "audit", "comparison")}
 
     @property
     def is_last(self) -> bool:
-        """Whether no other page of the same key is open."""
+        """True if no other page with the same key is open."""
         return not any(other.key == self.key for other in _living if other is not self)
 
     def change(self, *, since: Session | None = None, **changes: Any) -> Session:
-        """Replace fields of the session, and return it.
+        """Replace fields of the session, and return the session.
 
-        What was computed for the model and the words of ``since`` does not fit others: if they have been exchanged
-        meanwhile, nothing is replaced. A request goes with the erasure it was for.
+        Results computed for the model and vocabulary of ``since`` do not fit others: if either has changed in the
+        meantime, the session stays unchanged. Replacing the erasure also replaces its request, by default with None.
         """
         if "erasure" in changes:
             changes = {"request": None} | changes

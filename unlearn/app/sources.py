@@ -1,4 +1,4 @@
-"""Where the screen's pictures come from: the server's gallery, and what a visitor brings along."""
+"""Sources of the screen's images: the server's gallery and the visitor's uploads."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from unlearn.errors import ConceptError, PictureError
 from unlearn.finetuning.pairs import hold_out
 
 MAX_UPLOADS = 64
-#: Longest side a visitor's picture is kept at: more than any CLIP looks at, little to hold for every visitor.
+#: Longest side to keep of a visitor's image: more than any CLIP's input, and little memory per visitor.
 KEPT_SIDE = 512
-#: Size it is kept at, so that a visitor's own collection takes at most ten megabytes.
+#: Largest stored size of a visitor's image in bytes, so that a visitor's collection takes at most ten megabytes.
 KEPT_BYTES = 160_000
 STRIP_LENGTH = 18
 
 
 def example_concept(gallery: Gallery, wanted: str) -> str:
-    """What is erased when the page opens: ``wanted``, where there is a picture of it."""
+    """Return the concept that is erased when the page opens: ``wanted``, if there is an image of it."""
     return wanted if wanted in gallery.concepts else gallery.concepts[0]
 
 
 def alone(picture: Picture) -> Gallery:
-    """``picture`` as a collection of one."""
+    """Return ``picture`` as a gallery of one."""
     return Gallery("picture", (picture,))
 
 
 def thumbnails_for(gallery: Gallery, concepts: Sequence[str], seed: int = 0) -> list[tuple[int, Picture]]:
-    """A few pictures to choose from and their indices: those of ``concepts``, then others, drawn with ``seed``."""
+    """Return a few images to choose from, with their indices: those of ``concepts``, then others in random order."""
     order = {name.casefold(): i for i, name in enumerate(concepts)}
     numbered = list(enumerate(gallery))
     wanted = [(i, picture) for i, picture in numbered if picture.concept.casefold() in order]
@@ -44,10 +44,10 @@ def thumbnails_for(gallery: Gallery, concepts: Sequence[str], seed: int = 0) -> 
 
 
 def uploaded_picture(path: str | None) -> Picture:
-    """A visitor's picture, decoded and brought down to ``KEPT_SIDE``.
+    """Decode a visitor's image and reduce it to ``KEPT_SIDE``.
 
     Raises:
-        PictureError: it cannot be read.
+        PictureError: the image cannot be read.
     """
     if not path:
         raise PictureError("No picture came through; send one as a file.")
@@ -61,14 +61,14 @@ def _uploaded(path: str, concept: str) -> Picture:
 
 
 def add_uploads(uploads: Gallery | None, paths: Sequence[str], concept: str) -> Gallery:
-    """``uploads`` and the pictures at ``paths``, which all show ``concept``; every fifth of a concept is held out.
+    """Return ``uploads`` with the images at ``paths`` added, all of ``concept``; every fifth of a concept is held out.
 
-    What cannot be read is left out and said in :attr:`unlearn.data.gallery.Gallery.notices`.
+    Unreadable images are left out and listed in :attr:`unlearn.data.gallery.Gallery.notices`.
 
     Raises:
-        ConceptError: ``concept`` cannot be used.
-        PictureError: no picture, too many, or none that can be read; then none is added.
-        BusyError: too many pictures are being opened; then none is added.
+        ConceptError: ``concept`` is not valid.
+        PictureError: there is no image, too many, or none that can be read; none is added.
+        BusyError: too many images are being decoded; none is added.
     """
     name = clean_name(concept)
     if not name:
@@ -80,7 +80,7 @@ def add_uploads(uploads: Gallery | None, paths: Sequence[str], concept: str) -> 
         raise PictureError(
             f"{len(before) + len(paths)} pictures are too many; a collection of your own holds at most {MAX_UPLOADS}."
         )
-    # A picture stays in its split when others join, so what was trained on is never measured on later.
+    # An image stays in its split when others are added, so training images are never used for measurements later.
     added, refused = [], []
     for path in paths:
         try:

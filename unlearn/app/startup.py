@@ -1,4 +1,4 @@
-"""A value that takes seconds to make, made once by whoever needs it first."""
+"""Lazy values: slow to make, and made once, at the first call."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from unlearn.config import Settings
 
 Value = TypeVar("Value")
-#: How the screen holds its services: importing torch and loading a model must not keep the page waiting.
+#: Type in which the screen holds its services: importing torch and loading a model must not delay the page.
 Provider = Callable[[], "Services"]
 
 
 class Lazy(Generic[Value]):
-    """Call it for the value. The first call makes it, calls meanwhile wait, and a failed call leaves it to the next."""
+    """A value made at the first call. Concurrent calls wait for it; after a failed call, the next one tries again."""
 
     def __init__(self, make: Callable[[], Value]) -> None:
         self._make = make
@@ -25,7 +25,7 @@ class Lazy(Generic[Value]):
 
     @property
     def ready(self) -> bool:
-        """Whether a call would return at once."""
+        """True if a call would return at once."""
         return bool(self._made)
 
     def __call__(self) -> Value:
@@ -36,12 +36,12 @@ class Lazy(Generic[Value]):
 
 
 def is_ready(services: Provider) -> bool:
-    """Whether ``services`` can be called without waiting for a model to load."""
+    """Return whether ``services`` can be called without waiting for a model to load."""
     return not isinstance(services, Lazy) or services.ready
 
 
 def lazy_services(settings: Settings) -> Lazy[Services]:
-    """The services of ``settings``, loaded when they are first called for."""
+    """Return the services of ``settings``, loaded at the first call."""
 
     def load() -> Services:
         from unlearn.app.services import load_services

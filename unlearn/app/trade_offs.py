@@ -1,4 +1,4 @@
-"""What an erasure costs as it grows: curves and geometry of a visitor's edit. No gradio here."""
+"""Cost of a growing erasure: curves and geometry of a visitor's edit. No gradio here."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from unlearn.sweeps.trade_off import STRENGTHS, TradeOffPoint, growing, sweep_co
 
 
 def measure(services: Services, session: Session, watch: Callable[[int, int], None] | None = None) -> TradeOff:
-    """The curves of the visitor's erasure; those measured before, while they still hold.
+    """Measure the curves of the visitor's erasure, or return the last ones if they still apply.
 
     Args:
-        session: whose erasure and collection.
-        watch: hears how many points are done, of how many.
+        session: the session with the erasure and the collection.
+        watch: receives the number of points done and the total.
 
     Raises:
-        ConceptError: nothing is erased.
+        ConceptError: no concept is erased.
     """
     erasure, collection = _erased(session), services.collection(session)
     if holds(services, session):
@@ -54,7 +54,7 @@ def measure(services: Services, session: Session, watch: Callable[[int, int], No
 
 
 def holds(services: Services, session: Session) -> bool:
-    """Whether the curves measured last are those of the current model, words, erasure and collection."""
+    """Return whether the last measured curves are those of the current model, words, erasure and collection."""
     known, erasure = session.trade_off, session.erasure
     if known is None or erasure is None:
         return False
@@ -62,10 +62,10 @@ def holds(services: Services, session: Session) -> bool:
 
 
 def remarks(services: Services, session: Session) -> list[str]:
-    """What the curves of the visitor's erasure are of, in sentences, wherever that is not the active edit itself.
+    """Return sentences on each way in which the curves differ from the active edit.
 
     Raises:
-        ConceptError: nothing is erased.
+        ConceptError: no concept is erased.
     """
     erasure, vocabulary = _erased(session), services.vocabulary_of(session)
     said = []
@@ -79,10 +79,10 @@ def remarks(services: Services, session: Session) -> list[str]:
 
 
 def geometry(services: Services, session: Session) -> Geometry:
-    """Similarities of the erased concepts and their neighbours.
+    """Measure similarities of the erased concepts and their neighbours.
 
     Raises:
-        ConceptError: nothing is erased.
+        ConceptError: no concept is erased.
     """
     _erased(session)
     names, collection = _compared(services, session), services.collection(session)
@@ -95,9 +95,10 @@ def geometry(services: Services, session: Session) -> Geometry:
 
 
 def _interference(services: Services, session: Session, erasure: Erasure[CCUPSettings]) -> Interference:
-    """What erasing each of the compared concepts alone does to each: a solve for each, so not for every slider move.
+    """Measure the effect of erasing each compared concept alone on each of the others.
 
-    The rest of the vocabulary is retained, whatever the visitor retains: a concept of that list is erased here too.
+    This takes one solve per concept, too slow for every move of the slider. The rest of the vocabulary is retained,
+    not the visitor's retain set, because concepts of that set are erased here too.
     """
     encoder, vocabulary = services.encoder_of(session), services.vocabulary_of(session)
     settings = replace(erasure.settings.with_form("paired"), strength=1.0)
@@ -111,7 +112,7 @@ def _interference(services: Services, session: Session, erasure: Erasure[CCUPSet
 
 
 def _compared(services: Services, session: Session) -> tuple[str, ...]:
-    """The erased concepts and those most at risk."""
+    """Return the erased concepts and those most at risk."""
     near = (neighbour.name for neighbour in services.at_risk(session))
     return tuple(dict.fromkeys((*session.erased[:AT_RISK], *near)))
 

@@ -2,4 +2,4 @@
 
 from unlearn.ui.server.proxies import usable_proxies
 
-usable_proxies()  # before anything here imports gradio
+usable_proxies()  # before any import of gradio below

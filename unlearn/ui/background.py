@@ -1,4 +1,4 @@
-"""A background run on the screen: looked at until it has ended, told in a sentence and a bar, started and stopped."""
+"""Background runs on the screen: polled until they end, shown as a sentence and a bar, started and stopped."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ AnyProgress = TypeVar("AnyProgress", bound=Progress)
 P = TypeVar("P")
 R = TypeVar("R")
 
-#: Seconds between two looks at a run.
+#: Seconds between two polls of a run.
 POLL = 0.7
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-#: Shown of a run before its first report.
+#: Progress shown before a run's first report.
 STARTING = Progress(text="Starting.")
 
 
 async def poll(
     find: Callable[[], Status[P, R] | None], is_heard: Callable[[], bool] = lambda: True
 ) -> AsyncIterator[Status[P, R] | None]:
-    """The run that ``find`` finds, now and whenever it has changed, until it has ended; None, once, without one.
+    """Yield the run that ``find`` returns, at first and after each change, until it ends; without a run, yield None.
 
-    It ends sooner where nobody hears it any more.
+    It stops early once ``is_heard`` returns False.
     """
     shown: Status[P, R] | None = None
     while is_heard():
@@ -52,7 +52,7 @@ async def poll(
 
 
 def button_states(status: Status[P, R] | None) -> tuple[Any, Any]:
-    """Whether the button that starts a run can be pressed, and the one that stops it."""
+    """Return updates that enable the start button or the stop button."""
     busy = status is not None and not status.ended
     return gr.update(interactive=not busy), gr.update(interactive=busy)
 
@@ -60,13 +60,13 @@ def button_states(status: Status[P, R] | None) -> tuple[Any, Any]:
 def status_html(
     status: Status[AnyProgress, Any], *, stopped: str, done: str = "", preview: Sequence[Image.Image] = ()
 ) -> str:
-    """A run as HTML: a sentence, and a bar while it moves.
+    """Return a run as HTML: a sentence, and a progress bar while it runs.
 
     Args:
         status: the run.
-        stopped: what to say of one that was stopped.
-        done: what to say of one that is done; without it, nothing is shown of that.
-        preview: pictures under the bar of one that moves, before and after.
+        stopped: the text for a stopped run.
+        done: the text for a finished run; "" shows nothing.
+        preview: images under the bar of an active run, before and after.
     """
     if status.state == "done" and not done:
         return ""
@@ -83,7 +83,7 @@ def status_html(
 
 
 def _wait(status: Status[P, R]) -> str:
-    """How long that may take, in words; nothing where no run has shown it yet."""
+    """Return the expected waiting time in words, or "" if no run has given an estimate yet."""
     if status.wait is None:
         return ""
     if status.wait <= 60:
@@ -101,7 +101,7 @@ class RunPart(ABC):
     @property
     @abstractmethod
     def run(self) -> BackgroundRun[Any, Any, Any]:
-        """The kind of run; asked for once somebody uses the page, not while it is built."""
+        """The kind of run; read only once the page is in use, not while it is built."""
 
     @property
     @abstractmethod
@@ -115,14 +115,14 @@ class RunPart(ABC):
 
     @abstractmethod
     def run_values(self, visitor: Visitor, status: Status[Any, Any] | None) -> Shown:
-        """Values of ``run_outputs`` for a run as it is now, beside those of the buttons and of the status."""
+        """Return values of ``run_outputs`` for the current state of a run, except the buttons and the status."""
 
     def preview(self, status: Status[Any, Any]) -> Sequence[Image.Image]:
-        """Pictures under the bar of a run that moves, before and after."""
+        """Return the images under the bar of an active run, before and after."""
         return ()
 
     def updates_for(self, visitor: Visitor, status: Status[Any, Any] | None) -> Shown:
-        """Values of ``run_outputs`` for a run as it is now."""
+        """Return values of ``run_outputs`` for the current state of a run."""
         start, stop = button_states(status)
         shown: Shown = {**dict.fromkeys(self.starts, start), self.stop: stop}
         if status is not None:
@@ -133,7 +133,7 @@ class RunPart(ABC):
         return {**shown, **self.run_values(visitor, status)}
 
     async def watch(self, visitor: Visitor) -> AsyncIterator[Shown]:
-        """Show the visitor's run until it has ended, on whichever page it was started."""
+        """Show the visitor's run until it has ended, no matter which page started it."""
         async for status in poll(lambda: self.run.find(self.services(), visitor)):
             yield self.updates_for(visitor, status)
 
@@ -142,7 +142,7 @@ class RunPart(ABC):
         return self.updates_for(visitor, self.run.start(self.services(), visitor, asked))
 
     def end(self, visitor: Visitor) -> Shown:
-        """Stop the visitor's run within a step; what there was before stays."""
+        """Stop the visitor's run within one step; the last result stays."""
         return self.updates_for(visitor, self.run.cancel(self.services(), visitor))
 
     def start_on(
@@ -152,7 +152,7 @@ class RunPart(ABC):
         inputs: Sequence[Block],
         asked: Callable[[Given], Any],
     ) -> None:
-        """On any of ``triggers``, start the run that ``asked`` makes of the values of ``inputs``, and watch it."""
+        """Bind ``triggers`` to start the run that ``asked`` makes of the values of ``inputs``, and show it."""
 
         def started(given: Given) -> Shown:
             return self.begin(given[visitor], asked(given))
@@ -162,5 +162,5 @@ class RunPart(ABC):
         )
 
     def stop_on_click(self, visitor: gr.State) -> None:
-        """The stop button does not wait for its turn."""
+        """Bind the stop button to stop the run at once, outside the queue."""
         self.stop.click(on_screen(self.end), visitor, self.run_outputs, queue=False, **QUIET)

@@ -1,4 +1,4 @@
-"""Values by component, charts, thumbnails that can be clicked, and a picture input whose file reaches us as sent."""
+"""Values by component, charts, clickable thumbnails, and an image input that keeps the uploaded file undecoded."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gradio.blocks import Block
 
 from unlearn.options import Option
 
-#: Values of an event's inputs. An event whose inputs are a set gives its handler one of these.
+#: Values of an event's inputs. An event whose inputs are a set passes its handler one of these.
 Given = Mapping[Block, Any]
-#: Values of an event's outputs; those left out stay as they are. One that may be empty is returned as ``shown or
-#: gr.skip()``: gradio takes an empty one for a value.
+#: Values of an event's outputs; components left out stay unchanged. Return one that may be empty as ``shown or
+#: gr.skip()``: gradio treats an empty dict as a value.
 Shown = dict[Block, Any]
 
 #: Reports a click on a thumbnail of :func:`unlearn.ui.html.markup.strip` as ``{"index": …}``.
@@ -23,32 +23,32 @@ element.addEventListener('click', (event) => {
   if (button) trigger('click', {index: Number(button.dataset.index)});
 });
 """
-#: For events that take a picture. ``gr.Image`` would decode it before the handler runs, and a damaged file would end in
-#: its error instead of in :func:`unlearn.data.decoding.decode`'s sentence; the handler gets gradio's file data.
+#: Options of events that take an image. ``gr.Image`` would decode it before the handler runs, and report a damaged file
+#: with its own error, not that of :func:`unlearn.data.decoding.decode`; with these, the handler gets the file data.
 UNDECODED: dict[str, Any] = {"preprocess": False}
-#: More choices than these fold into a dropdown.
+#: Largest number of choices shown as buttons; more become a dropdown.
 MOST_IN_SIGHT = 4
 
 
 def chart(elem_id: str, *, height: int, **options: Any) -> gr.Plot:
-    """Room for a figure of ``height``, blank until there is one; its room is kept, so that nothing jumps."""
+    """Return a blank plot of ``height``; its space is reserved, so that the layout does not jump."""
     return gr.Plot(
         show_label=False, container=False, elem_id=elem_id, elem_classes=f"u-plot u-plot-{height}", **options
     )
 
 
 def picture_input(**options: Any) -> gr.Image:
-    """An input for one picture, to be used with :data:`UNDECODED`; a decoded one may be shown in it."""
+    """Return an input for one image, for use with :data:`UNDECODED`; it can also show a decoded image."""
     return gr.Image(type="filepath", sources=["upload", "clipboard"], buttons=[], format="png", **options)
 
 
 def thumbnail_strip(**options: Any) -> gr.HTML:
-    """An empty :func:`unlearn.ui.html.markup.strip`; its ``click`` tells the ``index`` in the event's data."""
+    """Return an empty :func:`unlearn.ui.html.markup.strip`; its ``click`` event's data holds the ``index``."""
     return gr.HTML(js_on_load=CHOOSE, **options)
 
 
 def element(known: Option, **look: Any) -> Any:
-    """The component in which an option of a request is chosen; an empty number leaves it automatic."""
+    """Return the component for an option of a request; an empty number leaves it automatic."""
     label = f"{known.label} (empty: automatic)" if known.default is None else known.label
     shown: dict[str, Any] = {"value": known.default, "label": label} | look
     if known.choices:

@@ -1,4 +1,4 @@
-"""Which event of the page calls which handler, with what, and what it changes on the screen."""
+"""Events of the page: their triggers, handlers, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUIET = PRIVATE | {"show_progress": "hidden"}
 
 @dataclass(frozen=True)
 class Events:
-    """The events that change what every view shows."""
+    """The events that change the content of every view."""
 
     screen: Screen
     handlers: Handlers
@@ -66,10 +66,10 @@ class Events:
         )
 
     def _changing(self) -> None:
-        """What the panels and an opened file change."""
+        """Register the events of the panels and of an opened file."""
         screen = self.screen
         panel, model, collection, upload = screen.panel, screen.model, screen.collection, screen.export.upload
-        # A fast drag asks for its last place, not for every place it passed.
+        # A fast drag requests only its last position.
         self._erasing(partial(gr.on, panel.triggers), trigger_mode="always_last")
         self._erasing(panel.form.input(panel.offer_sides, [panel.form, panel.side], panel.side, **QUIET).then)
         used = model.use.click(
@@ -96,18 +96,18 @@ class Events:
             show_progress_on=upload,
             **PRIVATE,
         )
-        self._watched(used)  # it may end what CLIPErase had begun
+        self._watched(used)  # a change of model may cancel a CLIPErase run
         self._anew(self._watched(opened).then, self.handlers.after_opening, outputs=panel.inputs, **QUIET)
 
     def _closing_leaks(self) -> None:
-        """The buttons under an audit, which change the edit."""
+        """Register the buttons under an audit, which change the edit."""
         screen, panel, audit = self.screen, self.screen.panel, self.screen.audit
         self._erasing(audit.both_sides.click(audit.with_texts, None, [panel.form, panel.side], **QUIET).then)
-        # The list's own change asks for the new erasure.
+        # The list's own change event requests the new erasure.
         audit.words.click(on_screen(audit.with_leaking_words), [screen.visitor, panel.forget], panel.forget, **QUIET)
 
     def _running(self, loaded: Any) -> None:
-        """CLIPErase, begun here or before the page was reloaded: watched, and then part of every view."""
+        """Register CLIPErase runs, started here or before a reload: show the progress, then render every view again."""
         screen, run = self.screen, self.screen.cliperase
         asked: set[Block] = {screen.visitor, screen.panel.forget, *run.settings.values()}
         begun = run.start.click(on_screen(self.handlers.tune), asked, run.outputs, **QUIET)
@@ -117,12 +117,12 @@ class Events:
         self._watched(self._anew(run.remove.click, self.handlers.take_off, **QUIET))
 
     def _watched(self, event: Any) -> Any:
-        """After ``event``, CLIPErase's tab shows the visitor's run as it goes, or that there is none."""
+        """Show the visitor's run, or that there is none, in CLIPErase's tab after ``event``."""
         run = self.screen.cliperase
         return event.then(run.watch, self.screen.visitor, run.outputs, concurrency_limit=None, **QUIET)
 
     def _erasing(self, trigger: Callable[..., Any], **options: Any) -> None:
-        """On ``trigger``, what the panel asks for becomes active."""
+        """Make the panel's request active on ``trigger``."""
         screen = self.screen
         trigger(
             on_screen(self.handlers.change_erasure),
@@ -140,9 +140,9 @@ class Events:
         outputs: Sequence[Any] = (),
         **options: Any,
     ) -> Any:
-        """On ``trigger``, ``handler`` gives values of ``outputs`` from ``inputs``, and everything is shown again.
+        """Call ``handler`` on ``trigger`` for values of ``outputs`` from ``inputs``, and render everything again.
 
-        Where it gives None, all stays as it is.
+        If the handler returns None, the screen stays unchanged.
         """
         screen = self.screen
 
@@ -156,7 +156,7 @@ class Events:
 def _opened(screen: Screen, view: View, position: int) -> Any:
     def opened(given: Given) -> Any:
         session = given[screen.visitor].session
-        # The first tab is opened by the page itself, before :meth:`Handlers.start` gives it something to show.
+        # The page itself opens the first tab, before :meth:`Handlers.start` has given it any content.
         return {screen.front: position, **view.render(session, given)} if session.picture else gr.skip()
 
     return opened

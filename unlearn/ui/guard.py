@@ -1,4 +1,4 @@
-"""The one place where an error becomes what a visitor or a program is told; never a traceback."""
+"""Error handling of the screen and the API: every error becomes a sentence, never a traceback."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ UNEXPECTED = "Something went wrong on our side; nothing was changed. Try again, 
 
 
 def sentence_of(error: Exception) -> str:
-    """What to tell about ``error``: our own carry their sentence, others are logged and told by the log's id."""
+    """Return the sentence for ``error``: the app's errors carry one; others are logged, and their log id is shown."""
     if isinstance(error, UnlearnError):
         return str(error)
     return exhausted(error) or UNEXPECTED.format(log_error(error))
 
 
 def on_screen(handler: Callable[..., Any], otherwise: Callable[..., Any] | None = None) -> Callable[..., Any]:
-    """``handler`` for an event of the page: an error is a warning, and everything on screen stays as it is.
+    """Wrap ``handler`` for an event of the page: an error becomes a warning, and the screen stays unchanged.
 
     Args:
         handler: the event's function.
-        otherwise: what to show after an error where "as it is" is not enough; gets the handler's arguments.
+        otherwise: returns the values to show after an error, if the screen must change; gets the handler's arguments.
     """
 
     @functools.wraps(handler)
@@ -41,7 +41,7 @@ def on_screen(handler: Callable[..., Any], otherwise: Callable[..., Any] | None 
         try:
             return handler(*args, **kwargs)
         except Exception as error:
-            # Toasts are HTML, and a sentence may quote the visitor.
+            # Toasts are HTML, and a sentence may quote the visitor's input.
             gr.Warning(html.escape(sentence_of(error)))
             return otherwise(*args, **kwargs) if otherwise else gr.skip()
 
@@ -49,7 +49,7 @@ def on_screen(handler: Callable[..., Any], otherwise: Callable[..., Any] | None 
 
 
 def for_programs(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """``handler`` for an API endpoint, which may stream: an error reaches the client as its sentence."""
+    """Wrap ``handler`` for an API endpoint, which may stream: the client receives an error as its sentence."""
     if inspect.isasyncgenfunction(handler):
 
         @functools.wraps(handler)
@@ -69,9 +69,9 @@ def for_programs(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _name_the_payer() -> None:
-    """Say whose request the rest of this call answers; gradio makes every call in a context of its own."""
+    """Set the address that pays for the rest of this call; gradio runs every call in its own context."""
     request = LocalContext.request.get(None)
-    client = getattr(request, "client", None)  # a request made by hand names nobody
+    client = getattr(request, "client", None)  # a request created in code has no client
     PAYER.set(payer(str(client.host)) if client else "")
 
 

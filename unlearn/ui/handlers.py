@@ -1,4 +1,4 @@
-"""What the page's events do to a visitor's session, and what they show of it."""
+"""Handlers of the page's events: they change a visitor's session and return the values to show."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from unlearn.ui.tabs.zero_shot import MOST_TELLING
 
 @dataclass(frozen=True)
 class Handlers:
-    """What each does to the visitor's session, and the values that ``screen`` shows then."""
+    """The handlers; each changes the visitor's session and returns values for ``screen``."""
 
     screen: Screen
 
     def start(self, request: gr.Request, given: Given) -> Shown:
-        """What the address asks for, or a real example, so that the page opens with something to see.
+        """Open the page with the link in the address, or with a real example, so that there is something to see.
 
-        A page that is reloaded has the run that it started before.
+        A page that is reloaded shows the run that it started before.
         """
         screen, services = self.screen, self.screen.services()
         visitor: Visitor = given[screen.visitor]
@@ -53,29 +53,29 @@ class Handlers:
         return shown
 
     def in_force(self, session: Session) -> Shown:
-        """The values of the panel's inputs that ask for the active erasure."""
+        """Return the values of the panel's inputs that request the active erasure."""
         services = self.screen.services()
         names = services.vocabulary_of(session).names
         return self.screen.panel.values_for(app.requests.request_of(services, session), names)
 
     def change_erasure(self, given: Given) -> Any:
-        """Another erasure; with no concept named, none."""
+        """Erase the panel's concepts; without any, remove the erasure."""
         screen, services = self.screen, self.screen.services()
         visitor: Visitor = given[screen.visitor]
         asked = screen.panel.asked(given)
         if asked.retain == RETAIN_OWN and not asked.own_retain:
-            return gr.skip()  # the list has just been opened, to be filled
+            return gr.skip()  # the list has just been opened and is still empty
         if app.requests.cleaned(asked) == app.requests.request_of(services, visitor.session):
-            return gr.skip()  # the panel was told what is active
+            return gr.skip()  # the panel was set to the active erasure
         session = app.requests.erase(services, visitor, asked) if asked.forget else visitor.change(erasure=None)
         return {screen.visitor: visitor, **screen.overview(session), **screen.render(given)}
 
     def use_model(
         self,
         given: Given,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008  how gradio hands it over
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  gradio passes it through the default
     ) -> Shown:
-        """Another model or vocabulary."""
+        """Switch to another model or vocabulary."""
 
         def watch(what: str, done: int, total: int) -> None:
             progress(done / total if total else None, desc=what)
@@ -87,32 +87,32 @@ class Handlers:
         return {**screen.model.chosen(session), **words, **screen.show(given)}
 
     def open_file(self, visitor: Visitor, given: Given) -> Shown:
-        """An erasure from a file; the panel asks for it."""
+        """Open an erasure from a file, and set the panel to it."""
         upload = self.screen.export.upload
         return {upload: None, **self.in_force(open_file(self.screen.services(), visitor, given[upload]))}
 
     def tune(self, given: Given) -> Shown:
-        """CLIPErase, begun for what the panel names."""
+        """Start CLIPErase on the panel's concepts."""
         screen = self.screen
         tab = screen.cliperase
         return tab.begin(given[screen.visitor], tab.asked(given[screen.panel.forget], given))
 
     def tune_on_top(self, given: Given) -> Shown:
-        """CLIPErase, begun from another tab than its own, for what it can learn to forget."""
+        """Start CLIPErase from another tab, on those of the panel's concepts that it has images of."""
         screen = self.screen
         visitor, forget = given[screen.visitor], given[screen.panel.forget]
-        # Without a single one, the error names what was asked for.
+        # Without a single one, the error names the panel's concepts.
         names = app.audits.learnable(screen.services(), visitor.session, forget) or forget
         shown = screen.cliperase.begin(visitor, screen.cliperase.asked(names, given))
         gr.Info("CLIPErase has begun; its tab shows how far it is. Attack again when it is done.")
         return shown
 
     def after_run(self, visitor: Visitor, given: Given) -> Shown | None:
-        """Nothing, unless CLIPErase has made an edit."""
+        """Return no values if CLIPErase has made an edit, so that everything is rendered again; else None."""
         return {} if visitor.session.fine_tuned else None
 
     def after_opening(self, visitor: Visitor, given: Given) -> Shown | None:
-        """The panel asks for the CCUP that the file held beside CLIPErase.
+        """Set the panel to the CCUP edit that the file held beside CLIPErase.
 
         Raises:
             JobError: the file could not be used.
@@ -123,6 +123,6 @@ class Handlers:
         return self.in_force(visitor.session) if visitor.session.fine_tuned else None
 
     def take_off(self, visitor: Visitor, given: Given) -> Shown:
-        """Without the fine-tuned model again."""
+        """Remove the fine-tuned model."""
         app.fine_tuning.take_off(self.screen.services(), visitor)
         return {}

@@ -1,4 +1,4 @@
-"""What comes into the page from outside: an address, a file. Each takes effect, or a sentence and all as it was."""
+"""External input of the page: an address or a file. A valid one is applied; an invalid one changes nothing."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def follow_address(services: Services, visitor: Visitor, query: str, otherwise: Link) -> Link:
-    """The link that is active: that of ``query``, or where it cannot be followed ``otherwise``.
+    """Apply the link in ``query``, or ``otherwise`` if that fails; return the link that was applied.
 
-    An address that names no erasure gets that of ``otherwise``.
+    A query without an erasure gets that of ``otherwise``.
     """
     try:
         link = app.links.read_link(query)
@@ -35,11 +35,11 @@ def follow_address(services: Services, visitor: Visitor, query: str, otherwise: 
 
 
 def open_file(services: Services, visitor: Visitor, path: str | None) -> Session:
-    """The session once the file at ``path`` was read; the visitor learns what is in it, and when it will be active.
+    """Open the file at ``path``, report its contents to the visitor, and return the session.
 
     Raises:
-        InvalidInputError: it cannot be used.
-        JobError: it needs a background run, and there is no room for one.
+        InvalidInputError: the file is not valid.
+        JobError: the file needs a background run, and none can be queued.
     """
     record = app.imports.open_edit(services, visitor, path)
     erased = f"{', '.join(record.selection.forget_names)}, erased by {MADE_BY[record.method]}"

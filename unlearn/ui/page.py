@@ -17,7 +17,7 @@ TITLE = "Unlearn: erase concepts from CLIP"
 
 
 def build_demo(services: Provider) -> gr.Blocks:
-    """Build the page; ``services`` is first called when somebody opens it."""
+    """Build the page; ``services`` is first called when a visitor opens it."""
     demo = GuardedPage(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86_400))
     with demo:
         screen = Screen.build(services)

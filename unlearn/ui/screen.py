@@ -1,4 +1,4 @@
-"""What is on the page, and how a visitor's session is shown there."""
+"""Screen: all components of the page, and the values that show a visitor's session."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ View = ZeroShotTab | RetrievalTab | GenerationTab | TradeOffTab | CLIPEraseTab |
 
 @dataclass(frozen=True)
 class Screen:
-    """The panels, the views in their tabs, and what the page remembers of its visitor.
+    """The panels, the views in their tabs, and the state that the page keeps of its visitor.
 
     Attributes:
-        key: kept by the browser, so that a page that is reloaded finds the run that it started.
+        key: stored by the browser, so that a page that is reloaded finds the run that it started.
         front: the position of the open view among ``views``.
     """
 
@@ -95,13 +95,13 @@ class Screen:
 
     @property
     def inputs(self) -> set[Block]:
-        """What :meth:`render` and :meth:`show` look at."""
+        """The components that :meth:`render` and :meth:`show` read."""
         return {self.visitor, self.front, *self.view_inputs}
 
     def render(self, given: Given) -> Shown:
-        """Values of ``view_outputs`` from those of ``inputs``; views at the back are rendered when opened.
+        """Return values of ``view_outputs`` from those of ``inputs``; other views are rendered when they are opened.
 
-        One that cannot be shown, for a label that cannot be used say, does not hide what else has changed.
+        An error in a view, such as an invalid label, does not block the other updates.
         """
         view = self.views[given[self.front]]
         shown: Shown = on_screen(view.render, otherwise=lambda *_: {})(given[self.visitor].session, given)
@@ -117,7 +117,7 @@ class Screen:
         return [self.panel.summary, self.zero_shot.accuracy]
 
     def overview(self, session: Session) -> Shown:
-        """The values of ``overview_outputs``: what the erasure costs, measured once for both."""
+        """Return values of ``overview_outputs``: the cost of the erasure, measured once for both."""
         summary = self.services().summary(session)
         return {
             self.panel.summary: markup.summary(summary, session.erased),
@@ -129,7 +129,7 @@ class Screen:
         return [*self.overview_outputs, self.zero_shot.strip, *self.view_outputs]
 
     def show(self, given: Given) -> Shown:
-        """Values of ``outputs`` from those of ``inputs``: all that depends on the session."""
+        """Return values of ``outputs`` from those of ``inputs``: everything that depends on the session."""
         session = given[self.visitor].session
         return {
             **self.overview(session),

@@ -1,4 +1,4 @@
-"""Look of the page: system fonts, one blue, and the few rules gradio's components do not bring."""
+"""Look of the page: system fonts, one blue, and a few rules that gradio's components lack."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CSS = css_variables() + (Path(__file__).parent / "html" / "style.css").read_text
 
 
 def build_theme() -> gr.themes.Base:
-    """Gradio's default with fonts that every machine has: the page loads nothing from elsewhere."""
+    """Return gradio's default theme with fonts that every machine has, so that the page loads none from elsewhere."""
     theme = gr.themes.Default(primary_hue="blue", neutral_hue="slate", font=FONTS, font_mono=MONO)
-    # Gradio's own is too pale on white to be read with ease (2.6 to 1).
+    # Gradio's own is too pale on white to read easily (contrast 2.6 to 1).
     return theme.set(body_text_color_subdued="*neutral_500")

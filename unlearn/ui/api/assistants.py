@@ -1,4 +1,4 @@
-"""Assistants call the endpoints as tools, through gradio's MCP server: every call stands for itself."""
+"""Tools for assistants: they call the endpoints through gradio's MCP server, and each call is independent."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from unlearn.app.session import Visitor
 
 
 def as_tool(handler: Callable[..., Any], visitor: gr.State) -> Callable[..., Any]:
-    """``handler(visitor, ...)`` for an endpoint that is a tool too: an assistant's call gets a visitor of its own.
+    """Return ``handler(visitor, ...)`` for an endpoint that is also a tool: each assistant call gets a new visitor.
 
-    Gradio passes the calls of all assistants on through one client of its own, whose session they would share. What an
-    assistant is answered is JSON to be read, so pictures are left out of it.
+    Gradio forwards the calls of all assistants through one client of its own, so they would share a session. The result
+    is JSON for an assistant to read, so images are left out.
     """
     if inspect.isasyncgenfunction(handler):
 
@@ -42,7 +42,7 @@ def as_tool(handler: Callable[..., Any], visitor: gr.State) -> Callable[..., Any
 
 @contextmanager
 def _acting(caller: Visitor, visitor: gr.State) -> Iterator[tuple[Visitor, Callable[[Any], Any]]]:
-    """Whose session a call is made in, and how its results are put."""
+    """Return the visitor for a call, and the function that converts its result."""
     request = LocalContext.request.get(None)
     if request is None or request.headers.get("x-gradio-user") != "mcp":
         yield caller, lambda result: result
@@ -55,7 +55,7 @@ def _acting(caller: Visitor, visitor: gr.State) -> Iterator[tuple[Visitor, Calla
 
 
 def _legible(value: Any) -> Any:
-    """``value`` without the data URIs in it: a hundred thousand letters that say nothing."""
+    """Return ``value`` without its data URIs: a language model cannot use their hundred thousand characters."""
     if isinstance(value, dict):
         return {key: _legible(item) for key, item in value.items() if not _is_picture(item)}
     return [_legible(item) for item in value if not _is_picture(item)] if isinstance(value, list | tuple) else value

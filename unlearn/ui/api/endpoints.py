@@ -1,4 +1,4 @@
-"""What the endpoints of the API share. Each is a method, whose docstring is its documentation."""
+"""Shared parts of the API's endpoints. Each endpoint is a method, whose docstring is its documentation."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ TEXT, NUMBER, YES_OR_NO, OBJECT = ({"type": kind} for kind in ("string", "number
 
 SCHEMAS: dict[type[Any], dict[str, Any]] = {str: TEXT, int: NUMBER, float: NUMBER, bool: YES_OR_NO, list: TEXTS}
 
-#: Options that a call cannot leave out.
+#: Options that every call must pass.
 REQUIRED = ("forget", "prompt")
 
 
 def endpoint(handler: Any, visitor: gr.State, *parameters: Any, asks: type[Any] | None = None, **options: Any) -> None:
-    """Add ``handler(visitor, *parameters)`` under its name; ``options`` are those of events.
+    """Register ``handler(visitor, *parameters)`` under its name; ``options`` are those of gradio events.
 
-    Nothing puts the state out: it is the same object, and gradio's tools would lose the result beside it. Parameters
-    are plain carriers of JSON: a slider or a dropdown would turn a value away in its own words, not in the core's.
+    The state is not an output: it is the same object, and gradio's tools would lose the result beside it. Parameters
+    are plain JSON components: a slider or a dropdown would reject a value with gradio's message instead of the core's.
 
-    With ``asks``, a dataclass of options, it is ``handler(visitor, request, *parameters)``. Every option is
+    With ``asks``, a dataclass of options, the handler is ``handler(visitor, request, *parameters)``. Every option is
     a parameter, described where the docstring says ``{options}``.
     """
     known = options_of(asks).values() if asks else ()
@@ -55,7 +55,7 @@ def endpoint(handler: Any, visitor: gr.State, *parameters: Any, asks: type[Any] 
 
 
 def _parameter(known: Option) -> Api:
-    """The parameter for an option; gradio takes one without a value for required, unless its argument has a default."""
+    """Return the parameter for an option; gradio requires one without a value, unless its argument has a default."""
     required = known.name in REQUIRED
     default = list(known.default) if isinstance(known.default, tuple) else known.default
     label = f"{known.label}: {known.values}" if known.values else known.label
@@ -63,7 +63,7 @@ def _parameter(known: Option) -> Api:
 
 
 def _with_request(handler: Any, asks: type[Any]) -> Any:
-    """``handler(visitor, *values, *parameters)``, which makes the request of its first values."""
+    """Return ``handler(visitor, *values, *parameters)``, which builds the request from the first values."""
     count = len(options_of(asks))
     if inspect.isasyncgenfunction(handler):
 
@@ -82,7 +82,7 @@ def _with_request(handler: Any, asks: type[Any]) -> Any:
 
 
 def _signature(handler: Any, known: Iterable[Option]) -> inspect.Signature:
-    """``handler``'s signature with a parameter for each option in place of its request."""
+    """Return ``handler``'s signature with a parameter for each option in place of its request."""
     visitor, _, *more = inspect.signature(handler).parameters.values()
     kind, required = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
     asked = [inspect.Parameter(o.name, kind, default=required if o.name in REQUIRED else o.default) for o in known]
@@ -90,7 +90,7 @@ def _signature(handler: Any, known: Iterable[Option]) -> inspect.Signature:
 
 
 def _documented(handler: Any, known: Iterable[Option]) -> str:
-    """``handler``'s docstring with a line for each option."""
+    """Return ``handler``'s docstring with a line for each option."""
     lines = []
     for option in known:
         allowed = f". One of {option.values}" if option.choices else f", {option.range}" if option.range else ""
@@ -100,11 +100,11 @@ def _documented(handler: Any, known: Iterable[Option]) -> str:
 
 
 def erase_first(services: Provider, visitor: Visitor, forget: Sequence[str]) -> None:
-    """Another erasure for a call that names one: all that an assistant does is one call."""
+    """Erase ``forget`` if it names any concepts, so that one call is enough for an assistant."""
     if forget:
         app.requests.erase(services(), visitor, ErasureRequest(forget))
 
 
 def erased_first() -> Api:
-    """The parameter of :func:`erase_first`."""
+    """Return the parameter of :func:`erase_first`."""
     return Api([], TEXTS, "Concepts to erase first")

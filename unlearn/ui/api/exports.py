@@ -1,4 +1,4 @@
-"""The endpoints for files and links: what the Export tab does."""
+"""Endpoints for files and links, as in the Export tab."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ class ExportEndpoints:
         return {"link": app.links.write_link(app.links.link_of(self.services(), visitor.session))}
 
     def register(self, visitor: gr.State) -> None:
-        # Files belong to a session, which an assistant's call does not have: these two are no tools.
+        # Files belong to a session, which an assistant's call does not have: these two are not tools.
         options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "undocumented"}
         with gr.Row(visible=False):
             made, given = gr.File(label="File"), gr.File(label="edit.safetensors")
         asked = [Api("edit", TEXT, "What to make"), Api("", TEXT, "Whose edit")]
         told = Api(None, OBJECT, "Result")
         gr.on([], for_programs(self.export), [visitor, *asked], [made, told], api_name="export", **options)
-        # It waits for a run without holding a thread, so any number may.
+        # Its wait for a run holds no thread, so any number of calls may wait.
         opening = for_programs(self.open_file)
         gr.on([], opening, [visitor, given], [told], api_name="import", concurrency_limit=None, **options)
         endpoint(self.link, visitor, erased_first())

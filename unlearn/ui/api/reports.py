@@ -1,4 +1,4 @@
-"""The state of a background run as a program is told it: numbers that are not there are null."""
+"""Reports of background runs for programs; numbers that were not measured are null."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ NO_RUN = {"state": "none"}
 
 
 def run_report(status: FineTuneStatus | None) -> dict[str, Any]:
-    """A run of CLIPErase, with what it last reported."""
+    """Return the report of a CLIPErase run, with its latest progress."""
     if status is None:
         return NO_RUN
     return _state(status) | (nan_to_none(asdict(status.progress[-1])) if status.progress else {})
 
 
 def drawing_report(status: DrawStatus | None) -> dict[str, Any]:
-    """A drawing, with the pictures and what is seen in them once it is done."""
+    """Return the report of a drawing; once it is done, with its images and what was detected in them."""
     if status is None:
         return NO_RUN
     told = _state(status)
@@ -42,7 +42,7 @@ def drawing_report(status: DrawStatus | None) -> dict[str, Any]:
 
 
 def audit_report(status: AuditStatus | None) -> dict[str, Any]:
-    """An audit, with its findings so far."""
+    """Return the report of an audit, with its findings so far."""
     if status is None:
         return NO_RUN
     last = status.progress[-1] if status.progress else None

@@ -1,4 +1,4 @@
-"""The endpoints that take their time: background runs, told as they go."""
+"""Endpoints that take long: background runs, with their progress streamed."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class RunEndpoints:
     async def _run(
         self, visitor: Visitor, kind: Callable[[], BackgroundRun[A, P, R]], asked: A, forget: Sequence[str] = ()
     ) -> AsyncIterator[Status[P, R] | None]:
-        """Erase ``forget``, start the run that ``asked`` describes, and tell of it until it has ended."""
+        """Erase ``forget``, start the run that ``asked`` describes, and stream its state until it has ended."""
 
         def start() -> BackgroundRun[A, P, R]:
             erase_first(self.services, visitor, forget)
@@ -90,13 +90,13 @@ class RunEndpoints:
             run.start(self.services(), visitor, asked)
             return run
 
-        # In a thread: the first call loads torch and the model.
+        # In a thread, as the first call loads torch and the model.
         run = await asyncio.to_thread(start)
         async for status in self._streamed(visitor, run):
             yield status
 
     async def _streamed(self, visitor: Visitor, run: BackgroundRun[A, P, R]) -> AsyncIterator[Status[P, R] | None]:
-        """The visitor's run; it ends with its stream, so that none goes on that nobody hears of."""
+        """Stream the state of the visitor's run; cancel the run if the client disconnects."""
         try:
             async for status in poll(lambda: run.find(self.services(), visitor), Attention()):
                 yield status
@@ -115,7 +115,7 @@ class RunEndpoints:
         return run_report(status) | {name: str(other.state) if other else "none" for name, other in others.items()}
 
     def register(self, visitor: gr.State) -> None:
-        # A generator waits without holding a thread, so any number may.
+        # A generator holds no thread while it waits, so any number of calls may wait.
         stream = {"concurrency_limit": None}
         attacked = Api("", TEXT, "Erased concept to attack; the first if empty")
         endpoint(self.cliperase, visitor, asks=FineTuneRequest, **stream)

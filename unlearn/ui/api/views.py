@@ -1,4 +1,4 @@
-"""The endpoints that erase by name and compare before and after: what the page's views show."""
+"""Endpoints that erase by name and compare before and after, as in the page's views."""
 
 from __future__ import annotations
 
@@ -150,14 +150,14 @@ class ViewEndpoints:
 
 
 def _named(picture: Picture) -> dict[str, str]:
-    """What is known of a picture that was found."""
+    """Return what is known of an image that was found."""
     if not picture.concept:
         return {"file": picture.source}  # not "path": gradio's clients would take it for a file to download
     return {"concept": picture.concept, "caption": picture.caption}
 
 
 def _looking_at(visitor: Visitor, file: dict[str, Any] | None) -> Session:
-    """The session with the picture in ``file``, or as it was without one."""
+    """Return the session with the image in ``file``; without a file, return it unchanged."""
     if file is None:
         return visitor.session
     return visitor.change(picture=app.sources.alone(app.sources.uploaded_picture(file.get("path"))))

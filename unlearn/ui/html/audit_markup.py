@@ -1,4 +1,4 @@
-"""Findings of an audit as HTML: a mark, the number before and after, a sentence, and the details folded away."""
+"""Findings of an audit as HTML: a mark, the number before and after, a sentence, and collapsed details."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from unlearn.app.edits import Audited
     from unlearn.attacks.finding import Finding
 
-#: Pictures from which on a verdict is more than a hint: one of them that is told otherwise no longer turns it over.
+#: Smallest number of images for a reliable verdict: one image judged differently no longer changes it.
 ENOUGH = 5
 MARKS = {"held": "✓ held", "leaked": "✕ leaked", "not applicable": "– no answer"}
 
 
 def no_audit() -> str:
-    """Where findings are going to be shown."""
+    """Return the placeholder for findings."""
     return small("Not attacked yet. It takes about a minute, the first time longer.")
 
 
 def audited(result: Audited, *, current: bool) -> str:
-    """All findings of a finished audit, grouped, under what they come to."""
+    """Return all findings of a finished audit in groups, below their summary."""
     report = result.report
     return fill(
         "audited",
@@ -38,7 +38,7 @@ def audited(result: Audited, *, current: bool) -> str:
 
 
 def findings(found: Sequence[Finding]) -> str:
-    """Findings, grouped, as far as there are any."""
+    """Return the findings so far, in groups."""
     return fill("findings", groups=_grouped(found), marks=MARKS)
 
 

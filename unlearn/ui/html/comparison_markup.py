@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 
 def compared(result: Compared) -> str:
-    """The table below the chart, whose dots bear the numbers of its rows."""
+    """Return the table below the chart; the chart's dots are numbered by its rows."""
     return fill("compared", model=result.model, concepts=result.concepts, outcomes=result.outcomes)

@@ -1,4 +1,4 @@
-"""Drawn pictures as HTML: taking shape, in two rows, and what is seen in them."""
+"""Drawn images as HTML: a preview while they are drawn, then two rows and what was detected in them."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
     from unlearn.app.drawings import Drawn, Rates
     from unlearn.jobs import Progress
 
-#: Letters of a prompt that stand over its pictures.
+#: Longest part of a prompt, in characters, that is shown above its images.
 LONGEST = 160
 
 
 def no_drawing() -> str:
-    """Where pictures are going to be shown."""
+    """Return the placeholder for drawn images."""
     return small("Nothing drawn yet. Four pairs take some ten seconds on a laptop.")
 
 
 def preview(progress: Sequence[Progress]) -> Sequence[Image.Image]:
-    """The first pair, before and after, as it last took shape."""
+    """Return the latest preview of the first pair, before and after."""
     previews = (getattr(step, "preview", None) for step in reversed(progress))
     return next(filter(None, previews), ())
 
 
 def drawn(result: Drawn) -> str:
-    """Two rows of pictures, the same seed above itself, and what judge and original CLIP see in them."""
+    """Return two rows of images, each seed above itself, with the detections of the judge and the original CLIP."""
     return fill(
         "drawn",
         drawing=result.pair.drawing,
@@ -42,5 +42,5 @@ def drawn(result: Drawn) -> str:
 
 
 def judged_rates(rates: Rates) -> str:
-    """How often what was asked for is seen, before and after, over a batch of prompts."""
+    """Return detection rates of the requested concepts over a batch of prompts, before and after."""
     return fill("rates", rates=rates)

@@ -1,4 +1,4 @@
-"""Pieces of HTML: what an edit costs, what a model finds, and how a run goes."""
+"""Pieces of HTML: the cost of an edit, search results, and the progress of a run."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from unlearn.evaluation.retrieval import RetrievalReport
 
 THUMBNAIL = 112
-#: Notices under the slider; the others are counted.
+#: Number of notices shown under the slider; the others are counted.
 MOST_NOTICES = 4
 NOTHING_LEFT = "The edit leaves nothing of this picture: no caption is closer to it than another."
-#: Held weakly: a visitor's thumbnails go when the visitor does.
+#: Weak keys: a visitor's thumbnails are freed with the visitor's images.
 _thumbnails: WeakKeyDictionary[Picture, str] = WeakKeyDictionary()
 
 
 def thumbnail(picture: Picture) -> str:
-    """A small version of ``picture`` as a data URI, so that a strip of them is one answer and no file is served."""
+    """Return a thumbnail of ``picture`` as a data URI, so that a strip needs one response and no files."""
     if picture not in _thumbnails:
         _thumbnails[picture] = data_uri(picture.load(), longest=THUMBNAIL)
     return _thumbnails[picture]
 
 
 def no_summary() -> str:
-    """Where the cost of the edit is going to be shown."""
+    """Return the placeholder for the cost of the edit."""
     return fill("loading")
 
 
 def summary(result: Summary, erased: Sequence[str]) -> str:
-    """What stands under the strength slider: the cost of the edit in two numbers, and who is next to it."""
+    """Return the summary under the strength slider: the cost of the edit in two numbers, and the concepts at risk."""
     if not erased:
         return fill("nothing_erased")
     before, *edited = result.accuracy.values()
@@ -52,26 +52,26 @@ def summary(result: Summary, erased: Sequence[str]) -> str:
 
 
 def accuracy_table(accuracy: Mapping[str, SplitAccuracy]) -> str:
-    """Top-1 and top-5 on erased and other pictures, a row a variant."""
+    """Return top-1 and top-5 accuracy on erased and other images, one row per variant."""
     return fill("accuracy", accuracy=accuracy)
 
 
 def recall_table(recall: Mapping[str, RetrievalReport]) -> str:
-    """recall@k in both directions, on erased and other concepts, a row a variant and direction."""
+    """Return recall@k in both directions, on erased and other concepts, one row per variant and direction."""
     return fill("recall", recall=recall)
 
 
 def found_pictures(found: Mapping[str, Found], erased: Collection[str]) -> str:
-    """The pictures each variant found, side by side, best first; for one that could not be asked, why."""
+    """Return the images that each variant found, side by side, best first; or the reason why it found none."""
     original = next(iter(found.values()))
-    if original.unanswered:  # and so is every edit of it
+    if original.unanswered:  # then no edit of it has an answer either
         return fill("notice", sentence=original.unanswered)
     cards = {variant: [(_seen(hit.picture), hit.score) for hit in answer.pictures] for variant, answer in found.items()}
     return fill("found_pictures", found=found, cards=cards, erased=erased)
 
 
 class _Seen(NamedTuple):
-    """A picture as it is found: under its concept or, of an index, under the name of its file."""
+    """A search result: an image with its concept or, from an index, its file name."""
 
     concept: str
     path: str
@@ -82,28 +82,28 @@ class _Seen(NamedTuple):
 def _seen(picture: Picture) -> _Seen:
     try:
         shown = thumbnail(picture)
-    except (PictureError, OSError):  # what is in a folder may go or break after it was indexed
+    except (PictureError, OSError):  # files may vanish or be damaged after they were indexed
         shown = ""
     return _Seen(picture.concept, picture.source, PurePath(picture.source).name, shown)
 
 
 def found_captions(found: Mapping[str, Sequence[FoundCaption]], erased: Collection[str]) -> str:
-    """The captions each variant found for a picture, side by side, best first."""
+    """Return the captions that each variant found for an image, side by side, best first."""
     return fill("found_captions", found=found, erased=erased, nothing_left=NOTHING_LEFT)
 
 
 def strip(pictures: Sequence[tuple[int, Picture]], erased: Collection[str]) -> str:
-    """Thumbnails to choose from; the page tells the index of the one that was clicked."""
+    """Return thumbnails to choose from; a click on one sends its index."""
     return fill("strip", pictures=pictures, thumbnail=thumbnail, erased=erased)
 
 
 def shown_picture(picture: Picture) -> str:
-    """The picture that captions are looked up for."""
+    """Return the image that captions are searched for."""
     return fill("shown_picture", picture=picture, thumbnail=thumbnail)
 
 
 def no_run() -> str:
-    """Where a run is going to be shown."""
+    """Return the placeholder for a run."""
     return small(
         "No run yet. One takes a minute or two on a laptop; the page stays usable meanwhile, and charts here show its "
         "losses and its accuracy as it goes."

@@ -1,4 +1,4 @@
-"""The templates of the page, and how numbers, pictures and colours are written in them."""
+"""Templates of the page, and filters that format numbers, images and colours in them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from unlearn.templates import Templates
 
 
 def percent(fraction: float, digits: int = 0) -> str:
-    """A fraction as percent, written as Plotly writes it; a dash where nothing was measured."""
+    """Format a fraction as percent, as Plotly formats it; a dash where nothing was measured."""
     return "–" if math.isnan(fraction) else f"{fraction:.{digits}%}"
 
 
 def is_among(name: str, names: Collection[str]) -> bool:
-    """Whether ``name`` is one of ``names``, in whatever case."""
+    """Return whether ``name`` is one of ``names``, ignoring case."""
     return name.casefold() in {other.casefold() for other in names}
 
 
@@ -33,5 +33,5 @@ fill = _templates.fill
 
 
 def small(*sentences: str, heading: str = "") -> str:
-    """Small print, a paragraph a sentence, under a heading where there is one."""
+    """Return small print, one paragraph per sentence, with an optional heading."""
     return fill("small", heading=heading, sentences=sentences)

@@ -1,4 +1,4 @@
-"""Whose address a request comes from, and which peers are proxies."""
+"""Client addresses: the payer of a request, and the peers that are trusted as proxies."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import ipaddress
 
 from unlearn.errors import ParameterError
 
-#: What remains of a name that is no address: a header may be long.
+#: Length to which a name that is not an address is cut, as a header may be long.
 LONGEST_NAME = 64
 
 
 def payer(address: str) -> str:
-    """The one who pays for ``address``: an IPv6 subscriber has 2⁶⁴ addresses, and counts once."""
+    """Return the payer for ``address``: IPv6 addresses of one /64 network, which one subscriber has, count as one."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -22,7 +22,7 @@ def payer(address: str) -> str:
 
 
 def unmapped(address: str) -> str:
-    """``address`` as IPv4 where it is one, which a socket for both families writes as ``::ffff:192.0.2.1``."""
+    """Return ``address`` as IPv4 if it is IPv4-mapped, such as ``::ffff:192.0.2.1`` of a dual-stack socket."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -31,10 +31,10 @@ def unmapped(address: str) -> str:
 
 
 class Proxies:
-    """The peers whose ``X-Forwarded-For`` is believed, from a list with commas; ``*`` is every peer."""
+    """The peers whose ``X-Forwarded-For`` is trusted, from a comma-separated list; ``*`` is every peer."""
 
     def __init__(self, listed: str) -> None:
-        """Read the list.
+        """Parse the list.
 
         Raises:
             ParameterError: an entry is neither an address nor a network.

@@ -1,12 +1,12 @@
-// Keeps the page listening until all that it asked for is answered.
+// Keeps the page's stream of answers open until every request is answered.
 //
-// Gradio's client closes its stream of answers when the server says that nothing is left to answer. A click may have
-// been sent meanwhile; the client, which thinks that it still listens, opens no other stream, and the answer waits until
-// the next click. Here the stream goes on while anything is unanswered, and a click that is sent while it closes is not
-// acknowledged to the client before it has.
+// Gradio's client closes its stream of answers when the server reports that none is left. If a click was sent at the
+// same moment, the client assumes that its stream is still open and opens no other, so the answer waits until the next
+// click. This script keeps the stream open while any request is unanswered, and acknowledges a click that is sent while
+// the stream closes only after it has closed.
 //
-// A sentence that is on screen already is not shown a second time: a visitor who tries again within its ten seconds would
-// collect a column of the same.
+// A message that is already on screen is not shown again: a visitor who retries within its ten seconds would collect a
+// column of identical messages.
 (() => {
   const plain = window.fetch.bind(window);
   const unanswered = new Set();
@@ -41,7 +41,7 @@
     return new Response(body, {status: first.status, headers: first.headers});
   }
 
-  // Passes on what the server says, over as many streams of its as it takes.
+  // Forwards the server's events to the client, over as many streams as needed.
   async function pass(stream, request, out) {
     const encoder = new TextEncoder();
     const say = (line) => out.enqueue(encoder.encode(`${line}\n\n`));
@@ -64,7 +64,7 @@
     out.close();
   }
 
-  // Whether a message is a sentence that is on screen, or about to be.
+  // Returns whether a message is a sentence that is on screen or about to be.
   function isShown({msg, log}) {
     if (msg !== 'log') return false;
     const text = new DOMParser().parseFromString(log, 'text/html').body.textContent.trim();

@@ -1,6 +1,6 @@
-"""What a request says, checked before gradio sees it: JSON in bounds, and names, numbers and types that the page knows.
+"""Validation of request bodies before gradio: bounded JSON, with names, numbers and types that the page knows.
 
-Gradio itself finds most of this out by failing, in the middle of an event.
+Gradio itself detects most of these errors only by an exception in the middle of an event.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from gradio.components.api_component import Api
 from unlearn.errors import InvalidInputError
 from unlearn.ui.server.routes import SESSION
 
-#: Bounds of a body: bytes, levels of nesting, values in all.
+#: Bounds of a body: bytes, levels of nesting, total number of values.
 LONGEST, DEEPEST, MOST_VALUES = 4_000_000, 24, 200_000
-#: The largest whole number that every reader of JSON here can write again.
+#: The largest integer that every JSON parser here can write again.
 LARGEST = 2**53
 
 TYPES: dict[str, type | tuple[type, ...]] = {
@@ -40,7 +40,7 @@ IN_WORDS = {
 
 
 class BadRequestError(InvalidInputError):
-    """A request that cannot be answered; the message says what is allowed, ``status`` is the answer's."""
+    """Rejection of an invalid request; the message says what is allowed, ``status`` is that of the response."""
 
     def __init__(self, sentence: str, status: int = 422) -> None:
         super().__init__(sentence)
@@ -48,10 +48,10 @@ class BadRequestError(InvalidInputError):
 
 
 def read_json(body: bytes) -> Any:
-    """The value that ``body`` holds.
+    """Parse the JSON in ``body``.
 
     Raises:
-        BadRequestError: it is not JSON, holds a number or text that cannot be passed on, or is out of bounds.
+        BadRequestError: the body is not JSON, holds a number or text that cannot be passed on, or exceeds the bounds.
     """
     try:
         value = json.loads(body, parse_constant=_refuse_constant)
@@ -107,9 +107,9 @@ def _is_text(item: str) -> bool:
 
 
 def mismatch(value: Any, schema: Mapping[str, Any]) -> str:
-    """What ``value`` must be, in words, if it is not what ``schema`` says; "" if it is.
+    """Return the type that ``schema`` requires, in words, if ``value`` does not match it; "" if it does.
 
-    None is left to the endpoint, whose default it is.
+    None always matches: the endpoint replaces it with its default.
     """
     kind = schema.get("type", "")
     if value is None or kind not in TYPES:
@@ -122,7 +122,7 @@ def mismatch(value: Any, schema: Mapping[str, Any]) -> str:
 
 
 class Bodies:
-    """The bodies that a page's routes take."""
+    """Validator of the bodies that a page's routes accept."""
 
     def __init__(self, demo: gr.Blocks) -> None:
         self._demo = demo
@@ -137,14 +137,14 @@ class Bodies:
         return {name.removeprefix("/"): endpoint["parameters"] for name, endpoint in endpoints.items()}
 
     def event(self, path: Mapping[str, str], body: Any) -> tuple[dict[str, Any], Any]:
-        """What to pass on of a request for an event, by the page or a program, and the event.
+        """Validate a request for an event, from the page or a program; return the body to pass on and the event.
 
         Args:
-            path: what varies in the request's path: a name, or nothing for the page's own events.
+            path: the variable parts of the request's path: a name, or nothing for the page's own events.
             body: the request's JSON.
 
         Raises:
-            BadRequestError: there is no such event, or it does not take this.
+            BadRequestError: the event does not exist, or does not accept this body.
         """
         body = _object(body)
         session = _text(body, "session_hash", SESSION)
@@ -153,12 +153,12 @@ class Bodies:
             passed = {"data": data, "session_hash": session}
             return passed, fn
         fn = self._demo.fns.get(_whole(body, "fn_index"))
-        if fn is None or fn.fn is None:  # some are the browser's own
+        if fn is None or fn.fn is None:  # some events run in the browser only
             raise BadRequestError("There is no event of this fn_index on the page.", 404)
         if session is None:
             raise BadRequestError("session_hash is missing; it must be 1 to 64 letters and digits.")
         trigger = body.get("trigger_id")
-        # The page itself is what triggers its loading.
+        # Loading is triggered by the page itself.
         if trigger is not None and _whole(body, "trigger_id") not in (self._demo._id, *self._demo.blocks):
             raise BadRequestError("There is no component of this trigger_id on the page.")
         data = body.get("data")
@@ -191,7 +191,7 @@ class Bodies:
         return fn, data
 
     def _by_name(self, name: str, body: dict[str, Any]) -> list[Any]:
-        """The values of ``body`` in order, with defaults where it has none."""
+        """Return the values of ``body`` in order, with defaults for missing ones."""
         known = self._parameters.get(name, [])
         names = [parameter["parameter_name"] for parameter in known]
         given = {key: value for key, value in body.items() if key != "session_hash"}
@@ -208,10 +208,10 @@ class Bodies:
         return data
 
     def cancel(self, body: Any) -> dict[str, Any]:
-        """What to pass on of a request that ends an event.
+        """Validate a request that cancels an event, and return the body to pass on.
 
         Raises:
-            BadRequestError: it does not say which.
+            BadRequestError: the request does not name the event.
         """
         body = _object(body)
         passed = {key: _text(body, key, SESSION) for key in ("session_hash", "event_id")}
@@ -220,10 +220,10 @@ class Bodies:
         return passed | {"fn_index": _whole(body, "fn_index")}
 
     def reset(self, body: Any) -> dict[str, Any]:
-        """What to pass on of a request that begins an event again.
+        """Validate a request that resets an event, and return the body to pass on.
 
         Raises:
-            BadRequestError: it does not say which.
+            BadRequestError: the request does not name the event.
         """
         event_id = _text(_object(body), "event_id", SESSION)
         if event_id is None:

@@ -1,7 +1,7 @@
-"""Open connections: how many, how many of one address, and how long each may keep the server waiting.
+"""Limits on open connections: their number, the number per address, and how long each may keep the server waiting.
 
-Uvicorn takes whatever comes for as long as it stays. Every open connection is an open file, of which a process has few;
-once they are used up, no page is answered and no model can be loaded.
+Uvicorn accepts every connection for as long as it stays open. Each one is an open file, of which a process has few;
+once they are used up, the server cannot answer a request or load a model.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from unlearn.ui.server.addresses import Proxies, payer, unmapped
 
-#: Seconds for a whole head of a request to arrive, from the connection's start or the last answer's end.
+#: Seconds for the complete head of a request to arrive, from the connection's start or the last response's end.
 HEAD_SECONDS = 20
-#: Seconds in which a client reads some of what is sent to it.
+#: Seconds in which a client must read some of the data sent to it.
 READ_SECONDS = 60
-#: Connections kept at most, however many files the process may open.
+#: Largest number of connections, however many files the process may open.
 MOST = 4096
-#: What the system says when it has no file, memory or buffer left for a connection.
+#: System errors if no file, memory or buffer is left for a connection.
 USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 10\r\n"
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 
 def raise_file_limit() -> int:
-    """Allow this process as many open files as the system lets it; returns how many."""
+    """Raise this process's limit on open files as far as the system allows; return the limit."""
     if sys.platform == "win32":
         return 4 * MOST
     import resource
@@ -55,15 +55,15 @@ def raise_file_limit() -> int:
 
 
 class Connections:
-    """All that are open. Where one more is too many, one that waits for its client makes room.
+    """All open connections. If one more exceeds a limit, a connection that waits for its client is closed.
 
-    Connections of a proxy are those of many visitors and count together only; the visitors' requests are counted by
-    :class:`unlearn.ui.server.request_filter.RequestFilter`.
+    A proxy's connections belong to many visitors and count only towards the total; the visitors' requests are counted
+    by :class:`unlearn.ui.server.request_filter.RequestFilter`.
 
     Args:
         files: files that the process may open; a quarter may be connections, and as many may be about to be accepted.
-        per_address: connections of one address at most.
-        proxies: the peers that count for others.
+        per_address: the largest number of connections of one address.
+        proxies: the peers that forward the requests of others.
     """
 
     def __init__(self, files: int, per_address: int, proxies: Proxies) -> None:
@@ -77,7 +77,7 @@ class Connections:
         return len(self._open)
 
     def admit(self, connection: BoundedProtocol, address: str) -> bool:
-        """Count ``connection``; False if there is no room for it."""
+        """Count ``connection``; return False if there is no room for it."""
         whose = "" if address in self._proxies else payer(address)
         if whose and self._counts[whose] >= self.per_address and not self._make_room(whose):
             return False
@@ -88,11 +88,11 @@ class Connections:
         return True
 
     def discard(self, connection: BoundedProtocol) -> None:
-        """No longer count ``connection``."""
+        """Stop counting ``connection``."""
         whose = self._open.pop(connection, None)
         if whose is not None:
             self._counts[whose] -= 1
-            self._counts += Counter()  # drops those at zero
+            self._counts += Counter()  # drops the counts at zero
 
     def _make_room(self, whose: str | None = None) -> bool:
         waiting = [c for c, owner in self._open.items() if c.waits_for_client and whose in {None, owner}]
@@ -105,7 +105,7 @@ class Connections:
 
 
 class BoundedProtocol(H11Protocol):
-    """Uvicorn's connection, with an end to every wait for its client."""
+    """Uvicorn's connection with a time limit on every wait for its client."""
 
     def __init__(self, *args: Any, connections: Connections, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -116,7 +116,7 @@ class BoundedProtocol(H11Protocol):
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether the server has nothing to do for this connection until its client sends something."""
+        """True if the server can do nothing for this connection until its client sends data."""
         cycle = self.cycle
         return cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started)
 
@@ -160,7 +160,7 @@ class BoundedProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         try:
             super().send_400_response(msg)
-        except h11.LocalProtocolError:  # an answer is under way, and this cannot be put into it
+        except h11.LocalProtocolError:  # a response has begun and cannot hold this one
             self.transport.abort()
 
     @property
@@ -171,19 +171,19 @@ class BoundedProtocol(H11Protocol):
         self.since = time.monotonic()
         if self._head is not None:
             self._head.cancel()
-        # Not close(), which waits for what a client does not read.
+        # Not close(), which would wait for a client that does not read.
         self._head = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
 
 class BoundedServer(http_server.Server):
-    """The server that gradio starts, with options of uvicorn that gradio does not pass on.
+    """Server for gradio to start, with uvicorn options that gradio does not expose.
 
     Args:
-        config: gradio's.
+        config: gradio's configuration.
         listener: the bound socket to listen on.
-        connections: the bounds of what is accepted.
-        middleware: what is added around the app, outermost, with its keyword arguments.
-        kwargs: what else gradio gives its server.
+        connections: the limits on accepted connections.
+        middleware: the outermost middleware of the app, with its keyword arguments.
+        kwargs: the other arguments that gradio gives its server.
     """
 
     def __init__(
@@ -195,10 +195,10 @@ class BoundedServer(http_server.Server):
         middleware: tuple[Any, dict[str, Any]],
         **kwargs: Any,
     ) -> None:
-        # Called for every connection, which is all that uvicorn does with a protocol's class.
+        # Called for every connection; uvicorn uses a protocol's class for nothing else.
         config.http = cast(Any, partial(BoundedProtocol, connections=connections))
         config.ws = "none"
-        # As many are accepted at once, before any is counted.
+        # The backlog is also the number of connections accepted at once, before any is counted.
         config.backlog = min(connections.most, 1024)
         self._listener = listener
         kind, options = middleware
@@ -210,7 +210,7 @@ class BoundedServer(http_server.Server):
         super().run(sockets or [self._listener])
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve; where connections cannot be accepted for a while, that is logged in a line."""
+        """Serve; log one line for a period in which connections cannot be accepted."""
         asyncio.get_running_loop().set_exception_handler(_log_shortly)
         await super().serve(sockets)
 
@@ -224,7 +224,7 @@ def _log_shortly(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> No
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """A socket for ``host`` and ``port``, not listening yet; ``::`` takes IPv4 too.
+    """Return a bound socket for ``host`` and ``port`` that does not listen yet; ``::`` also accepts IPv4.
 
     Raises:
         OSError, OverflowError: the port is taken or does not exist, or the address is not this machine's.
@@ -236,7 +236,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        bound.bind((address[0], port, *address[2:]))  # the address that was looked up has another port for 99999
+        bound.bind((address[0], port, *address[2:]))  # the resolved address has another port for 99999
     except BaseException:
         bound.close()
         raise

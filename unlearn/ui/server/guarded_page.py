@@ -1,4 +1,4 @@
-"""A page on which an error between the browser and a handler is a sentence too."""
+"""Gradio page with error messages for failures outside of the handlers."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from unlearn.ui.server.uploads_only import UploadsOnly
 
 
 class GuardedPage(UploadsOnly):
-    """Gradio's page. It reads what a browser sends before a handler runs and writes what it gives back after.
+    """Gradio's page, which reads the browser's data before a handler runs and writes the result after it.
 
-    An error there passes by :mod:`unlearn.ui.guard`'s wrappers of handlers, and gradio would print its traceback and
-    tell the visitor nothing.
+    An error there is outside of :mod:`unlearn.ui.guard`'s wrappers, and gradio would print its traceback and show the
+    visitor no reason.
     """
 
     async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Gradio's own.
+        """Run gradio's method, and convert every error.
 
         Raises:
-            gradio.Error: anything went wrong; its message is for the visitor.
+            gradio.Error: an error occurred; its message is for the visitor.
         """
         try:
             return dict(await super().process_api(*args, **kwargs))

@@ -1,9 +1,10 @@
-"""Who still listens: a client of the API that is gone leaves a run that nobody will ever hear the end of.
+"""Tracking of open streams, to cancel the run of an API client that has disconnected.
 
-A page is another matter: it may be reloaded, and finds its run again for as long as its visit lasts.
+A page is different: it may be reloaded, and finds its run again for as long as its visit lasts.
 
-For an assistant, it is gradio that listens to the call, and goes on to when the assistant is gone. So the assistant's
-request gets a name, which gradio passes on with the other headers: while that request is open, somebody listens.
+For an assistant, gradio itself listens to the call, and continues after the assistant has disconnected. So the
+assistant's request gets a name, which gradio forwards with the other headers: the assistant counts as connected for as
+long as that request is open.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from gradio.route_utils import API_PREFIX
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-#: Seconds in which a client has to begin to listen after it has asked, or again after its connection broke.
+#: Seconds for a client to open its stream after its call, or to reopen it after its connection broke.
 GRACE = 20.0
-#: The header with the name of the request by which an assistant waits for its call.
+#: Header with the name of the request through which an assistant waits for its call.
 AWAITED_BY = "x-awaited-by"
-#: Open streams by the session, or the call, whose events they tell; and assistants' requests by their names.
+#: Open streams by their session or call, and assistants' open requests by their names.
 _streams: Counter[str] = Counter()
 
 
 class Listeners:
-    """ASGI middleware that knows which streams of events are open."""
+    """ASGI middleware that counts the open streams of events."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -46,7 +47,7 @@ class Listeners:
 
 
 def stream_of(scope: Scope) -> str:
-    """The session or the call whose events a request wants to hear, or its name if an assistant's; else ""."""
+    """Return the session or call whose events a request streams, or the name of an assistant's request; else ""."""
     if scope["type"] != "http":
         return ""
     path = str(scope["path"]).removeprefix(scope.get("root_path", "")).removeprefix(API_PREFIX)
@@ -61,7 +62,7 @@ def stream_of(scope: Scope) -> str:
 
 
 class Attention:
-    """Whether the one who made the call at hand, a stream, is still there; to be asked again and again."""
+    """Check whether the client of the current call is still connected; a stream calls it repeatedly."""
 
     def __init__(self) -> None:
         request = LocalContext.request.get(None)
@@ -71,7 +72,7 @@ class Attention:
         self._last = time.monotonic()
 
     def __call__(self) -> bool:
-        """False once nobody has listened for :data:`GRACE`; True where no request is being answered."""
+        """Return False once no client has listened for :data:`GRACE`; True outside of a request."""
         if not self._names or any(name in _streams for name in self._names):
             self._last = time.monotonic()
         return time.monotonic() - self._last < GRACE

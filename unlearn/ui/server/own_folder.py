@@ -1,6 +1,7 @@
-"""The folder of this process: visitors' uploads, their exports and all else that is temporary, gone when it ends.
+"""Temporary folder of this process, for uploads, exports and all other temporary files; removed when it ends.
 
-Gradio serves what lies in its folder to anyone who knows the name: what outlived its process, the next one would serve.
+Gradio serves the files in its folder to anyone who knows their names, so files left by one process would be served by
+the next.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ _made: list[Scratch] = []
 
 
 def make_own_folder() -> Path:
-    """Make the folder below the one that the environment names, or the system's, and let gradio write there.
+    """Make the folder inside the one that the environment names, or the system's, and set it as gradio's.
 
     Raises:
-        ParameterError: nothing can be written there.
+        ParameterError: the folder is not writable.
     """
     parent = Path(os.environ.get(GRADIO) or tempfile.gettempdir())
     try:

@@ -1,4 +1,4 @@
-"""The proxies that the environment names, as httpx can use them. No gradio here, which asks for them when imported."""
+"""Proxies of the environment, limited to those httpx can use. No gradio here, which reads them when imported."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import sys
 from collections.abc import MutableMapping
 
 NAMES = ("all_proxy", "http_proxy", "https_proxy")
-#: What desktops write for a SOCKS proxy, and what it is called.
+#: Name of a SOCKS proxy as desktops write it, and its standard name.
 WRITTEN = {"socks": "socks5"}
 
 
 def usable_proxies(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Leave in ``environ`` only proxies that httpx can use; one it cannot would end every request in an error."""
+    """Keep only proxies in ``environ`` that httpx can use; any other would make every request fail."""
     known = {"http", "https"}
     if importlib.util.find_spec("socksio"):
         known |= {"socks5", "socks5h"}

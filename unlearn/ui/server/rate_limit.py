@@ -1,4 +1,4 @@
-"""How much one visitor may ask for: a token bucket for every address, in bounded memory."""
+"""Rate limit: a token bucket for every address, in bounded memory."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 from unlearn.ui.server.addresses import payer
 
-#: Addresses remembered. One that is forgotten starts with a full bucket again, so the oldest, nearly full, go first.
+#: Number of addresses to remember. A forgotten address starts again with a full bucket, so the oldest go first.
 REMEMBERED = 10_000
 
 
 class RateLimit:
-    """``per_minute`` tokens flow into each address's bucket, which holds a minute's worth.
+    """Token buckets, one per address: ``per_minute`` tokens flow into each, and it holds a minute's worth.
 
     Called on the event loop alone, so it needs no lock.
     """
@@ -27,7 +27,7 @@ class RateLimit:
         return len(self._buckets)
 
     def wait(self, address: str) -> float:
-        """Take a token for a request and return 0, or take none and return the seconds until there is one."""
+        """Take a token for a request and return 0, or take none and return the seconds until one is available."""
         left = self._left(address)
         if left >= 1:
             self.charge(address, 1)
@@ -35,7 +35,7 @@ class RateLimit:
         return (1 - left) * 60 / self.per_minute
 
     def charge(self, address: str, tokens: float) -> None:
-        """Take ``tokens`` for what a request turned out to cost; where there are not so many, later requests wait."""
+        """Take ``tokens`` for the measured cost of a request; if the bucket has fewer, later requests wait."""
         left = max(self._left(address) - tokens, -float(self.per_minute))
         self._buckets.pop(payer(address), None)
         self._buckets[payer(address)] = (left, self._clock())

@@ -1,6 +1,6 @@
-"""The door of the web server: which requests come in, how many and how large, and the headers on every answer.
+"""Filter for all requests to the web server: it limits their kind, number and size, and sets response headers.
 
-It stands outermost, so that what gradio and its parts fail on is turned away before them, with a sentence.
+It is the outermost middleware, so that a request on which gradio would fail is rejected first, with a sentence.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ from unlearn.ui.server.turns import BusyError, Turns
 
 MEGABYTE = 1_000_000
 MCP = f"{API_PREFIX}/mcp"
-#: A body may take so many seconds, and a second more for every so many bytes that have come.
+#: Seconds for a body to arrive, plus one second for each so many bytes that have arrived.
 BODY_SECONDS, SLOWEST = 20.0, 10_000
-#: Bytes of all headers together, and of a query.
+#: Largest size in bytes of all headers together, and of a query.
 LONGEST_HEAD = 65_536
-#: What a host is called, with or without a port, as gradio writes it into the page.
+#: Form of a host name, with or without a port, as gradio writes it into the page.
 HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5})?")
 ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]{1,30}://" + HOST.pattern)
 RANGE = re.compile(r"bytes=[0-9]{0,15}-[0-9]{0,15}")
 MULTIPART = re.compile(r"multipart/form-data\s*;\s*boundary=\"?[^\"\s;]{1,200}\"?\s*", re.IGNORECASE)
-#: Names in the queries of routes, and whether they must be there.
+#: Names in the queries of routes, and whether each is required.
 NAMED = (
     (f"{API_PREFIX}/queue/data", "session_hash", True),
     (f"{API_PREFIX}/upload_progress", "upload_id", True),
     (f"{API_PREFIX}/upload", "upload_id", False),
 )
-#: What gradio would read from an address: pages that are stored, and others than the one there is.
+#: Query names that gradio would read: stored pages, and pages other than the only one.
 UNREAD = frozenset({"deep_link", "page"})
 
 logger = logging.getLogger(__name__)
@@ -60,11 +60,11 @@ class RequestFilter:
     """ASGI middleware around the whole app.
 
     Args:
-        app: what it stands before.
+        app: the app to protect.
         settings: the limits.
-        demo: the page, whose events are known; without one, bodies are passed on as they come.
+        demo: the page, whose events are known; without one, bodies are passed on unchecked.
         visits: the visits that calls belong to.
-        open_requests: requests of one address that may be open at once; the settings' where there are files for them.
+        open_requests: open requests allowed per address; the number in the settings, if enough files may be open.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class RequestFilter:
         if self.prefix and (path == self.prefix or path.startswith(f"{self.prefix}/")):
             path = path.removeprefix(self.prefix) or "/"
         route, varying = self._admitted(scope, path)
-        # A proxy may keep its prefix or take it off; what is mounted in the app needs it, and it is what is let in.
+        # A proxy may keep its prefix or remove it; mounted apps need it, and the filter lets it pass.
         scope["root_path"], scope["path"] = self.prefix, self.prefix + path
         _clean(scope)
         if path.startswith(MCP):
@@ -126,14 +126,14 @@ class RequestFilter:
         except (AttributeError, TypeError, ValueError) as error:
             if route.takes is not Takes.FILES:
                 raise
-            # Gradio's reader of uploads stumbles over parts without a name or with an impossible one.
+            # Gradio's upload parser fails on parts without a name or with an invalid one.
             raise _RefusedError(400, "The upload cannot be read; send files as multipart/form-data.") from error
 
     def _admitted(self, scope: Scope, path: str) -> tuple[Route, Mapping[str, str]]:
-        """The route of a request that comes in, and what varies in its path.
+        """Return the route of an accepted request, and the variable parts of its path.
 
         Raises:
-            _RefusedError: it does not come in.
+            _RefusedError: the request is rejected.
         """
         headers, method = Headers(scope=scope), scope["method"]
         named = [name.strip() for key in ("host", "x-forwarded-host") for name in headers.get(key, "").split(",")]
@@ -170,10 +170,10 @@ class RequestFilter:
         return route, varying
 
     def _look_up(self, scope: Scope, path: str, varying: Mapping[str, str]) -> None:
-        """Raise if the request asks about something that there is not.
+        """Check that everything the request refers to exists.
 
         Raises:
-            _RefusedError: so it is.
+            _RefusedError: it does not.
         """
         asked = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
         for where, key, needed in NAMED:
@@ -186,12 +186,12 @@ class RequestFilter:
     async def _checked(
         self, scope: Scope, path: str, varying: Mapping[str, str], body: Any, held: AsyncExitStack
     ) -> dict[str, Any]:
-        """What is passed on of a body; an event waits here for its turn.
+        """Return the checked body to pass on; an event waits here for its turn.
 
         Raises:
-            BadRequestError, BusyError, _RefusedError: it is not passed on.
+            BadRequestError, BusyError, _RefusedError: the request is rejected.
         """
-        assert self.bodies is not None  # noqa: S101  asked before
+        assert self.bodies is not None  # noqa: S101  checked by the caller
         if path == f"{API_PREFIX}/cancel":
             return self.bodies.cancel(body)
         if path == f"{API_PREFIX}/reset":
@@ -199,7 +199,7 @@ class RequestFilter:
         passed, fn = self.bodies.event(varying, body)
         if "name_v2" in varying:
             scope["path"] = f"{self.prefix}{API_PREFIX}/call/{varying['name_v2']}"
-        # A call that names no visit would get one of its own from gradio, which nobody counts.
+        # Gradio would give a call without a session one of its own, which no limit counts.
         passed["session_hash"] = passed["session_hash"] or uuid4().hex
         if self.visits and not self.visits.admit(passed["session_hash"], _address(scope)):
             raise _RefusedError(429, "Too many pages are open at your address, and all are busy; close some.")
@@ -214,13 +214,13 @@ class RequestFilter:
         return _RefusedError(413, f"The request is too large; at most {most} MB are allowed.")
 
     def _measured(self, scope: Scope, receive: Receive, route: Route) -> Receive:
-        """``receive`` that counts and keeps the time: a request may come without a length, a wrong one, or never."""
+        """Return ``receive`` with limits on size and time: a body's length may be missing or wrong."""
         left, came, begun, more = self._largest(route), 0, time.monotonic(), True
 
         async def counted() -> Message:
             nonlocal left, came, more
             if not more:
-                return await receive()  # waits for the client to be gone
+                return await receive()  # waits for the client to disconnect
             try:
                 async with asyncio.timeout(begun + BODY_SECONDS + came / SLOWEST - time.monotonic()):
                     message = await receive()
@@ -238,8 +238,8 @@ class RequestFilter:
         return counted
 
     async def _last_resort(self, error: Exception, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        """Answer a request that failed, and log that in a line without anything the visitor sent."""
-        # An upload that finds the disk full fails before any event, and so before what guards those.
+        """Answer a request that failed, and log one line without any of the visitor's data."""
+        # An upload to a full disk fails before any event, and so before :mod:`unlearn.ui.guard`.
         if sentence := exhausted(error):
             status = 507
         elif cause := _refusal_within(error):
@@ -252,7 +252,7 @@ class RequestFilter:
 
 
 class _RefusedError(Exception):
-    """A request that does not come in, with its answer's status and headers."""
+    """Rejection of a request, with the status and headers of the response."""
 
     def __init__(self, status: int, sentence: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(sentence)
@@ -261,7 +261,7 @@ class _RefusedError(Exception):
 
 
 class _Answer:
-    """``send``, with headers on what is sent."""
+    """``send`` that adds headers to the response."""
 
     def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
         self._send = send
@@ -276,7 +276,7 @@ class _Answer:
                 headers.setdefault(name, value)
             kind = headers.get("content-type", "")
             self._streams = kind.startswith("text/event-stream")
-            # The page is written for the address it was asked under, which a shared cache must not hand to others.
+            # The page contains the address it was requested under; a shared cache must not serve it to others.
             if kind.startswith("text/html"):
                 headers["Cache-Control"] = "no-store"
         await self._send(message)
@@ -284,23 +284,23 @@ class _Answer:
     async def refuse(
         self, scope: Scope, receive: Receive, status: int, sentence: str, headers: dict[str, str] | None = None
     ) -> None:
-        """Answer with a ``detail`` that the page shows and a client reports; one that has begun ends where it is."""
+        """Respond with a ``detail`` that the page shows and a client reports; a response that has begun ends early."""
         if not self._begun:
             await JSONResponse({"detail": sentence}, status, headers)(scope, receive, self)
         elif self._streams:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-        # Else it is left open, upon which uvicorn closes the connection: half a file must not be taken for a whole one.
+        # Otherwise it stays incomplete, and uvicorn closes the connection: half a file must not look complete.
 
 
 def _refusal_within(error: BaseException | None) -> HTTPException | None:
-    """The answer that gradio raised too late to give it."""
+    """Return the HTTP error that gradio raised too late to send it."""
     while error is not None and not isinstance(error, HTTPException):
         error = error.__cause__ or error.__context__
     return error
 
 
 def place_of(error: BaseException) -> str:
-    """The kind of ``error`` and the line that raised it, and nothing of what it was about."""
+    """Return the type of ``error`` and the line that raised it, without its message."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
@@ -320,7 +320,7 @@ async def _whole(receive: Receive) -> bytes:
 
 
 def _again(scope: Scope, body: bytes, receive: Receive) -> Receive:
-    """``receive`` that gives ``body``, and then what ``receive`` does."""
+    """Return a ``receive`` that gives ``body``, and then continues with ``receive``."""
     MutableHeaders(scope=scope)["content-length"] = str(len(body))
     left = [body]
 
@@ -331,9 +331,9 @@ def _again(scope: Scope, body: bytes, receive: Receive) -> Receive:
 
 
 def _clean(scope: Scope) -> None:
-    """Drop what gradio would read from headers and the query, and cannot."""
+    """Remove headers and query parameters that gradio would fail to read."""
     headers = MutableHeaders(scope=scope)
-    del headers["x-gradio-server"]  # of its front server, which this app has none of
+    del headers["x-gradio-server"]  # of gradio's front server, which this app does not use
     for name, pattern in (("origin", ORIGIN), ("range", RANGE)):
         if not pattern.fullmatch(headers.get(name, "")):
             del headers[name]
@@ -344,10 +344,9 @@ def _clean(scope: Scope) -> None:
 
 
 def security_headers(frame_ancestors: str) -> dict[str, str]:
-    """What a browser is told about every answer.
+    """Return the security headers of every response.
 
-    Gradio's page has scripts in it and compiles event handlers, so both must be allowed; nothing is loaded from, or
-    sent to, anywhere else.
+    Gradio's page contains scripts and compiles event handlers, so both must be allowed; no other host may be contacted.
     """
     policy = {
         "default-src": "'self'",
@@ -369,13 +368,13 @@ def security_headers(frame_ancestors: str) -> dict[str, str]:
 
 
 def _address(scope: Scope) -> str:
-    """The visitor's address; uvicorn has read it from X-Forwarded-For where the proxy is trusted."""
+    """Return the visitor's address; uvicorn has read it from X-Forwarded-For if the proxy is trusted."""
     client = scope.get("client")
     return str(client[0]) if client else "unknown"
 
 
 def host_names(listed: str, own: str = "") -> frozenset[str]:
-    """The names in a list with commas; where there is one, this machine's own belong to it, as gradio calls itself."""
+    """Return the names in a comma-separated list; if there are any, add this machine's own, which gradio uses."""
     names = {name.strip().lower() for name in listed.split(",") if name.strip()}
     own = f"[{own.strip('[]')}]" if ":" in own else own
     return frozenset(names | {"localhost", "127.0.0.1", "[::1]", own.lower()}) if names else frozenset()
@@ -386,6 +385,6 @@ def _without_port(host: str) -> str:
 
 
 def _name_the_visitor(scope: MutableMapping[str, Any]) -> None:
-    """Gradio passes an assistant's call on to itself with its headers: the visitor goes on paying, not this machine."""
+    """Name the visitor in the headers, which gradio forwards with an assistant's call, so that the visitor pays."""
     headers = MutableHeaders(scope=scope)
     headers["x-forwarded-for"] = _address(scope)

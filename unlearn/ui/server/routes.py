@@ -1,6 +1,6 @@
-"""What of the web server is open: a list of paths and methods. What is not on it is not there.
+"""Allowed routes of the web server: a list of paths and methods. Every other path is not found.
 
-Gradio serves much more than this app uses: calls past the queue (``run``, ``api``), a proxy for addresses of the web,
+Gradio serves much more than this app uses: calls past the queue (``run``, ``api``), a proxy for web addresses,
 components' own functions, stored copies of pages, recordings, monitoring, a history of calls, code editing.
 """
 
@@ -12,7 +12,7 @@ from enum import Enum
 
 from gradio.route_utils import API_PREFIX
 
-#: Longest path, and longest name in one, that a file system takes.
+#: Longest path, and longest file name in one, that a file system accepts.
 LONGEST_PATH, LONGEST_NAME = 2048, 255
 
 SESSION = r"[A-Za-z0-9_-]{1,64}"
@@ -20,7 +20,7 @@ NAME = r"[A-Za-z0-9_]{1,64}"
 
 
 class Takes(Enum):
-    """What a request to a route brings along."""
+    """Kind of body that a route accepts."""
 
     NOTHING = "nothing"
     JSON = "JSON"
@@ -32,11 +32,11 @@ class Route:
     """A path that is open.
 
     Attributes:
-        pattern: the path, without the prefix of a proxy; its named groups are what varies.
-        methods: how it may be asked for, ``OPTIONS`` aside.
+        pattern: the path, without the prefix of a proxy; its named groups are the variable parts.
+        methods: the allowed methods, besides ``OPTIONS``.
         takes: the kind of body.
-        counted: whether it is paid for of the requests per minute; a stream that is refused looks like a broken
-            connection, and what is read from the disk costs next to nothing.
+        counted: whether requests count towards the limit per minute. A rejected stream looks like a broken connection,
+            and files from the disk cost next to nothing, so those do not count.
     """
 
     pattern: re.Pattern[str]
@@ -75,7 +75,7 @@ ROUTES = (
 
 
 def find_route(path: str) -> tuple[Route, dict[str, str]] | None:
-    """The open route that ``path`` names, and what varies in it; None if nothing is there."""
+    """Return the open route of ``path`` and the variable parts of the path; None if there is no such route."""
     if not path.isprintable() or "\\" in path or len(path) > LONGEST_PATH:
         return None
     for route in ROUTES:
@@ -86,6 +86,6 @@ def find_route(path: str) -> tuple[Route, dict[str, str]] | None:
 
 
 def _may_be_a_file(path: str) -> bool:
-    """Whether ``path`` can be one of gradio's cache; given an address of the web, gradio would fetch that."""
+    """Return whether ``path`` can be a file in gradio's cache; gradio would download a web address."""
     parts = path.split("/")
     return "://" not in path and ".." not in parts and all(len(part.encode()) <= LONGEST_NAME for part in parts)

@@ -1,4 +1,4 @@
-"""Starting the web server with the limits of the settings."""
+"""Web server with the limits of the settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import gradio as gr
 from gradio import http_server
 from starlette.middleware import Middleware
 
-from unlearn import zero_gpu  # noqa: F401  it decorates a function, which ZeroGPU looks for when the server starts
+from unlearn import zero_gpu  # noqa: F401  it decorates a function, which ZeroGPU requires when the server starts
 from unlearn.app.startup import Provider
 from unlearn.config import Settings
 from unlearn.errors import ParameterError
@@ -32,11 +32,11 @@ from unlearn.ui.server.request_filter import RequestFilter
 from unlearn.ui.server.sessions import Visits
 from unlearn.ui.theme import CSS, build_theme
 
-#: Events that may run at once; more would only share the same cores.
+#: Events that may run at once; more would only compete for the same cores.
 CONCURRENCY = 4
-#: Events that may be under way at once, those that only wait for a run among them.
+#: Events that may be active at once, including those that only wait for a run.
 THREADS = 200
-#: What keeps the page from losing a click.
+#: Script that keeps the page from losing a click.
 ANSWERS = Path(__file__).parent / "answers.js"
 
 
@@ -45,7 +45,7 @@ def launch(demo: gr.Blocks, services: Provider, settings: Settings) -> None:
 
     Raises:
         ParameterError: the port is taken, or the address is not this machine's.
-        ModelError, PictureError: the services cannot be loaded; nothing is served any longer.
+        ModelError, PictureError: the services cannot be loaded; the server is stopped.
     """
     keep_words_out()
     share_heaps()
@@ -58,20 +58,20 @@ def launch(demo: gr.Blocks, services: Provider, settings: Settings) -> None:
 
 
 def _end(number: int) -> None:
-    """Delete visitors' files and be gone, with the exit code that shells give a signal.
+    """Delete visitors' files and exit at once, with the exit code that shells give a signal.
 
-    Open pages and the step that a run is in are not waited for, as a container is given little time; and an interpreter
-    that is left in order aborts while torch computes in a thread.
+    Open pages and the current step of a run are not waited for, as a container is given little time; and an orderly
+    exit of the interpreter aborts while torch computes in a thread.
     """
     remove_own_folder()
     os._exit(128 + number)
 
 
 def start(demo: gr.Blocks, services: Provider, settings: Settings) -> str:
-    """Serve ``demo`` from a thread of its own; returns its local address.
+    """Serve ``demo`` from a separate thread; return its local address.
 
     Raises:
-        ParameterError: the port is taken, or the address is not this machine's; a proxy is named wrongly.
+        ParameterError: the port is taken, or the address is not this machine's; or a proxy's name is not valid.
     """
     connections = Connections(raise_file_limit(), settings.connections_per_address, Proxies(settings.trusted_proxies))
     visits = Visits(demo, services, settings.sessions_per_address)
@@ -84,13 +84,13 @@ def start(demo: gr.Blocks, services: Provider, settings: Settings) -> str:
             {"settings": settings, "demo": demo, "visits": visits, "open_requests": connections.per_address},
         ),
     )
-    # It writes a line about every upload that is none.
+    # This logger writes a line for every request that is not a valid upload.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
-    # Uvicorn takes it from nowhere else, and gradio starts uvicorn.
+    # Uvicorn reads this from the environment alone, and gradio starts uvicorn.
     os.environ["FORWARDED_ALLOW_IPS"] = settings.trusted_proxies
     demo.queue(max_size=settings.queue_size, default_concurrency_limit=CONCURRENCY, api_open=False)
     with warnings.catch_warnings(), _started_as(server), _without_proxies(settings.host):
-        # Gradio's tools keep no state between calls; ours need none, see unlearn/ui/api/assistants.py.
+        # Gradio's tools keep no state between calls; the app's need none, see unlearn/ui/api/assistants.py.
         warnings.filterwarnings("ignore", message="This MCP server includes a tool that has a gr.State input")
         _, address, _ = _launch(demo, visits, settings)
     return str(address)
@@ -118,7 +118,7 @@ def _launch(demo: gr.Blocks, visits: Visits, settings: Settings) -> tuple[Any, s
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    """A bound socket, or a sentence before gradio fails with a traceback."""
+    """Return a bound socket; raise an error with a sentence before gradio fails with a traceback."""
     try:
         return bound_socket(host, port)
     except (OSError, OverflowError) as error:
@@ -129,7 +129,7 @@ def _listener(host: str, port: int) -> socket.socket:
 
 @contextmanager
 def _started_as(server: Callable[..., http_server.Server]) -> Iterator[None]:
-    """Meanwhile gradio, which takes no server, starts this one."""
+    """Make gradio start ``server`` inside the block, as gradio has no parameter for it."""
     theirs = http_server.Server
     http_server.Server = server  # type: ignore[assignment,misc]
     try:
@@ -140,10 +140,10 @@ def _started_as(server: Callable[..., http_server.Server]) -> Iterator[None]:
 
 @contextmanager
 def _without_proxies(host: str) -> Iterator[None]:
-    """Keep what gradio asks of itself, now and for assistants' calls, from the proxies in the environment.
+    """Exempt gradio's requests to this app, now and for assistants' calls, from the proxies in the environment.
 
-    Meanwhile there are none, as one of an unknown kind ends every request with an error; afterwards none for the app's
-    own addresses.
+    Inside the block no proxy is used, as one of an unknown kind makes every request fail; afterwards the app's own
+    addresses are exempt.
     """
     names = ("no_proxy", "NO_PROXY")
     listed = next((os.environ[name] for name in names if os.environ.get(name)), "")

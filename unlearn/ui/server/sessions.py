@@ -1,15 +1,15 @@
-"""When a visit ends, and all that was kept for it goes.
+"""End of visits: a visit that is over is removed with everything stored for it.
 
-Gradio keeps a closed page's state for an hour, and what else it holds for a page, here a quarter of a megabyte of
-components, until thousands of others have come. In this app a visit ends with everything half an hour after its last
-request, or ten minutes after it once the page is closed: a phone that was asleep comes back. A run that is under way
-keeps the visit of an open page; ten minutes after the page was closed nobody will come back to it.
+Gradio keeps a closed page's state for an hour, and its other data for a page, here a quarter of a megabyte of
+components, until thousands of other pages have opened. In this app a visit and its data end half an hour after the last
+request, or ten minutes after it once the page is closed: a phone in standby may reconnect. An active run keeps the
+visit of an open page; ten minutes after the page was closed, the visit ends in any case.
 
-Whoever calls may name a visit of any number, so visits are counted by address: one address cannot end the visits of
-others, and where there are too many, the address with the most of them loses one.
+A client may name any number of visits, so visits are counted by address: one address cannot end the visits of others,
+and if there are too many in total, the address with the most visits loses one.
 
-Gradio notes the time of day of a visit's last request. Here it is told by a clock that nobody sets: otherwise every
-visit would be over when the machine's own is set forward, and none when it is set back.
+Gradio records the time of day of a visit's last request. This module uses a monotonic clock: otherwise every visit
+would be over when the machine's clock is set forward, and none when it is set back.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from unlearn.logs import log_error
 from unlearn.memory import give_back
 from unlearn.ui.server.addresses import payer
 
-#: Seconds after which a visit is over: since its last request with the page closed or open, and since it was closed.
+#: Seconds until a visit is over: after its last request with the page closed or open, and after the page was closed.
 CLOSED, IDLE, GONE = 600.0, 1800.0, 600.0
-#: Seconds between two looks.
+#: Seconds between two checks.
 EVERY = 60.0
-#: Visits that are kept at once.
+#: Largest number of visits at once.
 MOST = 1000
 
 
 class Visits:
-    """The visits of a page, on the event loop where requests begin too.
+    """The visits of a page. Used on the event loop, where requests begin too.
 
     Args:
         demo: the page.
-        services: where visitors' jobs are.
-        per_address: visits of one address at once.
-        clock: seconds, which only ever go on.
+        services: the services with the visitors' jobs.
+        per_address: the largest number of visits of one address.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class Visits:
         self._per_address = per_address
         self._clock = clock
         self._addresses: dict[str, str] = {}
-        #: When each was last heard of.
+        #: Time of each visit's last request.
         self._heard: dict[str, float] = {}
 
     @asynccontextmanager
     async def ending(self, _app: Any) -> AsyncIterator[None]:
-        """While the server runs, end the visits that are over."""
+        """End the visits that are over, for as long as the server runs."""
         task = asyncio.create_task(self._end_regularly())
         try:
             yield
@@ -80,15 +80,15 @@ class Visits:
                 log_error(error)
 
     def admit(self, session: str, address: str) -> bool:
-        """Whether ``address`` may call in the visit ``session``; for a new one, another may have to end.
+        """Return whether ``address`` may call in the visit ``session``; a new visit may end another one.
 
-        False only where everything that could end is busy.
+        False only if every visit that could end is busy.
         """
         holder, whose = self._demo.state_holder, payer(address)
         if session in holder.session_data:
             self._heard[session] = self._clock()
             return True
-        # A visit that gradio ended, or that was never begun, is forgotten here too.
+        # Visits that gradio ended, or that never began, are removed here too.
         self._addresses = {name: owner for name, owner in self._addresses.items() if name in holder.session_data}
         self._heard = {name: then for name, then in self._heard.items() if name in holder.session_data}
         counts = Counter(self._addresses.values())
@@ -97,14 +97,14 @@ class Visits:
         if len(holder.session_data) >= MOST and not self._end_one({owner for owner, _ in counts.most_common(1)}):
             return False
         self._addresses[session], self._heard[session] = whose, self._clock()
-        holder[session]  # begins the visit
+        holder[session]  # creates the visit
         return True
 
     def end(self) -> None:
         """End the visits that are over.
 
-        A visit with a job under way is not idle. Nor is it over when its page was closed, before it was so for
-        ``GONE``: it may be a page being reloaded.
+        A visit with an active job is not idle. A visit with such a job whose page was closed lasts for another ``GONE``
+        seconds: the page may be reloading.
         """
         now = self._clock()
         for session, state in list(self._demo.state_holder.session_data.items()):
@@ -122,7 +122,7 @@ class Visits:
                 self._leave(session)
 
     def _end_one(self, owners: set[str]) -> bool:
-        """End the visit of ``owners`` that is missed the least; False if each of theirs is busy."""
+        """End the least valuable visit of ``owners``; return False if all of theirs are busy."""
         holder = self._demo.state_holder
         theirs = [session for session in holder.session_data if self._addresses.get(session, "") in owners]
 
@@ -144,7 +144,7 @@ class Visits:
         visitors = _visitors(state)
         if not visitors:
             return False
-        # While the model loads, to ask for the services would keep every request waiting for it.
+        # While the model loads, a call for the services would block every request until it is loaded.
         return not is_ready(self._services) or any(map(self._services().is_busy, visitors))
 
     def _leave(self, session: str) -> None:
@@ -153,7 +153,7 @@ class Visits:
         holder.time_last_used.pop(session, None)
         self._addresses.pop(session, None)
         self._heard.pop(session, None)
-        # Answers that nobody came for.
+        # Answers that were never fetched.
         queue.pending_messages_per_session.pop(session, None)
         queue.pending_event_ids_session.pop(session, None)
         for key, value in state.state_data.items():

@@ -1,7 +1,7 @@
-"""One address's turns: how many requests it has open, and how many of its events are in gradio's queue.
+"""Turns of an address: limits on its open requests and on its events in gradio's queue.
 
-The queue is served first come, first served. An address that asks for much waits here, before the queue, so that those
-who ask for little find it short.
+The queue is first in, first out. An address with many events waits here, before the queue, so that addresses with few
+events find it short.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ import gradio as gr
 
 from unlearn.ui.server.addresses import payer
 
-#: Events of one address that are in the queue or run at once, and how many while others have some there: an address
-#: that asks for much then has the processors in turn with each of those.
+#: Events of one address that are queued or running at once, and the same while other addresses have some there: then
+#: an address with many events takes turns with each of the others.
 AT_ONCE, BESIDE_OTHERS = 4, 1
 #: Streams of one address; they wait for a run and cost little.
 STREAMS = 16
-#: Requests of one address that wait for their turn, and how many seconds each.
+#: Requests of one address that wait for their turn, and the longest wait of each in seconds.
 WAITING, SECONDS = 64, 120.0
 LOOK = 0.05
 
 
 class BusyError(Exception):
-    """The address has as much under way as it may; the message says what."""
+    """Refusal of a request because its address has reached a limit; the message says which."""
 
 
 class Turns:
-    """What every address has under way. Used on the event loop alone, so it needs no lock.
+    """The active requests and events of every address. Used on the event loop alone, so it needs no lock.
 
     Args:
-        demo: the page, whose queue is looked at.
-        open_requests: requests of one address that may be open at once, streams among them.
+        demo: the page whose queue is read.
+        open_requests: requests of one address that may be open at once, including streams.
     """
 
     def __init__(self, demo: gr.Blocks | None, open_requests: int) -> None:
@@ -51,7 +51,7 @@ class Turns:
         """Count a request of ``address`` for as long as it is open.
 
         Raises:
-            BusyError: too many are.
+            BusyError: the address has too many.
         """
         with _counted(self._open, payer(address), self._most) as counted:
             if not counted:
@@ -60,10 +60,10 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self, address: str, fn: Any) -> AsyncIterator[None]:
-        """Wait until the event ``fn`` of ``address`` may join the queue, which it does within.
+        """Wait until the event ``fn`` of ``address`` may join the queue, which it must do inside the block.
 
         Raises:
-            BusyError: too many wait, or it has waited for too long.
+            BusyError: too many requests wait, or this one has waited too long.
         """
         stream = fn.concurrency_limit is None
         whose, last = (payer(address), stream), time.monotonic() + SECONDS
@@ -81,7 +81,7 @@ class Turns:
                 del self._joining[whose]
 
     def is_unknown(self, event_id: str) -> bool:
-        """Whether gradio's queue has no event of this name, and no answer for one."""
+        """Return whether gradio's queue has neither an event with this id nor an answer for it."""
         if self._demo is None:
             return False
         queue = self._demo._queue
@@ -89,7 +89,7 @@ class Turns:
         return event_id not in queue.event_ids_to_events and not answered
 
     def _has_room(self, whose: str, stream: bool) -> bool:
-        """Whether another event of the address may be under way now."""
+        """Return whether another event of the address may be active now."""
         events = self._demo._queue.event_ids_to_events.values() if self._demo else ()
         same = (event.request.client for event in events if (event.fn.concurrency_limit is None) is stream)
         under_way = Counter(payer(client.host) for client in same if client)
@@ -101,7 +101,7 @@ class Turns:
 
 @contextmanager
 def _counted(counts: Counter[str], whose: str, most: int) -> Iterator[bool]:
-    """Whether there were fewer than ``most``; then there is one more meanwhile."""
+    """Yield whether there were fewer than ``most``; if so, count one more inside the block."""
     if counts[whose] >= most:
         yield False
         return

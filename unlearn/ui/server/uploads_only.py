@@ -1,4 +1,4 @@
-"""A page whose inputs are files that were sent to it, and nothing else."""
+"""Gradio page that accepts only uploaded files as inputs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ UNUSABLE = "A value of this request is not what its field on the page takes."
 
 
 class UploadsOnly(gr.Blocks):
-    """Gradio's page, which by itself fetches a file that is named by an address, a request in this machine's name.
+    """Gradio's page, restricted to uploads: by itself it downloads a file given by a web address, from this machine.
 
-    A file that lacks gradio's mark it passes on unchecked, so that any picture on this machine could be looked at.
+    It also passes on a file without gradio's mark unchecked, so that a visitor could see any image on this machine.
     """
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> list[Any]:
-        """Gradio's own, after a look at every file among ``inputs`` and at the types that endpoints ask for.
+        """Check every file among ``inputs`` and the types of an endpoint's inputs, then run gradio's method.
 
         Raises:
-            gradio.Error: one of them was not uploaded, or cannot be used; nothing is logged of it.
+            gradio.Error: an input was not uploaded, or is not valid; it is not logged.
         """
         if not _all_uploaded(inputs):
             raise gr.Error("Send the file itself; addresses and other paths are not read.", print_exception=False)
@@ -40,7 +40,7 @@ class UploadsOnly(gr.Blocks):
 
 
 def _all_uploaded(value: Any) -> bool:
-    """Whether every ``path`` in ``value``, however deep, is of a file that somebody sent."""
+    """Return whether every ``path`` in ``value``, at any depth, is that of an uploaded file."""
     if isinstance(value, list):
         return all(map(_all_uploaded, value))
     if not isinstance(value, dict):

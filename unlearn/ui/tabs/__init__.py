@@ -1,1 +1,1 @@
-"""One file a tab or panel: its elements, their layout and their events."""
+"""Tabs and panels, one file each: components, layout and events."""

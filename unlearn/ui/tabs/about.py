@@ -1,4 +1,4 @@
-"""How it works, in the words of the two papers."""
+"""About tab: an explanation of the methods in the words of the two papers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is it gone? One button attacks the visitor's own edit; what would close a leak is one click away."""
+"""Audit tab: one button attacks the visitor's own edit, and one click applies each fix for a leak."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ COMPARE = small(
 
 @dataclass(frozen=True)
 class ComparisonPart(RunPart):
-    """Would another method do better? A comparison is shown by :meth:`watch` and stays until the next is complete."""
+    """Comparison with other methods, shown by :meth:`watch`; a result stays until the next one is complete."""
 
     services: Provider
     compare: gr.Button
@@ -100,7 +100,7 @@ class ComparisonPart(RunPart):
 
 @dataclass(frozen=True)
 class AuditTab(RunPart):
-    """The tab's components; an audit is shown by :meth:`watch`, as it goes, and stays until the next is complete."""
+    """The tab's components. An audit is shown by :meth:`watch` while it runs; its result stays until the next one."""
 
     services: Provider
     tab: gr.Tab
@@ -156,7 +156,7 @@ class AuditTab(RunPart):
         ]  # fmt: skip
 
     def render(self, session: Session, given: Given) -> Shown:
-        """What can be attacked now, and the last findings, with a note where the edit has changed since."""
+        """Return the concepts to choose from, and the last findings, with a note if the edit has changed since."""
         concept = given[self.concept]
         chosen = concept if concept in session.erased else next(iter(session.erased), None)
         shown: Shown = {
@@ -202,12 +202,12 @@ class AuditTab(RunPart):
         return shown
 
     def with_texts(self) -> list[Any]:
-        """Projection and side that leave of the concept's texts nothing to search with."""
+        """Set the form and side of the projection that remove the concept from texts, so that no query finds it."""
         gr.Info(f"Texts are edited too, by the nullspace form, which may cost the neighbours more. {AGAIN}")
         return ["nullspace", ErasePanel.offer_sides("nullspace", "both")]
 
     def with_leaking_words(self, visitor: Visitor, forget: list[str]) -> Any:
-        """What to erase, and the words by which it leaked."""
+        """Return the concepts to erase, with the words through which the concept leaked."""
         audited = visitor.session.audited
         erased = {name.casefold() for name in forget}
         words = [word for word in audited.report.new_words if word.casefold() not in erased] if audited else []

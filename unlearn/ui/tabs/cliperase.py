@@ -1,4 +1,4 @@
-"""CLIPErase: fine-tune the concepts away in the background, watch it happen, stop it any time."""
+"""CLIPErase tab: fine-tunes in the background, shows the progress, and can be stopped at any time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ INTRO = small(
 
 @dataclass(frozen=True)
 class CLIPEraseTab(RunPart):
-    """The tab's components; ``render`` gives values of ``outputs``."""
+    """The tab's components; ``render`` returns values of ``outputs``."""
 
     services: Provider
     tab: gr.Tab
@@ -79,7 +79,7 @@ class CLIPEraseTab(RunPart):
         return [self.start, self.stop, self.remove, self.status, self.losses, self.accuracy]
 
     def render(self, session: Session, given: Given) -> Shown:
-        """The state that does not move: whether there is a run to undo. A moving run is shown by :meth:`watch`."""
+        """Return the state without a run: whether there is an edit to remove. :meth:`watch` shows an active run."""
         return {self.remove: gr.update(interactive=session.fine_tuned is not None)}
 
     @property
@@ -115,11 +115,11 @@ class CLIPEraseTab(RunPart):
         }
 
     def values_for(self, asked: FineTuneRequest) -> Shown:
-        """The values of ``settings`` that ask for ``asked``."""
+        """Return the values of ``settings`` that correspond to ``asked``."""
         return {component: getattr(asked, name) for name, component in self.settings.items()}
 
     def asked(self, forget: list[str], given: Given) -> FineTuneRequest:
-        """The request to fine-tune ``forget`` away."""
+        """Return the request to erase ``forget`` by fine-tuning."""
         return FineTuneRequest(forget, **{name: given[component] for name, component in self.settings.items()})
 
     def register_callbacks(self, visitor: gr.State) -> None:

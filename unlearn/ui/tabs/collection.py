@@ -1,4 +1,4 @@
-"""The pictures everything is measured on: the server's gallery, or the visitor's own."""
+"""Panel for the images used in measurements: the server's gallery or the visitor's own."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class CollectionPanel:
         return [self.source, self.files, self.concept, self.note]
 
     def added(self, visitor: Visitor, given: Given) -> Shown:
-        """Put the files among the visitor's own pictures; the values of ``outputs``."""
+        """Add the files to the visitor's own images; return the values of ``outputs``."""
         uploads = app.sources.add_uploads(visitor.session.uploads, given[self.files] or [], given[self.concept])
         counts = f"{len(uploads)} of your pictures, {len(uploads.concepts)} concepts."
         visitor.change(uploads=uploads, measures_uploads=True)
         return {self.source: OWN, self.files: None, self.concept: "", self.note: small(counts, *uploads.notices)}
 
     def switched(self, visitor: Visitor, given: Given) -> Shown:
-        """Measure on the source that was chosen."""
+        """Measure on the chosen source."""
         source = given[self.source]
         if source == OWN and visitor.session.uploads is None:
             gr.Info("Add a few pictures of your own first; until then the app's gallery is used.")

@@ -1,4 +1,4 @@
-"""The panel that is always in sight: what to erase, how strongly, and at what cost."""
+"""Panel that is always visible: the concepts to erase, the strength, and the cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from unlearn.options import options_of
 from unlearn.ui.components import Given, Shown, element
 from unlearn.ui.html import markup
 
-#: Options that are always in sight; the others fold away.
+#: Options that are always visible; the others can be collapsed.
 IN_SIGHT = ("forget", "strength")
 
 
@@ -24,8 +24,8 @@ class ErasePanel:
     """The panel's components.
 
     Attributes:
-        options: those that are asked with, by the names of :class:`ErasureRequest`'s options.
-        summary: what the erasure costs.
+        options: the inputs of the request, by the names of :class:`ErasureRequest`'s options.
+        summary: the cost of the erasure.
     """
 
     options: Mapping[str, Any]
@@ -80,11 +80,11 @@ class ErasePanel:
         return [self.options[name] for name in options_of(ErasureRequest)]
 
     def asked(self, given: Given) -> ErasureRequest:
-        """What the panel asks for."""
+        """Return the panel's request."""
         return ErasureRequest(**{name: given[component] for name, component in self.options.items()})
 
     def values_for(self, asked: ErasureRequest, names: Sequence[str]) -> Shown:
-        """The values of ``inputs`` that ask for ``asked``, with the vocabulary's ``names`` on offer."""
+        """Return the values of ``inputs`` that correspond to ``asked``, with the vocabulary's ``names`` as choices."""
         shown: Shown = {component: getattr(asked, name) for name, component in self.options.items()}
         return shown | {
             self.forget: gr.update(choices=list(names), value=list(asked.forget)),
@@ -96,16 +96,16 @@ class ErasePanel:
 
     @staticmethod
     def offer_sides(form: str, side: str) -> dict[str, Any]:
-        """The sides that a projection of ``form`` can be on, and ``side`` or, where it is none of them, pictures."""
+        """Offer the sides that a projection of ``form`` can edit; select ``side``, or images if it is not one."""
         offered = sides_of(form)
         return gr.update(choices=offered, value=side if side in dict(offered).values() else "image")
 
     @property
     def triggers(self) -> list[Any]:
-        """The events that ask for another erasure: every touch, and no button.
+        """The events that request another erasure: every change of an input, without a button.
 
-        A dropdown's ``input`` stays silent when a choice is made with the Enter key; its ``change`` does not. The form
-        is not among them: the sides that go with it are put right first.
+        A dropdown's ``input`` event does not fire when a choice is made with the Enter key; its ``change`` event does.
+        The form is not included: the sides it allows are updated first.
         """
         typed = (self.forget, self.own_retain)
         touched = (component for component in self.options.values() if component not in (*typed, self.form))
@@ -122,6 +122,6 @@ class ErasePanel:
 
 
 def sides_of(form: str) -> list[tuple[str, str]]:
-    """What may be edited, as a choice: the paired form acts on one side."""
+    """Return the choices for the edited side; the paired form edits one side only."""
     labels = options_of(ErasureRequest)["side"].choices
     return [(label, side) for side, label in labels.items() if (form, side) != ("paired", "both")]

@@ -1,4 +1,4 @@
-"""Export: a link to this very page, files to take along with the code to use them, and such a file opened again."""
+"""Export tab: a link to this page, files to download with code that uses them, and opening such a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unlearn.ui.components import Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html.templates import fill, small
 
-#: What can be made: label, name, and what it is for.
+#: Kinds of files: label, name and purpose.
 CHOICES = {
     "edit": (
         "Edit alone",
@@ -40,7 +40,7 @@ COPY_LABEL, MAKE_LABEL, MAKING_LABEL = "Copy link", "Make the file", "Making it 
 
 @dataclass(frozen=True)
 class ExportTab:
-    """The tab's components; ``render`` gives values of ``outputs``. A file stays until the next one is made."""
+    """The tab's components; ``render`` returns values of ``outputs``. A file stays until the next one is made."""
 
     services: Provider
     tab: gr.Tab
@@ -97,7 +97,7 @@ class ExportTab:
         return [self.link, self.copy, self.variant]
 
     def render(self, session: Session, given: Given) -> Shown:
-        """The link to what is erased now, and whose edit there is to take."""
+        """Return the link to the current state, and the edits that can be exported."""
         edits = list(app.exports.edits_of(self.services(), session)) if session.erased else []
         query, why = app.links.link_or_why(self.services(), session)
         text = fill("link", address=query) if query else small(why)
@@ -106,7 +106,7 @@ class ExportTab:
         return {self.link: text, self.copy: copy, self.variant: chosen}
 
     def show_made(self, visitor: Visitor, kind: str, variant: str | None) -> Shown:
-        """The button as it was, the file asked for, and the code that uses it."""
+        """Make the file; return it with the code that uses it, and the button in its normal state."""
         made = app.exports.make_export(self.services(), visitor, kind, variant or "")
         return {
             self.make: _ready(),
@@ -127,5 +127,5 @@ class ExportTab:
 
 
 def _ready() -> gr.Button:
-    """The button that makes a file, when none is being made."""
+    """Return the button that makes a file, in its normal state."""
     return gr.Button(MAKE_LABEL, interactive=True)

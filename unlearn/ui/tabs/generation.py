@@ -1,4 +1,4 @@
-"""Generation: the same seeds drawn before and after, by a diffusion model that the edited text encoder drives."""
+"""Generation tab: the same seeds drawn before and after by a diffusion model that uses the edited text encoder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SLIDERS = 4
 
 @dataclass(frozen=True)
 class GenerationTab(RunPart):
-    """The tab's components; a drawing is shown by :meth:`watch`, as it goes, and stays until the next is complete."""
+    """The tab's components. A drawing is shown by :meth:`watch` while it runs, and stays until the next is complete."""
 
     services: Provider
     tab: gr.Tab
@@ -113,7 +113,7 @@ class GenerationTab(RunPart):
         return [self.draw, self.judge, self.stop, self.status, self.pictures, *self.sliders, self.rates]
 
     def render(self, session: Session, given: Given) -> Shown:
-        """Nothing moves when the erasure does: the pictures say of which erasure they are."""
+        """Return no values: the images name the erasure they were drawn with, so they stay valid after a change."""
         return {}
 
     @property
@@ -148,7 +148,7 @@ class GenerationTab(RunPart):
         return shown
 
     def asked(self, given: Given, *, judge: bool = False) -> DrawRequest:
-        """The request for a drawing, or for a batch to be judged."""
+        """Return the request for a drawing, or for a batch to be judged."""
         asked = {field: given[component] for field, component in self.settings.items()}
         return DrawRequest(**asked, judge=judge)
 

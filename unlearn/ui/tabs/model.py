@@ -1,4 +1,4 @@
-"""Which CLIP is edited, and which words it knows."""
+"""Panel for the choice of the CLIP model and the vocabulary."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VOCABULARY_CHOICES = [
 
 @dataclass(frozen=True)
 class ModelPanel:
-    """The panel's components; ``inputs`` are what :func:`unlearn.app.model_choice.choose` is asked with."""
+    """The panel's components; ``inputs`` are the arguments of :func:`unlearn.app.model_choice.choose`."""
 
     services: Provider
     frame: gr.Accordion
@@ -65,7 +65,7 @@ class ModelPanel:
         return [self.frame, *self.inputs, self.note]
 
     def opened(self, session: Session, vocabulary: str) -> Shown:
-        """The values of ``outputs`` when the page opens with ``vocabulary``."""
+        """Return the values of ``outputs`` when the page opens with ``vocabulary``."""
         services = self.services()
         model = services.encoder_of(session).name
         info = TYPED if services.models.offered == "any" else None
@@ -80,14 +80,14 @@ class ModelPanel:
         }
 
     def chosen(self, session: Session) -> Shown:
-        """What tells of the model in use."""
+        """Return the values that describe the active model."""
         facts = app.model_choice.facts_of(self.services(), session)
         return {self.frame: gr.update(label=f"Model: {facts.name}"), self.note: note_of(facts)}
 
     def switch(self, visitor: Visitor, given: Given, watch: Watch) -> Session:
-        """Put the visitor's choice into effect; ``watch`` hears what is waited for."""
+        """Apply the visitor's choice; ``watch`` receives the progress."""
         own, vocabulary = given[self.own], given[self.vocabulary]
-        words = own or " " if vocabulary == OWN else vocabulary  # an empty list is not the app's vocabulary
+        words = own or " " if vocabulary == OWN else vocabulary  # an empty list must not select the app's vocabulary
         return app.model_choice.choose(self.services(), visitor, (given[self.model] or "").strip(), words, watch)
 
     def register_callbacks(self) -> None:
@@ -101,7 +101,7 @@ class ModelPanel:
 
 
 def note_of(facts: ModelFacts) -> str:
-    """A sentence or two on the model in use."""
+    """Return a sentence or two on the active model."""
     size = f"{facts.millions:.0f} million parameters on" if facts.millions else "Runs on"
     drives = f" It drives {' and '.join(facts.drives)}." if facts.drives else " It drives no diffusion model."
     return small(

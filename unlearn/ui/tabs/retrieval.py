@@ -1,4 +1,4 @@
-"""Retrieval: which pictures does CLIP find for a text, and which captions for a picture, before and after?"""
+"""Retrieval tab: images that CLIP finds for a text, and captions for an image, before and after."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unlearn.ui.html.templates import fill, small
 
 @dataclass(frozen=True)
 class RetrievalTab:
-    """The tab's components; ``render`` gives values of ``outputs`` from those of ``inputs``."""
+    """The tab's components; ``render`` returns values of ``outputs`` from those of ``inputs``."""
 
     services: Provider
     tab: gr.Tab
@@ -39,7 +39,7 @@ class RetrievalTab:
                 elem_id="query",
                 max_lines=1,
             )
-            # Shown where there is more than one place, which is known once the services are loaded.
+            # Visible if there is more than one source, which is known once the services are loaded.
             source = gr.Radio(
                 [SEARCH_GALLERY], value=SEARCH_GALLERY, label="Search in", elem_id="source", visible=False
             )
@@ -79,7 +79,7 @@ class RetrievalTab:
         }
 
     def find(self, session: Session, given: Given) -> Shown:
-        """The pictures for the query; an empty query, met while typing, leaves the last ones."""
+        """Return the images for the query; an empty query, as occurs while typing, keeps the last results."""
         query = given[self.query]
         if not query.strip():
             return {}

@@ -1,4 +1,4 @@
-"""Trade-off: what erasing costs, as curves over strength and number of concepts, and in the geometry behind them."""
+"""Trade-off tab: the cost of erasing, as curves over strength and number of concepts, and as similarities."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STALE = "What is erased, or from which model, has changed since these curves wer
 
 @dataclass(frozen=True)
 class TradeOffTab:
-    """The tab's components; ``render`` gives values of ``outputs``. The curves outlast a move of the slider."""
+    """The tab's components; ``render`` returns values of ``outputs``. The curves stay when the slider moves."""
 
     services: Provider
     tab: gr.Tab
@@ -88,7 +88,7 @@ class TradeOffTab:
 
     @property
     def measured(self) -> list[gr.components.Component]:
-        """What outlasts a move of the slider: the values of :meth:`curves`."""
+        """The components that stay when the slider moves; :meth:`curves` returns their values."""
         return [self.note, self.measure, self.by_strength, self.by_count, self.interference]
 
     def render(self, session: Session, given: Given) -> Shown:
@@ -107,7 +107,7 @@ class TradeOffTab:
         }
 
     def curves(self, session: Session) -> Shown:
-        """The note, the button and the charts, as last measured."""
+        """Return the note, the button and the charts, as last measured."""
         if session.erasure is None:
             return {}
         if session.trade_off is None:
@@ -125,7 +125,7 @@ class TradeOffTab:
     def register_callbacks(self, visitor: gr.State) -> None:
         def measure(
             visitor: Visitor,
-            progress: gr.Progress = gr.Progress(),  # noqa: B008  how gradio hands it over
+            progress: gr.Progress = gr.Progress(),  # noqa: B008  gradio passes it through the default
         ) -> Any:
             session = visitor.session
             if session.erasure is None:

@@ -1,4 +1,4 @@
-"""Zero-shot: what does CLIP see in this picture, before and after?"""
+"""Zero-shot tab: the labels that CLIP gives an image, before and after."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from unlearn.ui.html.templates import small
 if TYPE_CHECKING:
     from unlearn.data.gallery import Picture
 
-#: What the strip shows until a concept is chosen: pictures on which the edit is seen at work.
+#: Default of the strip until a concept is chosen: images on which the effect of the edit is visible.
 MOST_TELLING = "Erased and most at risk"
 
 
 @dataclass(frozen=True)
 class ZeroShotTab:
-    """The tab's components; ``render`` gives values of ``outputs`` from those of ``inputs``.
+    """The tab's components; ``render`` returns values of ``outputs`` from those of ``inputs``.
 
-    ``accuracy`` depends on the erasure and not on the picture: the page fills it, with the summary.
+    ``accuracy`` depends on the erasure and not on the image: the page fills it, together with the summary.
     """
 
     services: Provider
@@ -86,14 +86,14 @@ class ZeroShotTab:
         return [self.bars]
 
     def render(self, session: Session, given: Given) -> Shown:
-        """The bars of the picture looked at; nothing before there is one."""
+        """Return the bars of the chosen image, or no values before there is one."""
         if session.picture is None:
             return {}
         view = self.services().zero_shot(session, given[self.labels] or ())
         return {self.bars: label_bars(view.probabilities, session.erased)}
 
     def thumbnails(self, session: Session, given: Given) -> str:
-        """The strip: pictures of the chosen concept, or of what is erased and most at risk, then some others."""
+        """Return the strip: images of the chosen concept, or of the erased concepts and those at risk, then others."""
         services, wanted = self.services(), [given[self.shown]]
         if wanted == [MOST_TELLING]:
             wanted = [*session.erased, *(neighbour.name for neighbour in services.at_risk(session))]
@@ -110,11 +110,11 @@ class ZeroShotTab:
 
         def upload(given: Given) -> Any:
             file: dict[str, Any] | None = given[self.picture]
-            # Cleared, to make room for another: the last picture's chart stays until then.
+            # The input was cleared for another image: the last image's chart stays until then.
             return look_at(given, app.sources.uploaded_picture(file.get("path"))) if file else gr.skip()
 
         def as_before(given: Given) -> Shown:
-            """After an upload that cannot be read: the picture that the chart still speaks of."""
+            """Return the image of the current chart, after an upload that cannot be read."""
             picture = given[visitor].session.picture
             return {self.picture: picture.pictures[0].load() if picture else None}
 
@@ -128,7 +128,7 @@ class ZeroShotTab:
         asked: set[Block] = {visitor, *self.inputs}
         shown = [self.picture, *self.outputs]
         self.strip.click(on_screen(choose), asked, shown, **quiet)
-        # Not .input, which on removal still carries the removed picture.
+        # Not .input, which still carries the image when it is removed.
         self.picture.upload(on_screen(upload, as_before), {*asked, self.picture}, shown, **UNDECODED, **quiet)
         self.labels.change(on_screen(relabel), asked, self.outputs, trigger_mode="always_last", **quiet)
         self.shown.change(on_screen(show), {visitor, self.shown}, self.strip, **quiet)
