@@ -52,10 +52,10 @@ def test_class_embeddings_are_encoded_once_a_name(words, monkeypatch):
     again = words.text_features(["dog", "pizza", "cat"], ["{}"])
     assert encoded == ["cat", "dog", "pizza"]
     assert torch.equal(first, again[[2, 0]])
-    words.keep_text_features(["car", "cat"], ["{}"], torch.ones(2, 32))
+    words.keep_text_features(["car", "cat"], ["{}"], torch.ones(2, words.embed_dim))
     kept = words.text_features(["cat", "car"], ["{}"])
     assert torch.equal(kept[0], first[0]), "what is known stays"
-    assert torch.equal(kept[1], torch.ones(32))
+    assert torch.equal(kept[1], torch.ones(words.embed_dim))
 
 
 def test_the_pictures_of_a_concept_are_kept_as_long_as_few_others_are_attacked(toy_gallery):

@@ -232,9 +232,10 @@ def test_a_report_of_too_much_for_a_link_is_made_without_and_says_so(real: Servi
     page = make_export(real, visitor, "report").path.read_text()
     assert "too much for a link" in page
     assert "In the app: the address" not in page
-    shown, copy, _ = ExportTab.render(SimpleNamespace(services=lambda: real), visitor.session)  # type: ignore[arg-type]
-    assert "too much for a link" in shown
-    assert not copy["interactive"]
+    tab = SimpleNamespace(services=lambda: real, link="link", copy="copy", variant="variant")
+    shown = ExportTab.render(tab, visitor.session, {})  # type: ignore[arg-type]
+    assert "too much for a link" in shown["link"]
+    assert not shown["copy"]["interactive"]
 
 
 def test_what_cannot_be_made_is_said(real: Services, visitor: Visitor):

@@ -133,7 +133,7 @@ class Finished:
     """In place of the line of runs: everybody's is done, and its result is of the model ``base``."""
 
     def __init__(self, base: str) -> None:
-        self.result = SimpleNamespace(base=base)
+        self.result = SimpleNamespace(base=base, beside=None)
         self.forgotten: list[str] = []
 
     def find(self, key: str) -> SimpleNamespace:

@@ -127,14 +127,17 @@ def test_a_collection_of_ones_own_stays_under_ten_megabytes(tmp_path: Path, nois
     assert picture.load().size == (398, 512)
 
 
-def test_uploads_are_all_or_nothing(tmp_path: Path):
+def test_uploads_that_can_be_read_are_added_and_the_others_named(tmp_path: Path):
     good, bad = tmp_path / "good.png", tmp_path / "bad.png"
     drawing("cat", 900).save(good)
     bad.write_text("no picture")
     uploads = add_uploads(None, [str(good)], "cat")
     assert max(uploads.pictures[0].load().size) <= 512
     with pytest.raises(PictureError, match="not a picture"):
-        add_uploads(uploads, [str(good), str(bad)], "cat")
+        add_uploads(None, [str(bad)], "cat")
+    both = add_uploads(uploads, [str(good), str(bad)], "cat")
+    assert len(both) == 2
+    assert any("bad.png" in notice for notice in both.notices)
     with pytest.raises(ConceptError, match="Say what the pictures show"):
         add_uploads(uploads, [str(good)], "  ")
     with pytest.raises(PictureError, match="choose at least one"):

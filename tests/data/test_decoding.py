@@ -24,7 +24,7 @@ from unlearn.errors import BusyError, PictureError
 ROOT = Path(__file__).parents[2]
 #: A decoder whose pictures are read by what a test puts in.
 SERVING = (
-    "from unlearn import decoding\ndef read(path, longest):\n    {}\ndecoding.open_picture = read\ndecoding.serve()"
+    "from unlearn.data import decoding\ndef read(path, longest):\n    {}\ndecoding.open_image = read\ndecoding.serve()"
 )
 
 
@@ -96,10 +96,10 @@ def test_the_sentence_of_a_file_that_is_no_picture_comes_through(paths, tmp_path
 )
 def test_a_fork_that_dies_is_reported_and_the_next_picture_is_read(decoder, paths, monkeypatch, capfd, reading):
     serving(
-        monkeypatch, f"if path.endswith('c.tiff'):\n        {reading}\n    return open_picture(path, longest=longest)"
+        monkeypatch, f"if path.endswith('c.tiff'):\n        {reading}\n    return open_image(path, longest=longest)"
     )
     monkeypatch.setattr(
-        decoding, "CHILD", (*decoding.CHILD[:2], f"from unlearn.data.images import open_picture\n{decoding.CHILD[2]}")
+        decoding, "CHILD", (*decoding.CHILD[:2], f"from unlearn.data.images import open_image\n{decoding.CHILD[2]}")
     )
     before = decoder.start()
     with pytest.raises(PictureError, match="“c.tiff” could not be decoded. Use PNG"):
@@ -151,7 +151,7 @@ def test_a_decoder_that_cannot_start_is_reported(decoder, paths, monkeypatch):
 def test_nothing_is_left_when_the_app_is_ended(number):
     hanging = SERVING.format("import time; time.sleep(600)")
     app = (
-        "import sys, threading, time\nfrom unlearn import decoding\n"
+        "import sys, threading, time\nfrom unlearn.data import decoding\n"
         f"decoding.CHILD = (sys.executable, '-c', {hanging!r})\n"
         "threading.Thread(target=decoding.decode, args=('a.png', 512), daemon=True).start()\n"
         "time.sleep(1)\nprint(flush=True)\ntime.sleep(600)"

@@ -65,7 +65,7 @@ def test_progress_is_told_step_by_step_with_previews(loaded: LoadedPipeline, wit
     pair = run_to_end(draw(loaded, without_cats, replace(QUICK, steps=10)), steps.append)
     assert [step.done for step in steps] == list(range(1, 11))
     assert sum(step.preview is not None for step in steps) == 4
-    assert steps[-1].seconds_left == 0
+    assert (steps[-1].done, steps[-1].total) == (10, 10)
     assert {picture.size for picture in (*pair.before, *pair.after)} == {(64, 64)}
 
 
@@ -127,7 +127,7 @@ def test_the_embedded_painter_stays_whatever_others_are_asked_for(monkeypatch):
         loaded.append(name)
         return LoadedPipeline(name, PIPELINES["pocket"], None)
 
-    monkeypatch.setattr("unlearn.diffusion.pipelines.load_painter", load)
+    monkeypatch.setattr("unlearn.diffusion.pipelines.load_pipeline", load)
     pipelines = PipelineCache()
     for name in ("pocket", "sd-turbo", "stable-diffusion-xl", "sd-turbo", "pocket"):
         assert pipelines.get(name).name == name

@@ -81,3 +81,5 @@ def test_the_browser_is_told_to_load_nothing_from_elsewhere(victim: Visit):
         })"""
     )
     assert refused == "img-src"
+    assert len(victim.complaints) == 2, "the browser says so, and asks for the image of nobody"
+    victim.complaints.clear()

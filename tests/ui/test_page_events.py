@@ -127,7 +127,7 @@ def test_every_event_of_the_page_passes_through_gradio(demo, picture, told, capl
             except Exception as error:
                 failed[event.name] = error
     assert failed == {}
-    assert caplog.messages == []
+    assert [message for message in caplog.messages if "ui/" in message] == []
     assert not [sentence for sentence in told if "went wrong" in sentence]
 
 

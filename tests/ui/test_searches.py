@@ -21,8 +21,8 @@ from test_assistants import call
 
 from unlearn.app.edits import FineTuned
 from unlearn.app.results import Found, FoundCaption
-from unlearn.app.searches import NOTHING_LEFT, find_pictures, open_index, places
-from unlearn.app.services import Services
+from unlearn.app.searches import NOTHING_LEFT, find_pictures, places
+from unlearn.app.services import Services, open_index
 from unlearn.app.session import SEARCH_GALLERY, SEARCH_INDEX, ErasureRequest, Session
 from unlearn.clip import models
 from unlearn.clip.encoders import OpenClipEncoder

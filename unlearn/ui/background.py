@@ -163,4 +163,4 @@ class RunPart(ABC):
 
     def stop_on_click(self, visitor: gr.State) -> None:
         """Bind the stop button to stop the run at once, outside the queue."""
-        self.stop.click(on_screen(self.end), visitor, self.run_outputs, queue=False, **QUIET)
+        self.stop.click(on_screen(self.end), visitor, self.run_outputs, concurrency_limit=None, **QUIET)

@@ -26,7 +26,7 @@ class ExportEndpoints:
 
     services: Provider
 
-    def export(self, visitor: Visitor, kind: str, edit: str) -> tuple[str, dict[str, Any]]:
+    def export(self, visitor: Visitor, kind: str = "edit", edit: str = "") -> tuple[str, dict[str, Any]]:
         """Make a file of the erasure of this session; it is there until the next one is made or the session ends.
 
         Args:

@@ -42,7 +42,7 @@ IN_WORDS = {
 class BadRequestError(InvalidInputError):
     """Rejection of an invalid request; the message says what is allowed, ``status`` is that of the response."""
 
-    def __init__(self, sentence: str, status: int = 422) -> None:
+    def __init__(self, sentence: str, status: int = 400) -> None:
         super().__init__(sentence)
         self.status = status
 

@@ -179,7 +179,7 @@ class RequestFilter:
         for where, key, needed in NAMED:
             value = asked.get(key)
             if path == where and (needed or value is not None) and not re.fullmatch(SESSION, value or ""):
-                raise _RefusedError(422, f"{key} must be 1 to 64 letters and digits.")
+                raise _RefusedError(400, f"{key} must be 1 to 64 letters and digits.")
         if "event_id" in varying and self.turns.is_unknown(varying["event_id"]):
             raise _RefusedError(404, "There is no event of this name, or its answer has been fetched.")
 

@@ -15,6 +15,7 @@ import unlearn
 from unlearn.erasers import settings
 from unlearn.erasers.methods import METHODS
 from unlearn.functions.options import OPTIONS, AnyMethod
+from unlearn.options import options_of
 
 ROOT = Path(unlearn.__file__).parents[1]
 COMMON = set(AnyMethod.__annotations__)
@@ -42,14 +43,9 @@ def test_the_typed_options_are_those_that_the_method_takes(method):
 
 def test_choices_are_the_settings():
     hints = hints_of("stacked")
-    for name, allowed in {
-        "form": settings.FORMS,
-        "side": settings.SIDES,
-        "trainable": settings.TRAINABLE,
-        "forgetting": settings.FORGETTING,
-        "precision": settings.PRECISIONS,
-    }.items():
-        assert set(get_args(hints[name])) == set(allowed)
+    declared = {**options_of(settings.CLIPEraseSettings), **options_of(settings.CCUPSettings)}
+    for name in ("form", "side", "trainable", "forgetting", "precision"):
+        assert set(get_args(hints[name])) == set(declared[name].choices)
 
 
 def test_every_method_is_typed():
