@@ -260,7 +260,7 @@ def test_a_thumbnail_and_a_list_of_labels_choose_what_is_classified(desk: Visit)
     name = another.inner_text().strip()
     another.click()
     expect(chart).to_contain_text(name)
-    for label in ("spaceship", "hot_dog's"):
+    for label in ("spaceship", "hot dog's"):
         desk.add("#labels", label)
         expect(chart).to_contain_text(label)
         expect(chart).not_to_contain_text(name)

@@ -61,7 +61,7 @@ def services(folder: Path, tmp_path: Path, toy: OpenClipEncoder, toy_vocabulary:
 
 def with_index(folder: Path, out: Path, encoder: OpenClipEncoder, vocabulary: Vocabulary) -> Services:
     index = PictureIndex(run_to_end(build_index(folder, out, encoder)))
-    return Services(Models(encoder), folder_gallery(folder), vocabulary, index=index)
+    return Services(Models(encoder, offered="any"), folder_gallery(folder), vocabulary, index=index)
 
 
 def erased(services: Services, *names: str, **options: object) -> Session:
