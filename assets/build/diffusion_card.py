@@ -13,10 +13,10 @@ from pipeline import FOLDER
 from unlearn.bench.table import machine
 from unlearn.data.gallery import bundled_gallery
 from unlearn.diffusion.drawing import paint
-from unlearn.diffusion.pipelines import Painter, load_painter
+from unlearn.diffusion.pipelines import LoadedPipeline, load_pipeline
 from unlearn.diffusion.rates import cases_of
 from unlearn.evaluation.judge import JUDGE, Judge, load_judge
-from unlearn.jobs import drive
+from unlearn.jobs import run_to_end
 
 PROMPTS = 200
 THUMB = 64
@@ -92,22 +92,22 @@ def accuracy(judge: Judge, gallery: object) -> tuple[int, float, float]:
     )
 
 
-def draw_all(painter: Painter, judge: Judge) -> tuple[float, float, dict[str, int]]:
+def draw_all(loaded: LoadedPipeline, judge: Judge) -> tuple[float, float, dict[str, int]]:
     """Top-1 and top-5 in percent over ``PROMPTS`` prompts, and how often each concept was seen; writes the contact sheet."""
-    cases = cases_of(painter.draws, PROMPTS)
-    sheet = Image.new("RGB", (10 * (THUMB + 4), (len(painter.draws) + 9) // 10 * (THUMB + 16)), "white")
-    first, seen = 0, dict.fromkeys(painter.draws, 0)
+    cases = cases_of(loaded.draws, PROMPTS)
+    sheet = Image.new("RGB", (10 * (THUMB + 4), (len(loaded.draws) + 9) // 10 * (THUMB + 16)), "white")
+    first, seen = 0, dict.fromkeys(loaded.draws, 0)
     for start in range(0, len(cases), 8):
         batch = cases[start : start + 8]
-        options = {"steps": painter.known.steps, "guidance": painter.known.guidance}
-        pictures, _ = drive(paint(painter, painter, [c.prompt for c in batch], [c.seed for c in batch], **options))
+        options = {"steps": loaded.known.steps, "guidance": loaded.known.guidance}
+        pictures, _ = run_to_end(paint(loaded, loaded, [c.prompt for c in batch], [c.seed for c in batch], **options))
         top = judge.scores(pictures).topk(5).indices.tolist()
         for offset, (case, picture, labels) in enumerate(zip(batch, pictures, top, strict=True)):
             own = judge.labels.index(case.concept)
             first += labels[0] == own
             seen[case.concept] += own in labels
             row, column = divmod(start + offset, 10)
-            if start + offset < len(painter.draws):
+            if start + offset < len(loaded.draws):
                 sheet.paste(picture, (column * (THUMB + 4) + 2, row * (THUMB + 16)))
                 ImageDraw.Draw(sheet).text(
                     (column * (THUMB + 4) + 2, row * (THUMB + 16) + THUMB), case.concept[:12], fill="black"
@@ -118,15 +118,15 @@ def draw_all(painter: Painter, judge: Judge) -> tuple[float, float, dict[str, in
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    painter, judge = load_painter("pocket"), load_judge()
-    top1, top5, seen = draw_all(painter, judge)
+    loaded, judge = load_pipeline("pocket"), load_judge()
+    top1, top5, seen = draw_all(loaded, judge)
     named = {times: ", ".join(name for name, n in seen.items() if n == times) or "–" for times in (0, 1)}
     (FOLDER / "README.md").write_text(
         PIPELINE_CARD.format(
             count=len(drawn()),
-            unet=sum(p.numel() for p in painter.pipeline.unet.parameters()) / 1e6,
-            steps=painter.known.steps,
-            guidance=painter.known.guidance,
+            unet=sum(p.numel() for p in loaded.pipeline.unet.parameters()) / 1e6,
+            steps=loaded.known.steps,
+            guidance=loaded.known.guidance,
             colours="white, blue, red, green, yellow, grey, black, pink, purple",
             prompts=PROMPTS,
             wordings=5,
