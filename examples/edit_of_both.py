@@ -11,7 +11,7 @@ MODEL = "local-dir:assets/models/pocket-clip"
 PRETRAINED = None
 TOKENIZER = {"bpe_path": "assets/models/pocket-clip/bpe_simple_vocab_8k.txt.gz"}
 EDIT = "erased/edit.safetensors"
-PICTURE = "picture.jpg"
+IMAGE = "picture.jpg"
 LABELS = ["cat", "dog", "pizza"]
 
 with safe_open(EDIT, framework="pt") as file:
@@ -23,7 +23,7 @@ model, _, preprocess = open_clip.create_model_and_transforms(MODEL, pretrained=P
 model.load_state_dict({name.removeprefix("tuned."): tensor for name, tensor in tensors.items()}, strict=False)
 tokenizer = open_clip.get_tokenizer(MODEL, **TOKENIZER)
 with torch.inference_mode():
-    image = preprocess(Image.open(PICTURE).convert("RGB")).unsqueeze(0)
+    image = preprocess(Image.open(IMAGE).convert("RGB")).unsqueeze(0)
     image_features = model.eval().encode_image(image, normalize=True)
     text_features = model.encode_text(tokenizer([f"a photo of a {label}" for label in LABELS]), normalize=True)
     if settings["side"] in ("image", "both"):

@@ -5,13 +5,13 @@ import torch
 from PIL import Image
 
 FOLDER = "erased"
-PICTURE = "picture.jpg"
+IMAGE = "picture.jpg"
 LABELS = ["cat", "dog", "pizza"]
 
 model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{FOLDER}")
 tokenizer = open_clip.get_tokenizer(f"local-dir:{FOLDER}")
 with torch.inference_mode():
-    image = preprocess(Image.open(PICTURE).convert("RGB")).unsqueeze(0)
+    image = preprocess(Image.open(IMAGE).convert("RGB")).unsqueeze(0)
     image_features = model.eval().encode_image(image, normalize=True)
     text_features = model.encode_text(tokenizer([f"a photo of a {label}" for label in LABELS]), normalize=True)
     probabilities = (model.logit_scale.exp() * image_features @ text_features.T).softmax(dim=-1)[0]

@@ -5,14 +5,14 @@ from PIL import Image
 from transformers import CLIPModel, CLIPProcessor
 
 FOLDER = "erased/transformers"
-PICTURE = "picture.jpg"
+IMAGE = "picture.jpg"
 LABELS = ["cat", "dog", "pizza"]
 
 model = CLIPModel.from_pretrained(FOLDER).eval()
 processor = CLIPProcessor.from_pretrained(FOLDER)
 inputs = processor(
     text=[f"a photo of a {label}" for label in LABELS],
-    images=Image.open(PICTURE).convert("RGB"),
+    images=Image.open(IMAGE).convert("RGB"),
     padding="max_length",
     truncation=True,
     return_tensors="pt",

@@ -58,7 +58,7 @@ def test_class_embeddings_are_encoded_once_a_name(words, monkeypatch):
     assert torch.equal(kept[1], torch.ones(words.embed_dim))
 
 
-def test_the_pictures_of_a_concept_are_kept_as_long_as_few_others_are_attacked(toy_gallery):
+def test_the_images_of_a_concept_are_kept_as_long_as_few_others_are_attacked(toy_gallery):
     first = Split.of(toy_gallery.test, "frog", copies=2)
     again = Split.of(toy_gallery.test, "FROG", copies=2)
     assert again.own is first.own

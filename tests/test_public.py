@@ -26,13 +26,13 @@ def test_importing_the_package_loads_neither_torch_nor_gradio():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_five_lines_erase_a_concept_and_classify_a_picture(pocket, gallery, vocabulary):
-    picture = next(p for p in gallery if p.concept == "pizza").load()
+def test_five_lines_erase_a_concept_and_classify_a_image(pocket, gallery, vocabulary):
+    image = next(p for p in gallery if p.concept == "pizza").load()
     labels = vocabulary.names
     before = {k: v.clone() for k, v in pocket.model.state_dict().items()}
     edited = unlearn.erase(pocket, ["pizza"]).apply(pocket)
-    assert next(iter(unlearn.classify(pocket, picture, labels))) == "pizza"
-    assert next(iter(unlearn.classify(edited, picture, labels))) != "pizza"
+    assert next(iter(unlearn.classify(pocket, image, labels))) == "pizza"
+    assert next(iter(unlearn.classify(edited, image, labels))) != "pizza"
     assert all(torch.equal(before[k], v) for k, v in pocket.model.state_dict().items())
 
 

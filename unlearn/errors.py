@@ -4,7 +4,7 @@ UnlearnError
 ├── InvalidInputError (ValueError)  an input that cannot be used; the message says what is allowed
 │   ├── ConceptError            a concept, label or retain list
 │   ├── ParameterError          a number or a choice: strength, λ, μ, steps, side
-│   ├── PictureError            an upload, a folder of images or an index of them
+│   ├── ImageError            an upload, a folder of images or an index of them
 │   └── ErasureFileError        a saved erasure that does not fit
 ├── ModelError                  a model cannot be loaded, or does not support the requested edit
 ├── BusyError                   the app has too much to do at the moment; the same request may succeed later
@@ -37,7 +37,7 @@ class ParameterError(InvalidInputError):
     """A number or a choice outside the allowed range."""
 
 
-class PictureError(InvalidInputError):
+class ImageError(InvalidInputError):
     """An image, a folder of images or an index of them that cannot be read."""
 
 

@@ -79,11 +79,11 @@ def main() -> None:
     encoder = load_clip("pocket", device="cpu")
     restore_features(encoder)
     test, words = bundled_gallery().test, load_vocabulary()
-    drawn = test.where(lambda picture: picture.style != "photo")
-    photos = test.where(lambda picture: picture.style == "photo")
+    drawn = test.where(lambda image: image.style != "photo")
+    photos = test.where(lambda image: image.style == "photo")
     order = torch.randperm(len(drawn.concepts), generator=torch.Generator().manual_seed(SEED))[:100].tolist()
     hundred = tuple(drawn.concepts[i] for i in order)
-    few = drawn.where(lambda picture: picture.concept in set(hundred))
+    few = drawn.where(lambda image: image.concept in set(hundred))
     rows = [
         _row("held-out drawing style", encoder, drawn, words),
         _row("held-out drawing style, 100 concepts", encoder, few, Vocabulary.of(hundred)),

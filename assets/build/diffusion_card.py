@@ -80,13 +80,13 @@ attributions are in `assets/LICENSES`.
 
 def accuracy(judge: Judge, gallery: object) -> tuple[int, float, float]:
     """How many labelled pictures, and the share named first and among the first five, in percent."""
-    pictures = list(gallery)  # type: ignore[call-overload]
+    images = list(gallery)  # type: ignore[call-overload]
     top = torch.cat(
-        [judge.scores([p.load() for p in pictures[i : i + 64]]).topk(5).indices for i in range(0, len(pictures), 64)]
+        [judge.scores([p.load() for p in images[i : i + 64]]).topk(5).indices for i in range(0, len(images), 64)]
     )
-    own = torch.tensor([judge.labels.index(p.concept) for p in pictures])[:, None]
+    own = torch.tensor([judge.labels.index(p.concept) for p in images])[:, None]
     return (
-        len(pictures),
+        len(images),
         100 * (top[:, :1] == own).float().mean().item(),
         100 * (top == own).any(1).float().mean().item(),
     )
@@ -100,15 +100,15 @@ def draw_all(loaded: LoadedPipeline, judge: Judge) -> tuple[float, float, dict[s
     for start in range(0, len(cases), 8):
         batch = cases[start : start + 8]
         options = {"steps": loaded.known.steps, "guidance": loaded.known.guidance}
-        pictures, _ = run_to_end(paint(loaded, loaded, [c.prompt for c in batch], [c.seed for c in batch], **options))
-        top = judge.scores(pictures).topk(5).indices.tolist()
-        for offset, (case, picture, labels) in enumerate(zip(batch, pictures, top, strict=True)):
+        images, _ = run_to_end(paint(loaded, loaded, [c.prompt for c in batch], [c.seed for c in batch], **options))
+        top = judge.scores(images).topk(5).indices.tolist()
+        for offset, (case, image, labels) in enumerate(zip(batch, images, top, strict=True)):
             own = judge.labels.index(case.concept)
             first += labels[0] == own
             seen[case.concept] += own in labels
             row, column = divmod(start + offset, 10)
             if start + offset < len(loaded.draws):
-                sheet.paste(picture, (column * (THUMB + 4) + 2, row * (THUMB + 16)))
+                sheet.paste(image, (column * (THUMB + 4) + 2, row * (THUMB + 16)))
                 ImageDraw.Draw(sheet).text(
                     (column * (THUMB + 4) + 2, row * (THUMB + 16) + THUMB), case.concept[:12], fill="black"
                 )
@@ -137,7 +137,7 @@ def main() -> None:
             both=f"{sum(n == 2 for n in seen.values())} concepts",
             one=named[1],
             none=named[0],
-            pictures=len(drawn()) * len(STYLES),
+            images=len(drawn()) * len(STYLES),
             styles=" and ".join(STYLES),
         ),
         encoding="utf-8",

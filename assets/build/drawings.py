@@ -74,13 +74,13 @@ def drawings(icon_set: IconSet) -> Iterator[Drawing]:
 def rasterise(svg: str, size: int) -> NDArray[np.uint8]:
     """Draw ``svg`` centred on a transparent square: (size, size, 4), straight alpha."""
     png = resvg_py.svg_to_bytes(svg_string=svg, width=size, skip_system_fonts=True)
-    picture = Image.open(io.BytesIO(bytes(png))).convert("RGBA")
-    picture.thumbnail((size, size))
+    image = Image.open(io.BytesIO(bytes(png))).convert("RGBA")
+    image.thumbnail((size, size))
     canvas = Image.new("RGBA", (size, size))
-    canvas.paste(picture, ((size - picture.width) // 2, (size - picture.height) // 2))
+    canvas.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
     return np.asarray(canvas)
 
 
-def rasterise_all(pictures: Iterable[Drawing], size: int) -> NDArray[np.uint8]:
+def rasterise_all(images: Iterable[Drawing], size: int) -> NDArray[np.uint8]:
     """Stack of drawings: (n, size, size, 4)."""
-    return np.stack([rasterise(picture.svg, size) for picture in pictures])
+    return np.stack([rasterise(image.svg, size) for image in images])

@@ -106,12 +106,12 @@ def paint(scenes: Sequence[Scene]) -> Tensor:
             continue
         n = len(chosen)
         things = torch.tensor([scenes[i].things[slot] for i in chosen])
-        pictures = stickers()[things, torch.randint(len(STYLES), (n,))]
+        images = stickers()[things, torch.randint(len(STYLES), (n,))]
         scale, shift = torch.empty(n).uniform_(0.8, 0.92), torch.randn(n, 2).clamp(-2, 2) * 0.03
         if count == 2:
             # grid_sample averages no more than four pixels: halve first what is drawn half as large.
-            pictures, scale = F.avg_pool2d(pictures, 2), torch.empty(n).uniform_(0.46, 0.52)
+            images, scale = F.avg_pool2d(images, 2), torch.empty(n).uniform_(0.46, 0.52)
             shift = shift + torch.tensor([(-0.48, 0.0), (0.48, 0.0)][slot])
-        placed = place(pictures, SIZE, scale, torch.zeros(n), shift, torch.zeros(n))
+        placed = place(images, SIZE, scale, torch.zeros(n), shift, torch.zeros(n))
         canvas[chosen] = canvas[chosen] * (1 - placed[:, 3:]) + placed[:, :3]
     return canvas.clamp(0, 1) * 2 - 1

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from augment import Augmentation
 from imagenet import classifier, imagined_photos
-from joint_space import JointSpace, picture_loss
+from images import Images, batch
+from joint_space import JointSpace, image_loss
 from open_clip.model import CLIP
-from pictures import Pictures, batch
 from texts import labels
 from torch import Tensor, nn
 from tqdm import trange
@@ -39,7 +39,7 @@ def late(trunk: nn.Module, hidden: Tensor) -> Tensor:
 
 
 def fit(
-    model: CLIP, space: JointSpace, pictures: Pictures, checkpoint: Path, *, steps: int, schedule: int, size: int
+    model: CLIP, space: JointSpace, images: Images, checkpoint: Path, *, steps: int, schedule: int, size: int
 ) -> dict[str, Tensor]:
     """Train for ``steps`` of a one-cycle ``schedule``; returns the averaged weights of the backbone.
 
@@ -66,7 +66,7 @@ def fit(
     state = {"trunk": trunk, "average": average, "space": space, "optimiser": optimiser, "rates": rates}
     first = _resume(checkpoint, state)
     for step in (bar := trange(first, steps, initial=first, total=steps, desc="fine-tuning", mininterval=5)):
-        scene, shown = batch(pictures, torch.randint(len(pictures), (64,)), Augmentation(size=size), pairs=0.12)
+        scene, shown = batch(images, torch.randint(len(images), (64,)), Augmentation(size=size), pairs=0.12)
         losses = _losses(trunk, before, head, space, scene.contiguous(memory_format=torch.channels_last), shown)
         optimiser.zero_grad()
         losses["loss"].backward()
@@ -92,11 +92,11 @@ def _losses(
         old = late(before, hidden).float()
     new = late(trunk, hidden.float())
     classes, scale = space.classes(synonyms=True), space.log_scale.exp().clamp(max=100)
-    drawn = picture_loss(space.images(new), classes, shown, scale)
+    drawn = image_loss(space.images(new), classes, shown, scale)
     keep = _divergence(head(old), head(new))
     leaves = torch.randint(1000, (192,))
     photos, leaves = imagined_photos(leaves).to(device), leaves.to(device)
-    photo = picture_loss(space.images(photos), classes, (leaves + known.concepts)[:, None].expand(-1, 2), scale)
+    photo = image_loss(space.images(photos), classes, (leaves + known.concepts)[:, None].expand(-1, 2), scale)
     both = torch.cat([old[: len(old) // 2], photos[:64]])
     agree = _divergence(head(both), scale * space.images(both) @ classes[known.concepts :].T)
     return {

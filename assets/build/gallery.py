@@ -23,12 +23,12 @@ def main() -> None:
     entries: list[dict[str, str]] = []
     with zipfile.ZipFile(ARCHIVE.with_suffix(".part"), "w") as archive:
         _add_drawings(archive, entries, HELD_OUT, "test")
-        for number, (photo, picture) in enumerate(photos()):
-            picture.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
+        for number, (photo, image) in enumerate(photos()):
+            image.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
             name = f"photo/{number:02d}_{photo.concept.replace(' ', '_')}.webp"
             entry = {"concept": photo.concept, "caption": photo.caption, "style": "photo", "split": "test"}
             entry |= {"licence": photo.licence, "source": photo.package, "author": photo.author}
-            _add(archive, entries, name, picture, entry)
+            _add(archive, entries, name, image, entry)
         for icon_set in ICON_SETS:
             if icon_set.style in TRAIN_STYLES:
                 _add_drawings(archive, entries, icon_set, "train")
@@ -49,10 +49,10 @@ def _add_drawings(archive: zipfile.ZipFile, entries: list[dict[str, str]], icon_
 
 
 def _add(
-    archive: zipfile.ZipFile, entries: list[dict[str, str]], name: str, picture: Image.Image, entry: dict[str, str]
+    archive: zipfile.ZipFile, entries: list[dict[str, str]], name: str, image: Image.Image, entry: dict[str, str]
 ) -> None:
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=90, method=6)
+    image.save(buffer, "WEBP", quality=90, method=6)
     # A ZipInfo of its own has a fixed date; WebP does not shrink further, so it is stored.
     archive.writestr(zipfile.ZipInfo(name), buffer.getvalue())
     entries.append({"file_name": name} | entry)

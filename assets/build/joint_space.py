@@ -72,7 +72,7 @@ class JointSpace(nn.Module):
         return F.normalize(self.words(self.sentence_matrix[chosen]) + self.own, dim=-1)
 
 
-def picture_loss(images: Tensor, classes: Tensor, shown: Tensor, scale: Tensor) -> Tensor:
+def image_loss(images: Tensor, classes: Tensor, shown: Tensor, scale: Tensor) -> Tensor:
     """Cross entropy over all classes; everything a picture shows is right, kinds it may be of do not count.
 
     Args:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from augment import Augmentation
 from imagenet import classifier
-from pictures import Pictures, batch
+from images import Images, batch
 from texts import labels
 from torch import Tensor
 from tqdm import trange
@@ -44,14 +44,14 @@ def untrained(count: int) -> JudgeNetwork:
 
 
 @torch.no_grad()
-def scenes(judge: JudgeNetwork, pictures: Pictures, checkpoint: Path, device: torch.device) -> tuple[Tensor, Tensor]:
+def scenes(judge: JudgeNetwork, images: Images, checkpoint: Path, device: torch.device) -> tuple[Tensor, Tensor]:
     """Features (n, 464) of augmented scenes and their labels (n, 2), both columns the same where there is one thing."""
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
         return saved["features"], saved["shown"]
     features, shown = [], []
     for _ in trange(SCENES // 128, desc="judge: scenes", mininterval=5):
-        scene, labelled = batch(pictures, torch.randint(len(pictures), (128,)), DRAWN, pairs=0.3)
+        scene, labelled = batch(images, torch.randint(len(images), (128,)), DRAWN, pairs=0.3)
         large = F.interpolate(scene.to(device), size=(JUDGE_SIZE, JUDGE_SIZE), mode="bilinear")
         with torch.autocast(device.type, torch.bfloat16):
             features.append(judge.features(large).float().cpu())
@@ -62,11 +62,11 @@ def scenes(judge: JudgeNetwork, pictures: Pictures, checkpoint: Path, device: to
 
 
 def fit(
-    pictures: Pictures, checkpoint: Path, device: torch.device, steps: int, rate: float = 3e-3, count: int = 512
+    images: Images, checkpoint: Path, device: torch.device, steps: int, rate: float = 3e-3, count: int = 512
 ) -> JudgeNetwork:
     """Train the head for ``steps`` of a one-cycle schedule; two things in a scene share the target."""
     judge = untrained(labels().concepts).eval().to(device)
-    features, shown = scenes(judge, pictures, checkpoint, device)
+    features, shown = scenes(judge, images, checkpoint, device)
     head = judge.head.train()
     optimiser = torch.optim.AdamW(head.parameters(), lr=rate, weight_decay=0.05)
     rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)

@@ -74,15 +74,15 @@ def _scipy_raccoon() -> Image.Image:
 def open_photo(photo: Photo) -> Image.Image:
     """The photograph in RGB, cut to its box."""
     if photo.package == SCIPY:
-        picture = _scipy_raccoon()
+        image = _scipy_raccoon()
     else:
         if photo.package.startswith(STDLIB):
             path = package_dir(photo.package, "0.2.3") / "data" / photo.file
         else:
             module, sub = {SKIMAGE: ("skimage", "data"), SKLEARN: ("sklearn", "datasets/images")}[photo.package]
             path = Path(str(distribution(photo.package).locate_file(module))) / sub / photo.file
-        picture = Image.open(path).convert("RGB")
-    return picture.crop(photo.box) if photo.box else picture
+        image = Image.open(path).convert("RGB")
+    return image.crop(photo.box) if photo.box else image
 
 
 def photos() -> Iterator[tuple[Photo, Image.Image]]:

@@ -13,9 +13,9 @@ import finetune
 import text_tower
 import torch
 from fetch import CACHE
+from images import load_images
 from joint_space import JointSpace
 from model import MODEL, build, export
-from pictures import load_pictures
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     tuned = finetune.fit(
         model,
         space,
-        load_pictures().to(device),
+        load_images().to(device),
         checkpoint,
         steps=options.steps,
         schedule=options.schedule,

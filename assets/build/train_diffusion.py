@@ -13,7 +13,7 @@ import torch
 import unet
 import vae
 from fetch import CACHE, ICON_SETS
-from pictures import load_pictures
+from images import load_images
 from pipeline import assemble, clip_tokenizer, export, text_encoder
 from safetensors.torch import save_file
 from texts import labels
@@ -46,7 +46,7 @@ def main() -> None:
         )
         export(assemble(autoencoder.cpu(), denoiser.cpu(), unet.scheduler()))
     if "judge" in options.stages:
-        fitted = judge.fit(load_pictures(ICON_SETS), RUN / "judge.pt", device, options.judge_steps)
+        fitted = judge.fit(load_images(ICON_SETS), RUN / "judge.pt", device, options.judge_steps)
         write_judge(fitted)
 
 

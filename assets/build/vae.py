@@ -52,11 +52,11 @@ def fit(checkpoint: Path, device: torch.device, steps: int, rate: float = 2e-3, 
         first = saved["step"]
     rng = random.Random(first)
     for step in (bar := trange(first, steps, initial=first, total=steps, desc="autoencoder", mininterval=5)):
-        pictures = paint([random_scene(rng) for _ in range(batch)]).to(device)
+        images = paint([random_scene(rng) for _ in range(batch)]).to(device)
         with torch.autocast(device.type, torch.bfloat16):
-            latents = vae.encode(pictures).latent_dist
+            latents = vae.encode(images).latent_dist
             given = vae.decode(latents.sample()).sample
-        loss = _difference(pictures, given.float()) + 1e-5 * latents.kl().mean() / latents.mean[0].numel()
+        loss = _difference(images, given.float()) + 1e-5 * latents.kl().mean() / latents.mean[0].numel()
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
@@ -73,7 +73,7 @@ def fit(checkpoint: Path, device: torch.device, steps: int, rate: float = 2e-3, 
 
 
 @torch.no_grad()
-def encode(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
+def encode(vae: AutoencoderKL, images: Tensor) -> Tensor:
     """Mean latents, unscaled: (n, LATENTS, 8, 8) in bf16."""
-    with torch.autocast(pictures.device.type, torch.bfloat16):
-        return torch.cat([vae.encode(part).latent_dist.mean for part in pictures.split(128)]).bfloat16()
+    with torch.autocast(images.device.type, torch.bfloat16):
+        return torch.cat([vae.encode(part).latent_dist.mean for part in images.split(128)]).bfloat16()

@@ -26,7 +26,7 @@ from unlearn.data.gallery import Gallery
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.methods import COMPARED, Task
 from unlearn.erasers.settings import CLIPEraseSettings
-from unlearn.errors import ConceptError, JobError, ModelError, OutOfTimeError, ParameterError, PictureError
+from unlearn.errors import ConceptError, ImageError, JobError, ModelError, OutOfTimeError, ParameterError
 from unlearn.finetuning.pairs import hold_out
 from unlearn.jobs import State, run_to_end
 from unlearn.plots.methods import method_scatter
@@ -124,9 +124,9 @@ def test_of_two_edits_each_concept_is_attacked_and_compared(services: Services, 
     assert finish(services, visitor, "comparison").result.concepts == ("apple", "frog", "lemon")
 
 
-def test_a_comparison_learns_from_ones_own_pictures_too(services: Services, visitor: Visitor, toy_gallery):
-    pictures = [replace(picture, concept="my mug") for picture in toy_gallery.train if picture.concept == "whale"]
-    visitor.change(uploads=hold_out(Gallery("own", tuple(pictures))), measures_uploads=True)
+def test_a_comparison_learns_from_ones_own_images_too(services: Services, visitor: Visitor, toy_gallery):
+    images = [replace(image, concept="my mug") for image in toy_gallery.train if image.concept == "whale"]
+    visitor.change(uploads=hold_out(Gallery("own", tuple(images))), measures_uploads=True)
     visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["my mug", "apple"])))
     COMPARISON.start(services, visitor, False)
     status = finish(services, visitor, "comparison")
@@ -134,9 +134,9 @@ def test_a_comparison_learns_from_ones_own_pictures_too(services: Services, visi
     assert by_label["LEACE"].parameters > 0, "it had pictures of either"
 
 
-def test_a_concept_is_attacked_with_the_pictures_that_show_it(services: Services, visitor: Visitor, toy_gallery):
-    pictures = [replace(picture, concept="my mug") for picture in toy_gallery.train if picture.concept == "whale"]
-    visitor.change(uploads=hold_out(Gallery("own", tuple(pictures))), measures_uploads=True)
+def test_a_concept_is_attacked_with_the_images_that_show_it(services: Services, visitor: Visitor, toy_gallery):
+    images = [replace(image, concept="my mug") for image in toy_gallery.train if image.concept == "whale"]
+    visitor.change(uploads=hold_out(Gallery("own", tuple(images))), measures_uploads=True)
     assert services.measured_on(visitor.session, ["my mug"]) is visitor.session.uploads.test
     assert services.measured_on(visitor.session, ["frog"]) is services.gallery
 
@@ -209,7 +209,7 @@ def test_an_audit_stops_and_one_runs_at_a_time(services: Services, visitor: Visi
     assert AUDIT.find(services, visitor).result is None
 
 
-def test_cliperase_on_top_is_of_what_it_has_pictures_of(services: Services, visitor: Visitor):
+def test_cliperase_on_top_is_of_what_it_has_images_of(services: Services, visitor: Visitor):
     assert learnable(services, visitor.session, ["frog", "Frosch", "apple"]) == ["frog", "apple"]
 
 
@@ -222,7 +222,7 @@ def test_what_cannot_be_attacked_is_said(services: Services, visitor: Visitor):
         AUDIT.start(services, visitor, "whale")
     somebody = Visitor()
     somebody.change(erasure=services.erase(somebody.session, ErasureRequest(["unicorn"])))
-    with pytest.raises(PictureError, match="no picture of “unicorn”"):
+    with pytest.raises(ImageError, match="no picture of “unicorn”"):
         AUDIT.start(services, somebody, "")
     fake = fake_services()
     somebody.change(erasure=fake.erase(Visitor().session, ErasureRequest(["cat"])))

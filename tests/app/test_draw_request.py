@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unlearn.app.session import DrawRequest
 from unlearn.diffusion.apply_edits import CARRY_METHODS
-from unlearn.diffusion.drawing import MAX_GUIDANCE, MAX_PICTURES, MAX_SEED, MAX_STEPS
+from unlearn.diffusion.drawing import MAX_GUIDANCE, MAX_IMAGES, MAX_SEED, MAX_STEPS
 from unlearn.diffusion.pipelines import PIPELINES
 from unlearn.options import options_of
 
@@ -13,5 +13,5 @@ def test_choices_and_limits_are_those_of_the_pipelines():
     known = options_of(DrawRequest)
     assert tuple(known["pipeline"].choices) == tuple(PIPELINES)
     assert tuple(known["carry_method"].choices) == CARRY_METHODS
-    limits = {"steps": MAX_STEPS, "guidance": MAX_GUIDANCE, "seed": MAX_SEED, "count": MAX_PICTURES}
+    limits = {"steps": MAX_STEPS, "guidance": MAX_GUIDANCE, "seed": MAX_SEED, "count": MAX_IMAGES}
     assert {name: known[name].largest for name in limits} == limits

@@ -72,7 +72,7 @@ def test_a_fine_tuned_edit_opens_too(real: Services, visitor: Visitor, pocket, v
     visitor.change(fine_tuned=FineTuned(erasure, erasure.apply(pocket)))
     assert list(edits_of(real, visitor.session)) == ["CLIPErase + CCUP", "CCUP", "CLIPErase"]
     made = make_export(real, visitor, "edit", "CLIPErase")
-    small = replace(real, gallery=type(real.gallery)("few", real.gallery.pictures[:4]))
+    small = replace(real, gallery=type(real.gallery)("few", real.gallery.images[:4]))
     other = Visitor()
     before = other.session
     assert open_edit(small, other, str(made.path)).seed == 5
@@ -109,13 +109,13 @@ def test_two_edits_in_force_are_one_file_that_opens_as_the_two(real: Services, s
     ]
     assert request_of(real, other.session) == request_of(real, stacked_on.session)
     assert other.session.erased == stacked_on.session.erased == ("cat", "my mug", "pizza")
-    assert other.session.fine_tuned.pictures == "somewhere"
-    texts, pictures = ["a cat", "a pizza"], [picture.load() for picture in real.gallery.pictures[:3]]
+    assert other.session.fine_tuned.images == "somewhere"
+    texts, images = ["a cat", "a pizza"], [image.load() for image in real.gallery.images[:3]]
     before, after = (real.variants(session) for session in (stacked_on.session, other.session))
     assert list(after) == list(before) == ["Original", "CCUP", "CLIPErase", "CLIPErase + CCUP"]
     for variant in before:
         torch.testing.assert_close(after[variant].encode_text(texts), before[variant].encode_text(texts))
-        torch.testing.assert_close(after[variant].encode_image(pictures), before[variant].encode_image(pictures))
+        torch.testing.assert_close(after[variant].encode_image(images), before[variant].encode_image(images))
     again = make_export(real, other, "edit").path
     assert load_erasure(again, real.models.own).selection == load_edit(again, real.models.own)[1].selection
 
@@ -146,7 +146,7 @@ def test_a_file_is_not_opened_over_a_run_that_is_not_done(real: Services, stacke
     assert ended(real.jobs, other.job_keys["cliperase"]).state == "done"
 
 
-def test_weights_that_a_picture_overflows_with_are_not_opened(
+def test_weights_that_a_image_overflows_with_are_not_opened(
     real: Services, stacked_on: Visitor, monkeypatch: pytest.MonkeyPatch
 ):
     made, other = make_export(real, stacked_on, "edit", "CLIPErase"), Visitor()

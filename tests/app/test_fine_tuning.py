@@ -24,7 +24,7 @@ from unlearn.config import Settings
 from unlearn.data.gallery import bundled_gallery
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import PRESETS, CLIPEraseSettings
-from unlearn.errors import ConceptError, JobError, ParameterError, PictureError
+from unlearn.errors import ConceptError, ImageError, JobError, ParameterError
 from unlearn.jobs import State
 from unlearn.ui.tabs.cliperase import CLIPEraseTab
 
@@ -81,7 +81,7 @@ def test_stop_leaves_what_was_in_force(services):
     ("asked", "error", "said"),
     [
         (FineTuneRequest([]), ConceptError, "No concept"),
-        (FineTuneRequest(["unicycle"]), PictureError, "no picture"),
+        (FineTuneRequest(["unicycle"]), ImageError, "no picture"),
         (FineTuneRequest(["cat"], steps=0), ParameterError, "steps is 0"),
         (FineTuneRequest(["cat"], steps=5001), ParameterError, "steps is 5001; .* from 1 to 5,000"),
         (FineTuneRequest(["cat"], learning_rate=-1.0), ParameterError, "learning rate is -1"),

@@ -48,7 +48,7 @@ def services(monkeypatch) -> Services:
 def visitor(services: Services) -> Visitor:
     visitor = Visitor()
     erasure = services.erase(visitor.session, ErasureRequest(["cat"], strength=0.9))
-    visitor.change(erasure=erasure, picture=alone(services.clearest_picture(visitor.session, "cat")))
+    visitor.change(erasure=erasure, image=alone(services.clearest_image(visitor.session, "cat")))
     return visitor
 
 
@@ -62,7 +62,7 @@ def test_an_erasure_is_fitted_anew_for_another_model(services, visitor):
     assert session.erasure.settings == before.erasure.settings
     assert session.erasure.projection.matrix.shape == (80, 80)
     assert not trade_offs.holds(services, session), "the curves are of the other model"
-    assert session.picture is before.picture
+    assert session.image is before.image
     accuracy = services.accuracy(session)
     assert (accuracy[ORIGINAL].forget.top1, accuracy[CCUP].forget.top1) == (1.0, 0.0)
     assert services.zero_shot(session).offered == len(NAMES)

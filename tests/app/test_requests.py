@@ -17,7 +17,7 @@ from unlearn.app.services import Services
 from unlearn.app.session import ErasureRequest, Session, Visitor
 from unlearn.clip import models
 from unlearn.concepts.selection import Vocabulary
-from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.errors import ConceptError
 
 NEIGHBOURS = ErasureRequest(["cat"], 0.8, retain="neighbours", own_retain=[])
@@ -69,10 +69,10 @@ def test_they_are_those_of_another_model_or_vocabulary(services, visitor, model:
     assert visitor.session.erasure.selection.retain == before
 
 
-def test_the_rest_of_the_words_stays_that_once_pictures_bring_a_word(services: Services):
+def test_the_rest_of_the_words_stays_that_once_images_bring_a_word(services: Services):
     visitor = Visitor()
     erase(services, visitor, ErasureRequest(["cat"]))
-    mug = Gallery("own", (Picture("mug", "a mug", lambda: drawing("cat")),))
+    mug = Gallery("own", (GalleryImage("mug", "a mug", lambda: drawing("cat")),))
     visitor.change(uploads=mug, measures_uploads=True)
     assert "mug" in services.vocabulary_of(visitor.session).names
     assert write_link(link_of(services, visitor.session)) == "?forget=cat"

@@ -12,7 +12,7 @@ from helpers.fakes import NAMES, drawing
 from PIL import Image
 
 from unlearn.app import trade_offs
-from unlearn.app.searches import find_pictures
+from unlearn.app.searches import find_images
 from unlearn.app.services import CHART_LABELS, Services
 from unlearn.app.session import ErasureRequest, Session, Visitor
 from unlearn.app.sources import MAX_UPLOADS, STRIP_LENGTH, add_uploads, alone, thumbnails_for
@@ -22,15 +22,15 @@ from unlearn.data.gallery import bundled_gallery
 from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.erasers.variants import CCUP, ORIGINAL
-from unlearn.errors import ConceptError, PictureError
+from unlearn.errors import ConceptError, ImageError
 from unlearn.evaluation import zero_shot
 
 
 def erased(services: Services, *names: str, **options: object) -> Session:
     """A session with ``names`` erased, looking at the first of them."""
     session = Session(erasure=services.erase(Session(), ErasureRequest(names, **options)))
-    picture = alone(services.clearest_picture(session, names[0])) if names[0] in NAMES else None
-    return Session(erasure=session.erasure, picture=picture)
+    image = alone(services.clearest_image(session, names[0])) if names[0] in NAMES else None
+    return Session(erasure=session.erasure, image=image)
 
 
 def test_without_an_erasure_there_is_only_the_original(services: Services):
@@ -121,10 +121,10 @@ def test_a_visitors_collection_is_measured_with_its_own_words(services: Services
 def test_a_collection_of_ones_own_stays_under_ten_megabytes(tmp_path: Path, noise: tuple[int, ...]):
     pixels = np.random.default_rng(0).choice(noise, (900, 700, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "noise.png")
-    (picture,) = add_uploads(None, [str(tmp_path / "noise.png")], "noise")
-    (kept,) = picture.load.args
+    (image,) = add_uploads(None, [str(tmp_path / "noise.png")], "noise")
+    (kept,) = image.load.args
     assert MAX_UPLOADS * len(kept) < 10_300_000
-    assert picture.load().size == (398, 512)
+    assert image.load().size == (398, 512)
 
 
 def test_uploads_that_can_be_read_are_added_and_the_others_named(tmp_path: Path):
@@ -132,33 +132,33 @@ def test_uploads_that_can_be_read_are_added_and_the_others_named(tmp_path: Path)
     drawing("cat", 900).save(good)
     bad.write_text("no picture")
     uploads = add_uploads(None, [str(good)], "cat")
-    assert max(uploads.pictures[0].load().size) <= 512
-    with pytest.raises(PictureError, match="not a picture"):
+    assert max(uploads.images[0].load().size) <= 512
+    with pytest.raises(ImageError, match="not a picture"):
         add_uploads(None, [str(bad)], "cat")
     both = add_uploads(uploads, [str(good), str(bad)], "cat")
     assert len(both) == 2
     assert any("bad.png" in notice for notice in both.notices)
     with pytest.raises(ConceptError, match="Say what the pictures show"):
         add_uploads(uploads, [str(good)], "  ")
-    with pytest.raises(PictureError, match="choose at least one"):
+    with pytest.raises(ImageError, match="choose at least one"):
         add_uploads(uploads, [], "cat")
-    with pytest.raises(PictureError, match="too many"):
+    with pytest.raises(ImageError, match="too many"):
         add_uploads(uploads, [str(good)] * MAX_UPLOADS, "cat")
     assert len(uploads) == 1
 
 
 def test_the_strip_starts_with_what_was_asked_for(services: Services):
     strip = thumbnails_for(services.gallery, ["guitar", "cat"])
-    assert [picture.concept for _, picture in strip[:4]] == ["guitar", "guitar", "cat", "cat"]
+    assert [image.concept for _, image in strip[:4]] == ["guitar", "guitar", "cat", "cat"]
     assert len(strip) == STRIP_LENGTH
-    assert all(services.gallery.pictures[index] is picture for index, picture in strip)
+    assert all(services.gallery.images[index] is image for index, image in strip)
     assert strip == thumbnails_for(services.gallery, ["guitar", "cat"])
 
 
 def test_a_query_is_put_into_the_sentences_of_the_words_in_use(services: Services):
     words = replace(services.vocabulary, templates=("a pizza",))
-    found = find_pictures(services, Session(vocabulary=words), "cat")[ORIGINAL].pictures
-    assert [answer.picture.concept for answer in found[:2]] == ["pizza", "pizza"]
+    found = find_images(services, Session(vocabulary=words), "cat")[ORIGINAL].images
+    assert [answer.image.concept for answer in found[:2]] == ["pizza", "pizza"]
 
 
 def test_curves_are_kept_while_only_the_strength_moves(services: Services):
@@ -194,7 +194,7 @@ def test_curves_are_of_what_the_visitor_retains(services: Services):
     assert (own.forget, own.retain) == (accuracy.forget.top1, accuracy.retain.top1)
 
 
-def test_geometry_shows_erased_pictures_leaving_their_text(services: Services):
+def test_geometry_shows_erased_images_leaving_their_text(services: Services):
     geometry = trade_offs.geometry(services, erased(services, "cat"))
     assert geometry.names[0] == "cat"
     moved = geometry.similarity[ORIGINAL].diagonal() - geometry.similarity[CCUP].diagonal()
@@ -206,7 +206,7 @@ def test_geometry_shows_erased_pictures_leaving_their_text(services: Services):
 @pytest.mark.parametrize("query", ["", "  ", "x" * 301])
 def test_a_query_that_cannot_be_used_is_refused(services: Services, query: str):
     with pytest.raises(ConceptError, match="query"):
-        find_pictures(services, Session(), query)
+        find_images(services, Session(), query)
 
 
 def test_events_of_one_page_do_not_undo_each_other():
@@ -224,11 +224,11 @@ def test_services_are_loaded_once_and_a_failure_leaves_it_to_the_next():
     def load() -> str:
         attempts.append(1)
         if len(attempts) == 1:
-            raise PictureError("the folder is empty")
+            raise ImageError("the folder is empty")
         return "services"
 
     lazily = Lazy(load)
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         lazily()
     assert lazily() == lazily() == "services"
     assert len(attempts) == 2
@@ -241,7 +241,7 @@ def real(pocket, vocabulary) -> Services:
 
 def test_on_the_embedded_model_a_cat_is_a_cat_until_it_is_erased(real: Services):
     session = Session(
-        erasure=real.erase(Session(), ErasureRequest(["cat"])), picture=alone(real.clearest_picture(Session(), "cat"))
+        erasure=real.erase(Session(), ErasureRequest(["cat"])), image=alone(real.clearest_image(Session(), "cat"))
     )
     view = real.zero_shot(session).probabilities
     assert max(view[ORIGINAL], key=view[ORIGINAL].__getitem__) == "cat"
@@ -249,8 +249,8 @@ def test_on_the_embedded_model_a_cat_is_a_cat_until_it_is_erased(real: Services)
     accuracy = real.accuracy(session)
     assert accuracy[CCUP].forget.top1 == 0.0
     assert accuracy[CCUP].retain.top1 > accuracy[ORIGINAL].retain.top1 - 0.02
-    found = {variant: answer.pictures for variant, answer in find_pictures(real, session, "a cat").items()}
-    assert found[ORIGINAL][0].picture.concept == "cat"
+    found = {variant: answer.images for variant, answer in find_images(real, session, "a cat").items()}
+    assert found[ORIGINAL][0].image.concept == "cat"
     assert found[CCUP][0].score < found[ORIGINAL][0].score / 2
 
 

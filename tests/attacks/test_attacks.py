@@ -21,7 +21,7 @@ from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import Concept, Vocabulary
 from unlearn.data.gallery import Gallery
 from unlearn.erasers import baselines
-from unlearn.errors import ModelError, PictureError
+from unlearn.errors import ImageError, ModelError
 from unlearn.jobs import run_to_end
 
 AFTER, BEFORE = "Features after the projection", "Features before the projection"
@@ -88,7 +88,7 @@ def test_without_any_direction_left_the_probe_after_the_projection_finds_nothing
     assert finding.after < 0.9
 
 
-def test_a_picture_finds_its_like_until_the_concept_is_no_direction_any_more(suspect_of):
+def test_a_image_finds_its_like_until_the_concept_is_no_direction_any_more(suspect_of):
     target = suspect_of("none")
     assert examples.attack_examples(target).verdict is Verdict.LEAKED
     nothing = replace(target.edited, projection=Projection(torch.eye(32), torch.eye(32)))
@@ -133,7 +133,7 @@ def test_what_is_relearned_starts_where_the_edited_checkpoint_stands(suspect_of)
     assert new_word.name == "a new word, 1 picture"
 
 
-def test_views_are_not_called_pictures():
+def test_views_are_not_called_images():
     assert relearning.examples_in_words(1, 2) == "1 picture"
     assert relearning.examples_in_words(2, 2) == "2 pictures"
     assert relearning.examples_in_words(5, 2) == "2 pictures and 3 views"
@@ -147,10 +147,10 @@ def test_a_soft_prompt_finds_what_it_was_optimised_for_and_is_what_the_tower_mak
     table[prompt.tokens] = prompt.vectors
     reading = with_weights(target.original, {"token_embedding.weight": table}, name="reading")
     torch.testing.assert_close(reading.encode_text([prompt.sentence])[0], prompt.text_feature, atol=1e-5, rtol=1e-4)
-    pictures = target.before.image_features(target.before.hidden(target.known))
+    images = target.before.image_features(target.before.hidden(target.known))
     letters = target.original.encode_text([prompt.sentence])[0]
     own = target.known.positive
-    gain = [(pictures[own] @ t).mean() - (pictures[~own] @ t).mean() for t in (letters, prompt.text_feature)]
+    gain = [(images[own] @ t).mean() - (images[~own] @ t).mean() for t in (letters, prompt.text_feature)]
     assert gain[1] > gain[0] + 0.1
 
 
@@ -211,8 +211,8 @@ def test_a_name_of_two_words_is_read_as_the_class_that_was_erased(suspect_of, mo
     target = replace(known, concept=Concept("an apple"), training=training, test=test)
     classes = known.original.text_features(["an apple"], known.vocabulary.templates)
     shown = target.unseen
-    pictures = torch.cat([known.original.image_features(shown.own), known.original.image_features(shown.some)])
-    scores = (pictures @ classes.T)[:, 0]
+    images = torch.cat([known.original.image_features(shown.own), known.original.image_features(shown.some)])
+    scores = (images @ classes.T)[:, 0]
     templates_of: list[tuple[str, ...]] = []
 
     text_features = CachingEncoder.text_features
@@ -230,7 +230,7 @@ def test_a_name_of_two_words_is_read_as_the_class_that_was_erased(suspect_of, mo
 
 def test_chance_is_what_names_of_other_things_tell(suspect_of):
     target = suspect_of("none")
-    told, known, unseen = [], *(words._pictures(target.original, s) for s in (target.known, target.unseen))
+    told, known, unseen = [], *(words._images(target.original, s) for s in (target.known, target.unseen))
     for name in target.vocabulary.names:
         text = target.original.text_features([name], target.vocabulary.templates)[0]
         told.append(
@@ -249,13 +249,13 @@ def test_what_is_english_too_is_no_other_language():
     assert words._translations(Concept("train")) == ["Zug", "tren"]
 
 
-def test_views_are_seeded_and_the_pictures_come_first(toy_gallery):
-    own = toy_gallery.train.where(lambda picture: picture.concept == "apple")
+def test_views_are_seeded_and_the_images_come_first(toy_gallery):
+    own = toy_gallery.train.where(lambda image: image.concept == "apple")
     views, again = with_views(own, 2), with_views(own, 2)
     assert len(views) == 3 * len(own)
-    assert views.pictures[: len(own)] == own.pictures
+    assert views.images[: len(own)] == own.images
     assert [p.load().tobytes() for p in views] == [p.load().tobytes() for p in again]
-    assert views.pictures[len(own)].load().tobytes() != own.pictures[0].load().tobytes()
+    assert views.images[len(own)].load().tobytes() != own.images[0].load().tobytes()
 
 
 def test_a_split_tells_the_concept_from_the_rest_and_is_made_once(toy_gallery):
@@ -307,8 +307,8 @@ def test_a_model_whose_weights_are_out_of_reach_is_attacked_by_words_alone(reque
             assert "no weights" in found.meaning or "no soft prompt" in found.meaning
 
 
-def test_a_concept_without_pictures_cannot_be_attacked(toy, toy_gallery):
-    with pytest.raises(PictureError, match="no picture of “unicorn” to attack with"):
+def test_a_concept_without_images_cannot_be_attacked(toy, toy_gallery):
+    with pytest.raises(ImageError, match="no picture of “unicorn” to attack with"):
         AttackTarget(Concept("unicorn"), toy, toy, toy_gallery.train, toy_gallery.test, Vocabulary(()))
-    with pytest.raises(PictureError, match="to measure an attack on"):
+    with pytest.raises(ImageError, match="to measure an attack on"):
         AttackTarget(Concept("apple"), toy, toy, toy_gallery.train, Gallery("nothing", ()), Vocabulary(()))

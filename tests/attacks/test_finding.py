@@ -70,7 +70,7 @@ def test_a_verdict_is_about_what_is_left_of_the_advantage_over_chance(before, af
         assert (verdict is Verdict.LEAKED) == ((after - chance) / (before - chance) > LEFT)
 
 
-def test_which_end_is_read_is_learned_from_the_known_pictures_alone():
+def test_which_end_is_read_is_learned_from_the_known_images_alone():
     positive = torch.tensor([True, False, False])
     front, back, middle = torch.tensor([1.0, 0, 0]), torch.tensor([-1.0, 0, 0]), torch.tensor([0.5, 0.0, 1.0])
     assert auroc_either_end(front, positive, front, positive) == (1.0, False)

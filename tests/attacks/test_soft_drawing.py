@@ -11,7 +11,7 @@ from PIL import Image
 
 from unlearn.attacks import soft_drawing
 from unlearn.attacks.finding import Verdict
-from unlearn.attacks.soft_drawing import FIRST, PICTURES, attack_drawing
+from unlearn.attacks.soft_drawing import FIRST, IMAGES, attack_drawing
 from unlearn.attacks.soft_prompt import SoftPrompt, letter_tokens
 from unlearn.attacks.target import AttackTarget
 from unlearn.clip.weights import with_weights
@@ -53,9 +53,9 @@ def drawn_with(monkeypatch) -> list[LoadedPipeline]:
     ) -> Generator[SimpleNamespace, None, object]:
         asked.extend([before, after])
         yield SimpleNamespace(step=1, steps=1)
-        assert sentences == ["q x z j"] * PICTURES
-        assert len(set(seeds)) == PICTURES
-        return tuple(tuple(Image.new("L", (1, 1), 100 * side + i) for i in range(PICTURES)) for side in (0, 1))
+        assert sentences == ["q x z j"] * IMAGES
+        assert len(set(seeds)) == IMAGES
+        return tuple(tuple(Image.new("L", (1, 1), 100 * side + i) for i in range(IMAGES)) for side in (0, 1))
 
     monkeypatch.setattr(soft_drawing, "paint", paint)
     return asked
@@ -65,9 +65,9 @@ def judge_that_sees(before: int, after: int) -> SimpleNamespace:
     """It has the cat among its first labels in so many pictures of either side."""
     seen = {*range(before), *range(100, 100 + after)}
 
-    def first_labels(pictures, first):
+    def first_labels(images, first):
         assert first == FIRST
-        return [("cat", "dog") if picture.getpixel((0, 0)) in seen else ("dog",) for picture in pictures]
+        return [("cat", "dog") if image.getpixel((0, 0)) in seen else ("dog",) for image in images]
 
     return SimpleNamespace(labels=("cat", "dog", *map(str, range(98))), first_labels=first_labels)
 
@@ -93,10 +93,10 @@ def test_the_vectors_are_read_as_the_attacked_clip_reads_them(drawn_with, target
 def test_the_finding_says_what_the_judge_saw(before, after, verdict, drawn_with, target, prompts, loaded, monkeypatch):
     monkeypatch.setattr(soft_drawing, "load_judge", lambda: judge_that_sees(before, after))
     finding = run_to_end(attack_drawing(target, prompts, loaded, loaded))
-    assert (finding.before, finding.after, finding.n) == (before / PICTURES, after / PICTURES, PICTURES)
+    assert (finding.before, finding.after, finding.n) == (before / IMAGES, after / IMAGES, IMAGES)
     assert finding.chance == FIRST / 100
     assert finding.verdict is verdict
-    assert [picture.getpixel((0, 0)) for picture in finding.pictures[1]] == [100 + i for i in range(PICTURES)]
+    assert [image.getpixel((0, 0)) for image in finding.images[1]] == [100 + i for i in range(IMAGES)]
 
 
 def test_what_cannot_be_judged_or_is_not_driven_is_said(target, prompts, loaded, toy, toy_gallery, toy_vocabulary):

@@ -39,7 +39,7 @@ def test_embeddings_are_the_models_own(toy, toy_gallery, toy_vocabulary):
     erasure = run_to_end(run)
     told, own = erasure.apply(toy), erasure.apply(toy)
     bench._spare_encoding(told)
-    afresh = Gallery("the same pictures", toy_gallery.test.pictures)
+    afresh = Gallery("the same pictures", toy_gallery.test.images)
     torch.testing.assert_close(told.image_features(bench.data.test), own.image_features(afresh), atol=1e-5, rtol=0)
     names = toy_vocabulary.names
     torch.testing.assert_close(

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import pytest
 
-from unlearn.bench.faults import fuzz, indexes, pictures
+from unlearn.bench.faults import fuzz, images, indexes
 from unlearn.bench.faults.tally import Tally
 from unlearn.bench.faults.target import PRIVATE, TRACEBACK, Target
 from unlearn.bench.faults.wire import Answer, Request, Result, Wire
@@ -46,10 +46,10 @@ def test_requests_are_the_same_in_every_run_and_of_every_kind():
     assert sum(request.forbidden for request in first) == 300 // len(fuzz.KINDS)
 
 
-def test_damaged_pictures_are_the_same_in_every_run_and_no_two_alike():
-    first, again = (list(pictures.damaged(84)) for _ in range(2))
+def test_damaged_images_are_the_same_in_every_run_and_no_two_alike():
+    first, again = (list(images.damaged(84)) for _ in range(2))
     assert first == again
-    sound = {pictures.drawn(kind) for kind in pictures.FORMATS}
+    sound = {images.drawn(kind) for kind in images.FORMATS}
     assert len({content for _, content in first} - sound) > 75
 
 

@@ -19,7 +19,7 @@ from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import UnlearnError
 from unlearn.export.edit_file import load_edit, record_of, save_edit
 from unlearn.index.codes import CODES, write_codes
-from unlearn.index.search import PictureIndex
+from unlearn.index.search import ImageIndex
 from unlearn.index.store import Appender, Header, Store
 
 COUNT = 120
@@ -51,12 +51,12 @@ def refused(what: str, read: Callable[[], None]) -> str:
 
 
 def test_a_mutated_edit_is_opened_or_refused(edit: bytes, toy, tmp_path: Path):
-    path, picture = tmp_path / "edit.safetensors", Image.new("RGB", (32, 32), "red")
+    path, image = tmp_path / "edit.safetensors", Image.new("RGB", (32, 32), "red")
 
     def read() -> None:
         erasure, record = load_edit(path, toy)
         edited = erasure.apply(toy)
-        rows = torch.cat([edited.encode_image([picture]), edited.encode_text(["a frog", "a whale"])])
+        rows = torch.cat([edited.encode_image([image]), edited.encode_text(["a frog", "a whale"])])
         assert torch.isfinite(rows).all()
         assert record.dumps().encode()
 
@@ -75,7 +75,7 @@ def index(toy, tmp_path_factory) -> Path:
     """An index with codes, as wide as the toy's embeddings; its pictures are nowhere."""
     generator = torch.Generator().manual_seed(0)
     rows = F.normalize(torch.randn(300, toy.embed_dim, generator=generator), dim=1)
-    header = Header(model="toy", sha256=toy.sha256, embed_dim=toy.embed_dim, pictures="/nowhere")
+    header = Header(model="toy", sha256=toy.sha256, embed_dim=toy.embed_dim, images="/nowhere")
     store = Store.create(tmp_path_factory.mktemp("index") / "index", header)
     with Appender(store) as appender:
         appender.add(rows, [f"{i}.png" for i in range(300)], {"torn.png": "is not a picture"})
@@ -88,13 +88,13 @@ def test_a_mutated_index_is_searched_or_refused(index: Path, toy, toy_vocabulary
     edited = ccup.erase(toy, select("frog", vocabulary=toy_vocabulary), vocabulary=toy_vocabulary).apply(toy)
 
     def search(folder: Path) -> None:
-        found = PictureIndex.open(folder)
+        found = ImageIndex.open(folder)
         for encoder in (toy, edited):
             for hit in found.find(encoder, "a whale", TEMPLATES):
                 assert -1 <= hit.score <= 1.001
                 location = found.store.location(hit.index)
-                assert location.is_relative_to(found.store.header.pictures)
-                assert ".." not in location.relative_to(found.store.header.pictures).parts
+                assert location.is_relative_to(found.store.header.images)
+                assert ".." not in location.relative_to(found.store.header.images).parts
 
     sentences = [
         refused(what, partial(search, folder)) for what, folder in mutated_indexes(index, tmp_path, seed=0, count=COUNT)

@@ -9,7 +9,7 @@ import pytest
 from unlearn.attacks import relearning, soft_drawing, soft_prompt, words
 from unlearn.cli import main
 from unlearn.data.gallery import bundled_gallery
-from unlearn.errors import PictureError
+from unlearn.errors import ImageError
 from unlearn.functions import auditing
 
 
@@ -19,7 +19,7 @@ def folder(tmp_path_factory):
     root, bundled = tmp_path_factory.mktemp("pictures"), bundled_gallery()
     for concept in ("cat", "pizza", "car"):
         (root / concept).mkdir()
-        drawings = [picture.load() for picture in bundled if picture.concept == concept]
+        drawings = [image.load() for image in bundled if image.concept == concept]
         for number in range(6):
             drawings[number % len(drawings)].rotate(5 * number, fillcolor="white").save(
                 root / concept / f"{number}.png"
@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
 def short(monkeypatch):
     monkeypatch.setattr(relearning, "STEPS", (0, 1))
     monkeypatch.setattr(soft_prompt, "STEPS", 2)
-    monkeypatch.setattr(soft_drawing, "PICTURES", 1)
+    monkeypatch.setattr(soft_drawing, "IMAGES", 1)
 
 
 def test_an_audit_as_json_and_of_a_saved_erasure_in_lines(folder, tmp_path, capsys):
@@ -59,7 +59,7 @@ def test_a_saved_erasure_tells_which_captions_speak_of_it(tmp_path, capsys, monk
     assert main(["erase", "--forget", "cat", "dog", "--formats", "--out", str(tmp_path)]) == 0
 
     def training_data(source, forget):
-        raise PictureError(f"{source} was asked for {' and '.join(forget)}")
+        raise ImageError(f"{source} was asked for {' and '.join(forget)}")
 
     monkeypatch.setattr(auditing, "training_data", training_data)
     assert main(["audit", "--erasure", str(tmp_path), "--images", "flickr30k"]) == 2

@@ -20,10 +20,10 @@ CONCEPTS = ("cat", "pizza", "car", "banana", "guitar")
 def folder(tmp_path_factory):
     """A few of the gallery's training pictures, as an ImageFolder: enough to see that everything is wired up."""
     root = tmp_path_factory.mktemp("pictures")
-    pictures = [p for p in bundled_gallery().train if p.concept in CONCEPTS]
-    for i, picture in enumerate(pictures * 3):
-        (root / picture.concept).mkdir(exist_ok=True)
-        picture.load().save(root / picture.concept / f"{i}.png")
+    images = [p for p in bundled_gallery().train if p.concept in CONCEPTS]
+    for i, image in enumerate(images * 3):
+        (root / image.concept).mkdir(exist_ok=True)
+        image.load().save(root / image.concept / f"{i}.png")
     return root
 
 

@@ -14,7 +14,7 @@ from unlearn.cli import main
 QUICK = ["--steps", "4", "--n", "2", "--seed", "7"]
 
 
-def test_generate_writes_pictures_record_and_edit(tmp_path, capsys):
+def test_generate_writes_images_record_and_edit(tmp_path, capsys):
     out = tmp_path / "out"
     asked = ["generate", "--model", "pocket", "--prompt", "a cat and a pizza", "--forget", "cat", "--export"]
     assert main([*asked, *QUICK, "--out", str(out)]) == 0

@@ -30,13 +30,13 @@ def blip(saved):
 
 
 @pytest.fixture(scope="module")
-def pictures(toy_gallery):
-    return [picture.load() for picture in toy_gallery.test.pictures[:4]]
+def images(toy_gallery):
+    return [image.load() for image in toy_gallery.test.images[:4]]
 
 
-def cosines(stock, blip, pictures, texts):
+def cosines(stock, blip, images, texts):
     """As transformers computes them, each text alone and so without padding."""
-    pixels = torch.stack([blip.preprocess(picture) for picture in pictures])
+    pixels = torch.stack([blip.preprocess(image) for image in images])
     columns = []
     for text in texts:
         tokens = blip.tokenizer([text])
@@ -46,17 +46,17 @@ def cosines(stock, blip, pictures, texts):
 
 
 @torch.inference_mode()
-def test_the_embeddings_are_transformers(saved, blip, pictures):
+def test_the_embeddings_are_transformers(saved, blip, images):
     texts = ["a cat", "a drawing of a dog", "apple"]
-    own = blip.encode_image(pictures) @ blip.encode_text(texts).T
-    torch.testing.assert_close(own, cosines(saved[1], blip, pictures, texts), atol=1e-6, rtol=0)
+    own = blip.encode_image(images) @ blip.encode_text(texts).T
+    torch.testing.assert_close(own, cosines(saved[1], blip, images, texts), atol=1e-6, rtol=0)
     assert blip.embed_dim == 24
     assert blip.logit_scale == pytest.approx(1 / 0.07)
 
 
 @pytest.mark.parametrize("side", ["image", "text", "both"])
 @torch.inference_mode()
-def test_ccup_is_baked_into_what_stock_transformers_loads(saved, blip, pictures, toy_vocabulary, tmp_path, side):
+def test_ccup_is_baked_into_what_stock_transformers_loads(saved, blip, images, toy_vocabulary, tmp_path, side):
     before = weights_checksum(blip.model)
     selection = select("apple", vocabulary=toy_vocabulary)
     erasure = ccup.erase(blip, selection, CCUPSettings("consistent", 0.5, side=side), vocabulary=toy_vocabulary)
@@ -64,8 +64,8 @@ def test_ccup_is_baked_into_what_stock_transformers_loads(saved, blip, pictures,
     stock = BlipForImageTextRetrieval.from_pretrained(tmp_path).eval()
     live = load_erasure(tmp_path, blip).apply(blip)
     texts = ["a photo of a frog", "whale"]
-    own = live.encode_image(pictures) @ live.encode_text(texts).T
-    torch.testing.assert_close(own, cosines(stock, blip, pictures, texts), atol=1e-5, rtol=0)
+    own = live.encode_image(images) @ live.encode_text(texts).T
+    torch.testing.assert_close(own, cosines(stock, blip, images, texts), atol=1e-5, rtol=0)
     assert weights_checksum(blip.model) == before
 
 
@@ -87,7 +87,7 @@ def test_cliperase_trains_it(blip, toy_gallery, toy_vocabulary, tmp_path, traina
     losses = [record.forgetting for record in records if isinstance(record, cliperase.Record) and record.done]
     assert losses[-1] < losses[0]
     edited = erasure.apply(blip)
-    apples = [picture.load() for picture in toy_gallery.test if picture.concept == "apple"]
+    apples = [image.load() for image in toy_gallery.test if image.concept == "apple"]
     text = "a drawing of an apple"
     after = F.cosine_similarity(edited.encode_image(apples), edited.encode_text([text])).mean()
     assert after < F.cosine_similarity(blip.encode_image(apples), blip.encode_text([text])).mean()

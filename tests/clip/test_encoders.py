@@ -11,14 +11,14 @@ from PIL import Image
 from unlearn.clip.encoders import EditedEncoder
 from unlearn.clip.projection import Projection
 from unlearn.concepts.selection import TEMPLATES
-from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.erasers.baselines import random_directions
 
 COLOURS = ("red", "green", "blue")
 
 
 def gallery() -> Gallery:
-    return Gallery("three", tuple(Picture(c, c, lambda c=c: Image.new("RGB", (4, 4), c)) for c in COLOURS))
+    return Gallery("three", tuple(GalleryImage(c, c, lambda c=c: Image.new("RGB", (4, 4), c)) for c in COLOURS))
 
 
 def edits(words) -> tuple[EditedEncoder, EditedEncoder]:
@@ -58,7 +58,7 @@ def test_embeddings_prepared_or_kept_are_not_computed_again(words, monkeypatch):
     assert words.image_features(kept) is features
 
 
-def test_what_is_kept_goes_with_the_model_and_with_the_pictures(words):
+def test_what_is_kept_goes_with_the_model_and_with_the_images(words):
     three = gallery()
     encoder = type(words)()
     features = weakref.ref(encoder.image_features(three))

@@ -51,9 +51,9 @@ def bake(model: nn.Module, tower: str, matrix: torch.Tensor) -> nn.Module:
 def test_image_towers(kind):
     torch.manual_seed(0)
     model = open_clip.CLIP(24, VISION[kind], SMALL_TEXT).eval()
-    pictures = torch.randn(2, 3, VISION[kind]["image_size"], VISION[kind]["image_size"])
-    live = model.encode_image(pictures) @ edit()
-    torch.testing.assert_close(bake(model, "image", edit()).encode_image(pictures), live, atol=1e-5, rtol=1e-5)
+    images = torch.randn(2, 3, VISION[kind]["image_size"], VISION[kind]["image_size"])
+    live = model.encode_image(images) @ edit()
+    torch.testing.assert_close(bake(model, "image", edit()).encode_image(images), live, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", TEXT)
@@ -87,13 +87,13 @@ def test_both_towers_of_known_architectures(name):
     torch.manual_seed(0)
     model = open_clip.create_model(name)
     side = open_clip.get_model_config(name)["vision_cfg"]["image_size"]
-    pictures, tokens = torch.randn(1, 3, side, side), open_clip.get_tokenizer(name)(["a cat", "two dogs"])
-    images, texts = model.encode_image(pictures), model.encode_text(tokens)
+    pixels, tokens = torch.randn(1, 3, side, side), open_clip.get_tokenizer(name)(["a cat", "two dogs"])
+    images, texts = model.encode_image(pixels), model.encode_text(tokens)
     state, matrix = model.state_dict(), edit(images.shape[1])
     for tower, by in (("image", matrix), ("text", matrix.T)):
         model.load_state_dict(final_projection(model, tower).bake(state, by), strict=False)
     # At unit length, where they are used: CoCa's embeddings are never anything else.
-    for baked, live in ((model.encode_image(pictures), images @ matrix), (model.encode_text(tokens), texts @ matrix.T)):
+    for baked, live in ((model.encode_image(pixels), images @ matrix), (model.encode_text(tokens), texts @ matrix.T)):
         torch.testing.assert_close(F.normalize(baked, dim=-1), F.normalize(live, dim=-1), atol=1e-5, rtol=0)
 
 

@@ -171,9 +171,9 @@ def test_the_device_is_told_in_words():
 def test_half_precision_hardly_moves_an_embedding(vision, toy_gallery):
     exact = toy_model(vision)
     half = replace(exact, precision=torch.bfloat16)
-    pictures = [picture.load() for picture in toy_gallery.test.pictures[:4]]
+    images = [image.load() for image in toy_gallery.test.images[:4]]
     for before, after in (
-        (exact.encode_image(pictures), half.encode_image(pictures)),
+        (exact.encode_image(images), half.encode_image(images)),
         (exact.encode_text(["a cat", "two dogs"]), half.encode_text(["a cat", "two dogs"])),
     ):
         assert after.dtype == torch.float32

@@ -30,7 +30,7 @@ from unlearn.export.saved import save_erasure
 from unlearn.export.transformers_clip import as_clip_model, save_transformers
 
 TEXTS = ["a photo of an apple", "two frogs"]
-PICTURE = Image.radial_gradient("L").resize((80, 60)).convert("RGB")
+IMAGE = Image.radial_gradient("L").resize((80, 60)).convert("RGB")
 TOWERS = {
     "vision_cfg": {"image_size": 32, "patch_size": 8, "width": 64, "layers": 2, "head_width": 32},
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
@@ -50,7 +50,7 @@ def write_folder(folder: Path, weights: dict[str, Tensor], **config: Any) -> str
 def same(ours: OpenClipEncoder, other: Any, atol: float = 1e-6) -> None:
     """Nothing, if the two embed alike."""
     torch.testing.assert_close(ours.encode_text(TEXTS), other.encode_text(TEXTS), atol=atol, rtol=0)
-    torch.testing.assert_close(ours.encode_image([PICTURE]), other.encode_image([PICTURE]), atol=atol, rtol=0)
+    torch.testing.assert_close(ours.encode_image([IMAGE]), other.encode_image([IMAGE]), atol=atol, rtol=0)
 
 
 def test_what_erase_wrote_is_a_model(pocket, toy_vocabulary, tmp_path):
@@ -193,7 +193,7 @@ def test_an_overflow_of_half_precision_names_the_precision_to_choose(tmp_path):
     name = write_folder(tmp_path, state)
     with pytest.raises(ModelError, match="not finite numbers in float16.* choose the precision bfloat16 or float32"):
         load_clip(name, device="cpu", precision="float16")
-    assert load_clip(name, device="cpu").encode_image([PICTURE]).isfinite().all()
+    assert load_clip(name, device="cpu").encode_image([IMAGE]).isfinite().all()
 
 
 @pytest.mark.parametrize("side", ["image", "text"])
@@ -201,7 +201,7 @@ def test_an_edit_that_makes_embeddings_overflow_is_refused(side, toy):
     factor = torch.full((toy.embed_dim, 1), 1e30)
     edited = EditedEncoder(toy, Projection(factor, factor), side)
     with pytest.raises(ModelError, match="not finite numbers"):
-        edited.encode_image([PICTURE]) if side == "image" else edited.encode_text(TEXTS)
+        edited.encode_image([IMAGE]) if side == "image" else edited.encode_text(TEXTS)
 
 
 def test_words_that_a_model_does_not_know_are_refused_before_a_gpu_is_asked(toy):
@@ -267,8 +267,8 @@ def test_the_export_of_each_kind_of_model_is_its_live_edit_in_stock_open_clip(
     live = erasure.apply(encoder)
     with torch.inference_mode():
         texts = stock.eval().encode_text(tokens, normalize=True)
-        images = stock.encode_image(preprocess(PICTURE)[None], normalize=True)
+        images = stock.encode_image(preprocess(IMAGE)[None], normalize=True)
     torch.testing.assert_close(texts, live.encode_text(TEXTS), atol=AGREE, rtol=0)
-    torch.testing.assert_close(images, live.encode_image([PICTURE]), atol=AGREE, rtol=0)
-    assert (images - encoder.encode_image([PICTURE])).abs().max() > 1e-3 or side == "text"
+    torch.testing.assert_close(images, live.encode_image([IMAGE]), atol=AGREE, rtol=0)
+    assert (images - encoder.encode_image([IMAGE])).abs().max() > 1e-3 or side == "text"
     assert load_file(tmp_path / "edited" / "model.safetensors").keys() == encoder.model.state_dict().keys()

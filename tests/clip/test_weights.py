@@ -32,8 +32,8 @@ def test_the_base_is_not_touched_and_the_edit_acts(encoder):
     edited = with_weights(encoder, {NAME: -encoder.model.text_projection.detach()}, name="edited")
     torch.testing.assert_close(edited.encode_text(["a cat"]), -before)
     torch.testing.assert_close(encoder.encode_text(["a cat"]), before)
-    picture = Image.new("RGB", (32, 32), "red")
-    assert torch.equal(edited.encode_image([picture]), encoder.encode_image([picture]))
+    image = Image.new("RGB", (32, 32), "red")
+    assert torch.equal(edited.encode_image([image]), encoder.encode_image([image]))
     assert weights_checksum(encoder.model) == checksum != weights_checksum(edited.model)
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from unlearn.data import decoding
 from unlearn.data.images import open_image
-from unlearn.errors import BusyError, PictureError
+from unlearn.errors import BusyError, ImageError
 
 ROOT = Path(__file__).parents[2]
 #: A decoder whose pictures are read by what a test puts in.
@@ -62,10 +62,10 @@ def serving(monkeypatch, reading: str) -> None:
 @pytest.mark.parametrize("forks", [pytest.param(True, marks=linux), False])
 def test_pixels_are_those_of_decoding_in_place(paths, monkeypatch, forks):
     monkeypatch.setattr(decoding, "FORKS", forks)
-    pictures = decode(paths, 512)
-    for path, picture in zip(paths, pictures, strict=True):
-        assert picture.tobytes() == open_image(path, longest=512).tobytes()
-    assert pictures[3].size == (512, 171)
+    images = decode(paths, 512)
+    for path, image in zip(paths, images, strict=True):
+        assert image.tobytes() == open_image(path, longest=512).tobytes()
+    assert images[3].size == (512, 171)
 
 
 def test_a_path_is_read_from_where_the_app_is(paths, monkeypatch):
@@ -74,10 +74,10 @@ def test_a_path_is_read_from_where_the_app_is(paths, monkeypatch):
 
 
 @pytest.mark.parametrize("forks", [pytest.param(True, marks=linux), False])
-def test_the_sentence_of_a_file_that_is_no_picture_comes_through(paths, tmp_path, monkeypatch, forks):
+def test_the_sentence_of_a_file_that_is_no_image_comes_through(paths, tmp_path, monkeypatch, forks):
     monkeypatch.setattr(decoding, "FORKS", forks)
     (tmp_path / "no.png").write_text("nothing")
-    with pytest.raises(PictureError, match="“no.png” is not a picture"):
+    with pytest.raises(ImageError, match="“no.png” is not a picture"):
         decode([*paths, str(tmp_path / "no.png")], 512)
 
 
@@ -94,7 +94,7 @@ def test_the_sentence_of_a_file_that_is_no_picture_comes_through(paths, tmp_path
     ],
     ids=["segfault", "abort", "silence", "error", "memory", "disk"],
 )
-def test_a_fork_that_dies_is_reported_and_the_next_picture_is_read(decoder, paths, monkeypatch, capfd, reading):
+def test_a_fork_that_dies_is_reported_and_the_next_image_is_read(decoder, paths, monkeypatch, capfd, reading):
     serving(
         monkeypatch, f"if path.endswith('c.tiff'):\n        {reading}\n    return open_image(path, longest=longest)"
     )
@@ -102,7 +102,7 @@ def test_a_fork_that_dies_is_reported_and_the_next_picture_is_read(decoder, path
         decoding, "CHILD", (*decoding.CHILD[:2], f"from unlearn.data.images import open_image\n{decoding.CHILD[2]}")
     )
     before = decoder.start()
-    with pytest.raises(PictureError, match="“c.tiff” could not be decoded. Use PNG"):
+    with pytest.raises(ImageError, match="“c.tiff” could not be decoded. Use PNG"):
         decode(paths, 512)
     assert len(decode(paths[:2], 512)) == 2
     assert decoder.start() is before, "the process itself went on"
@@ -113,7 +113,7 @@ def test_a_fork_that_dies_is_reported_and_the_next_picture_is_read(decoder, path
 def test_a_decoder_that_hangs_is_stopped(decoder, paths, monkeypatch):
     serving(monkeypatch, "while True: pass")
     monkeypatch.setattr(decoding, "SECONDS", 0.5)
-    with pytest.raises(PictureError, match="took more than"):
+    with pytest.raises(ImageError, match="took more than"):
         decode(paths, 512)
 
 
@@ -122,7 +122,7 @@ def test_a_fork_that_waits_for_ever_is_ended_by_itself(monkeypatch, decoder):
     serving(monkeypatch, "import time; time.sleep(600)")
     child = decoding.CHILD[2].replace("def read", "decoding.SECONDS = 0.3\ndef read")
     monkeypatch.setattr(decoding, "CHILD", (sys.executable, "-c", child))
-    with pytest.raises(PictureError, match="could not be decoded"):
+    with pytest.raises(ImageError, match="could not be decoded"):
         decode(["a.png"], 512)
     assert psutil.Process(decoder._process.pid).children() == []
 
@@ -139,7 +139,7 @@ def test_a_decoder_that_was_killed_is_replaced(decoder, paths):
 @linux
 def test_a_decoder_that_cannot_start_is_reported(decoder, paths, monkeypatch):
     monkeypatch.setattr(decoding, "CHILD", (sys.executable, "-c", "pass"))
-    with pytest.raises(PictureError, match="could not be decoded"):
+    with pytest.raises(ImageError, match="could not be decoded"):
         decode(paths, 512)
     monkeypatch.setattr(decoding, "CHILD", ("/nowhere/python",))
     with pytest.raises(BusyError, match="try again"):
@@ -180,10 +180,10 @@ def test_no_more_are_decoded_at_once_than_allowed_and_others_wait_for_their_turn
     watcher = threading.Thread(target=watch)
     watcher.start()
     with ThreadPoolExecutor(9) as pool:
-        pictures = list(pool.map(lambda _: decode(paths[:1], 512)[0].size, range(9)))
+        images = list(pool.map(lambda _: decode(paths[:1], 512)[0].size, range(9)))
     done.set()
     watcher.join()
-    assert pictures == [(2, 2)] * 9
+    assert images == [(2, 2)] * 9
     assert decoding.AT_ONCE <= most <= decoding.AT_ONCE + 1, "one may be ending that has answered"
     monkeypatch.setattr(decoding, "PATIENCE", 0.05)
     with ThreadPoolExecutor(9) as pool:
@@ -200,7 +200,7 @@ def test_a_decoder_imports_nothing_heavy():
 
 
 @linux
-def test_a_picture_of_forty_megapixels_takes_less_than_the_bound(decoder, tmp_path):
+def test_a_image_of_forty_megapixels_takes_less_than_the_bound(decoder, tmp_path):
     path = tmp_path / "large.png"
     Image.new("RGBA", (8000, 5000), (200, 0, 0, 255)).save(path, compress_level=1)
     assert decode([str(path)], 512)[0].getpixel((0, 0)) == (200, 0, 0)

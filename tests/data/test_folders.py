@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from unlearn.data.folders import pictures_under, read_classes, skipped_in_words
-from unlearn.errors import PictureError
+from unlearn.data.folders import images_under, read_classes, skipped_in_words
+from unlearn.errors import ImageError
 
 
 def put(root: Path, *names: str) -> None:
@@ -37,7 +37,7 @@ def test_a_folder_from_a_mac_or_a_notebook_has_the_classes_people_gave_it(tmp_pa
     assert set(skipped) == {
         ".ipynb_checkpoints", "__MACOSX", "@eaDir", "cat/@eaDir", "cat/.thumbs", "cat/._1.png",
     }  # fmt: skip
-    assert {path.name for path in pictures_under(tmp_path)} == {"1.png", "2.jpe", "2.jfif"}
+    assert {path.name for path in images_under(tmp_path)} == {"1.png", "2.jpe", "2.jfif"}
 
 
 def test_what_cannot_be_read_is_skipped_counted_and_listed_with_its_path(tmp_path):
@@ -59,7 +59,7 @@ def test_what_cannot_be_read_is_skipped_counted_and_listed_with_its_path(tmp_pat
 
 def test_splits_are_refused_and_other_folders_of_folders_said(tmp_path):
     put(tmp_path, "train/cat/1.png", "train/dog/1.png", "test/cat/1.png", "test/dog/1.png")
-    with pytest.raises(PictureError, match="“test” in .* is a split of a data set and no class. Give it by itself"):
+    with pytest.raises(ImageError, match="“test” in .* is a split of a data set and no class. Give it by itself"):
         read_classes(tmp_path)
     assert classes(tmp_path / "train") == {"cat": 1, "dog": 1}
     other = tmp_path / "other"
@@ -68,7 +68,7 @@ def test_splits_are_refused_and_other_folders_of_folders_said(tmp_path):
     assert notice.startswith("“animals” holds folders of its own (“cat”, “dog”)")
 
 
-def test_a_train_is_a_class_where_it_holds_pictures(tmp_path):
+def test_a_train_is_a_class_where_it_holds_images(tmp_path):
     put(tmp_path, "train/1.png", "bus/1.png")
     assert classes(tmp_path) == {"bus": 1, "train": 1}
     assert read_classes(tmp_path).notices == ()
@@ -99,9 +99,9 @@ def test_an_empty_class_is_said(tmp_path):
 
 def test_a_folder_without_a_class_is_refused_with_what_is_wrong(tmp_path):
     put(tmp_path, "1.png")
-    with pytest.raises(PictureError, match="those it has lie in no subfolder"):
+    with pytest.raises(ImageError, match="those it has lie in no subfolder"):
         read_classes(tmp_path)
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "1.png").touch()
-    with pytest.raises(PictureError, match="1 picture cannot be read"):
+    with pytest.raises(ImageError, match="1 picture cannot be read"):
         read_classes(tmp_path)

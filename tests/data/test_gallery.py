@@ -17,14 +17,14 @@ from unlearn.concepts.selection import VERBATIM, select
 from unlearn.data.gallery import (
     SHIPPED_FEATURES,
     Gallery,
-    Picture,
+    GalleryImage,
     bundled_gallery,
     folder_gallery,
     restore_features,
 )
 from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings
-from unlearn.errors import PictureError
+from unlearn.errors import ImageError
 from unlearn.evaluation.retrieval import evaluate_retrieval
 from unlearn.finetuning.pairs import hold_out
 
@@ -33,14 +33,14 @@ def test_bundled_gallery_covers_the_vocabulary_with_licences(vocabulary):
     gallery = bundled_gallery()
     assert set(gallery.test.concepts) <= set(vocabulary.names)
     assert len(gallery.test.concepts) >= 300
-    assert all(picture.licence and picture.source for picture in gallery)
-    assert sum(picture.style == "photo" for picture in gallery.test) >= 12
+    assert all(image.licence and image.source for image in gallery)
+    assert sum(image.style == "photo" for image in gallery.test) >= 12
     assert not {p.style for p in gallery.train} & {p.style for p in gallery.test}, "the test style was trained on"
 
 
-def test_shipped_embeddings_are_those_of_pictures_and_captions(pocket, gallery):
+def test_shipped_embeddings_are_those_of_images_and_captions(pocket, gallery):
     chosen = [0, len(gallery) // 2, len(gallery) - 1]
-    fresh = pocket.encode_image([gallery.pictures[i].load() for i in chosen])
+    fresh = pocket.encode_image([gallery.images[i].load() for i in chosen])
     torch.testing.assert_close(pocket.image_features(gallery)[chosen], fresh, atol=1e-4, rtol=0)
     captions = [gallery.distinct_captions[i] for i in (0, -1)]
     shipped = pocket.text_features(captions, VERBATIM)
@@ -60,14 +60,14 @@ def test_a_fresh_app_has_nothing_to_encode(gallery, vocabulary, monkeypatch):
     evaluate_retrieval(encoder, gallery)
 
 
-def test_an_edit_encodes_no_picture_again(words, vocabulary):
+def test_an_edit_encodes_no_image_again(words, vocabulary):
     loads = []
 
     def load() -> Image.Image:
         loads.append(1)
         return Image.new("RGB", (4, 4), "red")
 
-    gallery = Gallery("test", (Picture("cat", "a cat", load),))
+    gallery = Gallery("test", (GalleryImage("cat", "a cat", load),))
     words.image_features(gallery)
     for strength in (0.2, 0.8):
         selection = select("cat", ["dog"], vocabulary=vocabulary)
@@ -76,29 +76,29 @@ def test_an_edit_encodes_no_picture_again(words, vocabulary):
     assert len(loads) == 1
 
 
-def test_no_number_of_visitors_pictures_displaces_the_gallerys_embeddings(words):
+def test_no_number_of_visitors_images_displaces_the_gallerys_embeddings(words):
     loads = []
 
     def load() -> Image.Image:
         loads.append(1)
         return Image.new("RGB", (4, 4), "red")
 
-    gallery = Gallery("shared", (Picture("cat", "a cat", load),))
+    gallery = Gallery("shared", (GalleryImage("cat", "a cat", load),))
     words.image_features(gallery)
-    own = [Gallery("picture", (Picture("", "", lambda: Image.new("RGB", (4, 4))),)) for _ in range(100)]
-    for picture in own:
-        words.image_features(picture)
+    own = [Gallery("picture", (GalleryImage("", "", lambda: Image.new("RGB", (4, 4))),)) for _ in range(100)]
+    for image in own:
+        words.image_features(image)
     words.image_features(gallery)
     assert len(loads) == 1
 
 
-def test_a_visitors_pictures_go_with_the_visitor(words):
-    own = Gallery("picture", (Picture("", "", lambda: Image.new("RGB", (4, 4))),))
+def test_a_visitors_images_go_with_the_visitor(words):
+    own = Gallery("picture", (GalleryImage("", "", lambda: Image.new("RGB", (4, 4))),))
     words.image_features(own)
-    pictures = weakref.ref(own.pictures[0])
+    images = weakref.ref(own.images[0])
     del own
     gc.collect()
-    assert pictures() is None
+    assert images() is None
 
 
 def test_a_folder_is_read_as_one_subfolder_a_class(tmp_path):
@@ -108,14 +108,14 @@ def test_a_folder_is_read_as_one_subfolder_a_class(tmp_path):
         (tmp_path / name / "notes.txt").write_text("not a picture")
     gallery = folder_gallery(tmp_path)
     assert gallery.concepts == ("hot dog", "polar bear")
-    assert [picture.load().size for picture in gallery] == [(4, 4), (4, 4)]
+    assert [image.load().size for image in gallery] == [(4, 4), (4, 4)]
     assert gallery.targets(["Polar Bear"]).tolist() == [-1, 0]
 
 
 def test_unusable_folders_are_refused(tmp_path):
-    with pytest.raises(PictureError, match="not a folder"):
+    with pytest.raises(ImageError, match="not a folder"):
         folder_gallery(tmp_path / "none")
-    with pytest.raises(PictureError, match="No pictures"):
+    with pytest.raises(ImageError, match="No pictures"):
         folder_gallery(tmp_path)
 
 
@@ -124,7 +124,7 @@ def test_damaged_features_are_told_and_nothing_of_them_is_used(pocket, tmp_path:
     content[-4:] = b"\xff\xff\xff\xff"
     for spoilt in (bytes(content), bytes(content[:-100]), b"\0" * 100):
         (tmp_path / "features").write_bytes(spoilt)
-        with pytest.raises(PictureError, match=r"is damaged.*Get it again, or delete it"):
+        with pytest.raises(ImageError, match=r"is damaged.*Get it again, or delete it"):
             restore_features(pocket, tmp_path / "features")
 
 
@@ -141,11 +141,11 @@ def test_damaged_features_are_told_and_nothing_of_them_is_used(pocket, tmp_path:
         ).encode(),
     ],
 )
-def test_a_damaged_list_of_pictures_is_told(lines: bytes, tmp_path: Path):
+def test_a_damaged_list_of_images_is_told(lines: bytes, tmp_path: Path):
     with zipfile.ZipFile(tmp_path / "gallery.zip", "w") as archive:
         archive.writestr("metadata.jsonl", lines)
     for path in (tmp_path / "gallery.zip", tmp_path / "none.zip", Path(__file__)):
-        with pytest.raises(PictureError, match="damaged or was not fetched"):
+        with pytest.raises(ImageError, match="damaged or was not fetched"):
             bundled_gallery(path)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from unlearn.data.images import FORMATS, open_image
-from unlearn.errors import PictureError
+from unlearn.errors import ImageError
 
 
 def encoded(image: Image.Image, fmt: str, **options) -> bytes:
@@ -37,10 +37,10 @@ RED = Image.new("RGB", (8, 6), "red")
     ids=["png", "cmyk", "animated gif", "webp", "bmp"],
 )
 def test_every_kind_becomes_rgb(data):
-    picture = open_image(data)
-    assert picture.mode == "RGB"
-    assert picture.size == (8, 6)
-    r, g, b = picture.getpixel((2, 2))
+    image = open_image(data)
+    assert image.mode == "RGB"
+    assert image.size == (8, 6)
+    r, g, b = image.getpixel((2, 2))
     assert r > 230
     assert max(g, b) < 30
 
@@ -57,7 +57,7 @@ def test_transparency_becomes_white():
     assert open_image(encoded(Image.new("RGBA", (2, 2), (0, 0, 0, 0)), "PNG")).getpixel((0, 0)) == (255, 255, 255)
 
 
-def test_one_pixel_is_a_picture():
+def test_one_pixel_is_a_image():
     assert open_image(encoded(Image.new("RGB", (1, 1), "blue"), "PNG")).size == (1, 1)
 
 
@@ -70,25 +70,25 @@ def test_exif_orientation_is_applied():
 def test_a_text_file_named_png_is_refused(tmp_path):
     path = tmp_path / "cat.png"
     path.write_text("I am not a picture")
-    with pytest.raises(PictureError, match="“cat.png” is not a picture.*Use PNG"):
+    with pytest.raises(ImageError, match="“cat.png” is not a picture.*Use PNG"):
         open_image(path)
 
 
 def test_a_truncated_jpeg_is_refused():
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
-    with pytest.raises(PictureError, match="damaged or cut off"):
+    with pytest.raises(ImageError, match="damaged or cut off"):
         open_image(encoded(noise, "JPEG")[:900])
 
 
 def test_a_gigantic_png_is_refused_before_it_is_decoded():
     # 20,000 × 20,000 of one bit compresses to a few kilobytes; decoded as RGB it would take 1.2 GB.
     data = encoded(Image.new("1", (20_000, 20_000)), "PNG", compress_level=1)
-    with pytest.raises(PictureError, match="too many pixels. Use .* at most 40 megapixels"):
+    with pytest.raises(ImageError, match="too many pixels. Use .* at most 40 megapixels"):
         open_image(data)
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(PictureError, match="not a file"):
+    with pytest.raises(ImageError, match="not a file"):
         open_image(tmp_path / "none.png")
 
 
@@ -103,7 +103,7 @@ def test_a_profile_and_metadata_of_nonsense_do_no_harm():
     for fmt in ("PNG", "JPEG", "WEBP", "TIFF"):
         data = encoded(RED, fmt, icc_profile=b"\x00\xff" * 5000)
         assert open_image(data).size == (8, 6)
-    with pytest.raises(PictureError, match="not a picture|damaged"):
+    with pytest.raises(ImageError, match="not a picture|damaged"):
         open_image(b"\x89PNG\r\n\x1a\n" + b"\xff" * 4000)
 
 
@@ -111,7 +111,7 @@ def test_formats_that_can_run_something_or_hide_another_are_refused():
     svg = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
     postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) (r) file\n"
     for data in (svg, postscript, b"%PDF-1.7\n", encoded(RED, "ICO"), encoded(RED, "PPM"), b""):
-        with pytest.raises(PictureError, match="not a picture"):
+        with pytest.raises(ImageError, match="not a picture"):
             open_image(data)
 
 
@@ -125,11 +125,11 @@ FILES = [encoded(RED, fmt) for fmt in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIF
     cut=st.integers(0, 10_000),
 )
 @pytest.mark.filterwarnings("ignore")
-def test_a_file_with_bytes_changed_is_a_picture_or_a_sentence(data, changes, cut):
+def test_a_file_with_bytes_changed_is_a_image_or_a_sentence(data, changes, cut):
     damaged = bytearray(data)
     for position, byte in changes:
         damaged[position % len(damaged)] = byte
-    with suppress(PictureError):  # and nothing else
+    with suppress(ImageError):  # and nothing else
         assert open_image(bytes(damaged[: len(damaged) - cut % 20])).mode == "RGB"
 
 
@@ -138,29 +138,29 @@ def test_a_large_jpeg_is_decoded_to_what_is_enough_and_looks_the_same():
     data = encoded(Image.fromarray(shades).resize((1600, 1200)), "JPEG")
     whole, part = open_image(data), open_image(data, enough=224)
     assert 224 <= min(part.size) < min(whole.size)
-    small = [np.asarray(picture.resize((112, 84)), dtype=float) for picture in (whole, part)]
+    small = [np.asarray(image.resize((112, 84)), dtype=float) for image in (whole, part)]
     assert np.abs(small[0] - small[1]).mean() < 3
 
 
-def test_a_picture_is_brought_down_to_what_is_asked_for_and_never_up():
-    picture = encoded(Image.new("RGB", (90, 60), "red"), "PNG")
-    assert open_image(picture, enough=20).size == (30, 20)
-    assert open_image(picture, longest=30).size == (30, 20)
-    assert open_image(picture, enough=400).size == open_image(picture, longest=400).size == (90, 60)
+def test_a_image_is_brought_down_to_what_is_asked_for_and_never_up():
+    image = encoded(Image.new("RGB", (90, 60), "red"), "PNG")
+    assert open_image(image, enough=20).size == (30, 20)
+    assert open_image(image, longest=30).size == (30, 20)
+    assert open_image(image, enough=400).size == open_image(image, longest=400).size == (90, 60)
     assert open_image(encoded(Image.new("RGB", (1, 400)), "PNG"), longest=40).size == (1, 40)
 
 
 def halves(mode: str = "RGB") -> Image.Image:
     """64 × 48, left half red, right half blue."""
-    picture = Image.new("RGB", (64, 48), (220, 30, 30))
-    picture.paste((30, 30, 220), (32, 0, 64, 48))
-    return picture.convert(mode)
+    image = Image.new("RGB", (64, 48), (220, 30, 30))
+    image.paste((30, 30, 220), (32, 0, 64, 48))
+    return image.convert(mode)
 
 
-def assert_halves(picture: Image.Image, within: int = 3) -> None:
-    assert picture.size == (64, 48)
+def assert_halves(image: Image.Image, within: int = 3) -> None:
+    assert image.size == (64, 48)
     for at, colour in ((8, (220, 30, 30)), (56, (30, 30, 220))):
-        assert np.abs(np.subtract(picture.getpixel((at, 24)), colour)).max() <= within
+        assert np.abs(np.subtract(image.getpixel((at, 24)), colour)).max() <= within
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:
@@ -176,7 +176,7 @@ def test_what_a_png_says_beside_its_pixels_does_not_matter():
     assert_halves(open_image(whole[:33] + damaged + whole[33:]))
 
 
-def test_a_resolution_of_no_kind_does_not_keep_a_picture_from_being_turned():
+def test_a_resolution_of_no_kind_does_not_keep_a_image_from_being_turned():
     # Orientation 6, and XResolution as four bytes UNDEFINED.
     entries = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHI4s", 0x011A, 7, 4, b"\1\2\3\4")
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
@@ -215,7 +215,7 @@ def noise() -> Image.Image:
 def test_what_is_mostly_there_is_opened_and_what_is_mostly_missing_is_refused(fmt: str):
     data = encoded(noise(), fmt)
     assert open_image(data[: int(len(data) * 0.85)]).size == (64, 64)
-    with pytest.raises(PictureError, match="damaged or cut off"):
+    with pytest.raises(ImageError, match="damaged or cut off"):
         open_image(data[: int(len(data) * 0.3)])
 
 
@@ -235,7 +235,7 @@ def test_floats_are_read_up_to_the_white_they_are_counted_to(white: float):
 
 
 @pytest.mark.parametrize("fmt", ["PNG", "TIFF"])
-def test_a_dark_picture_of_sixteen_bits_stays_dark_and_keeps_its_transparent_value(fmt: str):
+def test_a_dark_image_of_sixteen_bits_stays_dark_and_keeps_its_transparent_value(fmt: str):
     levels = Image.fromarray(np.array([[0, 5140, 20560]], dtype=np.uint16))
     assert np.asarray(open_image(encoded(levels, fmt)))[0, :, 0].tolist() == [0, 20, 80]
     if fmt == "PNG":
@@ -263,12 +263,12 @@ def test_the_transparent_colour_of_any_depth_is_white():
 )  # fmt: skip
 def test_every_mode_becomes_rgb(mode: str, fmt: str):
     if mode == "I;16B":
-        picture = Image.frombytes(mode, (64, 48), bytes((200, 0)) * 64 * 48)
+        image = Image.frombytes(mode, (64, 48), bytes((200, 0)) * 64 * 48)
     elif mode == "LAB":
-        picture = Image.merge("LAB", [Image.new("L", (64, 48), shade) for shade in (128, 0, 0)])
+        image = Image.merge("LAB", [Image.new("L", (64, 48), shade) for shade in (128, 0, 0)])
     else:
-        picture = halves().quantize(4) if mode == "P" else halves(mode)
-    opened = open_image(encoded(picture, fmt))
+        image = halves().quantize(4) if mode == "P" else halves(mode)
+    opened = open_image(encoded(image, fmt))
     assert opened.mode == "RGB"
     assert opened.size == (64, 48)
     if mode in {"CMYK", "RGBA", "P"} and fmt != "GIF":
@@ -281,7 +281,7 @@ def test_the_first_frame_is_read_of_an_animation_of_several_kinds():
         assert_halves(open_image(encoded(halves(), fmt, save_all=True, append_images=others, **options)))
 
 
-def test_what_follows_a_picture_in_its_file_does_not_matter():
+def test_what_follows_a_image_in_its_file_does_not_matter():
     for fmt in ("PNG", "JPEG", "GIF", "BMP"):
         assert open_image(encoded(halves(), fmt) + b"trailing \xff\xd8\xff" * 50).size == (64, 48)
 
@@ -300,14 +300,14 @@ def test_avif_is_read(tmp_path: Path):
      (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"), (b"\0\0\0\x18ftypavif", "AVIF")],
 )  # fmt: skip
 def test_a_format_that_is_not_read_is_named(start: bytes, named: str):
-    with pytest.raises(PictureError, match=f"not a picture that can be read: .*{named}.*Use PNG"):
+    with pytest.raises(ImageError, match=f"not a picture that can be read: .*{named}.*Use PNG"):
         open_image(start + bytes(100))
 
 
 def test_an_empty_file_and_one_that_may_not_be_read_are_said(tmp_path: Path):
     (tmp_path / "empty.jpg").touch()
-    with pytest.raises(PictureError, match="“empty.jpg” is empty"):
+    with pytest.raises(ImageError, match="“empty.jpg” is empty"):
         open_image(tmp_path / "empty.jpg")
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    with pytest.raises(PictureError, match="“gone.jpg” is not a file"):
+    with pytest.raises(ImageError, match="“gone.jpg” is not a file"):
         open_image(tmp_path / "gone.jpg")

@@ -69,7 +69,7 @@ def test_the_shared_weights_stay_as_they_were(stable_diffusion):
     assert all(torch.equal(a, b.states(["a cat"])) for a, b in zip(states, loaded.text_encoders, strict=True))
 
 
-def test_baked_into_the_denoiser_the_pictures_are_the_apps(stable_diffusion):
+def test_baked_into_the_denoiser_the_images_are_the_apps(stable_diffusion):
     loaded, encoder = stable_diffusion
     erasure = erasure_of(encoder)
     edited_pipeline = apply_to_pipeline(loaded, encoder, closed_form=erasure, vocabulary=FEW)
@@ -159,7 +159,7 @@ def test_what_a_drawing_does_not_follow_is_told(loaded: LoadedPipeline, pocket, 
     assert not apply_to_pipeline(loaded, pocket, closed_form=erasure, carry_method="pull_back").notices
 
 
-def test_exported_attention_in_a_stock_pipeline_draws_the_apps_picture(
+def test_exported_attention_in_a_stock_pipeline_draws_the_apps_image(
     loaded: LoadedPipeline, pocket, vocabulary, tmp_path
 ):
     erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), vocabulary=vocabulary)

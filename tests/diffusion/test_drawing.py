@@ -66,10 +66,10 @@ def test_progress_is_told_step_by_step_with_previews(loaded: LoadedPipeline, wit
     assert [step.done for step in steps] == list(range(1, 11))
     assert sum(step.preview is not None for step in steps) == 4
     assert (steps[-1].done, steps[-1].total) == (10, 10)
-    assert {picture.size for picture in (*pair.before, *pair.after)} == {(64, 64)}
+    assert {image.size for image in (*pair.before, *pair.after)} == {(64, 64)}
 
 
-def test_a_picture_depends_on_its_own_seed_alone(loaded: LoadedPipeline, without_cats: LoadedPipeline):
+def test_a_image_depends_on_its_own_seed_alone(loaded: LoadedPipeline, without_cats: LoadedPipeline):
     both = run_to_end(draw(loaded, without_cats, QUICK))
     second = run_to_end(draw(loaded, without_cats, replace(QUICK, seed=QUICK.seed + 1, count=1)))
     assert difference(both.before[1], second.before[0]) <= 1

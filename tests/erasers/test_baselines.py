@@ -16,7 +16,7 @@ from unlearn.data.gallery import Gallery
 from unlearn.erasers import baselines, ccup, cliperase, methods
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import BaselineSettings, CLIPEraseSettings
-from unlearn.errors import ParameterError, PictureError
+from unlearn.errors import ImageError, ParameterError
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.export.saved import load_erasure, save_erasure
 from unlearn.jobs import run_to_end
@@ -109,7 +109,7 @@ def test_the_stack_forgets_what_fine_tuning_left(task):
 def test_what_cannot_be_fitted_is_said(task):
     with pytest.raises(ParameterError, match="method is 'magic'; choose one of none, random"):
         methods.fit("magic", task)
-    with pytest.raises(PictureError, match="there is none of “apple”"):
+    with pytest.raises(ImageError, match="there is none of “apple”"):
         run_to_end(methods.fit("leace", replace(task, training=Gallery("nothing", ()))))
     with pytest.raises(ParameterError, match="kind is 'best'"):
         BaselineSettings("best")

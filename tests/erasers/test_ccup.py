@@ -95,7 +95,7 @@ def test_strength_zero_returns_the_very_same_features():
     assert torch.equal(projection.on_texts(features), features)
 
 
-def test_projection_is_not_symmetric_and_pictures_take_p():
+def test_projection_is_not_symmetric_and_images_take_p():
     """Texts are nulled by P, not by Pᵀ: pictures need ``f @ P`` for unedited texts to lose them."""
     t_f, t_r = problem(3, m_f=1, cone=2.0)
     projection = fit(t_f, RetainFactor.fit(t_r, 100.0), lam=100.0)
@@ -152,7 +152,7 @@ def test_edited_text_with_nothing_left_scores_lowest(words):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_encoder_is_left_alone_and_pictures_of_others_still_find_their_own_class(words, form):
+def test_the_encoder_is_left_alone_and_images_of_others_still_find_their_own_class(words, form):
     names = ("cat", "dog", "car", "pizza", "rose")
     vocabulary = Vocabulary(tuple(Concept(name) for name in names))
     before = words.encode_text(["a cat"])

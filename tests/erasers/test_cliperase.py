@@ -17,17 +17,17 @@ from torch.nn import functional as F
 
 from unlearn.clip.encoders import weights_checksum
 from unlearn.concepts.selection import TEMPLATES, select
-from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.erasers import ccup, cliperase
 from unlearn.erasers.settings import TRAINABLE, CLIPEraseSettings
 from unlearn.errors import (
     ConceptError,
     ErasureFileError,
+    ImageError,
     JobError,
     ModelError,
     OutOfTimeError,
     ParameterError,
-    PictureError,
 )
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.export.edit_file import load_edit, record_of, save_edit
@@ -65,7 +65,7 @@ def finish(run):
 
 
 @pytest.mark.parametrize("trainable", TRAINABLE)
-def test_forgets_and_retains_on_pictures_never_trained_on(toy, toy_gallery, start, trainable):
+def test_forgets_and_retains_on_images_never_trained_on(toy, toy_gallery, start, trainable):
     before = evaluate_zero_shot(toy, toy_gallery.test, forget=["apple"])
     assert before.forget.top1 == before.retain.top1 == 1.0
     _, erasure = finish(start(replace(SETTINGS, trainable=trainable)))
@@ -103,7 +103,7 @@ def test_records_tell_of_every_step(toy, toy_gallery, start):
 
 def test_preparation_is_reported_once_and_then_reused(toy_gallery, start, toy):
     fresh = replace(toy)
-    parts = [Gallery(g.name, g.pictures) for g in (toy_gallery.train, toy_gallery.test)]
+    parts = [Gallery(g.name, g.images) for g in (toy_gallery.train, toy_gallery.test)]
     first, again = (finish(start(encoder=fresh, galleries=[parts[0]], probe=parts[1]))[0] for _ in range(2))
     preparations = [p for p in first if not isinstance(p, cliperase.Record)]
     assert preparations[-1] == encoding(72, 72)
@@ -226,8 +226,10 @@ def test_two_processes_train_what_one_does(tmp_path):
 
 
 def test_ten_uploads_of_a_new_concept_are_enough(toy, toy_gallery, start):
-    pictures = [Picture("my mug", "mine", lambda i=i: Image.new("RGB", (32, 32), (90, 20 * i, 90))) for i in range(10)]
-    uploads = hold_out(Gallery("uploads", tuple(pictures)))
+    images = [
+        GalleryImage("my mug", "mine", lambda i=i: Image.new("RGB", (32, 32), (90, 20 * i, 90))) for i in range(10)
+    ]
+    uploads = hold_out(Gallery("uploads", tuple(images)))
     assert (len(uploads.train), len(uploads.test)) == (8, 2)
     seen, erasure = finish(start(forget="my mug", galleries=[uploads.train, toy_gallery.train], probe=uploads.test))
     assert seen[-1].forgetting < -0.5
@@ -235,7 +237,7 @@ def test_ten_uploads_of_a_new_concept_are_enough(toy, toy_gallery, start):
     assert evaluate_zero_shot(erasure.apply(toy), toy_gallery.test).overall.top1 >= 0.9
 
 
-def test_one_picture_is_enough_to_start(toy_gallery, start):
+def test_one_image_is_enough_to_start(toy_gallery, start):
     apple = next(p for p in toy_gallery.train if p.concept == "apple")
     rest = toy_gallery.train.where(lambda p: p.concept != "apple")
     seen, _ = finish(start(galleries=[Gallery("one", (apple,)), rest]))
@@ -245,14 +247,14 @@ def test_one_picture_is_enough_to_start(toy_gallery, start):
 def test_retain_batches_show_a_concept_once(toy_gallery, toy_vocabulary):
     _, retain = forget_and_retain(select("apple", vocabulary=toy_vocabulary), [toy_gallery.train], TEMPLATES)
     drawn = retain.draw(32, torch.Generator().manual_seed(0), distinct=True)
-    assert len({retain.concepts[picture] for picture, _ in drawn}) == len(drawn) == 5
+    assert len({retain.concepts[image] for image, _ in drawn}) == len(drawn) == 5
     assert all("frog" not in retain.texts[text] for p, text in drawn if retain.concepts[p] != 0)
 
 
-def test_no_picture_of_the_concept(toy_gallery, start):
-    with pytest.raises(PictureError, match="no picture of “dragon”"):
+def test_no_image_of_the_concept(toy_gallery, start):
+    with pytest.raises(ImageError, match="no picture of “dragon”"):
         start(forget="dragon")
-    with pytest.raises(PictureError, match="retained"):
+    with pytest.raises(ImageError, match="retained"):
         start(retain=["dragon"])
 
 

@@ -77,7 +77,7 @@ def test_taking_texts_out_solves_both_problems_without_them(seed, k):
     assert torch.equal(less.texts, retain[:, k:])
     centred = retain[:, k:] - retain.mean(dim=1, keepdim=True)
     identity = torch.eye(D, dtype=torch.float64)
-    for factor, texts in ((less.pictures, centred), (less.words, retain[:, k:])):
+    for factor, texts in ((less.images, centred), (less.words, retain[:, k:])):
         dense = torch.linalg.solve(identity + factor.mu * texts @ texts.T, columns)
         torch.testing.assert_close(factor.solve(columns), dense, atol=1e-8, rtol=1e-6)
 
@@ -107,7 +107,7 @@ def test_twenty_concepts_are_forgotten_and_the_others_keep_more_than_under_the_p
     assert measured["paired"].retain.top1 > measured["consistent"].retain.top1
 
 
-def test_the_edit_acts_where_pictures_and_words_of_the_concept_meet(pocket, gallery, vocabulary):
+def test_the_edit_acts_where_images_and_words_of_the_concept_meet(pocket, gallery, vocabulary):
     erasure = ccup.erase(pocket, select("dog", vocabulary=vocabulary), vocabulary=vocabulary)
     features, texts = pocket.image_features(gallery), pocket.text_features(vocabulary.names, vocabulary.templates)
     change = (erasure.projection.on_images(features) - features) @ texts.T
@@ -180,8 +180,8 @@ def test_weighted_texts_are_taken_out_like_others(seed, k):
     dense = torch.eye(D, dtype=torch.float64) + less.words.mu * kept @ kept.T
     torch.testing.assert_close(less.words.solve(columns), torch.linalg.solve(dense, columns), atol=1e-8, rtol=1e-6)
     centred = kept - less.mean[:, None] * roots[k:]
-    dense = torch.eye(D, dtype=torch.float64) + less.pictures.mu * centred @ centred.T
-    torch.testing.assert_close(less.pictures.solve(columns), torch.linalg.solve(dense, columns), atol=1e-8, rtol=1e-6)
+    dense = torch.eye(D, dtype=torch.float64) + less.images.mu * centred @ centred.T
+    torch.testing.assert_close(less.images.solve(columns), torch.linalg.solve(dense, columns), atol=1e-8, rtol=1e-6)
 
 
 @given(seeds)

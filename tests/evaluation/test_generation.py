@@ -28,7 +28,7 @@ JUDGE = Judge(ByColour().eval(), ("tomato", "leaf", "sea", "a", "b", "c", "d"))
 RED, BLUE = Image.new("RGB", (100, 80), "red"), Image.new("RGB", (20, 20), "blue")
 
 
-def test_scores_are_probabilities_of_pictures_of_any_size():
+def test_scores_are_probabilities_of_images_of_any_size():
     scores = JUDGE.scores([RED, BLUE])
     assert scores.argmax(1).tolist() == [0, 2]
     torch.testing.assert_close(scores.sum(1), torch.ones(2))

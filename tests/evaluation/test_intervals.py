@@ -46,7 +46,7 @@ def test_the_true_difference_is_inside_as_often_as_is_said(chances):
     assert inside / trials > 0.93
 
 
-def test_a_few_pictures_leave_much_open_even_where_all_are_alike():
+def test_a_few_images_leave_much_open_even_where_all_are_alike():
     nothing, everything = torch.zeros(2, dtype=torch.bool), torch.ones(2, dtype=torch.bool)
     assert share(nothing).high > 0.6
     assert share(everything).low < 0.4

@@ -34,11 +34,11 @@ def test_every_number_equals_counting_by_hand(toy, edited, toy_gallery, toy_voca
     for when, model in enumerate((toy, edited)):
         images, texts = model.image_features(toy_gallery), model.text_features(names, TEMPLATES)
         hits, cosines = {True: [], False: []}, {True: [], False: []}
-        for picture, image in zip(toy_gallery, images, strict=True):
-            scores = [float(image @ text) for text in texts]
-            own = names.index(picture.concept)
-            hits[picture.concept == "frog"].append(scores.index(max(scores)) == own)
-            cosines[picture.concept == "frog"].append(scores[own])
+        for image, row in zip(toy_gallery, images, strict=True):
+            scores = [float(row @ text) for text in texts]
+            own = names.index(image.concept)
+            hits[image.concept == "frog"].append(scores.index(max(scores)) == own)
+            cosines[image.concept == "frog"].append(scores[own])
         for part, is_erased in (("forget", True), ("retain", False)):
             accuracy, cosine = (found[part].means[when] for found in (quality.top1, quality.similarity))
             assert accuracy == pytest.approx(sum(hits[is_erased]) / len(hits[is_erased]))
@@ -73,7 +73,7 @@ def test_the_harmonic_mean_of_what_was_not_measured_is_none(forget, before, afte
     assert math.isnan(harmonic_mean(forget, before, after))
 
 
-def test_pictures_of_labels_that_are_not_offered_are_left_out(toy, edited, toy_gallery):
+def test_images_of_labels_that_are_not_offered_are_left_out(toy, edited, toy_gallery):
     quality = evaluate_edit(toy, edited, toy_gallery, forget=["frog"], vocabulary=Vocabulary.of(["frog", "apple"]))
     assert [len(quality.top1[part].before) for part in ("forget", "retain")] == [12, 12]
 
@@ -88,7 +88,7 @@ def test_interference_is_what_erasing_each_alone_does_to_each(toy, toy_gallery, 
     assert found.probability[:, 2].isnan().all(), "there are no pictures of unicorns"
     assert max(found.probability[0, 0], found.probability[1, 1]) < -0.5
     assert max(found.probability[0, 1].abs(), found.probability[1, 0].abs()) < 0.1
-    frogs = toy_gallery.where(lambda picture: picture.concept == "frog")
+    frogs = toy_gallery.where(lambda image: image.concept == "frog")
     texts = toy.text_features(toy_vocabulary.names, TEMPLATES)
     own = toy_vocabulary.names.index("frog")
     seen = [

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unlearn.concepts.selection import TEMPLATES, select
-from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.evaluation.neighbours import nearest_neighbours
@@ -15,7 +15,7 @@ from unlearn.evaluation.retrieval import (
     KS,
     evaluate_retrieval,
     find_captions,
-    find_pictures,
+    find_images,
     rank,
     recall_at,
 )
@@ -47,11 +47,11 @@ def test_rank_is_best_first_and_no_longer_than_the_collection():
 
 
 def test_both_directions_on_a_small_gallery(words):
-    pictures = tuple(
-        Picture(c, f"a {c}", lambda colour=colour: Image.new("RGB", (4, 4), colour))
+    images = tuple(
+        GalleryImage(c, f"a {c}", lambda colour=colour: Image.new("RGB", (4, 4), colour))
         for c, colour in (("cat", "red"), ("cat", "pink"), ("dog", "blue"))
     )
-    report = evaluate_retrieval(words, Gallery("test", pictures), forget=["cat"])
+    report = evaluate_retrieval(words, Gallery("test", images), forget=["cat"])
     assert (report.text_to_image["forget"].n, report.text_to_image["retain"].n) == (1, 1)
     assert (report.image_to_text["forget"].n, report.image_to_text["retain"].n) == (2, 1)
     assert report.image_to_text["retain"].at[5] == 1.0
@@ -59,10 +59,10 @@ def test_both_directions_on_a_small_gallery(words):
 
 def test_erasing_takes_the_concept_out_of_the_results(pocket, gallery, vocabulary):
     edited = ccup.erase(pocket, select("dog", vocabulary=vocabulary), vocabulary=vocabulary).apply(pocket)
-    before = find_pictures(pocket, "dog", gallery, TEMPLATES, 3)
-    after = find_pictures(edited, "dog", gallery, TEMPLATES, 3)
-    assert "dog" in [gallery.pictures[hit.index].concept for hit in before]
-    assert "dog" not in [gallery.pictures[hit.index].concept for hit in after]
+    before = find_images(pocket, "dog", gallery, TEMPLATES, 3)
+    after = find_images(edited, "dog", gallery, TEMPLATES, 3)
+    assert "dog" in [gallery.images[hit.index].concept for hit in before]
+    assert "dog" not in [gallery.images[hit.index].concept for hit in after]
     dog = next(i for i, p in enumerate(gallery) if p.concept == "dog" and p.style != "photo")
     captions = tuple(dict.fromkeys(gallery.captions))
     found = {
@@ -73,13 +73,13 @@ def test_erasing_takes_the_concept_out_of_the_results(pocket, gallery, vocabular
     assert "dog" not in found["after"]
 
 
-def test_of_a_name_that_is_all_gone_no_picture_is_found(pocket, gallery, vocabulary):
+def test_of_a_name_that_is_all_gone_no_image_is_found(pocket, gallery, vocabulary):
     dog = select("dog", vocabulary=vocabulary)
     erasure = ccup.erase(pocket, dog, CCUPSettings("nullspace"), vocabulary=vocabulary)
-    assert find_pictures(erasure.apply(pocket), "dog", gallery, TEMPLATES) == [], "what rounding made of 0 is no order"
-    assert len(find_pictures(erasure.at(0.99).apply(pocket), "dog", gallery, TEMPLATES)) == 8
+    assert find_images(erasure.apply(pocket), "dog", gallery, TEMPLATES) == [], "what rounding made of 0 is no order"
+    assert len(find_images(erasure.at(0.99).apply(pocket), "dog", gallery, TEMPLATES)) == 8
     on_texts = ccup.erase(pocket, dog, CCUPSettings("nullspace", side="text"), vocabulary=vocabulary)
-    assert find_pictures(on_texts.apply(pocket), "dog", gallery, TEMPLATES) == []
+    assert find_images(on_texts.apply(pocket), "dog", gallery, TEMPLATES) == []
     assert rank(torch.tensor([1.0, 0.0]), torch.tensor([[0.2, 0.0]]), 3)[0].index == 0, "a collection of one is found"
 
 

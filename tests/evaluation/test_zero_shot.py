@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from unlearn.clip.encoders import similarity, unit_or_zero
 from unlearn.concepts.selection import Vocabulary
-from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.evaluation.zero_shot import (
     above_chance,
     accuracy_of,
@@ -74,12 +74,12 @@ def test_among_few_labels_chance_is_one_in_five_and_certainty_is_one():
     assert float(first_among_few(torch.arange(20), 20).mean()) == pytest.approx(0.2), "any rank is as likely"
 
 
-def picture(concept: str, colour: str) -> Picture:
-    return Picture(concept, f"a {concept}", lambda: Image.new("RGB", (4, 4), colour))
+def image(concept: str, colour: str) -> GalleryImage:
+    return GalleryImage(concept, f"a {concept}", lambda: Image.new("RGB", (4, 4), colour))
 
 
 def test_report_splits_forget_and_retain(words):
-    gallery = Gallery("test", (picture("cat", "red"), picture("dog", "blue"), picture("unlisted", "green")))
+    gallery = Gallery("test", (image("cat", "red"), image("dog", "blue"), image("unlisted", "green")))
     report = evaluate_zero_shot(words, gallery, forget=["Cat"], vocabulary=Vocabulary.of(["cat", "dog", "car"]))
     assert (report.overall.n, report.forget.n, report.retain.n) == (2, 1, 1)
     assert set(report.per_class) == {"cat", "dog"}
@@ -126,16 +126,16 @@ def test_what_is_no_number_ranks_last(bad):
 
 def test_a_model_that_gives_no_numbers_knows_nothing(words):
     class Broken(type(words)):
-        def encode_image(self, images):
-            return torch.full((len(images), self.embed_dim), torch.nan)
+        def encode_image(self, batch):
+            return torch.full((len(batch), self.embed_dim), torch.nan)
 
     broken = Broken()
-    pictures = tuple(
-        Picture(name, name, lambda: Image.new("RGB", (4, 4)), "test") for name in ("cat", "dog", "car", "tree")
+    images = tuple(
+        GalleryImage(name, name, lambda: Image.new("RGB", (4, 4)), "test") for name in ("cat", "dog", "car", "tree")
     )
-    report = evaluate_zero_shot(broken, Gallery("four", pictures), forget=["cat"])
+    report = evaluate_zero_shot(broken, Gallery("four", images), forget=["cat"])
     assert (report.forget.top1, report.retain.top1) == (0.0, 0.0)
-    seen = classify(broken, pictures[0].load(), ["cat", "dog"])
+    seen = classify(broken, images[0].load(), ["cat", "dog"])
     assert list(seen.values()) == [0.5, 0.5]
 
 
@@ -150,5 +150,5 @@ def test_what_is_left_above_chance_is_said(top1, n, labels, said):
         assert f"{round(top1 * n)} of {n} pictures" in sentence
 
 
-def test_of_no_pictures_nothing_is_said_of_chance():
+def test_of_no_images_nothing_is_said_of_chance():
     assert above_chance(math.nan, 0, 2) == ""

@@ -45,7 +45,7 @@ def erasure(pocket, vocabulary) -> Erasure[CCUPSettings]:
 
 
 @pytest.fixture
-def of_pictures(pocket, vocabulary) -> Erasure[CCUPSettings]:
+def of_images(pocket, vocabulary) -> Erasure[CCUPSettings]:
     """One that weights can hold."""
     return ccup.erase(pocket, select("cat", vocabulary=vocabulary), vocabulary=vocabulary)
 
@@ -74,10 +74,10 @@ def probabilities(printed: str) -> dict[str, float]:
     return {label: float(value) for label, value in (line.split(": ") for line in printed.splitlines())}
 
 
-def test_the_whole_model_in_open_clip(place, pocket, of_pictures):
-    save_erasure(place / "erased", pocket, of_pictures, metrics={}, seed=0)
+def test_the_whole_model_in_open_clip(place, pocket, of_images):
+    save_erasure(place / "erased", pocket, of_images, metrics={}, seed=0)
     printed = probabilities(run(example("open_clip_model"), place))
-    expected = classify(of_pictures.apply(pocket), Image.open(place / "picture.jpg").convert("RGB"), LABELS, TEMPLATE)
+    expected = classify(of_images.apply(pocket), Image.open(place / "picture.jpg").convert("RGB"), LABELS, TEMPLATE)
     assert printed == pytest.approx(expected, abs=1e-3)
     assert max(printed, key=printed.__getitem__) == "dog"
     hashes = run(example("check_hashes"), place)
@@ -92,12 +92,12 @@ def test_the_whole_model_in_transformers(place):
     erasure = ccup.erase(encoder, select("cat", vocabulary=words), vocabulary=words)
     save_erasure(place / "erased", encoder, erasure, metrics={}, seed=0, formats=("open_clip", "transformers"))
     printed = probabilities(run(example("transformers_clip"), place))
-    picture = Image.open(place / "picture.jpg").convert("RGB")
-    assert printed == pytest.approx(classify(erasure.apply(encoder), picture, LABELS, TEMPLATE), abs=5e-3)
+    image = Image.open(place / "picture.jpg").convert("RGB")
+    assert printed == pytest.approx(classify(erasure.apply(encoder), image, LABELS, TEMPLATE), abs=5e-3)
     stock = open_clip.create_model(f"local-dir:{place / 'erased'}").eval()
     with torch.inference_mode():
-        features = stock.encode_image(preprocess(picture).unsqueeze(0), normalize=True)
-    torch.testing.assert_close(features, erasure.apply(encoder).encode_image([picture]), atol=1e-5, rtol=0)
+        features = stock.encode_image(preprocess(image).unsqueeze(0), normalize=True)
+    torch.testing.assert_close(features, erasure.apply(encoder).encode_image([image]), atol=1e-5, rtol=0)
 
 
 def test_the_edit_of_embeddings(place, pocket, erasure):
@@ -150,9 +150,9 @@ def test_the_pipeline(place, pocket):
     assert np.abs(stock - own).mean() < 1
 
 
-def test_a_snippet_is_the_example_with_ones_own_names_in_it(place, pocket, of_pictures):
+def test_a_snippet_is_the_example_with_ones_own_names_in_it(place, pocket, of_images):
     words = 'a "quoted" \\ word'
-    named = replace(of_pictures, selection=replace(of_pictures.selection, forget=(Concept(words),)))
+    named = replace(of_images, selection=replace(of_images.selection, forget=(Concept(words),)))
     save_erasure(place / "my erasure", pocket, named, metrics={}, seed=0)
     codes = snippets_of(Path("my erasure"), named, "pocket", ["open_clip"])
     assert list(codes) == ["the edit alone", "the whole model in open_clip"]

@@ -42,19 +42,19 @@ def test_the_tokenizer_gives_the_same_tokens(tokenizer, pocket: OpenClipEncoder)
     assert torch.equal(tokens, tokenizer(TEXTS))
 
 
-def test_a_saved_folder_sees_a_picture_as_open_clip_does(tmp_path: Path):
+def test_a_saved_folder_sees_a_image_as_open_clip_does(tmp_path: Path):
     from transformers import CLIPModel, CLIPProcessor
 
     encoder = toy_model()
     save_transformers(tmp_path, encoder)
     model, processor = CLIPModel.from_pretrained(tmp_path), CLIPProcessor.from_pretrained(tmp_path)
-    picture = Image.effect_mandelbrot((90, 60), (-2, -1, 1, 1), 50).convert("RGB")
-    inputs = processor(text=TEXTS, images=picture, padding="max_length", truncation=True, return_tensors="pt")
+    image = Image.effect_mandelbrot((90, 60), (-2, -1, 1, 1), 50).convert("RGB")
+    inputs = processor(text=TEXTS, images=image, padding="max_length", truncation=True, return_tensors="pt")
     with torch.inference_mode():
         outputs = model(**inputs)
     torch.testing.assert_close(outputs.text_embeds, encoder.encode_text(TEXTS), atol=1e-5, rtol=0)
     # The two libraries resize with other code.
-    assert float((outputs.image_embeds * encoder.encode_image([picture])).sum()) > 0.999
+    assert float((outputs.image_embeds * encoder.encode_image([image])).sum()) > 0.999
 
 
 @pytest.mark.parametrize(

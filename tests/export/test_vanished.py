@@ -59,7 +59,7 @@ def test_weights_have_back_what_counts_as_gone(pocket, vocabulary):
     assert not erasure.apply(pocket).text_features(["cat"], TEMPLATES).any()
 
 
-def test_where_as_many_directions_go_as_there_are_no_picture_is_left(toy, toy_vocabulary, tmp_path):
+def test_where_as_many_directions_go_as_there_are_no_image_is_left(toy, toy_vocabulary, tmp_path):
     selection = select("frog", vocabulary=toy_vocabulary)
     frogs = ccup.erase(toy, selection, CCUPSettings("nullspace"), vocabulary=toy_vocabulary)
     assert live_only(frogs.apply(toy), selection, toy_vocabulary.templates) == ""

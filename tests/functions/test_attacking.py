@@ -9,7 +9,7 @@ import pytest
 import unlearn
 from unlearn.attacks import relearning, soft_drawing, soft_prompt
 from unlearn.data.gallery import bundled_gallery
-from unlearn.errors import ConceptError, ModelError, ParameterError, PictureError
+from unlearn.errors import ConceptError, ImageError, ModelError, ParameterError
 
 QUICK = {"n": 2, "steps": 2, "seed": 7}
 
@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("images")
     for concept in ("guitar", "pizza", "violin"):
         (root / concept).mkdir()
-        images = [picture.load() for picture in bundled_gallery() if picture.concept == concept]
+        images = [image.load() for image in bundled_gallery() if image.concept == concept]
         for number in range(6):
             images[number % len(images)].rotate(5 * number, fillcolor="white").save(root / concept / f"{number}.png")
     return root
@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 def test_an_audit_runs_every_attack(pocket, erasure, folder, monkeypatch):
     monkeypatch.setattr(relearning, "STEPS", (0, 1))
     monkeypatch.setattr(soft_prompt, "STEPS", 2)
-    monkeypatch.setattr(soft_drawing, "PICTURES", 1)
+    monkeypatch.setattr(soft_drawing, "IMAGES", 1)
     seen = []
     result = unlearn.audit(pocket, erasure, images=folder, on_progress=seen.append)
     assert (result.method, result.concept) == ("ccup", "guitar")
@@ -49,7 +49,7 @@ def test_an_audit_runs_every_attack(pocket, erasure, folder, monkeypatch):
 def test_what_cannot_be_audited_is_one_sentence(pocket, erasure, folder):
     with pytest.raises(ParameterError, match="concept is 'pizza'; choose one of guitar"):
         unlearn.audit(pocket, erasure, "pizza", images=folder)
-    with pytest.raises(PictureError, match="is not a folder"):
+    with pytest.raises(ImageError, match="is not a folder"):
         unlearn.audit(pocket, erasure, images="no-such-folder")
     with pytest.raises(ModelError, match="no unedited model"):
         unlearn.audit(erasure.apply(pocket), erasure)

@@ -13,7 +13,7 @@ from unlearn.clip.encoders import weights_checksum
 from unlearn.concepts.selection import select
 from unlearn.data.gallery import bundled_gallery
 from unlearn.erasers import ccup
-from unlearn.errors import ConceptError, ErasureFileError, ModelError, ParameterError, PictureError
+from unlearn.errors import ConceptError, ErasureFileError, ImageError, ModelError, ParameterError
 
 TRAINING = {"method": "cliperase", "trainable": "projections", "steps": 2, "eval_every": 1}
 
@@ -24,7 +24,7 @@ def training(tmp_path_factory):
     root = tmp_path_factory.mktemp("images")
     for concept in ("guitar", "pizza", "violin"):
         (root / concept).mkdir()
-        images = [picture.load() for picture in bundled_gallery().test if picture.concept == concept]
+        images = [image.load() for image in bundled_gallery().test if image.concept == concept]
         for number in range(5):
             images[number % len(images)].rotate(5 * number, fillcolor="white").save(root / concept / f"{number}.png")
     return TRAINING | {"images": root}
@@ -98,7 +98,7 @@ def test_where_weights_cannot_hold_the_edit_it_is_saved_alone(pocket, tmp_path):
 def test_cliperase_reports_and_ccup_goes_on_top_of_it(pocket, training):
     seen = []
     tuned = unlearn.erase(pocket, ["guitar"], **training, on_progress=seen.append)
-    assert (tuned.record.pictures, tuned.record.vocabulary) == (str(training["images"]), "")
+    assert (tuned.record.images, tuned.record.vocabulary) == (str(training["images"]), "")
     assert set(tuned.vocabulary.names) == {"guitar", "pizza", "violin"}
     assert (seen[-1].done, seen[-1].total) == (2, 2)
     both = unlearn.erase(pocket, ["guitar"], on=tuned)
@@ -125,7 +125,7 @@ def test_notices_come_at_once_and_stay(pocket):
         ({"retain": ["guitar"]}, ConceptError, "to be erased and to be retained"),
         ({"vocabulary": "no-such-file"}, ConceptError, "neither a file nor one of"),
         ({"vocabulary": ["guitar"]}, ConceptError, "at least two words"),
-        ({"images": "no-such-folder"}, PictureError, "is not a folder"),
+        ({"images": "no-such-folder"}, ImageError, "is not a folder"),
         ({"method": "magic"}, ParameterError, "method is 'magic'; choose one of"),
         ({"seed": -1}, ParameterError, "seed is -1"),
         ({"strength": "high"}, ParameterError, "strength is 'high'; it must be a number"),

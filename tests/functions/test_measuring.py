@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import unlearn
-from unlearn.errors import ConceptError, ModelError, ParameterError, PictureError
+from unlearn.errors import ConceptError, ImageError, ModelError, ParameterError
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,8 @@ def folder(tmp_path_factory, gallery):
     root = tmp_path_factory.mktemp("images")
     for concept in ("guitar", "pizza", "violin"):
         (root / concept).mkdir()
-        for number, picture in enumerate(p for p in gallery if p.concept == concept):
-            picture.load().save(root / concept / f"{number}.png")
+        for number, image in enumerate(p for p in gallery if p.concept == concept):
+            image.load().save(root / concept / f"{number}.png")
     return root
 
 
@@ -56,7 +56,7 @@ def test_any_encoder_is_measured_and_notices_are_kept(pocket, erasure, folder):
 @pytest.mark.parametrize(
     ("arguments", "error", "said"),
     [
-        ({"images": "no-such-folder"}, PictureError, "is not a folder"),
+        ({"images": "no-such-folder"}, ImageError, "is not a folder"),
         ({"vocabulary": "no-such-file"}, ConceptError, "neither a file nor one of"),
         ({"forget": "5"}, ConceptError, "5"),
     ],
@@ -89,5 +89,5 @@ def test_an_index_is_searched_before_and_after(pocket, erasure, folder, tmp_path
     assert not after or after[0].score < before[0].score / 10
     with pytest.raises(ParameterError, match="k is 0"):
         unlearn.search_images(index.folder, "a guitar", k=0)
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         unlearn.search_images(tmp_path / "nothing", "a guitar")

@@ -15,7 +15,7 @@ from unlearn.app.services import Services
 from unlearn.clip.encoders import CachingEncoder
 from unlearn.clip.models import Models
 from unlearn.concepts.selection import Concept, Vocabulary
-from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.gallery import Gallery, GalleryImage
 
 NAMES = (
     "cat", "dog", "wolf", "fox", "lion", "tiger", "horse", "zebra", "pizza", "bread", "apple", "pear", "car", "bus",
@@ -52,16 +52,16 @@ def drawing(concept: str, size: int = 32) -> Image.Image:
 
 def fake_services() -> Services:
     """Services over the fake model, with two pictures of each of its concepts."""
-    pictures = tuple(
-        Picture(name, f"{style} {name}", lambda name=name: drawing(name))  # type: ignore[misc]
+    images = tuple(
+        GalleryImage(name, f"{style} {name}", lambda name=name: drawing(name))  # type: ignore[misc]
         for name in NAMES
         for style in ("a drawing of a", "a small")
     )
     vocabulary = Vocabulary(tuple(Concept(name, ("kitten",) if name == "cat" else ()) for name in NAMES))
-    return Services(Models(FakeEncoder(), offered="any"), Gallery("fake", pictures), vocabulary)
+    return Services(Models(FakeEncoder(), offered="any"), Gallery("fake", images), vocabulary)
 
 
 def few(gallery: Gallery) -> Gallery:
     """A few concepts of ``gallery``, so that a run takes seconds."""
     wanted = {"cat", "dog", "pizza", "car", "banana", "guitar", "umbrella", "key"}
-    return gallery.where(lambda picture: picture.concept in wanted)
+    return gallery.where(lambda image: image.concept in wanted)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.selection import Concept, Vocabulary, prompts
-from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.gallery import Gallery, GalleryImage
 
 COLOURS = {
     "apple": (210, 30, 40),
@@ -48,11 +48,11 @@ def remember_preprocessing(model: torch.nn.Module) -> None:
 
 def _blob(concept: str, variant: int) -> Image.Image:
     chance = random.Random(f"{concept} {variant}")  # noqa: S311
-    picture = Image.new("RGB", (32, 32), (chance.randint(200, 255),) * 3)
+    image = Image.new("RGB", (32, 32), (chance.randint(200, 255),) * 3)
     x, y, r = chance.randint(8, 16), chance.randint(8, 16), chance.randint(6, 9)
     colour = tuple(max(0, min(255, c + chance.randint(-20, 20))) for c in COLOURS[concept])
-    ImageDraw.Draw(picture).ellipse((x - r, y - r, x + 2 * r, y + 2 * r), fill=colour)
-    return picture
+    ImageDraw.Draw(image).ellipse((x - r, y - r, x + 2 * r, y + 2 * r), fill=colour)
+    return image
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +61,7 @@ def toy_gallery() -> Gallery:
     return Gallery(
         "toy",
         tuple(
-            Picture(
+            GalleryImage(
                 name,
                 f"a drawing of a {name}",
                 lambda n=name, v=variant: _blob(n, v),

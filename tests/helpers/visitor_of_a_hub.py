@@ -27,8 +27,8 @@ def main() -> None:
             became[name] = {"raised": repr(error)[:300]}
         else:
             assert isinstance(encoder, OpenClipEncoder)
-            picture = Image.radial_gradient("L").convert("RGB")
-            became[name] = [*encoder.encode_text(["a cat"])[0].tolist(), *encoder.encode_image([picture])[0].tolist()]
+            image = Image.radial_gradient("L").convert("RGB")
+            became[name] = [*encoder.encode_text(["a cat"])[0].tolist(), *encoder.encode_image([image])[0].tolist()]
     sys.stdout.write("\n" + json.dumps(became))
 
 

@@ -18,12 +18,12 @@ from unlearn.data.images import open_image
 from unlearn.erasers import ccup
 from unlearn.erasers.closed_form import fit
 from unlearn.erasers.settings import CCUPSettings
-from unlearn.errors import ModelError, PictureError
+from unlearn.errors import ImageError, ModelError
 from unlearn.index import search
 from unlearn.index.build import build_index
 from unlearn.index.codes import CODES, write_codes
-from unlearn.index.search import PictureIndex, Query
-from unlearn.index.store import EMBEDDINGS, PICTURES, Appender, Header, Store
+from unlearn.index.search import ImageIndex, Query
+from unlearn.index.store import EMBEDDINGS, IMAGES, Appender, Header, Store
 from unlearn.jobs import run_to_end
 
 
@@ -42,7 +42,7 @@ def folder(tmp_path):
 
 
 def header():
-    return Header(model="none", sha256="0" * 64, embed_dim=64, pictures="/pictures")
+    return Header(model="none", sha256="0" * 64, embed_dim=64, images="/pictures")
 
 
 @pytest.fixture
@@ -64,12 +64,12 @@ def by_hand(rows: torch.Tensor, query: Query) -> torch.Tensor:
     return similarity(edited, query.text[None])[:, 0]
 
 
-def test_rows_are_the_embeddings_of_the_pictures(folder, tmp_path, toy):
+def test_rows_are_the_embeddings_of_the_images(folder, tmp_path, toy):
     store = run_to_end(build_index(folder, tmp_path / "index", toy, batch=5))
     assert sorted(store.paths) == sorted(str(p.relative_to(folder)) for p in folder.rglob("[0-9]*.png"))
     assert set(store.skipped) == {"torn.png", "a/text.jpg"}
     assert "not a picture" in store.skipped["torn.png"]
-    one_by_one = torch.cat([toy.encode_image([open_image(store.picture(row))]) for row in range(len(store))])
+    one_by_one = torch.cat([toy.encode_image([open_image(store.image(row))]) for row in range(len(store))])
     torch.testing.assert_close(store.embeddings, one_by_one, atol=1e-5, rtol=0)
 
 
@@ -86,8 +86,8 @@ def test_a_build_cut_off_anywhere_goes_on_to_the_same_index(folder, tmp_path, to
         with (out / EMBEDDINGS).open("ab") as file:
             file.write(b"\0" * (70 if torn == "row" else 128 * 3))
     elif torn and batches:
-        data = (out / PICTURES).read_bytes()
-        (out / PICTURES).write_bytes(data[:-5])
+        data = (out / IMAGES).read_bytes()
+        (out / IMAGES).write_bytes(data[:-5])
     encoded = []
     counting = _counting(toy, encoded)
     resumed = run_to_end(build_index(folder, out, counting, batch=5))
@@ -107,7 +107,7 @@ def _counting(encoder, encoded):
     return Counting()
 
 
-def test_pictures_that_came_since_are_added(folder, tmp_path, toy):
+def test_images_that_came_since_are_added(folder, tmp_path, toy):
     before = run_to_end(build_index(folder, tmp_path / "index", toy))
     Image.new("RGB", (8, 8), "red").save(folder / "a" / "0 new.png")
     after = run_to_end(build_index(folder, tmp_path / "index", toy))
@@ -115,42 +115,42 @@ def test_pictures_that_came_since_are_added(folder, tmp_path, toy):
     assert torch.equal(after.embeddings[:-1], before.embeddings)
 
 
-def test_an_index_of_other_weights_or_pictures_is_not_mixed(folder, tmp_path, toy, pocket):
+def test_an_index_of_other_weights_or_images_is_not_mixed(folder, tmp_path, toy, pocket):
     run_to_end(build_index(folder, tmp_path / "index", toy))
-    for pictures, encoder in ((folder, pocket), (folder / "a", toy)):
+    for images, encoder in ((folder, pocket), (folder / "a", toy)):
         with pytest.raises(ModelError, match="write this one to another folder"):
-            run_to_end(build_index(pictures, tmp_path / "index", encoder))
+            run_to_end(build_index(images, tmp_path / "index", encoder))
     with pytest.raises(ModelError, match="would have to see them again"):
-        PictureIndex.open(tmp_path / "index").find(pocket, "a cat", TEMPLATES)
+        ImageIndex.open(tmp_path / "index").find(pocket, "a cat", TEMPLATES)
 
 
 @pytest.mark.parametrize("broken", [None, "no JSON", '{"format": 1}', '{"embed_dim": 0, "model": 1}', "[]"])
 def test_what_is_no_index_is_told(tmp_path, broken):
     if broken is not None:
         (tmp_path / "index.json").write_text(broken)
-    with pytest.raises(PictureError, match="not an index that can be read"):
+    with pytest.raises(ImageError, match="not an index that can be read"):
         Store.open(tmp_path)
 
 
 def test_damaged_codes_are_told(synthetic):
     store, _ = synthetic
     (store.folder / CODES).write_bytes(b"nothing")
-    with pytest.raises(PictureError, match="is damaged; delete it"):
-        PictureIndex.open(store.folder)
+    with pytest.raises(ImageError, match="is damaged; delete it"):
+        ImageIndex.open(store.folder)
 
 
 @pytest.mark.parametrize("side", ["image", "text", "both"])
 @pytest.mark.parametrize("strength", [0.0, 0.4, 1.0])
 def test_the_query_carries_the_edit_as_every_embedding_would(folder, tmp_path, toy, toy_vocabulary, side, strength):
-    index = PictureIndex(run_to_end(build_index(folder, tmp_path / "index", toy)))
+    index = ImageIndex(run_to_end(build_index(folder, tmp_path / "index", toy)))
     selection = select(["apple", "frog"], vocabulary=toy_vocabulary)
     settings = CCUPSettings("consistent", strength, side=side)
     edited = ccup.erase(toy, selection, settings, vocabulary=toy_vocabulary).apply(toy)
-    pictures = [open_image(index.store.picture(row)) for row in range(len(index.store))]
+    images = [open_image(index.store.image(row)) for row in range(len(index.store))]
     for text in ("apple", "a blue whale"):
         hits = index.find(edited, text, TEMPLATES, k=12)
         query = Query.of(edited, text, TEMPLATES)
-        expected = similarity(edited.encode_image(pictures), query.text[None])[:, 0]
+        expected = similarity(edited.encode_image(images), query.text[None])[:, 0]
         if (expected == NO_SIMILARITY).all():
             assert not hits, "of a text that is all gone nothing is found"
             continue
@@ -159,7 +159,7 @@ def test_the_query_carries_the_edit_as_every_embedding_would(folder, tmp_path, t
 
 
 def test_without_strength_the_answer_is_the_unedited_one_to_the_bit(folder, tmp_path, toy, toy_vocabulary):
-    index = PictureIndex(run_to_end(build_index(folder, tmp_path / "index", toy)))
+    index = ImageIndex(run_to_end(build_index(folder, tmp_path / "index", toy)))
     erasure = ccup.erase(toy, select("apple", vocabulary=toy_vocabulary), vocabulary=toy_vocabulary)
     assert index.find(erasure.at(0.0).apply(toy), "apple", TEMPLATES) == index.find(toy, "apple", TEMPLATES)
     assert index.find(erasure.apply(toy), "apple", TEMPLATES) != index.find(toy, "apple", TEMPLATES)
@@ -184,7 +184,7 @@ def test_rows_and_texts_with_nothing_left_come_last():
 
 def test_a_chunked_scan_is_one_scan(synthetic, monkeypatch):
     store, texts = synthetic
-    index, query = PictureIndex(store), Query(texts[3], fit(texts[:2].T))
+    index, query = ImageIndex(store), Query(texts[3], fit(texts[:2].T))
     at_once = by_hand(store.embeddings, query).topk(10)
     monkeypatch.setattr(search, "CHUNK", 17)
     found = index.search(query)
@@ -196,7 +196,7 @@ def test_a_chunked_scan_is_one_scan(synthetic, monkeypatch):
 def test_codes_find_what_the_scan_finds(synthetic, monkeypatch, erased):
     store, texts = synthetic
     write_codes(store, exact_up_to=1000)
-    index = PictureIndex.open(store.folder)
+    index = ImageIndex.open(store.folder)
     monkeypatch.setattr(search, "CANDIDATES", 500)
     found = same = 0
     for text in texts:
@@ -214,27 +214,27 @@ def test_codes_of_fewer_rows_are_not_used(synthetic):
     write_codes(store, exact_up_to=1000)
     with Appender(store) as appender:
         appender.add(texts[:1], ["late.png"])
-    index = PictureIndex.open(store.folder)
+    index = ImageIndex.open(store.folder)
     assert index.codes is None
     assert index.search(Query(texts[0]), k=1)[0].index == 5000
     write_codes(index.store, exact_up_to=1000)
-    assert PictureIndex.open(store.folder).codes.ntotal == 5001
+    assert ImageIndex.open(store.folder).codes.ntotal == 5001
 
 
 def test_an_empty_index_finds_nothing(tmp_path):
     store = Store.create(tmp_path / "empty", header())
-    assert PictureIndex(store).search(Query(torch.ones(64))) == []
+    assert ImageIndex(store).search(Query(torch.ones(64))) == []
 
 
 def test_no_text_reaches_a_pickle(synthetic):
     store, _ = synthetic
-    assert [json.loads(line)["path"] for line in (store.folder / PICTURES).read_text().splitlines()][:1] == ["0.png"]
+    assert [json.loads(line)["path"] for line in (store.folder / IMAGES).read_text().splitlines()][:1] == ["0.png"]
     assert (store.folder / EMBEDDINGS).stat().st_size == 4 * 64 * 5000
 
 
 def test_the_command_line_builds_and_searches_before_and_after(folder, tmp_path, gallery, capsys):
-    for picture in gallery.where(lambda p: p.concept in {"cat", "pizza"}):
-        picture.load().save(folder / f"{picture.concept}.png")
+    for image in gallery.where(lambda p: p.concept in {"cat", "pizza"}):
+        image.load().save(folder / f"{image.concept}.png")
     index, erased = str(tmp_path / "index"), str(tmp_path / "erased")
     assert main(["index", str(folder), "--out", index]) == 0
     assert "14 pictures, 2 skipped" in (printed := capsys.readouterr().out)

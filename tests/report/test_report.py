@@ -50,9 +50,9 @@ def report() -> Report:
         [record(selection, erasure.settings)],
         gallery,
         vocabulary,
-        picture=gallery.pictures[0],
+        image=gallery.images[0],
         curves=tuple(sweep_strength(encoder, gallery, selection, erasure.settings, vocabulary=vocabulary)),
-        drawn=DrawnPair("a <b>cat</b>", "pocket", [gallery.pictures[0].load()], [gallery.pictures[2].load()]),
+        drawn=DrawnPair("a <b>cat</b>", "pocket", [gallery.images[0].load()], [gallery.images[2].load()]),
         link="?forget=cat",
     )
 
@@ -105,7 +105,7 @@ def test_without_curves_and_drawings_their_sections_are_not_there(report: Report
     assert "In the app" not in page
 
 
-def test_where_no_picture_has_a_label_the_page_says_so():
+def test_where_no_image_has_a_label_the_page_says_so():
     services = fake_services()
     encoder, words = services.models.own, Vocabulary.of(["violin", "harp"])
     erasure = ccup.erase(encoder, select("harp", vocabulary=words), vocabulary=words)
@@ -174,11 +174,11 @@ def made(folder, *asked: str) -> Record:
 )
 def test_the_printed_command_makes_the_same_erasure(asked, tmp_path, gallery, pocket):
     folder = tmp_path / "it's a folder"
-    for picture in (p for p in gallery if p.concept in ("cat", "pizza", "car")):
-        (folder / picture.concept).mkdir(parents=True, exist_ok=True)
+    for image in (p for p in gallery if p.concept in ("cat", "pizza", "car")):
+        (folder / image.concept).mkdir(parents=True, exist_ok=True)
         for angle in range(6):
-            turned = picture.load().rotate(angle, fillcolor="white")
-            turned.save(folder / picture.concept / f"{hash(picture)}-{angle}.png")
+            turned = image.load().rotate(angle, fillcolor="white")
+            turned.save(folder / image.concept / f"{hash(image)}-{angle}.png")
     if "--on" in asked:
         tuning = ("--method", "cliperase", "--steps", "3", "--trainable", "last_blocks")
         made(tmp_path / "beneath", "--forget", "cat", "--images", str(folder), *tuning)
@@ -199,14 +199,14 @@ def test_the_printed_command_makes_the_same_erasure(asked, tmp_path, gallery, po
     )
     assert ended.returncode == 0, ended.stderr
     again, record = load_recorded(tmp_path / "erased", pocket)
-    told = ("method", "model", "parameters", "selection", "seed", "vocabulary", "pictures")
+    told = ("method", "model", "parameters", "selection", "seed", "vocabulary", "images")
     assert all(getattr(record, name) == getattr(first, name) for name in told)
     assert record.selection.surroundings == first.selection.surroundings
     for name, tensor in load_recorded(tmp_path / "first", pocket)[0].tensors.items():
         torch.testing.assert_close(again.tensors[name], tensor, atol=1e-5, rtol=0)
 
 
-def test_pictures_that_only_their_owner_has_are_told():
+def test_images_that_only_their_owner_has_are_told():
     selection = select("cat", vocabulary=VOCABULARY)
-    told = replace(record(selection, CLIPEraseSettings(), "cliperase"), pictures="")
+    told = replace(record(selection, CLIPEraseSettings(), "cliperase"), images="")
     assert "  # it learned from pictures that this command does not have" in command_of(told)

@@ -41,7 +41,7 @@ def test_among_the_growing_forget_sets_is_the_visitors_own(vocabulary, retain):
         assert many.retain == vocabulary.without(many.forget_names)
 
 
-def test_an_edit_of_both_sides_stands_beside_the_paired_form_on_pictures(toy, toy_gallery, toy_vocabulary):
+def test_an_edit_of_both_sides_stands_beside_the_paired_form_on_images(toy, toy_gallery, toy_vocabulary):
     selection, both = select("apple", vocabulary=toy_vocabulary), CCUPSettings("consistent", side="both")
     swept = [
         list(sweep_strength(toy, toy_gallery.test, selection, settings, vocabulary=toy_vocabulary, strengths=(1.0,)))

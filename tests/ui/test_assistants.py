@@ -59,12 +59,12 @@ def test_every_endpoint_is_a_tool_that_says_what_its_parameters_mean(fake_app: s
 
 
 def test_one_call_erases_and_looks(fake_app: str):
-    seen = call(fake_app, "zero_shot", labels=["cat", "dog"], picture=as_uri("cat"), forget=["cat"])
+    seen = call(fake_app, "zero_shot", labels=["cat", "dog"], image=as_uri("cat"), forget=["cat"])
     assert seen["forget"] == ["cat"]
     before, after = seen["probabilities"]["Original"], seen["probabilities"]["CCUP"]
     assert max(before, key=before.get) == "cat"
     assert max(after, key=after.get) == "dog"
-    assert call(fake_app, "retrieve", query="a dog", forget=["cat"])["pictures"]["CCUP"][0]["concept"] == "dog"
+    assert call(fake_app, "retrieve", query="a dog", forget=["cat"])["images"]["CCUP"][0]["concept"] == "dog"
     assert call(fake_app, "trade_off", forget=["cat"])["names"][0] == "cat"
 
 
@@ -72,7 +72,7 @@ def test_no_assistant_sees_what_another_erased(fake_app: str):
     assert call(fake_app, "erase", forget=["cat"])["forget"] == ["cat"]
     found = call(fake_app, "retrieve", query="a cat")
     assert found["forget"] == []
-    assert list(found["pictures"]) == ["Original"]
+    assert list(found["images"]) == ["Original"]
 
 
 def test_what_cannot_be_done_is_a_sentence(fake_app: str):
@@ -82,7 +82,7 @@ def test_what_cannot_be_done_is_a_sentence(fake_app: str):
         call(fake_app, "zero_shot", labels=[])
 
 
-def test_a_drawing_is_told_without_its_pictures(real_app: str):
+def test_a_drawing_is_told_without_its_images(real_app: str):
     told = call(real_app, "generate", prompt="a cat and a pizza", count=1, steps=4, forget=["cat"])
     assert told["state"] == "done"
     assert set(told["seen"]) == {"cat", "pizza"}

@@ -44,10 +44,10 @@ def test_one_of_start_and_stop_can_be_pressed():
 
 
 def test_a_run_is_a_sentence_and_a_bar_only_while_it_moves():
-    pictures = drawing("cat", 4), drawing("dog", 4)
+    images = drawing("cat", 4), drawing("dog", 4)
 
     def shown(status):
-        return re.sub(r"\n\s*", "", status_html(status, stopped="Stopped.", preview=pictures))
+        return re.sub(r"\n\s*", "", status_html(status, stopped="Stopped.", preview=images))
 
     assert "At 1." in shown(RUNNING)
     assert '<progress value="1" max="9"></progress><div class="u-preview"><img src="data:image/' in shown(RUNNING)

@@ -237,7 +237,7 @@ def test_the_slider_moves_the_numbers_without_a_button(desk: Visit):
     expect(after).not_to_have_text(at_full)
 
 
-def test_a_file_that_is_no_picture_leaves_everything_on_screen(desk: Visit, tmp_path: Path):
+def test_a_file_that_is_no_image_leaves_everything_on_screen(desk: Visit, tmp_path: Path):
     make, sentence = UNUSABLE["text.png"]
     make(tmp_path / "text.png")
     desk.open()

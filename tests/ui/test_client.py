@@ -45,7 +45,7 @@ def test_a_program_does_the_whole_job(client: Client, cat: Path):
     assert sum(seen["CCUP"].values()) == pytest.approx(1, abs=1e-4)
 
     found = client.predict("a cat", api_name="/retrieve")
-    assert found["pictures"]["Original"][0]["concept"] == "cat"
+    assert found["images"]["Original"][0]["concept"] == "cat"
     assert found["captions"]["Original"][0]["concept"] == "cat"
     assert found["recall"]["CCUP"]["image_to_text"]["forget"]["recall@1"] == 0.0
     assert found["recall"]["CCUP"]["text_to_image"]["retain"]["n"] == 2 * (len(NAMES) - 1)
@@ -96,19 +96,19 @@ def test_any_word_can_be_erased(client: Client, word: str):
 
 
 @pytest.mark.parametrize(("name", "make", "sentence"), [(n, m, s) for n, (m, s) in UNUSABLE.items()])
-def test_a_file_that_is_no_picture_is_told_why(client: Client, tmp_path: Path, name, make, sentence):
+def test_a_file_that_is_no_image_is_told_why(client: Client, tmp_path: Path, name, make, sentence):
     make(tmp_path / name)
     with pytest.raises(AppError, match=sentence):
         client.predict([], handle_file(tmp_path / name), api_name="/zero_shot")
 
 
 @pytest.mark.parametrize(("name", "make"), UNUSUAL.items())
-def test_an_unusual_picture_is_read(client: Client, tmp_path: Path, name, make):
+def test_an_unusual_image_is_read(client: Client, tmp_path: Path, name, make):
     make(tmp_path / name)
     assert client.predict([], handle_file(tmp_path / name), api_name="/zero_shot")["probabilities"]["Original"]
 
 
-def test_without_a_picture_or_an_erasure_the_next_step_is_named(new_client: Client):
+def test_without_a_image_or_an_erasure_the_next_step_is_named(new_client: Client):
     with pytest.raises(AppError, match="upload one"):
         new_client.predict([], api_name="/zero_shot")
     with pytest.raises(AppError, match="name at least one concept"):
@@ -149,7 +149,7 @@ def test_two_visitors_at_once_never_see_each_others_erasure(fake_app: str):
             found = visitor.predict(f"a {other}", api_name="/retrieve")
             if own["forget"] != [concept] or own["settings"]["strength"] != strength or found["forget"] != [concept]:
                 mixed_up.append(f"{concept}: {own['forget']}, {found['forget']}")
-            if found["pictures"]["CCUP"][0]["concept"] != other:
+            if found["images"]["CCUP"][0]["concept"] != other:
                 mixed_up.append(f"{concept}'s visitor lost {other}")
 
     visits = [threading.Thread(target=visit, args=pair) for pair in (("cat", "guitar"), ("guitar", "cat"))]

@@ -63,7 +63,7 @@ def test_a_drawing_is_judged_and_found_again(services: Services, visitor: Visito
     assert "seed 1" in page
 
 
-def test_the_report_shows_pictures_of_the_edit_in_force_alone(services: Services, visitor: Visitor):
+def test_the_report_shows_images_of_the_edit_in_force_alone(services: Services, visitor: Visitor):
     DRAWING.start(services, visitor, replace(QUICK, count=1, steps=1))
     drawn = finish(services, visitor).result
     pair = last_drawn(services, visitor)

@@ -25,8 +25,8 @@ def hostile_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("pictures")
     for concept, name in (("dog", "dog"), ("<img src=x onerror=\"document.title='it ran'\">", "cat")):
         (folder / concept).mkdir()
-        picture = next(p for p in bundled_gallery().test if p.concept == name)
-        picture.load().save(folder / concept / "<b onclick=alert(1)>.png")
+        image = next(p for p in bundled_gallery().test if p.concept == name)
+        image.load().save(folder / concept / "<b onclick=alert(1)>.png")
     log = tmp_path_factory.mktemp("hostile") / "log"
     with served(log=log, UNLEARN_GALLERY=str(folder)) as (address, _):
         yield address

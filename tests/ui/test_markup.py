@@ -6,8 +6,8 @@ import re
 
 from helpers.fakes import drawing
 
-from unlearn.app.results import Found, FoundCaption, FoundPicture, SplitAccuracy, Summary
-from unlearn.data.gallery import Picture
+from unlearn.app.results import Found, FoundCaption, FoundImage, SplitAccuracy, Summary
+from unlearn.data.gallery import GalleryImage
 from unlearn.evaluation.neighbours import Neighbour
 from unlearn.evaluation.retrieval import Recall, RetrievalReport
 from unlearn.evaluation.zero_shot import Accuracy
@@ -22,21 +22,19 @@ ACCURACY = {
 }
 
 
-def evil_picture() -> Picture:
-    return Picture(EVIL, EVIL, lambda: drawing("cat"))
+def evil_image() -> GalleryImage:
+    return GalleryImage(EVIL, EVIL, lambda: drawing("cat"))
 
 
 def test_no_markup_of_a_visitor_survives():
-    picture = evil_picture()
+    image = evil_image()
     summary = Summary((EVIL,), (Neighbour(EVIL, EVIL, 0.5),), ACCURACY)
     pieces = [
         markup.summary(summary, [EVIL]),
-        markup.found_pictures(
-            {"Original": Found((FoundPicture(picture, 0.5),)), "CCUP": Found(unanswered=EVIL)}, [EVIL]
-        ),
+        markup.found_images({"Original": Found((FoundImage(image, 0.5),)), "CCUP": Found(unanswered=EVIL)}, [EVIL]),
         markup.found_captions({"Original": [FoundCaption(EVIL, EVIL, 0.5)]}, []),
-        markup.strip([(0, picture)], [EVIL]),
-        markup.shown_picture(picture),
+        markup.strip([(0, image)], [EVIL]),
+        markup.shown_image(image),
     ]
     assert all("<script" not in piece for piece in pieces)
     assert all("&lt;script&gt;" in piece for piece in pieces)
@@ -68,7 +66,7 @@ def test_what_was_not_measured_is_a_dash():
 
 def test_erased_concepts_are_marked_by_more_than_colour():
     shown = markup.strip(
-        [(i, Picture(name, "", lambda: drawing("cat"))) for i, name in enumerate(("Cat", "dog"))], ["cat"]
+        [(i, GalleryImage(name, "", lambda: drawing("cat"))) for i, name in enumerate(("Cat", "dog"))], ["cat"]
     )
     assert '<span><span class="u-erased">✕ Cat</span></span>' in shown
     assert "<span>dog</span>" in shown
@@ -83,19 +81,19 @@ def test_the_recall_table_has_a_row_for_every_variant_and_direction():
     assert table.count("50%") == 4
 
 
-def test_a_thumbnail_is_small_made_once_and_forgotten_with_its_picture():
+def test_a_thumbnail_is_small_made_once_and_forgotten_with_its_image():
     loads = []
 
     def load():
         loads.append(1)
         return drawing("cat", 400)
 
-    picture = Picture("cat", "a cat", load)
-    first = markup.thumbnail(picture)
+    image = GalleryImage("cat", "a cat", load)
+    first = markup.thumbnail(image)
     assert first.startswith("data:image/webp;base64,")
     assert len(first) < 4_000
-    assert markup.thumbnail(picture) == first
+    assert markup.thumbnail(image) == first
     assert len(loads) == 1
     held = len(markup._thumbnails)
-    del picture
+    del image
     assert len(markup._thumbnails) == held - 1

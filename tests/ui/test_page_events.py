@@ -52,14 +52,14 @@ def named(demo: gr.Blocks, name: str) -> BlockFunction:
     return next(event for event in demo.fns.values() if event.name == name)
 
 
-def no_edit(picture: str) -> str:
-    """The file ``picture`` under the name of an edit."""
-    path = Path(picture).with_suffix(".safetensors")
-    path.write_bytes(Path(picture).read_bytes())
+def no_edit(image: str) -> str:
+    """The file ``image`` under the name of an edit."""
+    path = Path(image).with_suffix(".safetensors")
+    path.write_bytes(Path(image).read_bytes())
     return str(path)
 
 
-def sent(component: Any, picture: str) -> Any:
+def sent(component: Any, image: str) -> Any:
     """What a browser sends of ``component`` as it stands there once somebody has used it."""
     match component:
         case gr.Dropdown(multiselect=True):
@@ -67,9 +67,9 @@ def sent(component: Any, picture: str) -> Any:
         case gr.Dropdown() | gr.Radio():
             return component.value if component.value is not None else next((c for _, c in component.choices), None)
         case gr.File(file_types=[".safetensors"]):
-            return {"path": no_edit(picture), "meta": {"_type": "gradio.FileData"}}
+            return {"path": no_edit(image), "meta": {"_type": "gradio.FileData"}}
         case gr.Image() | gr.File():
-            file = {"path": picture, "meta": {"_type": "gradio.FileData"}}
+            file = {"path": image, "meta": {"_type": "gradio.FileData"}}
             return [file] if getattr(component, "file_count", "") == "multiple" else file
         case gr.Textbox():
             return component.value or "dog, cat"
@@ -92,7 +92,7 @@ async def happen(demo: gr.Blocks, event: BlockFunction, state: SessionState, inp
 
 
 @pytest.fixture
-def picture() -> str:
+def image() -> str:
     """A picture where gradio keeps what visitors send."""
     path = f"{get_upload_folder()}/page-events.png"
     drawing("cat").save(path)
@@ -115,13 +115,13 @@ def opened(demo: gr.Blocks, query: str) -> Session:
 
 @pytest.mark.parametrize("query", ["", "forget=", "forget=cat&vocabulary=cat,dog,car&retain=neighbours"])
 @pytest.mark.parametrize("is_open", [True, False])
-def test_every_event_of_the_page_passes_through_gradio(demo, picture, told, caplog, query: str, is_open: bool):
+def test_every_event_of_the_page_passes_through_gradio(demo, image, told, caplog, query: str, is_open: bool):
     events = [event for event in demo.fns.values() if event.fn and event.api_visibility == "private"]
     assert len(events) > 40
     failed, session = {}, opened(demo, query) if is_open else Session()
     with caplog.at_level(logging.ERROR):
         for event in events:
-            inputs = [sent(component, picture) for component in event.inputs]
+            inputs = [sent(component, image) for component in event.inputs]
             try:
                 asyncio.run(happen(demo, event, state_with(demo, session), inputs, query))
             except Exception as error:
@@ -220,6 +220,21 @@ def test_what_fails_outside_the_handler_is_a_sentence(capsys, caplog, where: str
     assert "secret detail" not in raised.value.message
     assert ("not in the list of choices" in raised.value.message) == (where == "choice")
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_choice_withdrawn_while_the_request_was_on_its_way_counts_as_none():
+    def build() -> tuple[GuardedPage, BlockFunction, BlockFunction]:
+        with GuardedPage() as blocks:
+            lists = [gr.Dropdown(["dog"], value="dog"), gr.Radio(["dog"], value="dog")]
+            gr.on([], lambda: [gr.update(choices=["cat", "car"], value="cat")] * 2, None, lists)
+            gr.on([], lambda *chosen: repr(chosen), lists, gr.Textbox())
+        return blocks, *blocks.fns.values()
+
+    blocks, update, click = built(build)
+    state = SessionState(blocks)
+    asyncio.run(happen(blocks, update, state, []))
+    assert asyncio.run(happen(blocks, click, state, ["dog", "dog"])) == ["(None, None)"]
+    assert asyncio.run(happen(blocks, click, state, ["cat", "car"])) == ["('cat', 'car')"]
 
 
 def test_a_reloaded_page_still_asks_for_the_nearest_neighbours(demo):

@@ -46,7 +46,7 @@ def test_both_edits_go_into_one_file_and_come_back(folder_app: str):
         found = other.predict("a cat and a pizza", api_name="/retrieve")
         assert found == client.predict("a cat and a pizza", api_name="/retrieve")
         assert found["forget"] == ["cat", "pizza"]
-        assert "CLIPErase + CCUP" in found["pictures"]
+        assert "CLIPErase + CCUP" in found["images"]
         assert other.predict(api_name="/link") == client.predict(api_name="/link")
 
 

@@ -15,7 +15,7 @@ from helpers.waiting import ended
 
 from unlearn.app.session import ErasureRequest, Visitor
 from unlearn.app.startup import Lazy
-from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.jobs import State
 from unlearn.ui.page import build_demo
 from unlearn.ui.server import sessions
@@ -49,10 +49,10 @@ class House:
         assert self.visits.admit(name, f"198.51.100.{len(self.holder.session_data) % 250}")
         state = self.holder[name]
         visitor = state[self.key]
-        picture = drawing("cat", 256)
+        image = drawing("cat", 256)
         visitor.change(
             erasure=self.services.erase(visitor.session, ErasureRequest(["cat"])),
-            uploads=Gallery("mine", (Picture("mug", "a mug", lambda: picture),)),
+            uploads=Gallery("mine", (GalleryImage("mug", "a mug", lambda: image),)),
         )
         state[self.key] = visitor
         state.is_closed = closed

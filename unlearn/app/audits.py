@@ -24,7 +24,7 @@ def _plan(services: Services, session: Session, concept: str) -> Plan[AuditProgr
 
     Raises:
         ConceptError, ParameterError: no concept is erased, or ``concept`` is not among the erased ones.
-        PictureError: the attacks need images of the concept and there are none.
+        ImageError: the attacks need images of the concept and there are none.
     """
     erased = {concept.name: concept for concept in selection_of(session).forget}
     name = require_choice("concept", concept or next(iter(erased)), tuple(erased))
@@ -41,7 +41,7 @@ def _plan(services: Services, session: Session, concept: str) -> Plan[AuditProgr
 
     def begin() -> Generator[AuditProgress, None, Audited]:
         report = yield from run_audit(target, pipelines)
-        return Audited(report, session.edits, session.own_pictures)
+        return Audited(report, session.edits, session.own_images)
 
     return Plan(begin)
 

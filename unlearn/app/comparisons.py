@@ -60,6 +60,6 @@ def _training(services: Services, session: Session, encoder: OpenClipEncoder, na
     if session.uploads is None or set(names) <= set(services.training.concepts):
         return services.training
     parts = (services.training, session.uploads.train)
-    both = Gallery("both", tuple(picture for part in parts for picture in part))
+    both = Gallery("both", tuple(image for part in parts for image in part))
     encoder.keep_image_features(both, torch.cat([encoder.image_features(part) for part in parts if len(part)]))
     return both

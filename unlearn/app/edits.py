@@ -23,14 +23,14 @@ class FineTuned:
     """A finished fine-tuning run: the erasure, and its model, which shares all other weights with the base model.
 
     Attributes:
-        pictures: the training images, in the form of :class:`unlearn.export.record.Record`.
+        images: the training images, in the form of :class:`unlearn.export.record.Record`.
         learned_own: whether the training images may include the visitor's own.
         beside: the CCUP edit of the same file, in the panel's settings, if the file held both edits.
     """
 
     erasure: Erasure[CLIPEraseSettings]
     encoder: OpenClipEncoder
-    pictures: str = ""
+    images: str = ""
     learned_own: bool = False
     beside: Erasure[CCUPSettings] | None = None
 
@@ -63,7 +63,7 @@ class Edited(Protocol):
     @property
     def edits(self) -> Edits: ...
     @property
-    def own_pictures(self) -> Gallery | None: ...
+    def own_images(self) -> Gallery | None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +72,11 @@ class Audited:
 
     report: Report
     edits: Edits
-    pictures: Gallery | None
+    images: Gallery | None
 
     def is_of(self, session: Edited) -> bool:
         """Return whether edits and images are still those of ``session``."""
-        return self.edits == session.edits and self.pictures is session.own_pictures
+        return self.edits == session.edits and self.images is session.own_images
 
 
 @dataclass(frozen=True)

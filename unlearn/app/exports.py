@@ -137,7 +137,7 @@ def _code(part: str, folder: str) -> Callable[[Wanted], str]:
 def _facts(services: Services, session: Session, erasure: AnyErasure) -> dict[str, Any]:
     """Return the facts that the record of the visitor's ``erasure`` adds to the erasure itself."""
     # Only CLIPErase trains on images here; CCUP uses words alone.
-    learned = session.fine_tuned.pictures if session.fine_tuned and erasure.method != "ccup" else BUNDLED
+    learned = session.fine_tuned.images if session.fine_tuned and erasure.method != "ccup" else BUNDLED
     variants = services.variants(session)
     return {
         "metrics": before_and_after(
@@ -148,7 +148,7 @@ def _facts(services: Services, session: Session, erasure: AnyErasure) -> dict[st
             services.vocabulary_of(session),
         ),
         "vocabulary": vocabulary_text(session.vocabulary or services.vocabulary),
-        "pictures": learned,
+        "images": learned,
     }
 
 
@@ -160,7 +160,7 @@ def _write_report(wanted: Wanted, folder: Path) -> Path:
         [record_of(wanted.encoder, wanted.erasure, **_facts(services, session, wanted.erasure))],
         services.collection(session),
         services.vocabulary_of(session),
-        picture=session.picture.pictures[0] if session.picture else None,
+        image=session.image.images[0] if session.image else None,
         curves=measured.by_strength if measured and trade_offs.holds(services, session) else (),
         drawn=last_drawn(services, visitor),
         link=link,

@@ -23,7 +23,7 @@ def _plan(services: Services, session: Session, request: FineTuneRequest) -> Pla
     """Check ``request`` and plan its run.
 
     Raises:
-        ConceptError, ParameterError, PictureError, ModelError: the run is not possible; the message gives the reason.
+        ConceptError, ParameterError, ImageError, ModelError: the run is not possible; the message gives the reason.
     """
     vocabulary = services.vocabulary_of(session)
     training, probe = services.training, services.held_out(session)

@@ -113,7 +113,7 @@ def _open(services: Services, session: Session, file: Opened) -> Generator[Progr
     encoder = file.erasure.fine_tuned(services.open_clip_encoder_of(session, NOT_OPENED))
     words = services.vocabulary_of(session)
     # Images that only their owner has may be among those this visitor added.
-    tuned = FineTuned(file.erasure, encoder, file.record.pictures, learned_own=not file.record.pictures)
+    tuned = FineTuned(file.erasure, encoder, file.record.images, learned_own=not file.record.images)
     opened = replace(session, fine_tuned=tuned)
     collection = services.collection(opened)
     progress = partial(encoding, total=len(collection))

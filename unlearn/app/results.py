@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from unlearn.data.gallery import Picture
+    from unlearn.data.gallery import GalleryImage
     from unlearn.evaluation.neighbours import Neighbour
     from unlearn.evaluation.zero_shot import Accuracy
 
@@ -50,13 +50,13 @@ class LabelView:
 
 
 @dataclass(frozen=True)
-class FoundPicture:
+class FoundImage:
     """An image found for a query, and its cosine with the query.
 
     An image from an index has no concept; its ``source`` is its path within the index's folder.
     """
 
-    picture: Picture
+    image: GalleryImage
     score: float
 
 
@@ -64,7 +64,7 @@ class FoundPicture:
 class Found:
     """Images that a variant found for a query, best first; or a sentence with the reason why it found none."""
 
-    pictures: tuple[FoundPicture, ...] = ()
+    images: tuple[FoundImage, ...] = ()
     unanswered: str = ""
 
 

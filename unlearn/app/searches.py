@@ -8,16 +8,16 @@ from typing import Any
 
 from PIL import Image
 
-from unlearn.app.results import Found, FoundPicture
+from unlearn.app.results import Found, FoundImage
 from unlearn.app.services import HITS, Services
 from unlearn.app.session import SEARCH_GALLERY, SEARCH_INDEX, Session
 from unlearn.clip.encoders import TextImageEncoder
-from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.data.images import open_image
 from unlearn.errors import ConceptError, ModelError, require_choice
 from unlearn.evaluation.as_json import retrieval_metrics
-from unlearn.evaluation.retrieval import find_pictures as find_in_gallery
-from unlearn.index.search import PictureIndex
+from unlearn.evaluation.retrieval import find_images as find_in_gallery
+from unlearn.index.search import ImageIndex
 from unlearn.index.store import Store
 
 MAX_QUERY_LENGTH = 300
@@ -37,7 +37,7 @@ def places(services: Services, session: Session) -> dict[str, str]:
     return {SEARCH_GALLERY: gallery, SEARCH_INDEX: f"{_legible(store.name)} ({len(store):,} pictures)"}
 
 
-def find_pictures(services: Services, session: Session, query: str, source: str = SEARCH_GALLERY) -> dict[str, Found]:
+def find_images(services: Services, session: Session, query: str, source: str = SEARCH_GALLERY) -> dict[str, Found]:
     """Find the images for a text, by variant.
 
     Args:
@@ -68,33 +68,33 @@ def recall(services: Services, session: Session) -> dict[str, dict[str, Any]]:
 
 def _in_gallery(encoder: TextImageEncoder, text: str, gallery: Gallery, templates: Sequence[str]) -> Found:
     hits = find_in_gallery(encoder, text, gallery, templates, HITS)
-    return _found(FoundPicture(gallery.pictures[hit.index], hit.score) for hit in hits)
+    return _found(FoundImage(gallery.images[hit.index], hit.score) for hit in hits)
 
 
-def _in_index(encoder: TextImageEncoder, text: str, index: PictureIndex, templates: Sequence[str]) -> Found:
+def _in_index(encoder: TextImageEncoder, text: str, index: ImageIndex, templates: Sequence[str]) -> Found:
     try:
         hits = index.find(encoder, text, templates, HITS)
     except ModelError as error:
         return Found(unanswered=str(error))
-    return _found(FoundPicture(_picture(index.store, hit.index), hit.score) for hit in hits)
+    return _found(FoundImage(_gallery_image(index.store, hit.index), hit.score) for hit in hits)
 
 
-def _found(pictures: Iterable[FoundPicture]) -> Found:
-    hits = tuple(pictures)
+def _found(images: Iterable[FoundImage]) -> Found:
+    hits = tuple(images)
     return Found(hits) if hits else Found(unanswered=NOTHING_LEFT)
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _picture(store: Store, row: int) -> Picture:
+def _gallery_image(store: Store, row: int) -> GalleryImage:
     """Return an image of an index. It has no label; only its path is known.
 
     Cached, so that each image's thumbnail is made once.
     """
 
     def load() -> Image.Image:
-        return open_image(store.picture(row), enough=DECODED_SIDE)
+        return open_image(store.image(row), enough=DECODED_SIDE)
 
-    return Picture("", "", load, source=_legible(store.paths[row]))
+    return GalleryImage("", "", load, source=_legible(store.paths[row]))
 
 
 def _legible(path: str) -> str:

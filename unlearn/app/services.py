@@ -17,7 +17,7 @@ from unlearn.clip.models import Models
 from unlearn.concepts.selection import Selection, Vocabulary, concept_of, load_vocabulary, parse_names, select
 from unlearn.config import Settings
 from unlearn.data import decoding
-from unlearn.data.gallery import Gallery, Picture, bundled_gallery, folder_gallery, restore_features
+from unlearn.data.gallery import Gallery, GalleryImage, bundled_gallery, folder_gallery, restore_features
 from unlearn.diffusion.pipelines import PipelineCache
 from unlearn.erasers import ccup
 from unlearn.erasers.erasure import Erasure, Stacked
@@ -29,7 +29,7 @@ from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, fi
 from unlearn.evaluation.zero_shot import above_chance, evaluate_zero_shot, label_probabilities, most_telling
 from unlearn.export.vanished import live_only
 from unlearn.finetuning.pairs import hold_out
-from unlearn.index.search import PictureIndex
+from unlearn.index.search import ImageIndex
 from unlearn.jobs import Jobs
 from unlearn.options import check_options, shared_options
 
@@ -49,7 +49,7 @@ def load_services(settings: Settings) -> Services:
     """Load the models and data that all visitors share; this takes seconds, so call it off the main thread.
 
     Raises:
-        ModelError, PictureError: the model or a folder in the settings cannot be used.
+        ModelError, ImageError: the model or a folder in the settings cannot be used.
     """
     encoder = load_clip(settings.model, precision=settings.precision)
     index = open_index(settings.index, encoder)
@@ -73,16 +73,16 @@ def load_services(settings: Settings) -> Services:
     return Services(models, gallery, vocabulary, settings, training, index, jobs, downloads=downloads)
 
 
-def open_index(folder: str, encoder: TextImageEncoder) -> PictureIndex | None:
+def open_index(folder: str, encoder: TextImageEncoder) -> ImageIndex | None:
     """Open the index named in the settings; return None if they name none.
 
     Raises:
-        PictureError: ``folder`` has no index, or the index is damaged.
+        ImageError: ``folder`` has no index, or the index is damaged.
         ModelError: the index was made with other weights than the app's.
     """
     if not folder:
         return None
-    index = PictureIndex.open(folder)
+    index = ImageIndex.open(folder)
     if not index.answers(encoder):
         raise ModelError(
             f"The index “{folder}” was made by “{index.store.header.model}”; the app runs “{encoder.name}”, which has "
@@ -101,7 +101,7 @@ class Services:
     vocabulary: Vocabulary
     settings: Settings = field(default_factory=Settings)
     training: Gallery = NOTHING
-    index: PictureIndex | None = None
+    index: ImageIndex | None = None
     jobs: Jobs[Any, Any] = field(default_factory=Jobs)
     pipelines: PipelineCache = field(default_factory=PipelineCache)
     downloads: Downloads = field(default_factory=Downloads)
@@ -155,13 +155,13 @@ class Services:
 
     def collection(self, session: Session) -> Gallery:
         """Return the labelled images for accuracy and retrieval, none of which a model was trained on."""
-        own = session.own_pictures
+        own = session.own_images
         learned = session.fine_tuned is not None and session.fine_tuned.learned_own
         return self.held_out(session) if own is None or learned else own
 
     def held_out(self, session: Session) -> Gallery:
         """Return the part of the collection that stays unseen if methods train on the visitor's images too."""
-        own = session.own_pictures
+        own = session.own_images
         return own.test if own is not None and len(own.test) else self.gallery
 
     def measured_on(self, session: Session, names: Sequence[str]) -> Gallery:
@@ -173,8 +173,8 @@ class Services:
 
     def vocabulary_of(self, session: Session) -> Vocabulary:
         """Return the active words: the visitor's choice or the app's, and the concepts of the visitor's own images."""
-        chosen, pictures = session.vocabulary or self.vocabulary, session.own_pictures
-        own = [concept_of(name) for name in (pictures.concepts if pictures else ()) if chosen.find(name) is None]
+        chosen, images = session.vocabulary or self.vocabulary, session.own_images
+        own = [concept_of(name) for name in (images.concepts if images else ()) if chosen.find(name) is None]
         return replace(chosen, concepts=(*chosen.concepts, *own)) if own else chosen
 
     def erase(self, session: Session, request: ErasureRequest) -> Erasure[CCUPSettings]:
@@ -239,7 +239,7 @@ class Services:
 
     def _left_out(self, session: Session) -> tuple[str, ...]:
         """Return a sentence if measurements use fewer images than the visitor added."""
-        own, collection = session.own_pictures, self.collection(session)
+        own, collection = session.own_images, self.collection(session)
         if own is None or collection is own:
             return ()
         if collection is self.gallery:
@@ -255,25 +255,25 @@ class Services:
         Raises:
             ConceptError: a label is not valid, or no image was chosen.
         """
-        picture = _chosen(session)
+        image = _chosen(session)
         vocabulary = self.vocabulary_of(session)
         offered = parse_names(labels, what="label") or vocabulary.names
         probabilities = {}
         for variant, encoder in self.variants(session).items():
-            row = label_probabilities(encoder, encoder.image_features(picture), offered, vocabulary.templates)[0]
+            row = label_probabilities(encoder, encoder.image_features(image), offered, vocabulary.templates)[0]
             probabilities[variant] = dict(zip(offered, row.tolist(), strict=True))
         shown = most_telling(probabilities, [label for label in session.erased if label in offered][:2], CHART_LABELS)
         return LabelView({v: {label: p[label] for label in shown} for v, p in probabilities.items()}, len(offered))
 
-    def clearest_picture(self, session: Session, concept: str) -> Picture:
+    def clearest_image(self, session: Session, concept: str) -> GalleryImage:
         """Return the gallery image of ``concept`` that the original recognises best, for the opening view."""
         encoder = self.encoder_of(session)
-        own = [i for i, picture in enumerate(self.gallery) if picture.concept == concept]
+        own = [i for i, image in enumerate(self.gallery) if image.concept == concept]
         scores = (
             encoder.image_features(self.gallery)[own]
             @ encoder.text_features([concept], self.vocabulary_of(session).templates)[0]
         )
-        return self.gallery.pictures[own[int(scores.argmax())]]
+        return self.gallery.images[own[int(scores.argmax())]]
 
     def find_captions(self, session: Session) -> dict[str, list[FoundCaption]]:
         """Find the collection's captions for the visitor's image, by variant.
@@ -281,13 +281,13 @@ class Services:
         Raises:
             ConceptError: no image was chosen.
         """
-        picture = _chosen(session)
+        image = _chosen(session)
         concept_of = {p.caption: p.concept for p in self.collection(session)}
         captions = tuple(concept_of)
         return {
             variant: [
                 FoundCaption(captions[hit.index], concept_of[captions[hit.index]], hit.score)
-                for hit in find_captions(encoder, encoder.image_features(picture)[0], captions, HITS)
+                for hit in find_captions(encoder, encoder.image_features(image)[0], captions, HITS)
             ]
             for variant, encoder in self.variants(session).items()
         }
@@ -329,6 +329,6 @@ def selection_of(session: Session) -> Selection:
 
 
 def _chosen(session: Session) -> Gallery:
-    if session.picture is None:
+    if session.image is None:
         raise ConceptError("No picture is chosen; upload one or pick one of the gallery.")
-    return session.picture
+    return session.image

@@ -112,7 +112,7 @@ class Session:
         vocabulary: the active words, or None for the app's.
         erasure: the active CCUP edit, or None.
         request: the request behind ``erasure``; None without an erasure, or if it came from a file.
-        picture: the chosen image, as a gallery of one, so that its embedding is cached like a gallery's.
+        image: the chosen image, as a gallery of one, so that its embedding is cached like a gallery's.
         uploads: the visitor's own labelled images; CLIPErase may train on those of their training split only.
         measures_uploads: whether accuracy and retrieval use ``uploads`` instead of the server's gallery.
         trade_off: the last measured curves, perhaps of an earlier erasure or model.
@@ -125,7 +125,7 @@ class Session:
     erasure: Erasure[CCUPSettings] | None = None
     request: ErasureRequest | None = None
     fine_tuned: FineTuned | None = None
-    picture: Gallery | None = None
+    image: Gallery | None = None
     uploads: Gallery | None = None
     measures_uploads: bool = False
     trade_off: TradeOff | None = None
@@ -139,7 +139,7 @@ class Session:
         return Edits(self.model, self.vocabulary, asked, self.fine_tuned)
 
     @property
-    def own_pictures(self) -> Gallery | None:
+    def own_images(self) -> Gallery | None:
         """The visitor's images, if measurements use them."""
         return self.uploads if self.measures_uploads else None
 

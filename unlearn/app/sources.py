@@ -9,9 +9,9 @@ from pathlib import Path
 
 from unlearn.concepts.selection import clean_name
 from unlearn.data.decoding import decode
-from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.data.images import compressed, open_image
-from unlearn.errors import ConceptError, PictureError
+from unlearn.errors import ConceptError, ImageError
 from unlearn.finetuning.pairs import hold_out
 
 MAX_UPLOADS = 64
@@ -27,37 +27,37 @@ def example_concept(gallery: Gallery, wanted: str) -> str:
     return wanted if wanted in gallery.concepts else gallery.concepts[0]
 
 
-def alone(picture: Picture) -> Gallery:
-    """Return ``picture`` as a gallery of one."""
-    return Gallery("picture", (picture,))
+def alone(image: GalleryImage) -> Gallery:
+    """Return ``image`` as a gallery of one."""
+    return Gallery("picture", (image,))
 
 
-def thumbnails_for(gallery: Gallery, concepts: Sequence[str], seed: int = 0) -> list[tuple[int, Picture]]:
+def thumbnails_for(gallery: Gallery, concepts: Sequence[str], seed: int = 0) -> list[tuple[int, GalleryImage]]:
     """Return a few images to choose from, with their indices: those of ``concepts``, then others in random order."""
     order = {name.casefold(): i for i, name in enumerate(concepts)}
     numbered = list(enumerate(gallery))
-    wanted = [(i, picture) for i, picture in numbered if picture.concept.casefold() in order]
+    wanted = [(i, image) for i, image in numbered if image.concept.casefold() in order]
     wanted.sort(key=lambda entry: order[entry[1].concept.casefold()])
-    others = [(i, picture) for i, picture in numbered if picture.concept.casefold() not in order]
+    others = [(i, image) for i, image in numbered if image.concept.casefold() not in order]
     random.Random(seed).shuffle(others)  # noqa: S311  a fixed choice, not a secret
     return [*wanted, *others][:STRIP_LENGTH]
 
 
-def uploaded_picture(path: str | None) -> Picture:
+def uploaded_image(path: str | None) -> GalleryImage:
     """Decode a visitor's image and reduce it to ``KEPT_SIDE``.
 
     Raises:
-        PictureError: the image cannot be read.
+        ImageError: the image cannot be read.
     """
     if not path:
-        raise PictureError("No picture came through; send one as a file.")
+        raise ImageError("No picture came through; send one as a file.")
     return _uploaded(path, "")
 
 
-def _uploaded(path: str, concept: str) -> Picture:
+def _uploaded(path: str, concept: str) -> GalleryImage:
     image = decode(path, KEPT_SIDE)
     load = partial(open_image, compressed(image, KEPT_BYTES))
-    return Picture(concept, f"a picture of a {concept}", load, source=Path(path).name)
+    return GalleryImage(concept, f"a picture of a {concept}", load, source=Path(path).name)
 
 
 def add_uploads(uploads: Gallery | None, paths: Sequence[str], concept: str) -> Gallery:
@@ -67,17 +67,17 @@ def add_uploads(uploads: Gallery | None, paths: Sequence[str], concept: str) -> 
 
     Raises:
         ConceptError: ``concept`` is not valid.
-        PictureError: there is no image, too many, or none that can be read; none is added.
+        ImageError: there is no image, too many, or none that can be read; none is added.
         BusyError: too many images are being decoded; none is added.
     """
     name = clean_name(concept)
     if not name:
         raise ConceptError("Say what the pictures show, in a word or a short phrase, such as “my mug”.")
-    before = uploads.pictures if uploads else ()
+    before = uploads.images if uploads else ()
     if not paths:
-        raise PictureError("No pictures were given; choose at least one file.")
+        raise ImageError("No pictures were given; choose at least one file.")
     if len(before) + len(paths) > MAX_UPLOADS:
-        raise PictureError(
+        raise ImageError(
             f"{len(before) + len(paths)} pictures are too many; a collection of your own holds at most {MAX_UPLOADS}."
         )
     # An image stays in its split when others are added, so training images are never used for measurements later.
@@ -85,9 +85,9 @@ def add_uploads(uploads: Gallery | None, paths: Sequence[str], concept: str) -> 
     for path in paths:
         try:
             added.append(_uploaded(path, name))
-        except PictureError as error:
+        except ImageError as error:
             refused.append(str(error))
     if not added:
-        raise PictureError(refused[0])
+        raise ImageError(refused[0])
     notices = (f"{len(refused)} of {len(paths)} were left out.", *refused) if refused else ()
     return hold_out(Gallery("your pictures", (*before, *added), notices))

@@ -18,7 +18,7 @@ from unlearn.concepts.selection import Concept, surface_forms
 from unlearn.evaluation.intervals import wilson
 from unlearn.evaluation.missing import nan_to_none
 
-Pictures = tuple[Image.Image, ...]
+Images = tuple[Image.Image, ...]
 
 #: Share of an attack's advantage over chance before the edit; if more than this is left after it, the concept leaks.
 #: One half: the edit hindered an attack that lost more than it kept, and did not hinder one that kept more.
@@ -92,7 +92,7 @@ class Finding:
         control_name: which of the two the control is.
         n: number of the concept's images that were measured.
         rows, curves: the details.
-        pictures: what the attack drew with the original, and with the edited model.
+        images: what the attack drew with the original, and with the edited model.
         meaning: one sentence for the user.
     """
 
@@ -109,7 +109,7 @@ class Finding:
     n: int = 0
     rows: tuple[Row, ...] = ()
     curves: tuple[Curve, ...] = ()
-    pictures: tuple[Pictures, Pictures] = ((), ())
+    images: tuple[Images, Images] = ((), ())
     meaning: str = ""
 
     def __post_init__(self) -> None:

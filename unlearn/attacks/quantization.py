@@ -70,6 +70,6 @@ def _named(white_box: WhiteBox, target: AttackTarget, cast: Callable[[Tensor], T
     labels = (target.concept.name, *target.distractors)
     with torch.no_grad():
         texts = model.text_features(model.text_hidden([prompts(label, (TEMPLATE,))[0] for label in labels]))
-        pictures = model.image_features(model.hidden(target.unseen)[target.unseen.positive])
-    ranks = true_label_ranks(pictures, texts, torch.zeros(len(pictures), dtype=torch.long))
+        images = model.image_features(model.hidden(target.unseen)[target.unseen.positive])
+    ranks = true_label_ranks(images, texts, torch.zeros(len(images), dtype=torch.long))
     return float((ranks < 1).float().mean())

@@ -46,7 +46,7 @@ def attack_relearning(target: AttackTarget, examples: Sequence[int] = EXAMPLES) 
             yield Progress(done, total)
         before, after, *made_up = drawn
         never = [mean(values) for values in zip(*made_up, strict=True)]
-        learned_from = examples_in_words(count, target.pictures)
+        learned_from = examples_in_words(count, target.images)
         rows.append(Row(learned_from, *(_over_steps(values) for values in (before, after, never))))
         curves += [
             Curve(edited, count, learned_from, tuple(zip(STEPS, values, strict=True)))
@@ -60,9 +60,9 @@ def _over_steps(values: Sequence[float]) -> float:
     return float(torch.trapezoid(torch.tensor(values), torch.tensor(STEPS, dtype=torch.float32))) / STEPS[-1]
 
 
-def examples_in_words(count: int, pictures: int) -> str:
-    """Describe ``count`` examples made from ``pictures`` images and views of them: "2 pictures and 3 views"."""
-    different = min(count, pictures)
+def examples_in_words(count: int, images: int) -> str:
+    """Describe ``count`` examples made from ``images`` images and views of them: "2 pictures and 3 views"."""
+    different = min(count, images)
     told = count_in_words(different)
     views = count - different
     return told if not views else f"{told} and {views} view{'s' if views > 1 else ''}"

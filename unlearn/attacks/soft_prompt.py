@@ -87,7 +87,7 @@ def invert(
         target: the erased concept and its images.
         done, total: steps reported before this inversion, and steps of all inversions.
     """
-    pictures, own = white_box.image_features(white_box.hidden(target.known)), target.known.positive
+    images, own = white_box.image_features(white_box.hidden(target.known)), target.known.positive
     tokens = letter_tokens(white_box)
     model: Any = with_weights(white_box.encoder, white_box.state, name=white_box.encoder.name).model
     embedding = text_tower(model).token_embedding
@@ -98,9 +98,7 @@ def invert(
     )
     optimizer = torch.optim.Adam([vectors], lr=LEARNING_RATE)
     for step in range(STEPS):
-        scores = white_box.encoder.logit_scale * (
-            pictures @ F.normalize(model.encode_text(ids)[0].float().cpu(), dim=0)
-        )
+        scores = white_box.encoder.logit_scale * (images @ F.normalize(model.encode_text(ids)[0].float().cpu(), dim=0))
         loss = -scores.log_softmax(dim=0)[own].mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

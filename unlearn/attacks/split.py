@@ -32,7 +32,7 @@ class Split:
         key = name.casefold()
 
         def own() -> Gallery:
-            return with_views(gallery.where(lambda picture: picture.concept.casefold() == key), copies, seed)
+            return with_views(gallery.where(lambda image: image.concept.casefold() == key), copies, seed)
 
         some = _splits.get(gallery, "some", lambda: _evenly(gallery, OTHERS))
         return cls(_splits.get(gallery, (key, copies, seed), own), some)
@@ -40,8 +40,8 @@ class Split:
     @cached_property
     def others(self) -> Tensor:
         """Return which of ``some`` do not show the concept."""
-        names = {picture.concept.casefold() for picture in self.own}
-        return torch.tensor([picture.concept.casefold() not in names for picture in self.some], dtype=torch.bool)
+        names = {image.concept.casefold() for image in self.own}
+        return torch.tensor([image.concept.casefold() not in names for image in self.some], dtype=torch.bool)
 
     @cached_property
     def positive(self) -> Tensor:
@@ -60,9 +60,9 @@ _splits: ObjectCache[Gallery] = ObjectCache(most=32)
 
 def _evenly(gallery: Gallery, most: int) -> Gallery:
     step = max(1, -(-len(gallery) // most))
-    return Gallery(gallery.name, gallery.pictures[::step])
+    return Gallery(gallery.name, gallery.images[::step])
 
 
 def _pixels(gallery: Gallery) -> Tensor:
-    small = [picture.load().resize((SIDE, SIDE)) for picture in gallery]
-    return torch.from_numpy(np.stack([np.asarray(image, dtype=np.float32) for image in small])).flatten(1) / 255
+    small = [image.load().resize((SIDE, SIDE)) for image in gallery]
+    return torch.from_numpy(np.stack([np.asarray(pixels, dtype=np.float32) for pixels in small])).flatten(1) / 255

@@ -12,7 +12,7 @@ from unlearn.clip.encoders import EditedEncoder, TextImageEncoder
 from unlearn.concepts.selection import Concept, Vocabulary, surface_forms
 from unlearn.data.gallery import Gallery
 from unlearn.erasers.baselines import random_directions
-from unlearn.errors import PictureError
+from unlearn.errors import ImageError
 from unlearn.jobs import Progress
 
 #: Views of every training image, besides the image itself.
@@ -33,7 +33,7 @@ class AttackTarget:
         seed: seed of all random draws of an attack.
 
     Raises:
-        PictureError: there is no image of the concept to attack with, or none to measure on.
+        ImageError: there is no image of the concept to attack with, or none to measure on.
     """
 
     concept: Concept
@@ -47,7 +47,7 @@ class AttackTarget:
     def __post_init__(self) -> None:
         for split, purpose in ((self.known, "attack with"), (self.unseen, "measure an attack on")):
             if not len(split.own):
-                raise PictureError(
+                raise ImageError(
                     f"There is no picture of “{self.concept.name}” to {purpose}; upload some of it, ten are enough."
                 )
 
@@ -57,7 +57,7 @@ class AttackTarget:
         return Split.of(self.training, self.concept.name, copies=COPIES, seed=self.seed)
 
     @property
-    def pictures(self) -> int:
+    def images(self) -> int:
         """Return the number of different images of the concept that the attacker has, not counting views."""
         return len(self.known.own) // (1 + COPIES)
 

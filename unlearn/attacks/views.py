@@ -18,11 +18,11 @@ SMALLEST_CROP = 0.75
 def with_views(gallery: Gallery, copies: int, seed: int = 0) -> Gallery:
     """Return every image of ``gallery`` unchanged, then ``copies`` views of each, which depend only on ``seed``."""
     views = [
-        replace(picture, load=partial(_view, picture.load, f"{seed} {number} {copy}"))
+        replace(image, load=partial(_view, image.load, f"{seed} {number} {copy}"))
         for copy in range(copies)
-        for number, picture in enumerate(gallery)
+        for number, image in enumerate(gallery)
     ]
-    return Gallery(f"{gallery.name}, views", (*gallery.pictures, *views))
+    return Gallery(f"{gallery.name}, views", (*gallery.images, *views))
 
 
 def _view(load: Callable[[], Image.Image], seed: str) -> Image.Image:

@@ -19,7 +19,7 @@ from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.clip.final_projections import FinalProjection, final_projection
 from unlearn.clip.weights import baked, with_weights
 from unlearn.data.gallery import Gallery
-from unlearn.finetuning.prepared import Frozen, PreparedPictures
+from unlearn.finetuning.prepared import Frozen, PreparedImages
 from unlearn.finetuning.trainable import Projections
 from unlearn.jobs import Progress, run_to_end
 
@@ -76,16 +76,16 @@ class WhiteBox:
 
     def prepare(self, *splits: Split) -> Generator[Progress, None, None]:
         """Compute the hidden features of ``splits``; reports progress after every few images."""
-        yield from self._pictures.pictures([gallery for split in splits for gallery in (split.own, split.some)])
+        yield from self._images.images([gallery for split in splits for gallery in (split.own, split.some)])
 
     def hidden(self, split: Split) -> Tensor:
         """Return the features of a split's images before the final projection, the concept's own first, (n, width)."""
-        own, some = run_to_end(self._pictures.pictures([split.own, split.some]))
+        own, some = run_to_end(self._images.images([split.own, split.some]))
         return torch.cat([self._hidden(own), self._hidden(some)[split.others]])
 
     def gallery_features(self, gallery: Gallery) -> Tensor:
         """Return the embeddings of all images of ``gallery``, (n, embed_dim), unit norm."""
-        (prepared,) = run_to_end(self._pictures.pictures([gallery]))
+        (prepared,) = run_to_end(self._images.images([gallery]))
         return self.image_features(self._hidden(prepared))
 
     def image_features(self, hidden: Tensor) -> Tensor:
@@ -101,15 +101,15 @@ class WhiteBox:
         return F.normalize(self.text.features(self.state, hidden), dim=-1)
 
     @cached_property
-    def _pictures(self) -> Frozen:
+    def _images(self) -> Frozen:
         return Frozen(self.images, Projections(self.images), "float32")
 
     @cached_property
     def _texts(self) -> Frozen:
         return Frozen(self.encoder, Projections(self.encoder), "float32")
 
-    def _hidden(self, prepared: PreparedPictures) -> Tensor:
-        return self._pictures.image_inputs([(prepared, i) for i in range(len(prepared.gallery))]).cpu()
+    def _hidden(self, prepared: PreparedImages) -> Tensor:
+        return self._images.image_inputs([(prepared, i) for i in range(len(prepared.gallery))]).cpu()
 
 
 def _differing(one: OpenClipEncoder, other: OpenClipEncoder) -> list[str]:

@@ -116,14 +116,14 @@ class Found:
 
 def _found(model: TextImageEncoder, target: AttackTarget, wordings: Sequence[str], templates: Sequence[str]) -> Found:
     texts = model.text_features(wordings, templates)
-    known, unseen = (similarity(texts, _pictures(model, split)) for split in (target.known, target.unseen))
+    known, unseen = (similarity(texts, _images(model, split)) for split in (target.known, target.unseen))
     own, positive = target.known.positive, target.unseen.positive
     read = [auroc_either_end(row, own, new, positive) for row, new in zip(known, unseen, strict=True)]
     aurocs, from_end = zip(*read, strict=True)
     return Found(tuple(max(found := auroc(row, own), 1 - found) for row in known), aurocs, from_end)
 
 
-def _pictures(model: TextImageEncoder, split: Split) -> Tensor:
+def _images(model: TextImageEncoder, split: Split) -> Tensor:
     """Return the embeddings of a split's images, the concept's own first."""
     return torch.cat([model.image_features(split.own), model.image_features(split.some)[split.others]])
 

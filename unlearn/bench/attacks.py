@@ -24,7 +24,7 @@ from unlearn.bench.table import Table, machine, threads
 from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder, weights_checksum
 from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import select
-from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.erasers.methods import COMPARED, Task
 from unlearn.errors import ModelError
 from unlearn.evaluation.intervals import bootstrap
@@ -66,7 +66,7 @@ ATTACKS: dict[str, Attack] = {
     "inverse": projection_inverse.attack_projection_inverse,
 }
 #: The same attack by someone who has only the method's own images, on which the method hides the concept best.
-SAME_PICTURES = {"probe, same pictures": ATTACKS["probe"]}
+SAME_IMAGES = {"probe, same pictures": ATTACKS["probe"]}
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Opponents:
         """Load the model, and split the data set's images; ``never_taught`` is a file with another model's weights.
 
         Raises:
-            ModelError, PictureError: the model or the images cannot be loaded.
+            ModelError, ImageError: the model or the images cannot be loaded.
         """
         bench = Bench.load(model, images)
         methods, unrelated = halves(bench.data.train)
@@ -128,8 +128,8 @@ class Opponents:
             erasure = run_to_end(COMPARED[method].fit(task))
             edited = erasure.apply(self.encoder)
         found: dict[str, Result] = {}
-        for attacks, pictures in ((ATTACKS, self.unrelated), (SAME_PICTURES, data.train)):
-            target = AttackTarget(selection.forget[0], self.encoder, edited, pictures, data.test, data.vocabulary, seed)
+        for attacks, images in ((ATTACKS, self.unrelated), (SAME_IMAGES, data.train)):
+            target = AttackTarget(selection.forget[0], self.encoder, edited, images, data.test, data.vocabulary, seed)
             run_to_end(target.prepare())
             found |= {name: _result(attack, target) for name, attack in attacks.items()}
         return {name: astuple(result) for name, result in found.items()}
@@ -158,12 +158,12 @@ def _result(attack: Attack, target: AttackTarget) -> Result:
 
 def halves(gallery: Gallery) -> tuple[Gallery, Gallery]:
     """Split into the first images of each concept and the rest; in the bundled gallery, each half is one style."""
-    left = Counter(picture.concept for picture in gallery)
+    left = Counter(image.concept for image in gallery)
     half = {concept: n // 2 for concept, n in left.items()}
-    parts: tuple[list[Picture], list[Picture]] = ([], [])
-    for picture in gallery:
-        left[picture.concept] -= 1
-        parts[left[picture.concept] < half[picture.concept]].append(picture)
+    parts: tuple[list[GalleryImage], list[GalleryImage]] = ([], [])
+    for image in gallery:
+        left[image.concept] -= 1
+        parts[left[image.concept] < half[image.concept]].append(image)
     first, second = (Gallery(gallery.name, tuple(part)) for part in parts)
     return first, second
 
@@ -200,8 +200,8 @@ def run(
                     measurements.get(name, lambda m=method, c=concept, s=seed: opponents.attack(m, c, s))  # type: ignore[misc]
                 )
                 bar.update()
-    columns = (*ATTACKS, *SAME_PICTURES)
-    shown = sum(picture.concept in concepts for picture in opponents.data.test)
+    columns = (*ATTACKS, *SAME_IMAGES)
+    shown = sum(image.concept in concepts for image in opponents.data.test)
     return Table(
         name="attacks",
         columns=("method", *columns),

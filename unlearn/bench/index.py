@@ -17,7 +17,7 @@ from unlearn.clip.projection import Projection
 from unlearn.erasers.closed_form import RetainFactor, fit
 from unlearn.evaluation.retrieval import Hit
 from unlearn.index.codes import CODES, write_codes
-from unlearn.index.search import CANDIDATES, PictureIndex, Query
+from unlearn.index.search import CANDIDATES, ImageIndex, Query
 from unlearn.index.store import Appender, Header, Store
 
 DIMENSION, CLASSES, FORGOTTEN, QUERIES, K = 512, 1_000, 6, 50, 10
@@ -42,7 +42,7 @@ class Space:
         """Return a text embedding for each class, (classes, d)."""
         return F.normalize(1.2 * self._means[0] + self._classes + 0.3 * self._spread(CLASSES), dim=1)
 
-    def pictures(self, n: int) -> Tensor:
+    def images(self, n: int) -> Tensor:
         """Return image embeddings of classes drawn at random, (n, d)."""
         classes = self._classes[torch.randint(CLASSES, (n,), generator=self._generator)]
         return F.normalize(1.2 * self._means[1] + classes + 0.8 * self._spread(n), dim=1)
@@ -70,18 +70,18 @@ def run(quick: bool = False) -> Table:
 
 
 def _filled(folder: Path, space: Space, size: int) -> Store:
-    store = Store.create(folder, Header(model="synthetic", sha256="0" * 64, embed_dim=DIMENSION, pictures=str(folder)))
+    store = Store.create(folder, Header(model="synthetic", sha256="0" * 64, embed_dim=DIMENSION, images=str(folder)))
     with Appender(store) as appender:
         for start in range(0, size, CHUNK):
             names = [f"{i}.jpg" for i in range(start, min(start + CHUNK, size))]
-            appender.add(space.pictures(len(names)), names)
+            appender.add(space.images(len(names)), names)
     store = Store.open(folder)
     write_codes(store, exact_up_to=0)
     return store
 
 
 def _measure(store: Store, texts: Tensor, projection: Projection) -> list[tuple[str, ...]]:
-    index = PictureIndex.open(store.folder)
+    index = ImageIndex.open(store.folder)
     queries = {
         "before": [Query(text) for text in texts],
         "after": [Query(text, projection) for text in texts],

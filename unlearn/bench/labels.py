@@ -121,6 +121,6 @@ def _first(bench: Bench, model: TextImageEncoder, vocabulary: Vocabulary) -> tup
     galleries = (bench.data.test, bench.data.train)
     targets = torch.cat([gallery.targets(vocabulary.names) for gallery in galleries])
     shown = targets >= 0
-    pictures = torch.cat([model.image_features(gallery) for gallery in galleries])[shown]
+    images = torch.cat([model.image_features(gallery) for gallery in galleries])[shown]
     classes = model.text_features(vocabulary.names, vocabulary.templates)
-    return targets[shown], (true_label_ranks(pictures, classes, targets[shown]) < 1).float()
+    return targets[shown], (true_label_ranks(images, classes, targets[shown]) < 1).float()

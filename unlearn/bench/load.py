@@ -35,13 +35,13 @@ class Crowd:
     errors: list[str] = field(default_factory=list)
     mixed_up: list[str] = field(default_factory=list)
 
-    def visit(self, client: Any, concept: str, picture: Path) -> None:
+    def visit(self, client: Any, concept: str, image: Path) -> None:
         """Erase → zero-shot → retrieve until the time is over; every response must be for this visitor's concept."""
         from gradio_client import handle_file
 
         arguments: dict[str, tuple[Any, ...]] = {
             "erase": ([concept],),
-            "zero_shot": ([], handle_file(picture)),
+            "zero_shot": ([], handle_file(image)),
             "retrieve": (f"a {concept}",),
         }
         self.start.wait()
@@ -112,11 +112,11 @@ def run(quick: bool = False) -> Table:
 
 def _drawings(folder: Path, n: int) -> dict[str, Path]:
     """Save an image of each of ``n`` concepts as a file."""
-    pictures = {picture.concept: picture for picture in bundled_gallery().test}
+    images = {image.concept: image for image in bundled_gallery().test}
     files = {}
-    for number, concept in enumerate(list(pictures)[:n]):
+    for number, concept in enumerate(list(images)[:n]):
         files[concept] = folder / f"{number}.png"
-        pictures[concept].load().save(files[concept])
+        images[concept].load().save(files[concept])
     return files
 
 
@@ -128,8 +128,8 @@ def _let_in(crowd: Crowd, address: str, drawings: dict[str, Path]) -> float:
     clients[0].predict(["cat"], api_name="/erase")  # loads the model before the time starts
     start = time.perf_counter()
     with ThreadPoolExecutor(len(drawings)) as pool:
-        for client, (concept, picture) in zip(clients, drawings.items(), strict=True):
-            pool.submit(crowd.visit, client, concept, picture)
+        for client, (concept, image) in zip(clients, drawings.items(), strict=True):
+            pool.submit(crowd.visit, client, concept, image)
     lasted = time.perf_counter() - start
     for client in clients:
         client.close()

@@ -85,7 +85,7 @@ class Bench:
         """Load the model and the images.
 
         Raises:
-            ModelError, PictureError: the model or the images cannot be loaded.
+            ModelError, ImageError: the model or the images cannot be loaded.
         """
         encoder = load_clip(model)
         restore_features(encoder)

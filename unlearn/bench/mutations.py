@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearn.index.codes import CODES
-from unlearn.index.store import EMBEDDINGS, HEADER, PICTURES
+from unlearn.index.store import EMBEDDINGS, HEADER, IMAGES
 
 #: Replacement values, each in JSON's notation.
 VALUES = (
@@ -193,10 +193,10 @@ def _folder_for_file(folder: Path, chance: random.Random) -> None:
 
 
 _INDEX: tuple[tuple[str, Callable[[Path, random.Random], None]], ...] = (
-    *((f"{what} in {name}", _in_file(name, mutate)) for name in (HEADER, EMBEDDINGS, PICTURES) for what, mutate in ANY),
+    *((f"{what} in {name}", _in_file(name, mutate)) for name in (HEADER, EMBEDDINGS, IMAGES) for what, mutate in ANY),
     *((f"{what} in {CODES}", _in_file(CODES, mutate)) for what, mutate in (*ANY, _EDIT[3], _EDIT[4], _EDIT[-1])),
     *[("value in the header", _in_file(HEADER, _json_file))] * 4,
-    *[("value in a line", _in_file(PICTURES, _json_line))] * 4,
+    *[("value in a line", _in_file(IMAGES, _json_line))] * 4,
     *[("extreme rows", _in_file(EMBEDDINGS, _extreme))] * 3,
     ("file missing", _missing),
     ("folder for a file", _folder_for_file),

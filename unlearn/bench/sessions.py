@@ -14,7 +14,7 @@ from unlearn.app.startup import Provider, lazy_services
 from unlearn.bench.serving import free_port
 from unlearn.bench.table import Table, machine
 from unlearn.config import Settings
-from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.ui.page import build_demo
 from unlearn.ui.server.server import start
 from unlearn.ui.server.sessions import IDLE, MOST, Visits
@@ -61,10 +61,10 @@ def _visit(demo: Any, services: Provider, name: str) -> None:
     state = demo.state_holder[name]
     key = next(key for key, block in demo.blocks.items() if isinstance(getattr(block, "value", None), Visitor))
     visitor = state[key]
-    picture = Image.new("RGB", (512, 512))
+    image = Image.new("RGB", (512, 512))
     visitor.change(
         erasure=services().erase(visitor.session, ErasureRequest(["cat"])),
-        picture=Gallery("picture", (Picture("cat", "a cat", lambda: picture),)),
+        image=Gallery("picture", (GalleryImage("cat", "a cat", lambda: image),)),
     )
     state[key] = visitor
 

@@ -17,7 +17,7 @@ from unlearn.erasers import paired
 from unlearn.erasers.closed_form import RetainFactor, fit
 from unlearn.evaluation.zero_shot import accuracy_of, true_label_ranks
 
-DIMENSION, RETAINED, FORGOTTEN, PICTURES = 768, 1_000, 6, 1_000
+DIMENSION, RETAINED, FORGOTTEN, IMAGES = 768, 1_000, 6, 1_000
 LAM = MU = 100.0
 
 
@@ -44,12 +44,12 @@ def run(quick: bool = False) -> Table:
         labels[:FORGOTTEN] = 1
         projection = fit(t_f, factor, lam=LAM)
         rows = texts.T.contiguous()
-        labelled = torch.randint(len(rows), (PICTURES,), generator=generator)
-        pictures = F.normalize(torch.randn(PICTURES, DIMENSION, generator=generator), dim=1)
+        labelled = torch.randint(len(rows), (IMAGES,), generator=generator)
+        images = F.normalize(torch.randn(IMAGES, DIMENSION, generator=generator), dim=1)
         repeats = 5 if quick else 31
         timed = {
             "new strength, any form, and the accuracy then": _milliseconds(
-                lambda: _accuracy(projection.at(0.5), rows, pictures, labelled), repeats
+                lambda: _accuracy(projection.at(0.5), rows, images, labelled), repeats
             ),
             "consistent, new concept, factor cached": _milliseconds(lambda: fit(t_f, factor, lam=LAM), repeats),
             "consistent, new concept taken out of the vocabulary's factor": _milliseconds(
@@ -75,15 +75,15 @@ def run(quick: bool = False) -> Table:
         name="speed",
         columns=("step", "median ms", "× consistent with its factor cached"),
         rows=tuple((name, f"{ms:.3g}", f"{ms / reference:.3g}") for name, ms in timed.items()),
-        note=f"d = {DIMENSION}, {RETAINED:,} retained and {FORGOTTEN} forget texts, {PICTURES:,} pictures, one thread, "
+        note=f"d = {DIMENSION}, {RETAINED:,} retained and {FORGOTTEN} forget texts, {IMAGES:,} pictures, one thread, "
         "seed 0, "
         f"median of {repeats} (the slow ones of fewer); {machine()}.",
     )
 
 
-def _accuracy(projection: Projection, classes: Tensor, pictures: Tensor, targets: Tensor) -> float:
+def _accuracy(projection: Projection, classes: Tensor, images: Tensor, targets: Tensor) -> float:
     """Return the accuracy after a move of the slider: embeddings are edited, and every image is classified again."""
-    edited = unit_or_zero(projection.on_images(pictures))
+    edited = unit_or_zero(projection.on_images(images))
     return accuracy_of(true_label_ranks(edited, classes, targets)).top1
 
 

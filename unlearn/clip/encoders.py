@@ -41,7 +41,7 @@ _REMEDIES = {
     torch.bfloat16: " in bfloat16; choose the precision float32",
 }
 #: Number of images that are decoded before they are encoded.
-PICTURES_AT_ONCE = 32
+IMAGES_AT_ONCE = 32
 #: The embeddings of a collection are cached as a whole.
 WHOLE = "whole"
 #: A name and its prompt templates.
@@ -61,7 +61,7 @@ class ImageCollection(Protocol):
     """An ordered collection of images, compared by identity: its embeddings are cached as long as it lives."""
 
     @property
-    def pictures(self) -> Sequence[LoadsImage]: ...
+    def images(self) -> Sequence[LoadsImage]: ...
 
 
 #: Callback with the number of encoded images and their total.
@@ -143,8 +143,8 @@ class CachingEncoder(ABC):
         """See :class:`TextImageEncoder`."""
 
         def compute() -> Tensor:
-            total = len(collection.pictures)
-            with tqdm(total=total, desc="encoding pictures", unit="picture", disable=not progress) as bar:
+            total = len(collection.images)
+            with tqdm(total=total, desc="encoding images", unit="image", disable=not progress) as bar:
 
                 def show(done: int) -> None:
                     bar.update(done - bar.n)
@@ -166,10 +166,10 @@ class CachingEncoder(ABC):
         self._image_features.get(collection, WHOLE, lambda: features)
 
     def _encoded(self, collection: ImageCollection) -> Generator[int, None, Tensor]:
-        rows, pictures = [], collection.pictures
-        for start in range(0, len(pictures), PICTURES_AT_ONCE):
-            batch = pictures[start : start + PICTURES_AT_ONCE]
-            rows.append(self.encode_image([picture.load() for picture in batch]))
+        rows, images = [], collection.images
+        for start in range(0, len(images), IMAGES_AT_ONCE):
+            batch = images[start : start + IMAGES_AT_ONCE]
+            rows.append(self.encode_image([image.load() for image in batch]))
             yield start + len(batch)
         return torch.cat(rows)
 

@@ -28,7 +28,7 @@ from typing import IO
 from PIL import Image
 
 from unlearn.data.images import ALLOWED, MAX_PIXELS, open_image
-from unlearn.errors import BusyError, PictureError
+from unlearn.errors import BusyError, ImageError
 
 CHILD: Sequence[str] = (sys.executable, "-m", "unlearn.data.decoding")
 FORKS = sys.platform == "linux"
@@ -47,7 +47,7 @@ def decode(path: str, longest: int) -> Image.Image:
     """Decode the image at ``path`` to upright RGB with sides of at most ``longest`` pixels.
 
     Raises:
-        PictureError: the file is not an image, is damaged, or takes too much time or memory to decode.
+        ImageError: the file is not an image, is damaged, or takes too much time or memory to decode.
         BusyError: too many images are being decoded already.
     """
     if not _places.acquire(timeout=PATIENCE):
@@ -55,14 +55,14 @@ def decode(path: str, longest: int) -> Image.Image:
     try:
         request = json.dumps([str(Path(path).absolute()), longest]).encode()
         if len(request) > LONGEST_REQUEST:
-            raise PictureError(f"“{Path(path).name[:80]}…” has too long a name. {ALLOWED}.")
+            raise ImageError(f"“{Path(path).name[:80]}…” has too long a name. {ALLOWED}.")
         try:
             answer = _decoder.ask(request) if FORKS else _ask_once(request)
         except TimeoutError as error:
-            raise PictureError(f"Decoding took more than {SECONDS} seconds. {ALLOWED}.") from error
+            raise ImageError(f"Decoding took more than {SECONDS} seconds. {ALLOWED}.") from error
         except OSError as error:  # no more processes or pipes
             raise BusyError(BUSY) from error
-        return _picture(answer, Path(path).name)
+        return _gallery_image(answer, Path(path).name)
     finally:
         _places.release()
 
@@ -73,7 +73,7 @@ def start() -> None:
         _decoder.start()
 
 
-def _picture(answer: bytes, name: str) -> Image.Image:
+def _gallery_image(answer: bytes, name: str) -> Image.Image:
     """Turn a decoder's answer into an image; an answer that is neither a sentence nor all pixels is an error."""
     head, _, pixels = answer.partition(b"\n")
     try:
@@ -81,10 +81,10 @@ def _picture(answer: bytes, name: str) -> Image.Image:
     except ValueError:
         reported = {}
     if "error" in reported:
-        raise PictureError(reported["error"])
+        raise ImageError(reported["error"])
     width, height = reported.get("size", (0, 0))
     if not pixels or len(pixels) != 3 * width * height:
-        raise PictureError(f"“{name}” could not be decoded. {ALLOWED}.")
+        raise ImageError(f"“{name}” could not be decoded. {ALLOWED}.")
     return Image.frombytes("RGB", (width, height), pixels)
 
 
@@ -207,7 +207,7 @@ def answer(request: bytes, out: IO[bytes]) -> None:
     path, longest = json.loads(request)
     try:
         image = open_image(path, longest=longest)
-    except PictureError as error:
+    except ImageError as error:
         out.write(json.dumps({"error": str(error)}).encode())
     else:
         out.write(json.dumps({"size": image.size}).encode() + b"\n")

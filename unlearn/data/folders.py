@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unlearn.data.images import SUFFIXES, count_in_words, open_image
-from unlearn.errors import PictureError
+from unlearn.errors import ImageError
 
 #: Files and folders created by systems and programs; like names with a leading dot, they are neither classes nor
 #: images.
@@ -43,7 +43,7 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.casefold() in NOT_PEOPLES
 
 
-def pictures_under(root: Path, skipped: dict[str, str] | None = None, base: Path | None = None) -> Iterator[Path]:
+def images_under(root: Path, skipped: dict[str, str] | None = None, base: Path | None = None) -> Iterator[Path]:
     """Iterate in order over the files under ``root`` named like images; put what is left out into ``skipped``."""
     left_out, base = {} if skipped is None else skipped, base or root
 
@@ -69,11 +69,11 @@ def read_classes(folder: str | Path) -> Classes:
     Every image is decoded once, a JPEG at an eighth of its size, to find those that can be read.
 
     Raises:
-        PictureError: the folder does not exist, its subfolders are splits of a data set, or no image can be read.
+        ImageError: the folder does not exist, its subfolders are splits of a data set, or no image can be read.
     """
     root = Path(folder)
     if not root.is_dir():
-        raise PictureError(f"“{folder}” is not a folder; give one with a subfolder of pictures for every class.")
+        raise ImageError(f"“{folder}” is not a folder; give one with a subfolder of pictures for every class.")
     subfolders = sorted(path for path in root.iterdir() if path.is_dir())
     skipped = {path.name: "a hidden folder" for path in subfolders if is_hidden(path.name)}
     spelled: dict[str, str] = {}
@@ -84,7 +84,7 @@ def read_classes(folder: str | Path) -> Classes:
         first = spelled.setdefault(concept.casefold(), concept)
         if first != concept:
             notices.append(f"“{first}” and “{concept}” are read as one class.")
-        paths = list(pictures_under(sub, skipped, root))
+        paths = list(images_under(sub, skipped, root))
         _require_no_splits(root, sub, paths, notices)
         found.setdefault(first, []).extend(paths)
     files = [(concept, path) for concept, paths in found.items() for path in paths]
@@ -93,7 +93,7 @@ def read_classes(folder: str | Path) -> Classes:
     skipped |= {_relative(path, root): why for (_, path), why in zip(files, reasons, strict=True) if why}
     kept = [entry for entry, why in zip(files, reasons, strict=True) if not why]
     if not kept:
-        raise PictureError(_nothing_in(folder, root, skipped))
+        raise ImageError(_nothing_in(folder, root, skipped))
     shown = {concept for concept, _ in kept}
     if empty := [concept for concept in found if concept not in shown]:
         notices.append(f"No picture in {_named(empty)}: not offered as a label.")
@@ -126,7 +126,7 @@ def _require_no_splits(root: Path, sub: Path, paths: Sequence[Path], notices: li
     if len(inner) < 2 or any(path.parent == sub for path in paths):
         return
     if sub.name.casefold() in SPLITS:
-        raise PictureError(
+        raise ImageError(
             f"“{sub.name}” in “{root}” holds folders of its own ({_named(inner)}): it is a split of a data set and no "
             f"class. Give it by itself: {sub}"
         )
@@ -136,7 +136,7 @@ def _require_no_splits(root: Path, sub: Path, paths: Sequence[Path], notices: li
 def _unreadable(path: Path) -> str:
     try:
         open_image(path, enough=1)
-    except PictureError as error:
+    except ImageError as error:
         return str(error)
     return ""
 

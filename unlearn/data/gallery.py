@@ -21,7 +21,7 @@ from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.selection import TEMPLATES, VERBATIM, load_vocabulary
 from unlearn.data.folders import read_classes, skipped_in_words
 from unlearn.data.images import open_image
-from unlearn.errors import PictureError
+from unlearn.errors import ImageError
 from unlearn.files.assets import ASSETS
 from unlearn.files.schemas import InnerPath, RefusedError, Schema, TensorFile, Text, check, parse_json
 
@@ -32,7 +32,7 @@ ENOUGH = 768
 
 
 @dataclass(frozen=True)
-class Picture:
+class GalleryImage:
     """A labelled image; ``load`` decodes it to RGB on demand."""
 
     concept: str
@@ -50,23 +50,23 @@ class Gallery:
     """An ordered collection of images, with notices from reading it, as sentences."""
 
     name: str
-    pictures: tuple[Picture, ...]
+    images: tuple[GalleryImage, ...]
     notices: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
-    def __iter__(self) -> Iterator[Picture]:
-        return iter(self.pictures)
+    def __iter__(self) -> Iterator[GalleryImage]:
+        return iter(self.images)
 
     @cached_property
     def concepts(self) -> tuple[str, ...]:
         """The class names, each once, in order of appearance."""
-        return tuple(dict.fromkeys(picture.concept for picture in self.pictures))
+        return tuple(dict.fromkeys(image.concept for image in self.images))
 
     @cached_property
     def captions(self) -> tuple[str, ...]:
-        return tuple(picture.caption for picture in self.pictures)
+        return tuple(image.caption for image in self.images)
 
     @property
     def distinct_captions(self) -> tuple[str, ...]:
@@ -75,26 +75,26 @@ class Gallery:
     @cached_property
     def test(self) -> Gallery:
         """The images that neither a model nor an eraser was trained on."""
-        return self.where(lambda picture: picture.split == "test")
+        return self.where(lambda image: image.split == "test")
 
     @cached_property
     def train(self) -> Gallery:
         """The images on which erasers may be fine-tuned."""
-        return self.where(lambda picture: picture.split == "train")
+        return self.where(lambda image: image.split == "train")
 
     @cached_property
     def ranks(self) -> ObjectCache[Tensor]:
         """Cached results of :func:`unlearn.evaluation.zero_shot.evaluate_zero_shot`, by labels and templates."""
         return ObjectCache(most=4)
 
-    def where(self, wanted: Callable[[Picture], bool]) -> Gallery:
+    def where(self, wanted: Callable[[GalleryImage], bool]) -> Gallery:
         """Return the images for which ``wanted`` is true."""
-        return Gallery(self.name, tuple(picture for picture in self.pictures if wanted(picture)))
+        return Gallery(self.name, tuple(image for image in self.images if wanted(image)))
 
     def targets(self, classnames: Sequence[str]) -> Tensor:
         """Return each image's index into ``classnames``, (n,), int64; −1 if its concept is not among them."""
         index = {name.casefold(): i for i, name in enumerate(classnames)}
-        return torch.tensor([index.get(picture.concept.casefold(), -1) for picture in self.pictures], dtype=torch.long)
+        return torch.tensor([index.get(image.concept.casefold(), -1) for image in self.images], dtype=torch.long)
 
 
 @lru_cache(maxsize=4)
@@ -106,11 +106,11 @@ def bundled_gallery(path: Path = BUNDLED) -> Gallery:
         if missing := {entry.file_name for entry in entries} - set(_archive(path).namelist()):
             raise RefusedError(f"“{min(missing)}” is not in it")
     except (OSError, zipfile.BadZipFile, KeyError, RefusedError) as error:
-        raise PictureError(f"The gallery “{path}” is damaged or was not fetched: {error}.") from error
+        raise ImageError(f"The gallery “{path}” is damaged or was not fetched: {error}.") from error
     return Gallery(
         "bundled",
         tuple(
-            Picture(load=_zip_loader(path, entry.file_name), **entry.model_dump(exclude={"file_name"}))
+            GalleryImage(load=_zip_loader(path, entry.file_name), **entry.model_dump(exclude={"file_name"}))
             for entry in entries
         ),
     )
@@ -145,13 +145,13 @@ def folder_gallery(folder: str | Path) -> Gallery:
     Files that cannot be read are left out and listed in :attr:`Gallery.notices`.
 
     Raises:
-        PictureError: the folder does not exist, its subfolders are not classes, or no image in them can be read.
+        ImageError: the folder does not exist, its subfolders are not classes, or no image in them can be read.
     """
     read = read_classes(folder)
     return Gallery(
         Path(folder).resolve().name,
         tuple(
-            Picture(concept, f"a picture of a {concept}", partial(open_image, path, enough=ENOUGH))
+            GalleryImage(concept, f"a picture of a {concept}", partial(open_image, path, enough=ENOUGH))
             for concept, path in read.files
         ),
         (*read.notices, *skipped_in_words(read.skipped)),
@@ -176,7 +176,7 @@ def restore_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) ->
     Embeddings ship with the embedded model only, so the weights of other models are not hashed.
 
     Raises:
-        PictureError: the file is damaged.
+        ImageError: the file is damaged.
     """
     if encoder.name != "pocket" or not path.is_file():
         return False
@@ -195,7 +195,7 @@ def restore_features(encoder: OpenClipEncoder, path: Path = SHIPPED_FEATURES) ->
             raise RefusedError("its tensors are of other shapes")
         features = file.load()
     except RefusedError as error:
-        raise PictureError(
+        raise ImageError(
             f"“{path}” is damaged ({error}). Get it again, or delete it: the pictures are then encoded at every start."
         ) from error
     encoder.keep_image_features(gallery.test, features["test"])

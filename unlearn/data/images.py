@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import AvifImagePlugin, Image, ImageChops, UnidentifiedImageError, features
 
-from unlearn.errors import PictureError
+from unlearn.errors import ImageError
 
 MAX_PIXELS = 40_000_000
 MAX_BYTES = 20_000_000
@@ -106,7 +106,7 @@ def open_image(
             and, for a JPEG, decoding time.
 
     Raises:
-        PictureError: the source is not an image, is damaged, or has too many pixels or bytes.
+        ImageError: the source is not an image, is damaged, or has too many pixels or bytes.
     """
     if isinstance(source, Image.Image):
         return _to_rgb(source, enough, longest)
@@ -115,48 +115,48 @@ def open_image(
         source = _read(Path(source), name)
     name = name or "the upload"
     if not source:
-        raise PictureError(f"“{name}” is empty, so not a picture that can be read. {ALLOWED}.")
+        raise ImageError(f"“{name}” is empty, so not a picture that can be read. {ALLOWED}.")
     try:
         with warnings.catch_warnings():
             # Our own limit below has a message for the visitor; Pillow's warning would only be logged.
             warnings.filterwarnings("ignore", module=r"PIL\.")
             return _decode(source, name, enough, longest)
-    except PictureError:
+    except ImageError:
         raise
     except UnidentifiedImageError as error:
         kind = _other_format(source)
         why = f": {kind} is not supported here" if kind else ""
-        raise PictureError(f"“{name}” is not a picture that can be read{why}. {ALLOWED}.") from error
+        raise ImageError(f"“{name}” is not a picture that can be read{why}. {ALLOWED}.") from error
     except Image.DecompressionBombError as error:
-        raise PictureError(f"“{name}” has too many pixels. {ALLOWED}.") from error
+        raise ImageError(f"“{name}” has too many pixels. {ALLOWED}.") from error
     except MemoryError as error:
-        raise PictureError(f"“{name}” takes more memory than there is for a picture. {ALLOWED}.") from error
+        raise ImageError(f"“{name}” takes more memory than there is for a picture. {ALLOWED}.") from error
     # Pillow's decoders can raise almost any error for a malformed file, so any error here means "damaged".
     except Exception as error:
-        raise PictureError(
+        raise ImageError(
             f"“{name}” is damaged or cut off, or of a rare kind: {ALLOWED[0].lower()}{ALLOWED[1:]}."
         ) from error
 
 
-def data_uri(picture: Image.Image, *, longest: int | None = None) -> str:
+def data_uri(image: Image.Image, *, longest: int | None = None) -> str:
     """Encode an image as a data URI: lossless, or scaled to sides of at most ``longest`` pixels."""
     buffer = io.BytesIO()
     if longest is None:
-        picture.save(buffer, "PNG")
+        image.save(buffer, "PNG")
         kind = "png"
     else:
-        small = picture.copy()
+        small = image.copy()
         small.thumbnail((longest, longest))
         small.save(buffer, "WEBP", quality=82)
         kind = "webp"
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def compressed(picture: Image.Image, most: int) -> bytes:
+def compressed(image: Image.Image, most: int) -> bytes:
     """Encode an RGB image as JPEG with the best of :data:`QUALITIES` that fits into ``most`` bytes, or the last one."""
     for quality in QUALITIES:
         buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=quality, subsampling=0)
+        image.save(buffer, "JPEG", quality=quality, subsampling=0)
         if buffer.tell() <= most:
             break
     return buffer.getvalue()
@@ -165,13 +165,13 @@ def compressed(picture: Image.Image, most: int) -> bytes:
 def _read(path: Path, name: str) -> bytes:
     """Read the file at ``path``; raise unless it is a regular file of at most ``MAX_BYTES``."""
     if not path.is_file():
-        raise PictureError(f"“{name}” is not a file.")
+        raise ImageError(f"“{name}” is not a file.")
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise PictureError(f"“{name}” is larger than {MAX_BYTES // 1_000_000} MB. {ALLOWED}.")
+            raise ImageError(f"“{name}” is larger than {MAX_BYTES // 1_000_000} MB. {ALLOWED}.")
         return path.read_bytes()
     except OSError as error:
-        raise PictureError(f"“{name}” cannot be read ({error.strerror or type(error).__name__}).") from error
+        raise ImageError(f"“{name}” cannot be read ({error.strerror or type(error).__name__}).") from error
 
 
 def _decode(data: bytes, name: str, enough: int | None, longest: int | None) -> Image.Image:
@@ -199,45 +199,45 @@ def _png_parts(data: bytes) -> Iterator[bytes | memoryview]:
 
 
 def _opened(data: bytes, name: str, enough: int | None, longest: int | None, *, cut_off: bool = False) -> Image.Image:
-    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-        if picture.width * picture.height > MAX_PIXELS:
-            raise PictureError(f"“{name}” has {picture.width:,} × {picture.height:,} pixels. {ALLOWED}.")
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ImageError(f"“{name}” has {image.width:,} × {image.height:,} pixels. {ALLOWED}.")
         if needed := enough or longest:
-            picture.draft(None, (needed, needed))
-        _scale_transparent_colour(picture)
+            image.draft(None, (needed, needed))
+        _scale_transparent_colour(image)
         try:
-            picture.load()
+            image.load()
         except OSError as error:
-            if picture.format == "JPEG" or "truncated" not in str(error):
+            if image.format == "JPEG" or "truncated" not in str(error):
                 raise
-            cut_off, picture.tile = True, []  # keep the decoded part
-        if cut_off and _missing(picture) > MOST_MISSING:
-            raise PictureError(f"“{name}” is damaged or cut off: more than half of it is missing. {ALLOWED}.")
-        return _to_rgb(picture, enough, longest)
+            cut_off, image.tile = True, []  # keep the decoded part
+        if cut_off and _missing(image) > MOST_MISSING:
+            raise ImageError(f"“{name}” is damaged or cut off: more than half of it is missing. {ALLOWED}.")
+        return _to_rgb(image, enough, longest)
 
 
-def _missing(picture: Image.Image) -> float:
+def _missing(image: Image.Image) -> float:
     """Return the share of rows that were not decoded: rows that only have the colour of the last pixel."""
-    narrow = picture.convert("RGB").resize((min(picture.width, 64), picture.height), Image.Resampling.BOX)
+    narrow = image.convert("RGB").resize((min(image.width, 64), image.height), Image.Resampling.BOX)
     # A BMP is stored from the last row to the first.
-    blank: Any = narrow.getpixel((0, 0) if picture.format == "BMP" else (narrow.width - 1, narrow.height - 1))
+    blank: Any = narrow.getpixel((0, 0) if image.format == "BMP" else (narrow.width - 1, narrow.height - 1))
     there = ImageChops.difference(narrow, Image.new("RGB", narrow.size, blank)).convert("L", matrix=(85, 85, 85, 0))
-    return there.resize((1, picture.height), Image.Resampling.BOX).histogram()[0] / picture.height
+    return there.resize((1, image.height), Image.Resampling.BOX).histogram()[0] / image.height
 
 
-def _scale_transparent_colour(picture: Image.Image) -> None:
-    colour, tiles = picture.info.get("transparency"), getattr(picture, "tile", ())
-    scaled = SHADES.get(str(tiles[0][3])) if tiles and picture.format == "PNG" else None
+def _scale_transparent_colour(image: Image.Image) -> None:
+    colour, tiles = image.info.get("transparency"), getattr(image, "tile", ())
+    scaled = SHADES.get(str(tiles[0][3])) if tiles and image.format == "PNG" else None
     if scaled and colour is not None:
         whole = isinstance(colour, int)
-        picture.info["transparency"] = scaled(colour) if whole else tuple(map(scaled, colour))
+        image.info["transparency"] = scaled(colour) if whole else tuple(map(scaled, colour))
 
 
-def _to_rgb(picture: Image.Image, enough: int | None, longest: int | None) -> Image.Image:
-    picture.seek(0)
-    picture.load()
-    turn = _turn(picture)
-    image = _in_eight_bits(picture)
+def _to_rgb(opened: Image.Image, enough: int | None, longest: int | None) -> Image.Image:
+    opened.seek(0)
+    opened.load()
+    turn = _turn(opened)
+    image = _in_eight_bits(opened)
     if image.mode == "La":
         image = image.convert("LA")
     mode = "RGBA" if image.has_transparency_data else "RGB"
@@ -248,28 +248,28 @@ def _to_rgb(picture: Image.Image, enough: int | None, longest: int | None) -> Im
     if turn is not None:
         image = image.transpose(turn)
     if mode == "RGB":
-        return image.copy() if image is picture else image
+        return image.copy() if image is opened else image
     opaque = Image.new("RGB", image.size, "white")
     opaque.paste(image, mask=image)
     return opaque
 
 
-def _turn(picture: Image.Image) -> Image.Transpose | None:
-    """Return the transposition that makes ``picture`` upright according to EXIF; other EXIF fields are ignored."""
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """Return the transposition that makes ``image`` upright according to EXIF; other EXIF fields are ignored."""
     try:
-        return UPRIGHT.get(picture.getexif().get(ORIENTATION, 1))
+        return UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
     except Exception:  # a malformed block can raise almost any error
         return None
 
 
-def _in_eight_bits(picture: Image.Image) -> Image.Image:
-    """Convert ``picture`` to 8 bits per channel, without stretching its contrast: dark images stay dark."""
-    if picture.mode != "F" and not picture.mode.startswith("I"):
-        return picture
-    numbers = picture if picture.mode == "F" else picture.convert("I")
-    white = 65_535 if picture.mode.startswith("I;16") else _white(numbers)
+def _in_eight_bits(image: Image.Image) -> Image.Image:
+    """Convert ``image`` to 8 bits per channel, without stretching its contrast: dark images stay dark."""
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return image
+    numbers = image if image.mode == "F" else image.convert("I")
+    white = 65_535 if image.mode.startswith("I;16") else _white(numbers)
     grey = numbers.point(lambda value: value * (255 / white) + 0.5).convert("L")
-    colour = picture.info.get("transparency")
+    colour = image.info.get("transparency")
     if not isinstance(colour, int):
         return grey
     opacity = numbers.point([255 * (value != colour) for value in range(65_536)], "L")

@@ -11,9 +11,9 @@ from typing import Any
 from PIL import Image
 
 from unlearn.concepts.selection import MAX_CAPTION_LENGTH, clean_name
-from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.data.images import open_image
-from unlearn.errors import PictureError
+from unlearn.errors import ImageError
 
 #: Number of images kept per class, and of the training part of a captioned data set.
 PER_CLASS, CAPTIONED = 50, 2000
@@ -64,7 +64,7 @@ def hub_gallery(name: str, split: str, concepts: Sequence[str] = ()) -> Gallery:
     gets its caption.
 
     Raises:
-        PictureError: ``datasets`` is not installed, or the hub cannot be reached.
+        ImageError: ``datasets`` is not installed, or the hub cannot be reached.
     """
     source = DATASETS[name]
     try:
@@ -73,13 +73,13 @@ def hub_gallery(name: str, split: str, concepts: Sequence[str] = ()) -> Gallery:
         return Gallery(name, tuple(_captioned(source, split, concepts)))
     # The hub, the network and the file formats can raise any error, even while streamed rows are read.
     except Exception as error:
-        raise PictureError(
+        raise ImageError(
             f"The data set “{source.repository}” could not be loaded ({type(error).__name__}: {str(error)[:200]}). It "
             'needs `pip install "datasets>=4"` and a hub; the bundled gallery needs neither.'
         ) from error
 
 
-def _labelled(source: Labelled, split: str) -> Iterable[Picture]:
+def _labelled(source: Labelled, split: str) -> Iterable[GalleryImage]:
     rows = _load(source.repository, source.test or "train" if split == "test" else "train")
     names = [clean_name(name.replace("_", " ").replace("-", " ")) for name in rows.features[source.label].names]
     left = [PER_CLASS] * len(names)
@@ -87,10 +87,10 @@ def _labelled(source: Labelled, split: str) -> Iterable[Picture]:
         if left[label]:
             left[label] -= 1
             name, load = names[label], _loader(rows, i, source.image)
-            yield Picture(name, f"a photo of a {name}", load, split, "photo", source=source.repository)
+            yield GalleryImage(name, f"a photo of a {name}", load, split, "photo", source=source.repository)
 
 
-def _captioned(source: Captioned, split: str, concepts: Sequence[str]) -> Iterable[Picture]:
+def _captioned(source: Captioned, split: str, concepts: Sequence[str]) -> Iterable[GalleryImage]:
     rows = _load(source.repository, source.split, streaming=source.streamed)
     words = {name: re.compile(rf"\b{re.escape(name)}s?\b", re.IGNORECASE) for name in concepts}
     wanted = (0, 1000) if split == "test" else (1000, 1000 + CAPTIONED)
@@ -101,7 +101,7 @@ def _captioned(source: Captioned, split: str, concepts: Sequence[str]) -> Iterab
             continue  # no caption
         named = next((name for name, word in words.items() if any(word.search(text) for text in captions)), captions[0])
         load = _kept(row[source.image]) if source.streamed else _loader(rows, i, source.image)
-        yield Picture(named, captions[0], load, split, "photo", source=source.repository)
+        yield GalleryImage(named, captions[0], load, split, "photo", source=source.repository)
 
 
 def _load(path: str, split: str, *, streaming: bool = False) -> Any:

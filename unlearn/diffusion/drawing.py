@@ -16,8 +16,8 @@ from unlearn.diffusion.stepwise import stepwise
 from unlearn.errors import ConceptError, ParameterError, require_whole
 from unlearn.jobs import Progress, steps_text
 
-MAX_PROMPT, MAX_SEED, MAX_STEPS, MAX_GUIDANCE, MAX_PICTURES = 20_000, 2**32 - 1, 150, 30.0, 8
-Pictures = tuple[Image.Image, ...]
+MAX_PROMPT, MAX_SEED, MAX_STEPS, MAX_GUIDANCE, MAX_IMAGES = 20_000, 2**32 - 1, 150, 30.0, 8
+Images = tuple[Image.Image, ...]
 #: Number of previews of a run; each decodes only one pair of images, so that previews cost little.
 PREVIEWS = 5
 #: Arguments of the pipelines for the results of ``encode_prompt``, in order: Stable Diffusion has the first two, SDXL
@@ -52,7 +52,7 @@ class Drawing:
             raise ConceptError(f"The prompt has {len(self.prompt):,} characters; at most {MAX_PROMPT:,} are allowed.")
         require_whole("seed", self.seed, lowest=0, largest=MAX_SEED)
         require_whole("steps", self.steps, largest=MAX_STEPS)
-        require_whole("number of pictures", self.count, largest=MAX_PICTURES)
+        require_whole("number of pictures", self.count, largest=MAX_IMAGES)
         number = isinstance(self.guidance, int | float) and not isinstance(self.guidance, bool)
         if not number or not 0.0 <= self.guidance <= MAX_GUIDANCE:
             raise ParameterError(f"guidance is {self.guidance!r}; it must be a number from 0 to {MAX_GUIDANCE:g}.")
@@ -70,8 +70,8 @@ class Pair:
     """The finished images, in the order of their seeds, and notices for the user."""
 
     drawing: Drawing
-    before: Pictures
-    after: Pictures
+    before: Images
+    after: Images
     notices: tuple[str, ...] = ()
 
 
@@ -93,7 +93,7 @@ def paint(
     *,
     steps: int,
     guidance: float,
-) -> Generator[Step, None, tuple[Pictures, Pictures]]:
+) -> Generator[Step, None, tuple[Images, Images]]:
     """Draw one image per prompt and seed before and after the edit, in one batch with the same noise and schedule.
 
     If the edit does not change the states of any prompt, images are drawn once and returned as both before and after.
@@ -132,8 +132,8 @@ def paint(
         images: list[Image.Image] = out.images
         return images
 
-    pictures = yield from stepwise(call)
-    return tuple(pictures[:count]), tuple(pictures[-count:])
+    drawn = yield from stepwise(call)
+    return tuple(drawn[:count]), tuple(drawn[-count:])
 
 
 @torch.inference_mode()
@@ -162,8 +162,8 @@ def _latents(loaded: LoadedPipeline, seeds: Sequence[int]) -> Tensor:
 def _decode(loaded: LoadedPipeline, latents: Tensor) -> list[Image.Image]:
     pipeline = loaded.pipeline
     decoded = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor, return_dict=False)[0]
-    pictures: list[Image.Image] = pipeline.image_processor.postprocess(decoded, output_type="pil")
-    return pictures
+    images: list[Image.Image] = pipeline.image_processor.postprocess(decoded, output_type="pil")
+    return images
 
 
 def _cut(loaded: LoadedPipeline, prompt: str) -> str:

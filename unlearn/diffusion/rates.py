@@ -98,8 +98,8 @@ def detect(
         )
         sides = yield from map_progress(run, _among(done, len(batches)))
         before, after = (
-            [case.concept in seen for case, seen in zip(batch, judge.first_labels(pictures), strict=True)]
-            for pictures in sides
+            [case.concept in seen for case, seen in zip(batch, judge.first_labels(images), strict=True)]
+            for images in sides
         )
         verdicts += zip(before, after, strict=True)
     rest = iter(verdicts)

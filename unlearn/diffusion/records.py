@@ -43,7 +43,7 @@ def judged(pair: Pair, erased: Sequence[str], original: OpenClipEncoder) -> Dete
     """Return detections before and after the edit, of the erased concepts and of other concepts in the prompt."""
     named = named_in(pair.drawing.prompt, load_vocabulary().names)
     concepts = tuple(dict.fromkeys((*erased, *named)))
-    before, after = (look(pictures, concepts, original, load_judge()) for pictures in (pair.before, pair.after))
+    before, after = (look(images, concepts, original, load_judge()) for images in (pair.before, pair.after))
     return before, after
 
 
@@ -72,9 +72,9 @@ def save_pair(
 ) -> dict[str, Any]:
     """Write ``before_I.png``, ``after_I.png`` and ``generation.json``, and with ``export`` also the edit itself."""
     with whole_folder(folder, last=RECORD, replaces=listed_in(folder / RECORD)) as new:
-        for side, pictures in (("before", pair.before), ("after", pair.after)):
-            for index, picture in enumerate(pictures):
-                picture.save(new / f"{side}_{index}.png")
+        for side, images in (("before", pair.before), ("after", pair.after)):
+            for index, image in enumerate(images):
+                image.save(new / f"{side}_{index}.png")
         if export:
             save_attention(new / ATTENTION, edited_pipeline)
         hashes = {name: hashlib.sha256((new / name).read_bytes()).hexdigest() for name in files_in(new)}

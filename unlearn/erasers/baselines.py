@@ -21,7 +21,7 @@ from unlearn.concepts.selection import Selection, surface_forms
 from unlearn.data.gallery import Gallery
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import BaselineSettings
-from unlearn.errors import PictureError
+from unlearn.errors import ImageError
 
 #: Singular values below this share of the largest are treated as zero.
 NEGLIGIBLE = 1e-5
@@ -39,7 +39,7 @@ def erase(
         training: labelled images, for LEACE.
 
     Raises:
-        PictureError: LEACE has no image of a concept.
+        ImageError: LEACE has no image of a concept.
     """
     if settings.kind == "leace":
         projection = leace(*_labelled(encoder, selection, training))
@@ -78,10 +78,10 @@ def leace(features: Tensor, labels: Tensor) -> Projection:
 
 def _labelled(encoder: TextImageEncoder, selection: Selection, training: Gallery | None) -> tuple[Tensor, Tensor]:
     """Return the embeddings of ``training`` (n, d), and which concept to forget each image shows, (n, m)."""
-    shown = {picture.concept.casefold() for picture in training} if training else set()
+    shown = {image.concept.casefold() for image in training} if training else set()
     missing = [name for name in selection.forget_names if name.casefold() not in shown]
     if training is None or missing:
-        raise PictureError(
+        raise ImageError(
             f"LEACE learns from pictures, and there is none of “{missing[0] if missing else 'anything'}”; "
             "upload some, or erase it with CCUP, which needs words only."
         )

@@ -81,7 +81,7 @@ def train(
         checkpoint: file to save the state to at every measurement; if it exists, the run resumes from it.
 
     Raises:
-        PictureError: a concept to forget has no image, or no retained concept has one.
+        ImageError: a concept to forget has no image, or no retained concept has one.
         ModelError: the model has no part that ``settings.trainable`` names.
         JobError: while running, a loss was not finite, or the checkpoint belongs to another run.
     """
@@ -94,11 +94,11 @@ def train(
     names = (*vocabulary.names, *(name for name in selection.forget_names if name not in vocabulary.names))
 
     def run() -> Generator[Progress, None, Erasure[CLIPEraseSettings]]:
-        *pictures, probe_pictures = yield from frozen.pictures([*galleries, probe])
+        *images, probe_images = yield from frozen.images([*galleries, probe])
         texts = (frozen.texts(forget.texts), frozen.texts(retain.texts))
         processes = Processes.current(encoder.device)
-        batches = Batches(frozen, pictures, forget, retain, texts, settings.batch_size, settings.seed, processes)
-        measure = Probe(frozen, probe_pictures, names, selection.forget_names)
+        batches = Batches(frozen, images, forget, retain, texts, settings.batch_size, settings.seed, processes)
+        measure = Probe(frozen, probe_images, names, selection.forget_names)
         saved = _checkpoint(checkpoint, encoder, selection, settings, vocabulary) if checkpoint else None
         made = yield from _steps(batches, settings, encoder.logit_scale, measure, saved)
         return Erasure("cliperase", selection, replace(settings, steps=made), delta=trainable.delta())

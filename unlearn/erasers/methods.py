@@ -92,7 +92,7 @@ class Method:
 
         Raises:
             ParameterError: a setting has no effect, or its value is not allowed.
-            PictureError: the method learns from images, and a concept has none.
+            ImageError: the method learns from images, and a concept has none.
             ModelError: the method cannot edit this model.
         """
         takes = self.takes(given)

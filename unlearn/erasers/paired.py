@@ -74,7 +74,7 @@ class RetainFactors:
         mean: weighted mean of the texts that were factored, (d,).
         texts: the retained texts, (d, n), each multiplied by its root.
         roots: square roots of the texts' weights, (n,).
-        pictures: A / ρ.
+        images: A / ρ.
         words: I + μ (d/n) T_r T_rᵀ.
         scores: summed squares of the scores of centred texts with texts, to which changes are relative.
         constants: constants that both problems were factored with.
@@ -83,7 +83,7 @@ class RetainFactors:
     mean: Tensor
     texts: Tensor
     roots: Tensor
-    pictures: RetainFactor
+    images: RetainFactor
     words: RetainFactor
     scores: float
     constants: Constants = CHOSEN
@@ -100,10 +100,10 @@ class RetainFactors:
         centred = wide - mean[:, None] * roots
         scatter, gram = centred @ centred.T, wide @ wide.T
         spread = float(scatter.trace() / d)
-        pictures = RetainFactor.of_gram(scatter, 1 / (constants.noise * spread) if spread else 0.0)
+        images = RetainFactor.of_gram(scatter, 1 / (constants.noise * spread) if spread else 0.0)
         words = RetainFactor.of_gram(gram, mu * d / total)
         # ‖CᵀT‖² = ⟨C Cᵀ, T Tᵀ⟩: two (d, d) matrices that are computed anyway instead of one (n, n) matrix.
-        return cls(mean, wide, roots, pictures, words, float((scatter * gram).sum()), constants)
+        return cls(mean, wide, roots, images, words, float((scatter * gram).sum()), constants)
 
     @property
     def centred(self) -> Tensor:
@@ -120,7 +120,7 @@ class RetainFactors:
             self,
             texts=self.texts[:, kept],
             roots=self.roots[kept],
-            pictures=self.pictures.without(self.centred[:, ~kept]),
+            images=self.images.without(self.centred[:, ~kept]),
             words=self.words.without(self.texts[:, ~kept]),
         )
 
@@ -147,7 +147,7 @@ def fit(forget: Sequence[Tensor], retain: RetainFactors, *, lam: float = 1000.0,
 
 def _functionals(centres: Tensor, retain: RetainFactors) -> Tensor:
     """Return L, (d, k)."""
-    solved = retain.pictures.solve(centres)
+    solved = retain.images.solve(centres)
     gram = centres.T @ solved
     ridge = retain.constants.overlap * gram.diagonal().mean().clamp_min(torch.finfo(gram.dtype).tiny)
     functionals: Tensor = torch.linalg.solve(gram + ridge * torch.eye(len(gram), dtype=gram.dtype), solved.T).T

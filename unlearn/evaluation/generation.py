@@ -28,12 +28,12 @@ class Detection:
 
 
 def look(
-    pictures: Sequence[Image.Image], concepts: Sequence[str], original: TextImageEncoder, judge: Judge
+    images: Sequence[Image.Image], concepts: Sequence[str], original: TextImageEncoder, judge: Judge
 ) -> tuple[Detection, ...]:
-    """Detect each of ``concepts`` in ``pictures`` with the judge and the original CLIP."""
+    """Detect each of ``concepts`` in ``images`` with the judge and the original CLIP."""
     known = {label.casefold() for label in judge.labels}
-    first = [{label.casefold() for label in labels} for labels in judge.first_labels(pictures)]
-    scores = similarity(original.encode_image(pictures), original.text_features(concepts, TEMPLATES))
+    first = [{label.casefold() for label in labels} for labels in judge.first_labels(images)]
+    scores = similarity(original.encode_image(images), original.text_features(concepts, TEMPLATES))
     detections = []
     for column, concept in enumerate(concepts):
         name = concept.casefold()

@@ -44,7 +44,7 @@ def measure_interference(
         vocabulary: labels offered.
     """
     among = {name.casefold() for name in names}
-    shown = gallery.where(lambda picture: picture.concept.casefold() in among)
+    shown = gallery.where(lambda image: image.concept.casefold() in among)
     before = _seen(original, shown, vocabulary)
     changes = torch.stack([_seen(erase(name), shown, vocabulary) - before for name in names])
     columns = shown.targets(names)

@@ -59,17 +59,17 @@ class Judge:
     labels: tuple[str, ...]
 
     @torch.inference_mode()
-    def scores(self, pictures: Sequence[Image.Image]) -> Tensor:
+    def scores(self, images: Sequence[Image.Image]) -> Tensor:
         """Probability of every label in every image: (n, labels)."""
         sizes = (JUDGE_SIZE, JUDGE_SIZE)
-        small = [picture.convert("RGB").resize(sizes, Image.Resampling.BILINEAR) for picture in pictures]
-        pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in small])).permute(0, 3, 1, 2)
+        small = [image.convert("RGB").resize(sizes, Image.Resampling.BILINEAR) for image in images]
+        pixels = torch.from_numpy(np.stack([np.asarray(image) for image in small])).permute(0, 3, 1, 2)
         probabilities: Tensor = self.model(pixels.float() / 127.5 - 1).softmax(dim=-1)
         return probabilities
 
-    def first_labels(self, pictures: Sequence[Image.Image], k: int = 5) -> list[list[str]]:
+    def first_labels(self, images: Sequence[Image.Image], k: int = 5) -> list[list[str]]:
         """The ``k`` most probable labels of every image, best first."""
-        top = self.scores(pictures).topk(k, dim=-1).indices.tolist()
+        top = self.scores(images).topk(k, dim=-1).indices.tolist()
         return [[self.labels[index] for index in row] for row in top]
 
 

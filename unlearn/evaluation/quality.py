@@ -74,9 +74,9 @@ def evaluate_edit(
     offered = {name.casefold() for name in vocabulary.names}
     known = offered.issuperset(name.casefold() for name in gallery.concepts)
     # Uses the gallery itself if possible, since its images have been encoded already.
-    shown = gallery if known else gallery.where(lambda picture: picture.concept.casefold() in offered)
+    shown = gallery if known else gallery.where(lambda image: image.concept.casefold() in offered)
     erased = {name.casefold() for name in forget}
-    forgotten = torch.tensor([picture.concept.casefold() in erased for picture in shown], dtype=torch.bool)
+    forgotten = torch.tensor([image.concept.casefold() in erased for image in shown], dtype=torch.bool)
     parts = {"forget": forgotten, "retain": ~forgotten}
     models = (original, edited)
 

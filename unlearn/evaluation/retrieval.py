@@ -37,7 +37,7 @@ def best(scores: Tensor, rows: Tensor, k: int) -> list[Hit]:
     return [Hit(int(rows[i]), float(score)) for score, i in zip(top.values, top.indices, strict=True)]
 
 
-def find_pictures(
+def find_images(
     encoder: TextImageEncoder, text: str, gallery: Gallery, templates: Sequence[str], k: int = 8
 ) -> list[Hit]:
     """Find images of ``gallery`` for ``text``; a bare word is put into the templates, as a class name is."""

@@ -48,7 +48,7 @@ def record_of(
     metrics: Mapping[str, Any],
     seed: int = 0,
     vocabulary: str = BUNDLED,
-    pictures: str = BUNDLED,
+    images: str = BUNDLED,
 ) -> Record:
     """Create the record of ``erasure``, made of ``encoder`` with the installed packages; see :class:`Record`."""
     parts = (erasure.tuned, erasure.closed_form) if isinstance(erasure, Stacked) else ()
@@ -62,8 +62,8 @@ def record_of(
         sha256={"input": encoder.sha256},
         versions={"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         vocabulary=vocabulary,
-        pictures=pictures,
-        parts=tuple(record_of(encoder, part, metrics={}, vocabulary=vocabulary, pictures=pictures) for part in parts),
+        images=images,
+        parts=tuple(record_of(encoder, part, metrics={}, vocabulary=vocabulary, images=images) for part in parts),
     )
 
 

@@ -43,8 +43,8 @@ class Record:
         seed: seed of the run.
         sha256: hashes of the base model's weights (``input``) and of the written files, by their names in the folder.
         versions: versions of Python and of the packages that made it.
-        vocabulary: words used as labels, as accepted by ``--vocabulary``; "" for the classes of ``pictures``.
-        pictures: images used for fitting, as accepted by ``--images``; "" for images that only their owner has.
+        vocabulary: words used as labels, as accepted by ``--vocabulary``; "" for the classes of ``images``.
+        images: images used for fitting, as accepted by ``--images``; "" for images that only their owner has.
         parts: records of CLIPErase and of the CCUP edit on top of it, for a stacked erasure.
     """
 
@@ -57,7 +57,7 @@ class Record:
     sha256: Mapping[str, str]
     versions: Mapping[str, str]
     vocabulary: str = BUNDLED
-    pictures: str = BUNDLED
+    images: str = BUNDLED
     parts: tuple[Record, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class Record:
             "parameters": dict(self.parameters),
             "concepts": concepts,
             "vocabulary": self.vocabulary,
-            "pictures": self.pictures,
+            "images": self.images,
             "metrics": dict(self.metrics),
             "seed": self.seed,
             "sha256": dict(self.sha256),
@@ -151,7 +151,7 @@ class _Part(Schema):
     parameters: Annotated[dict[Text, JsonValue], Field(max_length=64)]
     concepts: _Concepts
     vocabulary: Annotated[str, Field(max_length=MAX_VOCABULARY)] = BUNDLED
-    pictures: Annotated[str, Field(max_length=4096)] = BUNDLED
+    images: Annotated[str, Field(max_length=4096)] = BUNDLED
     metrics: dict[Text, JsonValue]
     seed: Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
     #: Hashes of files by their names in the folder; ``input`` is the hash of the base model's weights.

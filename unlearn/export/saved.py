@@ -43,13 +43,13 @@ def save_erasure(
     metrics: Mapping[str, Any],
     seed: int = 0,
     vocabulary: str = BUNDLED,
-    pictures: str = BUNDLED,
+    images: str = BUNDLED,
     templates: Sequence[str] = TEMPLATES,
     formats: Sequence[str] = ("open_clip",),
 ) -> dict[str, Any]:
     """Write ``erasure`` of ``encoder`` to ``folder``: its edit and the whole model in ``formats``; return the record.
 
-    ``metrics``, ``seed``, ``vocabulary`` and ``pictures`` are stored in the :class:`Record`; ``templates`` are those of
+    ``metrics``, ``seed``, ``vocabulary`` and ``images`` are stored in the :class:`Record`; ``templates`` are those of
     the vocabulary.
 
     Files of an earlier erasure in ``folder`` are removed, so that all files there belong to the same edit.
@@ -64,7 +64,7 @@ def save_erasure(
     if formats and (why := live_only(erasure.apply(encoder), erasure.selection, templates)):
         raise ModelError(why)
     changed = erasure.changed_weights(encoder) if formats else {}
-    record = record_of(encoder, erasure, metrics=metrics, seed=seed, vocabulary=vocabulary, pictures=pictures)
+    record = record_of(encoder, erasure, metrics=metrics, seed=seed, vocabulary=vocabulary, images=images)
     with whole_folder(out, last=RECORD, replaces=_recorded_in(out)) as new:
         if "transformers" in formats:  # first, because it may reject the model
             save_transformers(new / TRANSFORMERS, with_weights(encoder, changed, name=encoder.name))

@@ -19,7 +19,7 @@ NAMED = 3
 
 def live_only(edited: TextImageEncoder, selection: Selection, templates: Sequence[str]) -> str:
     """Return a sentence if a whole model cannot behave like ``edited``, else ""."""
-    if no_picture_left(edited):
+    if no_image_left(edited):
         gone, instead = "any picture", "Erase less"
     elif forms := texts_gone(edited, selection, templates):
         named = ", ".join(f"“{form}”" for form in forms[:NAMED]) + (" and others" if len(forms) > NAMED else "")
@@ -40,6 +40,6 @@ def texts_gone(edited: TextImageEncoder, selection: Selection, templates: Sequen
     return tuple(form for form, something in zip(forms, left.tolist(), strict=True) if not something)
 
 
-def no_picture_left(edited: TextImageEncoder) -> bool:
+def no_image_left(edited: TextImageEncoder) -> bool:
     """Return True if the edit removes all directions, so that every image embedding becomes zero."""
     return any(not edit.edit_image(torch.eye(edited.embed_dim)).any() for edit in edited.edits)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from unlearn.finetuning.pairs import PairSet
-from unlearn.finetuning.prepared import Frozen, PreparedPictures, PreparedTexts
+from unlearn.finetuning.prepared import Frozen, PreparedImages, PreparedTexts
 from unlearn.finetuning.processes import Processes
 
 
@@ -28,7 +28,7 @@ class Batches:
     """Batches that depend only on ``seed`` and the step, so that resumed runs and all processes draw the same ones."""
 
     frozen: Frozen
-    pictures: Sequence[PreparedPictures]
+    images: Sequence[PreparedImages]
     forget: PairSet
     retain: PairSet
     texts: tuple[PreparedTexts, PreparedTexts]
@@ -41,8 +41,8 @@ class Batches:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         forget = self.forget.draw(self.size, generator, distinct=False)
         retain = self.retain.draw(self.size, generator, distinct=True)
-        shown = [pairs.pictures[i] for pairs, drawn in ((self.forget, forget), (self.retain, retain)) for i, _ in drawn]
-        places = [(self.pictures[g], i) for g, i in shown]
+        shown = [pairs.images[i] for pairs, drawn in ((self.forget, forget), (self.retain, retain)) for i, _ in drawn]
+        places = [(self.images[g], i) for g, i in shown]
         written = [(t, i) for t, drawn in enumerate((forget, retain)) for _, i in drawn]
 
         mine = self.processes.share(len(places))

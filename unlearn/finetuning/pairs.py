@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from unlearn.concepts.selection import Concept, Selection, prompts, surface_forms
-from unlearn.data.gallery import Gallery, Picture
-from unlearn.errors import PictureError
+from unlearn.data.gallery import Gallery, GalleryImage
+from unlearn.errors import ImageError
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,13 @@ class PairSet:
     """Images, each with the texts that it may be paired with.
 
     Attributes:
-        pictures: (gallery, index in the gallery) of every image.
+        images: (gallery, index in the gallery) of every image.
         texts: the distinct texts.
         choices: for every image the indices of its texts in ``texts``.
         concepts: for every image the number of its concept.
     """
 
-    pictures: tuple[tuple[int, int], ...]
+    images: tuple[tuple[int, int], ...]
     texts: tuple[str, ...]
     choices: tuple[tuple[int, ...], ...]
     concepts: tuple[int, ...]
@@ -37,14 +37,14 @@ class PairSet:
         """
         if distinct:
             by_concept: dict[int, list[int]] = {}
-            for picture, concept in enumerate(self.concepts):
-                by_concept.setdefault(concept, []).append(picture)
+            for image, concept in enumerate(self.concepts):
+                by_concept.setdefault(concept, []).append(image)
             order = torch.randperm(len(by_concept), generator=generator)[:size].tolist()
             groups = list(by_concept.values())
             drawn = [_one_of(groups[i], generator) for i in order]
         else:
-            drawn = torch.randint(len(self.pictures), (size,), generator=generator).tolist()
-        return [(picture, _one_of(self.choices[picture], generator)) for picture in drawn]
+            drawn = torch.randint(len(self.images), (size,), generator=generator).tolist()
+        return [(image, _one_of(self.choices[image], generator)) for image in drawn]
 
 
 def forget_and_retain(
@@ -56,56 +56,56 @@ def forget_and_retain(
     with the concept's plural and synonyms. If the concept is a whole caption, the caption is the only text.
 
     Raises:
-        PictureError: a concept to forget has no image, or no retained concept has one.
+        ImageError: a concept to forget has no image, or no retained concept has one.
     """
     forget = {concept.name.casefold(): concept for concept in selection.forget}
     retain = {name.casefold(): Concept(name) for name in selection.retain}
-    everything = [((g, i), picture) for g, gallery in enumerate(galleries) for i, picture in enumerate(gallery)]
-    seen = {picture.concept.casefold() for _, picture in everything}
+    everything = [((g, i), image) for g, gallery in enumerate(galleries) for i, image in enumerate(gallery)]
+    seen = {image.concept.casefold() for _, image in everything}
     missing = [concept.name for key, concept in forget.items() if key not in seen]
     if missing:
-        raise PictureError(
+        raise ImageError(
             f"There is no picture of “{missing[0]}” to learn from; upload some of it (ten are enough), or erase it "
             "with CCUP, which needs words only."
         )
     if not seen & set(retain):
-        raise PictureError("There is no picture of any retained concept; retain some that the gallery shows.")
+        raise ImageError("There is no picture of any retained concept; retain some that the gallery shows.")
     return _pair(everything, forget, templates, synonyms=True), _pair(everything, retain, templates, synonyms=False)
 
 
 def hold_out(gallery: Gallery) -> Gallery:
     """Return ``gallery`` with every fifth image of each concept as its test split; the others are for training."""
     seen: dict[str, int] = {}
-    pictures = []
-    for picture in gallery:
-        count = seen[picture.concept] = seen.get(picture.concept, 0) + 1
-        pictures.append(replace(picture, split="train" if count % 5 else "test"))
-    return Gallery(gallery.name, tuple(pictures), gallery.notices)
+    images = []
+    for image in gallery:
+        count = seen[image.concept] = seen.get(image.concept, 0) + 1
+        images.append(replace(image, split="train" if count % 5 else "test"))
+    return Gallery(gallery.name, tuple(images), gallery.notices)
 
 
 def _pair(
-    everything: Sequence[tuple[tuple[int, int], Picture]],
+    everything: Sequence[tuple[tuple[int, int], GalleryImage]],
     wanted: dict[str, Concept],
     templates: Sequence[str],
     *,
     synonyms: bool,
 ) -> PairSet:
-    pictures, choices, concepts = [], [], []
+    images, choices, concepts = [], [], []
     numbers: dict[str, int] = {}
     index: dict[str, int] = {}
-    for place, picture in everything:
-        concept = wanted.get(picture.concept.casefold())
+    for place, image in everything:
+        concept = wanted.get(image.concept.casefold())
         if concept is None:
             continue
-        if picture.concept == picture.caption:
-            texts = [picture.caption]
+        if image.concept == image.caption:
+            texts = [image.caption]
         else:
             forms = surface_forms(concept) if synonyms else (concept.name,)
-            texts = [*(prompt for form in forms for prompt in prompts(form, templates)), picture.caption]
-        pictures.append(place)
+            texts = [*(prompt for form in forms for prompt in prompts(form, templates)), image.caption]
+        images.append(place)
         choices.append(tuple(index.setdefault(text, len(index)) for text in dict.fromkeys(texts)))
         concepts.append(numbers.setdefault(concept.name.casefold(), len(numbers)))
-    return PairSet(tuple(pictures), tuple(index), tuple(choices), tuple(concepts))
+    return PairSet(tuple(images), tuple(index), tuple(choices), tuple(concepts))
 
 
 def _one_of(options: Sequence[int], generator: torch.Generator) -> int:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unlearn.caching import ObjectCache
 from unlearn.clip.encoders import OpenClipEncoder
-from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.finetuning.trainable import Trainable
 from unlearn.jobs import Progress
 
@@ -26,7 +26,7 @@ def encoding(done: int, total: int) -> Progress:
 
 
 @dataclass(frozen=True)
-class PreparedPictures:
+class PreparedImages:
     """Tensors for the images of ``gallery`` that stay constant while training, one row per image, on the CPU.
 
     Attributes:
@@ -73,15 +73,15 @@ class Frozen:
         """Return the autocast context in which both towers run."""
         return torch.autocast(self.encoder.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
-    def pictures(self, galleries: Sequence[Gallery]) -> Generator[Progress, None, list[PreparedPictures]]:
+    def images(self, galleries: Sequence[Gallery]) -> Generator[Progress, None, list[PreparedImages]]:
         """Prepare all images of ``galleries``; yields progress after every chunk."""
-        known = _pictures.setdefault(self.encoder, WeakKeyDictionary())
+        known = _images.setdefault(self.encoder, WeakKeyDictionary())
         missing = [gallery for gallery in galleries if self._key not in known.get(gallery, {})]
         total, done = sum(map(len, missing)), 0
         for gallery in missing:
             kept, original = [], []
             for start in range(0, len(gallery), CHUNK):
-                chunk = gallery.pictures[start : start + CHUNK]
+                chunk = gallery.images[start : start + CHUNK]
                 with torch.no_grad(), self.autocast():
                     ready = self.trainable.prepare_images(self.pixels(chunk))
                     original.append(self.trainable.image_features(ready).cpu())
@@ -91,12 +91,12 @@ class Frozen:
                 yield encoding(done, total)
             rows = torch.cat(kept) if kept else torch.empty(0)
             known.setdefault(gallery, {})[self._key] = rows, torch.cat(original)
-        return [PreparedPictures(gallery, *known[gallery][self._key]) for gallery in galleries]
+        return [PreparedImages(gallery, *known[gallery][self._key]) for gallery in galleries]
 
-    def image_inputs(self, places: Sequence[tuple[PreparedPictures, int]]) -> Tensor:
+    def image_inputs(self, places: Sequence[tuple[PreparedImages, int]]) -> Tensor:
         """Return the inputs of the trained part for the images at ``places``, (n, …) on the encoder's device."""
         if not self.trainable.keeps_images:
-            return self.pixels([prepared.gallery.pictures[i] for prepared, i in places])
+            return self.pixels([prepared.gallery.images[i] for prepared, i in places])
         return torch.stack([prepared.kept[i] for prepared, i in places]).to(self.encoder.device)
 
     def texts(self, texts: Sequence[str]) -> PreparedTexts:
@@ -115,15 +115,15 @@ class Frozen:
             rows += zip(ready.cpu(), original.cpu(), strict=True)
         return rows
 
-    def pixels(self, pictures: Sequence[Picture]) -> Tensor:
+    def pixels(self, images: Sequence[GalleryImage]) -> Tensor:
         """Decode and preprocess images; returns (n, 3, height, width) on the encoder's device."""
-        pixels = self.encoder.pixels([picture.load() for picture in pictures])
+        pixels = self.encoder.pixels([image.load() for image in images])
         # With channels last, convolutions on a CPU are a third faster, and thirty times faster in bfloat16.
         return pixels.to(self.encoder.device, memory_format=torch.channels_last)
 
 
 #: Tensors of each gallery, without a reference to the gallery, which would keep it alive.
-_pictures: WeakKeyDictionary[OpenClipEncoder, WeakKeyDictionary[Gallery, dict[str, tuple[Tensor, Tensor]]]] = (
+_images: WeakKeyDictionary[OpenClipEncoder, WeakKeyDictionary[Gallery, dict[str, tuple[Tensor, Tensor]]]] = (
     WeakKeyDictionary()
 )
 #: A text's states take 30 to 230 kB, depending on the model; a run with more texts than this prepares the rest itself.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unlearn.concepts.selection import prompts
 from unlearn.evaluation.zero_shot import true_label_ranks
-from unlearn.finetuning.prepared import CHUNK, Frozen, PreparedPictures
+from unlearn.finetuning.prepared import CHUNK, Frozen, PreparedImages
 
 TEMPLATE = "a picture of a {}"
 MOST_RETAINED = 256
@@ -24,20 +24,20 @@ class Probe:
     """
 
     def __init__(
-        self, frozen: Frozen, pictures: PreparedPictures, classnames: Sequence[str], forget: Collection[str]
+        self, frozen: Frozen, images: PreparedImages, classnames: Sequence[str], forget: Collection[str]
     ) -> None:
         self._frozen = frozen
         self._texts = frozen.texts([text for name in classnames for text in prompts(name, (TEMPLATE,))])
-        gallery = pictures.gallery
+        gallery = images.gallery
         targets = gallery.targets(classnames)
         names = {name.casefold() for name in forget}
-        forgotten = torch.tensor([picture.concept.casefold() in names for picture in gallery], dtype=torch.bool)
+        forgotten = torch.tensor([image.concept.casefold() in names for image in gallery], dtype=torch.bool)
         retained = torch.nonzero(~forgotten & (targets >= 0)).flatten()
         retained = retained[:: -(-len(retained) // MOST_RETAINED) or 1]
         self._rows = torch.cat([torch.nonzero(forgotten).flatten(), retained])
         self._num_forget = int(forgotten.sum())
         self._targets = targets[self._rows]
-        self._pictures = pictures
+        self._images = images
 
     @torch.no_grad()
     def __call__(self) -> tuple[float, float]:
@@ -57,5 +57,5 @@ class Probe:
         return hits[: self._num_forget].mean().item(), hits[self._num_forget :].mean().item()
 
     def _embed(self, rows: Tensor) -> Tensor:
-        inputs = self._frozen.image_inputs([(self._pictures, i) for i in rows.tolist()])
+        inputs = self._frozen.image_inputs([(self._images, i) for i in rows.tolist()])
         return self._frozen.trainable.image_features(inputs).cpu()

@@ -30,7 +30,7 @@ def training_data(source: str, forget: Sequence[str]) -> TrainingData:
     counts as an image of a concept in ``forget`` if its caption names the concept.
 
     Raises:
-        PictureError: there is no such folder, or the data set cannot be loaded.
+        ImageError: there is no such folder, or the data set cannot be loaded.
     """
     if source == BUNDLED:
         gallery = bundled_gallery()
@@ -52,11 +52,11 @@ def labels_of(*galleries: Gallery) -> Vocabulary:
     return Vocabulary((*words.concepts, *(Concept(name) for name in shown if name in captions)), VERBATIM)
 
 
-def measuring_pictures(source: str, forget: Sequence[str] = ()) -> Gallery:
+def measuring_images(source: str, forget: Sequence[str] = ()) -> Gallery:
     """Load the images that :func:`training_data` measures on; for a folder, all of its images.
 
     Raises:
-        PictureError: there is no such folder, or the data set cannot be loaded.
+        ImageError: there is no such folder, or the data set cannot be loaded.
     """
     if source == BUNDLED:
         return bundled_gallery().test

@@ -90,7 +90,7 @@ def audit(
 
     Raises:
         ParameterError: ``concept`` is not erased.
-        PictureError: there are no images, or none of the concept.
+        ImageError: there are no images, or none of the concept.
     """
     base, edit = unedited(clip), erasure.erasure
     data = training_data(str(images), erasure.forget)

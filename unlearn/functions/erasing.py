@@ -120,7 +120,7 @@ def erase(
         **options: options of the method, see below.
 
     Raises:
-        ConceptError, ParameterError, PictureError: an argument cannot be used; the message says what is allowed.
+        ConceptError, ParameterError, ImageError: an argument cannot be used; the message says what is allowed.
         ModelError: the method cannot edit this model.
     """
     base = unedited(clip)
@@ -156,7 +156,7 @@ def erase(
         metrics=metrics,
         seed=seed,
         vocabulary="" if own_classes else vocabulary_text(words),
-        pictures=on.record.pictures if on else str(images),
+        images=on.record.images if on else str(images),
     )
     return RecordedErasure(erasure, record, words)
 
@@ -194,7 +194,7 @@ def save(
         metrics=record.metrics,
         seed=record.seed,
         vocabulary=record.vocabulary,
-        pictures=record.pictures,
+        images=record.images,
         templates=erasure.vocabulary.templates,
         formats=written,
     )

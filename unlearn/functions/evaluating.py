@@ -14,7 +14,7 @@ from unlearn.evaluation.quality import Quality, evaluate_edit
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval
 from unlearn.evaluation.zero_shot import ZeroShotReport, evaluate_zero_shot
 from unlearn.finetuning.prepared import encoding
-from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_pictures
+from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_images
 from unlearn.functions.erasing import unedited, vocabulary_of
 from unlearn.functions.options import Names, OnProgress
 from unlearn.functions.recorded import RecordedErasure
@@ -104,14 +104,14 @@ def evaluate(
         on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
 
     Raises:
-        ConceptError, PictureError: an argument cannot be used; the message says what is allowed.
+        ConceptError, ImageError: an argument cannot be used; the message says what is allowed.
         ModelError: ``clip`` is not the unedited model that an erasure needs.
     """
     show = on_progress or (lambda progress: None)
     original = unedited(clip) if erasure or isinstance(clip, OpenClipEncoder) else clip
     encoder = erasure.apply(unedited(clip)) if erasure else original
     names = (erasure.forget if erasure else ()) if forget is None else parse_names(forget)
-    gallery = measuring_pictures(str(images), names)
+    gallery = measuring_images(str(images), names)
     classes = labels_of(gallery)
     offered = classes if vocabulary is None else vocabulary_of(vocabulary)
     erased, unknown = match_names(names, classes)

@@ -15,7 +15,7 @@ from unlearn.functions.erasing import load
 from unlearn.functions.options import OnProgress
 from unlearn.functions.recorded import RecordedErasure
 from unlearn.index.build import build_index
-from unlearn.index.search import PictureIndex
+from unlearn.index.search import ImageIndex
 from unlearn.jobs import run_to_end
 
 
@@ -56,7 +56,7 @@ def index_images(
         on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
 
     Raises:
-        PictureError: ``folder`` holds no images, or ``out`` is not an index.
+        ImageError: ``folder`` holds no images, or ``out`` is not an index.
         ModelError: ``out`` is an index of other images or for other weights.
         ParameterError: ``out`` cannot be written to.
     """
@@ -83,12 +83,12 @@ def search_images(
         k: number of images to find.
 
     Raises:
-        PictureError: there is no such index, or it is damaged.
+        ImageError: there is no such index, or it is damaged.
         ModelError: the index is another model's, or ``erasure`` changes weights.
         ParameterError: ``k`` is outside its allowed range.
     """
     require_whole("k", k, largest=10_000)
-    opened = PictureIndex.open(index)
+    opened = ImageIndex.open(index)
     base = load_clip(opened.store.header.model) if clip is None else clip
     if isinstance(erasure, str | Path):
         erasure = load(erasure, base)

@@ -8,7 +8,7 @@ from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.named_vocabularies import named_vocabulary
 from unlearn.erasers.variants import MADE_BY, ORIGINAL
 from unlearn.files.writing import require_file, whole_file
-from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_pictures
+from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_images
 from unlearn.functions.erasing import unedited, vocabulary_of
 from unlearn.functions.options import Names, OnNotice
 from unlearn.functions.recorded import RecordedErasure
@@ -38,12 +38,12 @@ def write_report(
         on_notice: called at once with each sentence about ``images``.
 
     Raises:
-        ConceptError, ParameterError, PictureError: an argument cannot be used; the message says what is allowed.
+        ConceptError, ParameterError, ImageError: an argument cannot be used; the message says what is allowed.
     """
     out = Path(path)
     require_file(out)
     base, edit = unedited(clip), erasure.erasure
-    gallery = measuring_pictures(str(images), erasure.forget)
+    gallery = measuring_images(str(images), erasure.forget)
     for notice in gallery.notices:
         (on_notice or (lambda sentence: None))(notice)
     if vocabulary is not None:

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from unlearn.clip.encoders import OpenClipEncoder
-from unlearn.data.folders import pictures_under
+from unlearn.data.folders import images_under
 from unlearn.data.gallery import ENOUGH
 from unlearn.data.images import SUFFIXES, open_image
-from unlearn.errors import ModelError, PictureError
+from unlearn.errors import ImageError, ModelError
 from unlearn.index.codes import write_codes
 from unlearn.index.store import HEADER, Appender, Header, Store, inside
 from unlearn.jobs import Progress
@@ -22,32 +22,32 @@ BATCH = 64
 
 
 def build_index(
-    pictures: str | Path, out: str | Path, encoder: OpenClipEncoder, *, batch: int = BATCH
+    folder: str | Path, out: str | Path, encoder: OpenClipEncoder, *, batch: int = BATCH
 ) -> Generator[Progress, None, Store]:
-    """Encode the images under ``pictures`` that the index ``out`` lacks; report the number of files done, of all files.
+    """Encode the images under ``folder`` that the index ``out`` lacks; report the number of files done, of all files.
 
     The build can be stopped at any moment without loss. A later build adds new images; files that cannot be read are
     listed in :attr:`unlearn.index.store.Store.skipped` and not tried again.
 
     Raises:
-        PictureError: ``pictures`` is not a folder or contains no image, or ``out`` is not an index.
+        ImageError: ``folder`` is not a folder or contains no image, or ``out`` is not an index.
         ModelError: ``out`` is an index of other images or was made with other weights.
     """
-    root = Path(pictures).resolve()
+    root = Path(folder).resolve()
     if not root.is_dir():
-        raise PictureError(f"“{pictures}” is not a folder; give one with pictures in it or in its subfolders.")
-    files = sorted(str(path.relative_to(root)) for path in pictures_under(root))
+        raise ImageError(f"“{folder}” is not a folder; give one with pictures in it or in its subfolders.")
+    files = sorted(str(path.relative_to(root)) for path in images_under(root))
     if not files:
-        raise PictureError(f"No pictures under “{pictures}” ({', '.join(sorted(SUFFIXES))}).")
-    header = Header(model=encoder.name, sha256=encoder.sha256, embed_dim=encoder.embed_dim, pictures=str(root))
+        raise ImageError(f"No pictures under “{folder}” ({', '.join(sorted(SUFFIXES))}).")
+    header = Header(model=encoder.name, sha256=encoder.sha256, embed_dim=encoder.embed_dim, images=str(root))
     store = _open_or_create(Path(out), header)
     known = {*store.paths, *store.skipped}
     missing = [path for path in files if path not in known]
     done = len(files) - len(missing)
     yield Progress(done, len(files))
     with Appender(store) as appender:
-        for paths, images, skipped in _decoded(root, missing, batch):
-            rows = encoder.encode_image(images) if images else torch.empty(0, encoder.embed_dim)
+        for paths, decoded, skipped in _decoded(root, missing, batch):
+            rows = encoder.encode_image(decoded) if decoded else torch.empty(0, encoder.embed_dim)
             appender.add(rows, paths, skipped)
             done += len(paths) + len(skipped)
             yield Progress(done, len(files))
@@ -62,7 +62,7 @@ def _open_or_create(out: Path, header: Header) -> Store:
     store = Store.open(out)
     if store.header != header:
         raise ModelError(
-            f"“{out}” is the index of “{store.header.pictures}” by “{store.header.model}”, "
+            f"“{out}” is the index of “{store.header.images}” by “{store.header.model}”, "
             "or by other weights of that name; write this one to another folder."
         )
     return store
@@ -74,7 +74,7 @@ def _decoded(root: Path, paths: list[str], batch: int) -> Iterator[tuple[list[st
     def decode(path: str) -> Image.Image | str:
         try:
             return open_image(inside(root, path), enough=ENOUGH)
-        except (PictureError, OSError) as error:
+        except (ImageError, OSError) as error:
             return str(error)
 
     with ThreadPoolExecutor() as pool:

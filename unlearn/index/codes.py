@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from unlearn.errors import PictureError
+from unlearn.errors import ImageError
 from unlearn.files.schemas import RefusedError, TensorFile
 from unlearn.index.store import Store
 
@@ -48,7 +48,7 @@ def read_codes(store: Store) -> Any | None:
     """Read the codes of ``store``; return None if there are none, or if they do not cover all rows.
 
     Raises:
-        PictureError: the file is damaged, or its embeddings have another width.
+        ImageError: the file is damaged, or its embeddings have another width.
     """
     path = store.folder / CODES
     if not path.is_file():
@@ -64,7 +64,7 @@ def read_codes(store: Store) -> Any | None:
             raise RefusedError("they are of other embeddings")
         tensors = file.load()
     except RefusedError as error:
-        raise PictureError(
+        raise ImageError(
             f"“{path}” is damaged; delete it, and python -m unlearn index makes it again ({error})."
         ) from error
     import faiss

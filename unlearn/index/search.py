@@ -26,7 +26,7 @@ from unlearn.clip.encoders import (
     TextImageEncoder,
 )
 from unlearn.clip.projection import Projection
-from unlearn.errors import ModelError, PictureError
+from unlearn.errors import ImageError, ModelError
 from unlearn.evaluation.retrieval import Hit, best
 from unlearn.index.codes import read_codes
 from unlearn.index.store import Store
@@ -84,18 +84,18 @@ class Query:
 
 
 @dataclass(frozen=True, eq=False)
-class PictureIndex:
+class ImageIndex:
     """An index that is open for searching."""
 
     store: Store
     codes: Any | None = None
 
     @classmethod
-    def open(cls, folder: str | Path) -> PictureIndex:
+    def open(cls, folder: str | Path) -> ImageIndex:
         """Open an index made by ``python -m unlearn index``.
 
         Raises:
-            PictureError: there is no index, or it is damaged.
+            ImageError: there is no index, or it is damaged.
         """
         store = Store.open(folder)
         return cls(store, read_codes(store))
@@ -115,7 +115,7 @@ class PictureIndex:
 
         Raises:
             ModelError: the embeddings were made by another model.
-            PictureError: the index is damaged.
+            ImageError: the index is damaged.
         """
         if not self.answers(encoder):
             raise ModelError(
@@ -129,11 +129,11 @@ class PictureIndex:
         """Raise unless the rows are as wide as the embeddings of ``encoder``, whose weights made them.
 
         Raises:
-            PictureError: the widths differ.
+            ImageError: the widths differ.
         """
         width = self.store.header.embed_dim
         if width != encoder.embed_dim:
-            raise PictureError(
+            raise ImageError(
                 f"The index in “{self.store.folder}” is damaged: it says that a row has {width:,} numbers, and "
                 f"“{encoder.name}” makes {encoder.embed_dim:,}. Make it again with python -m unlearn index."
             )

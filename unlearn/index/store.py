@@ -2,7 +2,7 @@
 
 ``DIR/index.json``        model, hash of its weights, embed_dim, the folder of the images
 ``DIR/embeddings.f32``    rows of embed_dim little-endian float32 at unit length, memory-mapped
-``DIR/pictures.jsonl``    one line per file: ``{"path": …}`` has a row, ``{"path": …, "error": …}`` has none
+``DIR/images.jsonl``    one line per file: ``{"path": …}`` has a row, ``{"path": …, "error": …}`` has none
 ``DIR/codes.safetensors`` quantised codes of an index with many rows: see :mod:`unlearn.index.codes`
 
 Rows and lines are only appended, rows first, so that a killed process leaves a valid index of fewer images.
@@ -22,10 +22,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from unlearn.errors import PictureError
+from unlearn.errors import ImageError
 from unlearn.files.schemas import InnerPath, RefusedError, Schema, Sha256, Text, check, parse_json, read_bytes, size_of
 
-HEADER, EMBEDDINGS, PICTURES = "index.json", "embeddings.f32", "pictures.jsonl"
+HEADER, EMBEDDINGS, IMAGES = "index.json", "embeddings.f32", "images.jsonl"
 FLOAT_BYTES = 4
 MOST_HEADER, MOST_LINE = 100_000, 100_000
 
@@ -36,7 +36,7 @@ class Header(Schema):
     model: Text
     sha256: Sha256
     embed_dim: Annotated[int, Field(ge=1, le=65_536)]
-    pictures: str
+    images: str
     format: Literal[1] = 1
 
 
@@ -54,7 +54,7 @@ class Store:
     Attributes:
         paths: paths of the images, relative to the header's folder, in the order of the rows.
         skipped: files without a row, and the reason.
-        log_bytes: length of ``pictures.jsonl`` up to the last valid line.
+        log_bytes: length of ``images.jsonl`` up to the last valid line.
     """
 
     folder: Path
@@ -68,15 +68,15 @@ class Store:
         """Read an index; lines without a row, and a truncated last row or line, are ignored.
 
         Raises:
-            PictureError: there is no index, or its header cannot be read.
+            ImageError: there is no index, or its header cannot be read.
         """
         path = Path(folder)
         try:
             header = check(Header, parse_json(read_bytes(path / HEADER, most=MOST_HEADER), file_names=True))
             rows = size_of(path / EMBEDDINGS) // (FLOAT_BYTES * header.embed_dim)
-            return cls(path, header, *_read_log(path / PICTURES, rows))
+            return cls(path, header, *_read_log(path / IMAGES, rows))
         except (OSError, RefusedError) as error:
-            raise PictureError(
+            raise ImageError(
                 f"“{folder}” is not an index that can be read: {error}. Make one with python -m unlearn index."
             ) from error
 
@@ -84,7 +84,7 @@ class Store:
     def create(cls, folder: Path, header: Header) -> Store:
         """Create an empty index; the header is written last, so that a folder with a header is complete."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (EMBEDDINGS, PICTURES):
+        for name in (EMBEDDINGS, IMAGES):
             (folder / name).touch()
         (folder / HEADER).write_text(json.dumps(header.model_dump(), indent=2) + "\n", encoding="utf-8")
         return cls.open(folder)
@@ -95,19 +95,19 @@ class Store:
     @property
     def name(self) -> str:
         """The name of the folder of the images, without its path."""
-        return Path(self.header.pictures).name
+        return Path(self.header.images).name
 
     def location(self, row: int) -> Path:
         """Return the path of the image of ``row`` at the time of indexing."""
-        return Path(self.header.pictures) / self.paths[row]
+        return Path(self.header.images) / self.paths[row]
 
-    def picture(self, row: int) -> Path:
+    def image(self, row: int) -> Path:
         """Return the file from which to read the image of ``row``.
 
         Raises:
-            PictureError: the path now leads out of the indexed folder.
+            ImageError: the path now leads out of the indexed folder.
         """
-        return inside(Path(self.header.pictures), self.paths[row])
+        return inside(Path(self.header.images), self.paths[row])
 
     @cached_property
     def embeddings(self) -> Tensor:
@@ -122,7 +122,7 @@ class Appender:
 
     def __init__(self, store: Store) -> None:
         self._rows = (store.folder / EMBEDDINGS).open("r+b")
-        self._log = (store.folder / PICTURES).open("r+b")
+        self._log = (store.folder / IMAGES).open("r+b")
         self._rows.truncate(FLOAT_BYTES * len(store) * store.header.embed_dim)
         self._log.truncate(store.log_bytes)
 
@@ -149,7 +149,7 @@ def inside(root: Path, path: str) -> Path:
     """Return the file at ``path`` under ``root``, with all links resolved.
 
     Raises:
-        PictureError: the file is outside ``root``.
+        ImageError: the file is outside ``root``.
     """
     try:
         found = (root / path).resolve()
@@ -157,7 +157,7 @@ def inside(root: Path, path: str) -> Path:
             return found
     except (OSError, RuntimeError):  # circular links
         pass
-    raise PictureError(f"“{Path(path).name}” is a link that leads out of the folder of the index.")
+    raise ImageError(f"“{Path(path).name}” is a link that leads out of the folder of the index.")
 
 
 def _read_log(path: Path, rows: int) -> tuple[list[str], dict[str, str], int]:
@@ -169,7 +169,7 @@ def _read_log(path: Path, rows: int) -> tuple[list[str], dict[str, str], int]:
         while line := file.readline(MOST_LINE):
             if not line.endswith(b"\n"):
                 if len(line) == MOST_LINE:
-                    raise RefusedError(f"line {len(paths) + len(skipped) + 1:,} of {PICTURES} has no end")
+                    raise RefusedError(f"line {len(paths) + len(skipped) + 1:,} of {IMAGES} has no end")
                 break
             entry = check(_Line, parse_json(line, file_names=True))
             if entry.error is not None:

@@ -32,12 +32,12 @@ def _command(record: Record, out: str, *more: str) -> str:
     words += ["--forget", *record.selection.forget_names]
     if not _is_default_retain(record):
         words += ["--retain", *record.selection.retain]
-    if learned and record.pictures not in (BUNDLED, ""):
-        words += ["--images", record.pictures]
+    if learned and record.images not in (BUNDLED, ""):
+        words += ["--images", record.images]
     if record.vocabulary and (record.vocabulary != BUNDLED or "--images" in words):
         words += ["--vocabulary", record.vocabulary]
     words += _method(record)
-    return shlex.join([*words, *more, "--out", out]) + ("" if record.pictures or not learned else NOT_TOLD)
+    return shlex.join([*words, *more, "--out", out]) + ("" if record.images or not learned else NOT_TOLD)
 
 
 def _is_default_retain(record: Record) -> bool:

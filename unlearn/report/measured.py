@@ -9,12 +9,12 @@ from PIL import Image
 
 from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import Vocabulary
-from unlearn.data.gallery import Gallery, Picture
+from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.erasers.variants import ORIGINAL
 from unlearn.evaluation.intervals import Change, Compared, Interval
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
 from unlearn.evaluation.quality import Quality, evaluate_edit
-from unlearn.evaluation.retrieval import find_pictures
+from unlearn.evaluation.retrieval import find_images
 from unlearn.evaluation.zero_shot import classify, most_telling
 from unlearn.export.record import Record
 from unlearn.sweeps.trade_off import TradeOffPoint
@@ -51,7 +51,7 @@ class Search:
     """Images that each variant finds for a text, best first."""
 
     query: str
-    found: Mapping[str, Sequence[Picture]]
+    found: Mapping[str, Sequence[GalleryImage]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ def measure_report(
     collection: Gallery,
     vocabulary: Vocabulary,
     *,
-    picture: Picture | None = None,
+    image: GalleryImage | None = None,
     curves: Sequence[TradeOffPoint] = (),
     drawn: DrawnPair | None = None,
     link: str = "",
@@ -104,12 +104,12 @@ def measure_report(
         records: of the active erasures.
         collection: labelled images that none of them was trained on.
         vocabulary: the labels.
-        picture: an image to classify before the collection's own.
+        image: an image to classify before the collection's own.
         curves, drawn, link, no_link: what else there is to show, see :class:`Report`.
     """
     erased = tuple(dict.fromkeys(name for record in records for name in record.selection.forget_names))
     at_risk = nearest_neighbours(variants[ORIGINAL], erased, vocabulary, AT_RISK)
-    shown = [picture] if picture else []
+    shown = [image] if image else []
     for concept in (*erased[:ERASED_SHOWN], *(neighbour.name for neighbour in at_risk[:RISK_SHOWN])):
         shown += [found for found in collection if found.concept == concept][:1]
     return Report(
@@ -128,17 +128,17 @@ def measure_report(
 
 
 def look_at(
-    variants: Mapping[str, TextImageEncoder], picture: Picture, vocabulary: Vocabulary, erased: Sequence[str]
+    variants: Mapping[str, TextImageEncoder], image: GalleryImage, vocabulary: Vocabulary, erased: Sequence[str]
 ) -> Look:
-    """Classify ``picture`` with all ``variants`` and keep the most telling labels of ``vocabulary``."""
-    image = picture.load()
+    """Classify ``image`` with all ``variants`` and keep the most telling labels of ``vocabulary``."""
+    pixels = image.load()
     seen = {
-        name: classify(encoder, image, vocabulary.names, vocabulary.templates) for name, encoder in variants.items()
+        name: classify(encoder, pixels, vocabulary.names, vocabulary.templates) for name, encoder in variants.items()
     }
-    own = [picture.concept] if picture.concept in vocabulary.names else erased[:1]
+    own = [image.concept] if image.concept in vocabulary.names else erased[:1]
     labels = most_telling(seen, own, BARS)
-    title = picture.concept or "the chosen picture"
-    return Look(image, title, {name: {label: p[label] for label in labels} for name, p in seen.items()})
+    title = image.concept or "the chosen picture"
+    return Look(pixels, title, {name: {label: p[label] for label in labels} for name, p in seen.items()})
 
 
 def _search(
@@ -146,8 +146,7 @@ def _search(
 ) -> Search:
     found = {
         name: [
-            collection.pictures[hit.index]
-            for hit in find_pictures(encoder, query, collection, vocabulary.templates, FOUND)
+            collection.images[hit.index] for hit in find_images(encoder, query, collection, vocabulary.templates, FOUND)
         ]
         for name, encoder in variants.items()
     }

@@ -37,7 +37,7 @@ def chart(elem_id: str, *, height: int, **options: Any) -> gr.Plot:
     )
 
 
-def picture_input(**options: Any) -> gr.Image:
+def image_input(**options: Any) -> gr.Image:
     """Return an input for one image, for use with :data:`UNDECODED`; it can also show a decoded image."""
     return gr.Image(type="filepath", sources=["upload", "clipboard"], buttons=[], format="png", **options)
 

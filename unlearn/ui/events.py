@@ -58,10 +58,10 @@ class Events:
                 *panel.inputs,
                 zero_shot.labels,
                 zero_shot.shown,
-                zero_shot.picture,
+                zero_shot.image,
                 *screen.outputs,
             ],
-            show_progress_on=[zero_shot.picture, zero_shot.bars],
+            show_progress_on=[zero_shot.image, zero_shot.bars],
             **PRIVATE,
         )
 
@@ -157,6 +157,6 @@ def _opened(screen: Screen, view: View, position: int) -> Any:
     def opened(given: Given) -> Any:
         session = given[screen.visitor].session
         # The page itself opens the first tab, before :meth:`Handlers.start` has given it any content.
-        return {screen.front: position, **view.render(session, given)} if session.picture else gr.skip()
+        return {screen.front: position, **view.render(session, given)} if session.image else gr.skip()
 
     return opened

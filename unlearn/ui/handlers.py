@@ -36,7 +36,7 @@ class Handlers:
         link = follow_address(services, visitor, str(request.query_params), usual)
         erased = visitor.session.erased
         looked_at = erased[0] if erased and erased[0] in services.gallery.concepts else example
-        session = visitor.change(picture=app.sources.alone(services.clearest_picture(visitor.session, looked_at)))
+        session = visitor.change(image=app.sources.alone(services.clearest_image(visitor.session, looked_at)))
         shown: Shown = {
             screen.visitor: visitor,
             screen.key: visitor.key,
@@ -44,7 +44,7 @@ class Handlers:
             **self.in_force(session),
             screen.zero_shot.labels: gr.update(choices=list(services.vocabulary_of(session).names)),
             screen.zero_shot.shown: gr.update(choices=[MOST_TELLING, *sorted(services.gallery.concepts)]),
-            screen.zero_shot.picture: session.picture.pictures[0].load() if session.picture else None,
+            screen.zero_shot.image: session.image.images[0].load() if session.image else None,
             **screen.show(given),
         }
         if link.fine_tune:

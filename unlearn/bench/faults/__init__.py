@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from unlearn.bench.faults import edits, flood, fuzz, holding, indexes, leftovers, pictures
+from unlearn.bench.faults import edits, flood, fuzz, holding, images, indexes, leftovers
 from unlearn.bench.faults.tally import Tally
 from unlearn.bench.faults.target import BYSTANDER, Taken, Target, Watch, attacked
 from unlearn.bench.faults.wire import Wire
@@ -29,7 +29,7 @@ class Sizes:
     """Size of each attack."""
 
     requests: int = 3_000
-    pictures: int = 400
+    images: int = 400
     edits: int = 400
     indexes: int = 100
     visitors: int = 50
@@ -102,7 +102,7 @@ def _hostile_input(sizes: Sizes, report: Report) -> None:
         with report.row("fuzzed requests", target) as tally:
             _fuzz(target, tally, sizes.requests)
         with report.row("damaged pictures", target) as tally:
-            pictures.attack(target, tally, sizes.pictures)
+            images.attack(target, tally, sizes.images)
         with report.row("damaged edit files", target) as tally:
             edits.attack(target, tally, sizes.edits)
         after = target.settled(before.resident + GIVEN_BACK, sizes.rest)
@@ -115,8 +115,8 @@ def _hostile_input(sizes: Sizes, report: Report) -> None:
 def _warm_up(target: Target) -> None:
     """Request everything once, so that lazily loaded objects are loaded."""
     visitor = target.visitor()
-    for name, content in pictures.damaged(6):
-        visitor.call("zero_shot", pictures.LABELS, visitor.uploaded(name, content), [])
+    for name, content in images.damaged(6):
+        visitor.call("zero_shot", images.LABELS, visitor.uploaded(name, content), [])
     visitor.call("import", visitor.uploaded("edit.safetensors", edits.exported(visitor)))
     for name, data in (("retrieve", ("a cat",)), ("trade_off", ()), ("link", ())):
         visitor.call(name, *data)

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from unlearn.bench.faults.holding import IDLE
-from unlearn.bench.faults.pictures import LABELS
+from unlearn.bench.faults.images import LABELS
 from unlearn.bench.faults.tally import Tally
 from unlearn.bench.faults.target import Target
 from unlearn.bench.faults.wire import API, JSON, Request, Result, Wire
@@ -51,7 +51,7 @@ class Crowd:
     def _stay(self, number: int, until: float) -> None:
         """Erase → classify → search, repeatedly."""
         visitor, concept = self.people[number]
-        chance, picture = random.Random(number), _picture_of(concept)  # noqa: S311  not a secret
+        chance, image = random.Random(number), _image_of(concept)  # noqa: S311  not a secret
         time.sleep(chance.uniform(0, min(LOOKING, until - time.monotonic()) / 2))
         for name in itertools.cycle(("erase", "zero_shot", "retrieve")):
             asked = time.monotonic()
@@ -59,7 +59,7 @@ class Crowd:
                 self._judge(name, concept, visitor.call(name, [concept]))
             elif name == "zero_shot":
                 self._judge(
-                    name, concept, visitor.call(name, [concept, *LABELS], visitor.uploaded("own.png", picture), [])
+                    name, concept, visitor.call(name, [concept, *LABELS], visitor.uploaded("own.png", image), [])
                 )
             else:
                 self._judge(name, concept, visitor.call(name, f"a {concept}"))
@@ -88,7 +88,7 @@ def attack(
         visitors: number of visitors, each with its own address.
         seconds: duration of each of the two measurements.
     """
-    concepts = list(dict.fromkeys(picture.concept for picture in bundled_gallery().test))[:visitors]
+    concepts = list(dict.fromkeys(image.concept for image in bundled_gallery().test))[:visitors]
     people = [(target.visitor(f"127.0.1.{n + 1}"), concept) for n, concept in enumerate(concepts)]
     alone = Crowd(people, crowds[0]).visit(seconds)
     target.look_at_log(crowds[0], "visitors alone")
@@ -98,9 +98,9 @@ def attack(
     return alone, beside
 
 
-def _picture_of(concept: str) -> bytes:
+def _image_of(concept: str) -> bytes:
     file = io.BytesIO()
-    next(picture for picture in bundled_gallery().test if picture.concept == concept).load().save(file, "PNG")
+    next(image for image in bundled_gallery().test if image.concept == concept).load().save(file, "PNG")
     return file.getvalue()
 
 
@@ -151,7 +151,7 @@ def _large() -> bytes:
     return file.getvalue()
 
 
-def _large_pictures(visitor: Wire, tally: Tally) -> None:
+def _large_images(visitor: Wire, tally: Tally) -> None:
     tally.result("/zero_shot", visitor.call("zero_shot", LABELS, visitor.uploaded("large.png", _large()), []))
 
 
@@ -170,4 +170,4 @@ def _closed_doors(visitor: Wire, tally: Tally) -> None:
     tally.answer("/api/zero_shot", visitor.send(request), forbidden=True)
 
 
-FLOODS = (_pages, _erasures, _uploads, _large_pictures, _exports, _runs, _closed_doors)
+FLOODS = (_pages, _erasures, _uploads, _large_images, _exports, _runs, _closed_doors)

@@ -151,7 +151,7 @@ class Fuzzer:
     def named_values(self) -> Request:
         """Return a request with arguments by name, as newer versions of the API take them."""
         name = self.random.choice((*self.doors.public, "x"))
-        keys = ("forget", "labels", "query", "x", "", "\\ud800", "oauth_token", "picture", "strength")
+        keys = ("forget", "labels", "query", "x", "", "\\ud800", "oauth_token", "image", "strength")
         pairs = [f'"{self.random.choice(keys)}": {self.random.choice(VALUES)}' for _ in range(self.random.randrange(4))]
         return Request("POST", f"{API}/call/v2/{name}", JSON, ("{" + ", ".join(pairs) + "}").encode())
 

@@ -22,7 +22,7 @@ from unlearn.bench.serving import ROOT
 from unlearn.clip.encoders import similarity
 from unlearn.errors import UnlearnError
 from unlearn.index.codes import write_codes
-from unlearn.index.search import PictureIndex, Query
+from unlearn.index.search import ImageIndex, Query
 from unlearn.index.store import Appender, Header, Store
 
 ROWS, DIMENSION = 3_000, 64
@@ -61,11 +61,11 @@ def _opened(sound: Path, first: int, n: int) -> tuple[list[tuple[str, Result, st
 def open_and_search(folder: Path) -> tuple[str, str, int, str]:
     """Return state, value and status of a :class:`Result`, and an error in it or ""."""
     try:
-        index = PictureIndex.open(folder)
+        index = ImageIndex.open(folder)
         rows = index.store.embeddings
         text = F.normalize(torch.ones(index.store.header.embed_dim), dim=0)
         hits = index.search(Query(text), k=5)
-        files = [Path(index.store.picture(hit.index)) for hit in hits]
+        files = [Path(index.store.image(hit.index)) for hit in hits]
     except UnlearnError as error:
         return "error", str(error), 200, ""
     except Exception as error:
@@ -86,7 +86,7 @@ def _false(scores: list[float], files: list[Path], rows: Tensor, text: Tensor) -
 
 def _sound(folder: Path) -> Path:
     generator = torch.Generator().manual_seed(0)
-    store = Store.create(folder, Header(model="synthetic", sha256="0" * 64, embed_dim=DIMENSION, pictures="pictures"))
+    store = Store.create(folder, Header(model="synthetic", sha256="0" * 64, embed_dim=DIMENSION, images="pictures"))
     with Appender(store) as appender:
         rows = F.normalize(torch.randn(ROWS, DIMENSION, generator=generator), dim=1)
         appender.add(rows, [f"{number}.png" for number in range(ROWS)], {"torn.png": PRIVATE})

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
-from unlearn.bench.faults import pictures
+from unlearn.bench.faults import images
 from unlearn.bench.faults.tally import Tally
 from unlearn.bench.faults.target import BYSTANDER, Target, attacked
 from unlearn.bench.faults.wire import API
@@ -41,7 +41,7 @@ def attack(tally: Tally, signal: str) -> None:
 def _files(target: Target) -> list[str]:
     """Return the paths of an upload and an export, as the app names them."""
     visitor = target.visitor()
-    upload = visitor.uploaded("own.png", pictures.drawn("PNG"))
+    upload = visitor.uploaded("own.png", images.drawn("PNG"))
     visitor.call("erase", ["cat"])
     visitor.call("zero_shot", ["cat", "dog"], upload, [])
     made = visitor.call("export", "record", "")

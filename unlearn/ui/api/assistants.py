@@ -57,9 +57,9 @@ def _acting(caller: Visitor, visitor: gr.State) -> Iterator[tuple[Visitor, Calla
 def _legible(value: Any) -> Any:
     """Return ``value`` without its data URIs: a language model cannot use their hundred thousand characters."""
     if isinstance(value, dict):
-        return {key: _legible(item) for key, item in value.items() if not _is_picture(item)}
-    return [_legible(item) for item in value if not _is_picture(item)] if isinstance(value, list | tuple) else value
+        return {key: _legible(item) for key, item in value.items() if not _is_image(item)}
+    return [_legible(item) for item in value if not _is_image(item)] if isinstance(value, list | tuple) else value
 
 
-def _is_picture(value: Any) -> bool:
+def _is_image(value: Any) -> bool:
     return isinstance(value, str) and value.startswith("data:image/")

@@ -57,5 +57,5 @@ def _state(status: Status[Any, Any]) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    pictures = dict(zip(("before", "after"), finding.pictures, strict=True))
-    return finding.record() | {"pictures": {side: [data_uri(p) for p in drawn] for side, drawn in pictures.items()}}
+    images = dict(zip(("before", "after"), finding.images, strict=True))
+    return finding.record() | {"images": {side: [data_uri(p) for p in drawn] for side, drawn in images.items()}}

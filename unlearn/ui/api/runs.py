@@ -57,7 +57,7 @@ class RunEndpoints:
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
 
         Returns:
-            State, queue position, seconds to wait, and what is done of how much, as a text too; once done, the pictures
+            State, queue position, seconds to wait, and what is done of how much, as a text too; once done, the images
             as PNG data URIs (but for an assistant) and what is seen in them, or the rates of the batch.
         """
         async for status in self._run(visitor, lambda: app.drawings.DRAWING, request, forget):
@@ -104,7 +104,7 @@ class RunEndpoints:
             run.cancel(self.services(), visitor)
 
     def cancel(self, visitor: Visitor) -> dict[str, Any]:
-        """Stop this session's run, drawing and audit within a step; the active edit and the pictures stay.
+        """Stop this session's run, drawing and audit within a step; the active edit and the images stay.
 
         Returns:
             The state of the run, of the drawing and of the audit.

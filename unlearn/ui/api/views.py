@@ -13,10 +13,10 @@ from unlearn import app
 from unlearn.app.session import SEARCH_GALLERY, ErasureRequest, Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.ui.api.endpoints import TEXT, TEXTS, endpoint, erase_first, erased_first
-from unlearn.ui.components import picture_input
+from unlearn.ui.components import image_input
 
 if TYPE_CHECKING:
-    from unlearn.data.gallery import Picture
+    from unlearn.data.gallery import GalleryImage
 
 
 @dataclass(frozen=True)
@@ -62,20 +62,20 @@ class ViewEndpoints:
         return asdict(app.model_choice.facts_of(self.services(), session))
 
     def zero_shot(
-        self, visitor: Visitor, labels: list[str], picture: dict[str, Any] | None = None, forget: Sequence[str] = ()
+        self, visitor: Visitor, labels: list[str], image: dict[str, Any] | None = None, forget: Sequence[str] = ()
     ) -> dict[str, Any]:
-        """Classify a picture with CLIP, zero-shot among labels, before and after concepts are erased.
+        """Classify an image with CLIP, zero-shot among labels, before and after concepts are erased.
 
         Args:
             labels: Candidate labels; none lets the whole vocabulary compete.
-            picture: The file, as a data URI from an assistant; none takes the last one sent.
+            image: The file, as a data URI from an assistant; none takes the last one sent.
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
 
         Returns:
             The erased concepts and, by variant, the probability of the most telling labels.
         """
         erase_first(self.services, visitor, forget)
-        session = _looking_at(visitor, picture)
+        session = _looking_at(visitor, image)
         view = self.services().zero_shot(session, labels)
         return {"forget": list(session.erased), "offered": view.offered, "probabilities": view.probabilities}
 
@@ -83,32 +83,32 @@ class ViewEndpoints:
         self,
         visitor: Visitor,
         query: str,
-        picture: dict[str, Any] | None = None,
+        image: dict[str, Any] | None = None,
         forget: Sequence[str] = (),
         source: str = SEARCH_GALLERY,
     ) -> dict[str, Any]:
-        """Search pictures by text, and captions by picture, before and after concepts are erased.
+        """Search images by text, and captions by image, before and after concepts are erased.
 
         Args:
             query: Any text.
-            picture: The file, as a data URI from an assistant; none takes the last one sent, and without any no
+            image: The file, as a data URI from an assistant; none takes the last one sent, and without any no
                 captions are searched.
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
-            source: Pictures to search, "gallery", or "index" where the app has a large collection besides; captions
+            source: Images to search, "gallery", or "index" where the app has a large collection besides; captions
                 and recall are the gallery's.
 
         Returns:
-            By variant, what was found with its cosine, pictures of an index by their file in it, why a variant found
+            By variant, what was found with its cosine, images of an index by their file in it, why a variant found
             none ("unanswered"), and recall@1, 5, 10 on erased and on other concepts.
         """
         erase_first(self.services, visitor, forget)
-        session, services = _looking_at(visitor, picture), self.services()
-        found = app.searches.find_pictures(services, session, query, source)
-        captions = services.find_captions(session) if session.picture else {}
+        session, services = _looking_at(visitor, image), self.services()
+        found = app.searches.find_images(services, session, query, source)
+        captions = services.find_captions(session) if session.image else {}
         return {
             "forget": list(session.erased),
-            "pictures": {
-                variant: [_named(hit.picture) | {"score": hit.score} for hit in answer.pictures]
+            "images": {
+                variant: [_named(hit.image) | {"score": hit.score} for hit in answer.images]
                 for variant, answer in found.items()
             },
             "unanswered": {variant: answer.unanswered for variant, answer in found.items() if answer.unanswered},
@@ -123,8 +123,8 @@ class ViewEndpoints:
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
 
         Returns:
-            Points of both curves for every form (accuracies as fractions; the paired form edits pictures where the
-            erasure is one of both sides), and the mean cosine of pictures (rows) with texts (columns) by variant.
+            Points of both curves for every form (accuracies as fractions; the paired form edits images where the
+            erasure is one of both sides), and the mean cosine of images (rows) with texts (columns) by variant.
         """
         erase_first(self.services, visitor, forget)
         session = visitor.session
@@ -142,22 +142,22 @@ class ViewEndpoints:
         endpoint(self.erase, visitor, asks=ErasureRequest)
         endpoint(self.model, visitor, Api(None, TEXT, "Model"), Api("", TEXT, "Vocabulary"))
         with gr.Row(visible=False):
-            first, second = picture_input(label="Picture"), picture_input(label="Picture")
+            first, second = image_input(label="Image"), image_input(label="Image")
         endpoint(self.zero_shot, visitor, Api([], TEXTS, "Candidate labels"), first, erased_first())
-        place = Api(SEARCH_GALLERY, TEXT, "Pictures to search: gallery or index")
+        place = Api(SEARCH_GALLERY, TEXT, "Images to search: gallery or index")
         endpoint(self.retrieve, visitor, Api(None, TEXT, "Query"), second, erased_first(), place)
         endpoint(self.trade_off, visitor, erased_first())
 
 
-def _named(picture: Picture) -> dict[str, str]:
+def _named(image: GalleryImage) -> dict[str, str]:
     """Return what is known of an image that was found."""
-    if not picture.concept:
-        return {"file": picture.source}  # not "path": gradio's clients would take it for a file to download
-    return {"concept": picture.concept, "caption": picture.caption}
+    if not image.concept:
+        return {"file": image.source}  # not "path": gradio's clients would take it for a file to download
+    return {"concept": image.concept, "caption": image.caption}
 
 
 def _looking_at(visitor: Visitor, file: dict[str, Any] | None) -> Session:
     """Return the session with the image in ``file``; without a file, return it unchanged."""
     if file is None:
         return visitor.session
-    return visitor.change(picture=app.sources.alone(app.sources.uploaded_picture(file.get("path"))))
+    return visitor.change(image=app.sources.alone(app.sources.uploaded_image(file.get("path"))))

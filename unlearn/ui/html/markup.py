@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 from unlearn.data.images import data_uri
-from unlearn.errors import PictureError
+from unlearn.errors import ImageError
 from unlearn.ui.html.templates import fill, small
 
 if TYPE_CHECKING:
     from unlearn.app.results import Found, FoundCaption, SplitAccuracy, Summary
-    from unlearn.data.gallery import Picture
+    from unlearn.data.gallery import GalleryImage
     from unlearn.evaluation.retrieval import RetrievalReport
 
 THUMBNAIL = 112
@@ -21,14 +21,14 @@ THUMBNAIL = 112
 MOST_NOTICES = 4
 NOTHING_LEFT = "The edit leaves nothing of this picture: no caption is closer to it than another."
 #: Weak keys: a visitor's thumbnails are freed with the visitor's images.
-_thumbnails: WeakKeyDictionary[Picture, str] = WeakKeyDictionary()
+_thumbnails: WeakKeyDictionary[GalleryImage, str] = WeakKeyDictionary()
 
 
-def thumbnail(picture: Picture) -> str:
-    """Return a thumbnail of ``picture`` as a data URI, so that a strip needs one response and no files."""
-    if picture not in _thumbnails:
-        _thumbnails[picture] = data_uri(picture.load(), longest=THUMBNAIL)
-    return _thumbnails[picture]
+def thumbnail(image: GalleryImage) -> str:
+    """Return a thumbnail of ``image`` as a data URI, so that a strip needs one response and no files."""
+    if image not in _thumbnails:
+        _thumbnails[image] = data_uri(image.load(), longest=THUMBNAIL)
+    return _thumbnails[image]
 
 
 def no_summary() -> str:
@@ -61,13 +61,13 @@ def recall_table(recall: Mapping[str, RetrievalReport]) -> str:
     return fill("recall", recall=recall)
 
 
-def found_pictures(found: Mapping[str, Found], erased: Collection[str]) -> str:
+def found_images(found: Mapping[str, Found], erased: Collection[str]) -> str:
     """Return the images that each variant found, side by side, best first; or the reason why it found none."""
     original = next(iter(found.values()))
     if original.unanswered:  # then no edit of it has an answer either
         return fill("notice", sentence=original.unanswered)
-    cards = {variant: [(_seen(hit.picture), hit.score) for hit in answer.pictures] for variant, answer in found.items()}
-    return fill("found_pictures", found=found, cards=cards, erased=erased)
+    cards = {variant: [(_seen(hit.image), hit.score) for hit in answer.images] for variant, answer in found.items()}
+    return fill("found_images", found=found, cards=cards, erased=erased)
 
 
 class _Seen(NamedTuple):
@@ -79,12 +79,12 @@ class _Seen(NamedTuple):
     thumbnail: str
 
 
-def _seen(picture: Picture) -> _Seen:
+def _seen(image: GalleryImage) -> _Seen:
     try:
-        shown = thumbnail(picture)
-    except (PictureError, OSError):  # files may vanish or be damaged after they were indexed
+        shown = thumbnail(image)
+    except (ImageError, OSError):  # files may vanish or be damaged after they were indexed
         shown = ""
-    return _Seen(picture.concept, picture.source, PurePath(picture.source).name, shown)
+    return _Seen(image.concept, image.source, PurePath(image.source).name, shown)
 
 
 def found_captions(found: Mapping[str, Sequence[FoundCaption]], erased: Collection[str]) -> str:
@@ -92,14 +92,14 @@ def found_captions(found: Mapping[str, Sequence[FoundCaption]], erased: Collecti
     return fill("found_captions", found=found, erased=erased, nothing_left=NOTHING_LEFT)
 
 
-def strip(pictures: Sequence[tuple[int, Picture]], erased: Collection[str]) -> str:
+def strip(images: Sequence[tuple[int, GalleryImage]], erased: Collection[str]) -> str:
     """Return thumbnails to choose from; a click on one sends its index."""
-    return fill("strip", pictures=pictures, thumbnail=thumbnail, erased=erased)
+    return fill("strip", images=images, thumbnail=thumbnail, erased=erased)
 
 
-def shown_picture(picture: Picture) -> str:
+def shown_image(image: GalleryImage) -> str:
     """Return the image that captions are searched for."""
-    return fill("shown_picture", picture=picture, thumbnail=thumbnail)
+    return fill("shown_image", image=image, thumbnail=thumbnail)
 
 
 def no_run() -> str:

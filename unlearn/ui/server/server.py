@@ -45,7 +45,7 @@ def launch(demo: gr.Blocks, services: Provider, settings: Settings) -> None:
 
     Raises:
         ParameterError: the port is taken, or the address is not this machine's.
-        ModelError, PictureError: the services cannot be loaded; the server is stopped.
+        ModelError, ImageError: the services cannot be loaded; the server is stopped.
     """
     keep_words_out()
     share_heaps()

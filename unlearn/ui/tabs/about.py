@@ -54,7 +54,7 @@ Everything here is also an API: see “Use via API” at the foot of the page, `
 from unlearn import classify, erase, load_clip
 clip = load_clip("pocket")
 edited = erase(clip, ["guitar"]).apply(clip)
-print(classify(edited, picture, ["guitar", "violin", "pizza"]))
+print(classify(edited, image, ["guitar", "violin", "pizza"]))
 ```
 """
 

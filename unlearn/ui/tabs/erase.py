@@ -80,8 +80,9 @@ class ErasePanel:
         return [self.options[name] for name in options_of(ErasureRequest)]
 
     def asked(self, given: Given) -> ErasureRequest:
-        """Return the panel's request."""
-        return ErasureRequest(**{name: given[component] for name, component in self.options.items()})
+        """Return the panel's request; an option without a value, such as a choice just withdrawn, has its default."""
+        values = {name: given[component] for name, component in self.options.items()}
+        return ErasureRequest(**{name: value for name, value in values.items() if value is not None})
 
     def values_for(self, asked: ErasureRequest, names: Sequence[str]) -> Shown:
         """Return the values of ``inputs`` that correspond to ``asked``, with the vocabulary's ``names`` as choices."""

@@ -53,7 +53,7 @@ class GenerationTab(RunPart):
     edit: gr.Radio
     carry_method: gr.Radio
     status: gr.HTML
-    pictures: gr.HTML
+    images: gr.HTML
     sliders: tuple[gr.ImageSlider, ...]
     rates: gr.HTML
 
@@ -81,7 +81,7 @@ class GenerationTab(RunPart):
                     steps, guidance = element(known["steps"]), element(known["guidance"])
                 edit, carry_method = element(known["edit"]), element(known["carry_method"])
             status = gr.HTML(drawing_markup.no_drawing(), elem_id="drawing-status")
-            pictures = gr.HTML(elem_id="drawn")
+            images = gr.HTML(elem_id="drawn")
             with gr.Row(elem_id="sliders"):
                 sliders = tuple(
                     gr.ImageSlider(
@@ -101,7 +101,7 @@ class GenerationTab(RunPart):
             rates = gr.HTML(elem_id="rates")
         return cls(
             services, tab, prompt, draw, judge, stop, pipeline, seed, steps, guidance, count, edit, carry_method,
-            status, pictures, sliders, rates,
+            status, images, sliders, rates,
         )  # fmt: skip
 
     @property
@@ -110,7 +110,7 @@ class GenerationTab(RunPart):
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [self.draw, self.judge, self.stop, self.status, self.pictures, *self.sliders, self.rates]
+        return [self.draw, self.judge, self.stop, self.status, self.images, *self.sliders, self.rates]
 
     def render(self, session: Session, given: Given) -> Shown:
         """Return no values: the images name the erasure they were drawn with, so they stay valid after a change."""
@@ -140,7 +140,7 @@ class GenerationTab(RunPart):
         shown, result = Shown(), status.result if status else None
         if isinstance(result, app.drawings.Drawn):
             pair = result.pair
-            shown[self.pictures] = drawing_markup.drawn(result)
+            shown[self.images] = drawing_markup.drawn(result)
             for slider, compared in zip_longest(self.sliders, zip(pair.before, pair.after, strict=True)):
                 shown[slider] = gr.update(value=compared, visible=compared is not None)
         elif isinstance(result, app.drawings.Rates):

@@ -24,7 +24,7 @@ class RetrievalTab:
     tab: gr.Tab
     query: gr.Textbox
     source: gr.Radio
-    pictures: gr.HTML
+    images: gr.HTML
     shown: gr.HTML
     captions: gr.HTML
     recall: gr.HTML
@@ -43,7 +43,7 @@ class RetrievalTab:
             source = gr.Radio(
                 [SEARCH_GALLERY], value=SEARCH_GALLERY, label="Search in", elem_id="source", visible=False
             )
-            pictures = gr.HTML(elem_id="found-pictures", min_height=260)
+            images = gr.HTML(elem_id="found-pictures", min_height=260)
             gr.HTML(small(heading="Picture → captions"))
             with gr.Row(equal_height=False):
                 with gr.Column(scale=1, min_width=140):
@@ -52,7 +52,7 @@ class RetrievalTab:
                     captions = gr.HTML(elem_id="found-captions", min_height=240)
             gr.HTML(small(heading="Recall on the whole gallery"))
             recall = gr.HTML(elem_id="recall", min_height=220)
-        return cls(services, tab, query, source, pictures, shown, captions, recall)
+        return cls(services, tab, query, source, images, shown, captions, recall)
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -60,15 +60,15 @@ class RetrievalTab:
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [self.source, self.pictures, self.shown, self.captions, self.recall]
+        return [self.source, self.images, self.shown, self.captions, self.recall]
 
     def render(self, session: Session, given: Given) -> Shown:
         services = self.services()
         offered = [(called, place) for place, called in app.searches.places(services, session).items()]
-        if session.picture is None:
-            shown, captions = "", fill("no_picture")
+        if session.image is None:
+            shown, captions = "", fill("no_image")
         else:
-            shown = markup.shown_picture(session.picture.pictures[0])
+            shown = markup.shown_image(session.image.images[0])
             captions = markup.found_captions(services.find_captions(session), session.erased)
         return {
             self.source: gr.update(choices=offered, visible=len(offered) > 1),
@@ -83,8 +83,8 @@ class RetrievalTab:
         query = given[self.query]
         if not query.strip():
             return {}
-        found = app.searches.find_pictures(self.services(), session, query, given[self.source])
-        return {self.pictures: markup.found_pictures(found, session.erased)}
+        found = app.searches.find_images(self.services(), session, query, given[self.source])
+        return {self.images: markup.found_images(found, session.erased)}
 
     def register_callbacks(self, visitor: gr.State) -> None:
         def search(given: Given) -> Any:
@@ -94,7 +94,7 @@ class RetrievalTab:
             [self.query.change, self.source.input],
             on_screen(search),
             {visitor, *self.inputs},
-            self.pictures,
+            self.images,
             trigger_mode="always_last",
             show_progress="hidden",
             api_visibility="private",

@@ -12,13 +12,13 @@ from unlearn import app
 from unlearn.app.session import Session
 from unlearn.app.startup import Provider
 from unlearn.plots.bars import label_bars
-from unlearn.ui.components import UNDECODED, Given, Shown, chart, picture_input, thumbnail_strip
+from unlearn.ui.components import UNDECODED, Given, Shown, chart, image_input, thumbnail_strip
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
 from unlearn.ui.html.templates import small
 
 if TYPE_CHECKING:
-    from unlearn.data.gallery import Picture
+    from unlearn.data.gallery import GalleryImage
 
 #: Default of the strip until a concept is chosen: images on which the effect of the edit is visible.
 MOST_TELLING = "Erased and most at risk"
@@ -33,7 +33,7 @@ class ZeroShotTab:
 
     services: Provider
     tab: gr.Tab
-    picture: gr.Image
+    image: gr.Image
     labels: gr.Dropdown
     bars: gr.Plot
     accuracy: gr.HTML
@@ -45,7 +45,7 @@ class ZeroShotTab:
         with gr.Tab("Zero-shot", id="zero-shot") as tab:
             with gr.Row(equal_height=False):
                 with gr.Column(scale=2, min_width=240):
-                    picture = picture_input(label="Picture", height=280, elem_id="picture")
+                    image = image_input(label="Picture", height=280, elem_id="picture")
                     labels = gr.Dropdown(
                         [],
                         multiselect=True,
@@ -75,7 +75,7 @@ class ZeroShotTab:
                     scale=0,
                 )
             strip = thumbnail_strip(elem_id="strip", min_height=110)
-        return cls(services, tab, picture, labels, bars, accuracy, shown, strip)
+        return cls(services, tab, image, labels, bars, accuracy, shown, strip)
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -87,36 +87,36 @@ class ZeroShotTab:
 
     def render(self, session: Session, given: Given) -> Shown:
         """Return the bars of the chosen image, or no values before there is one."""
-        if session.picture is None:
+        if session.image is None:
             return {}
         view = self.services().zero_shot(session, given[self.labels] or ())
         return {self.bars: label_bars(view.probabilities, session.erased)}
 
     def thumbnails(self, session: Session, given: Given) -> str:
         """Return the strip: images of the chosen concept, or of the erased concepts and those at risk, then others."""
-        services, wanted = self.services(), [given[self.shown]]
+        services, wanted = self.services(), [given[self.shown] or MOST_TELLING]
         if wanted == [MOST_TELLING]:
             wanted = [*session.erased, *(neighbour.name for neighbour in services.at_risk(session))]
         return markup.strip(app.sources.thumbnails_for(services.collection(session), wanted), session.erased)
 
     def register_callbacks(self, visitor: gr.State) -> None:
-        def look_at(given: Given, picture: Picture) -> Shown:
-            session = given[visitor].change(picture=app.sources.alone(picture))
-            return {self.picture: picture.load(), **self.render(session, given)}
+        def look_at(given: Given, image: GalleryImage) -> Shown:
+            session = given[visitor].change(image=app.sources.alone(image))
+            return {self.image: image.load(), **self.render(session, given)}
 
         def choose(given: Given, event: gr.EventData) -> Shown:
             collection = self.services().collection(given[visitor].session)
-            return look_at(given, collection.pictures[int(event.index)])
+            return look_at(given, collection.images[int(event.index)])
 
         def upload(given: Given) -> Any:
-            file: dict[str, Any] | None = given[self.picture]
+            file: dict[str, Any] | None = given[self.image]
             # The input was cleared for another image: the last image's chart stays until then.
-            return look_at(given, app.sources.uploaded_picture(file.get("path"))) if file else gr.skip()
+            return look_at(given, app.sources.uploaded_image(file.get("path"))) if file else gr.skip()
 
         def as_before(given: Given) -> Shown:
             """Return the image of the current chart, after an upload that cannot be read."""
-            picture = given[visitor].session.picture
-            return {self.picture: picture.pictures[0].load() if picture else None}
+            image = given[visitor].session.image
+            return {self.image: image.images[0].load() if image else None}
 
         def relabel(given: Given) -> Any:
             return self.render(given[visitor].session, given) or gr.skip()
@@ -126,9 +126,9 @@ class ZeroShotTab:
 
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         asked: set[Block] = {visitor, *self.inputs}
-        shown = [self.picture, *self.outputs]
+        shown = [self.image, *self.outputs]
         self.strip.click(on_screen(choose), asked, shown, **quiet)
         # Not .input, which still carries the image when it is removed.
-        self.picture.upload(on_screen(upload, as_before), {*asked, self.picture}, shown, **UNDECODED, **quiet)
+        self.image.upload(on_screen(upload, as_before), {*asked, self.image}, shown, **UNDECODED, **quiet)
         self.labels.change(on_screen(relabel), asked, self.outputs, trigger_mode="always_last", **quiet)
         self.shown.change(on_screen(show), {visitor, self.shown}, self.strip, **quiet)

@@ -17,7 +17,7 @@ from unlearn.app.sources import add_uploads
 from unlearn.clip.models import Models
 from unlearn.data.gallery import Gallery
 from unlearn.erasers import cliperase
-from unlearn.errors import PictureError
+from unlearn.errors import ImageError
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_what_was_trained_on_is_no_longer_measured(services: Services, mugs, lea
     assert measured is uploads.test, "the same object, or all would be encoded once more"
     assert len(measured) == 2
     assert learned_from == [services.training, uploads.train]
-    assert not {id(picture) for gallery in learned_from for picture in gallery} & set(map(id, measured))
+    assert not {id(image) for gallery in learned_from for image in gallery} & set(map(id, measured))
     assert services.accuracy(visitor.session)["CLIPErase"].forget.n == 2
     assert "Measured on 2 of your 10 pictures" in services.summary(visitor.session).notices[0]
     assert "my mug" in services.vocabulary_of(visitor.session).names
@@ -74,11 +74,11 @@ def test_what_was_trained_on_is_no_longer_measured(services: Services, mugs, lea
     assert services.summary(visitor.session).notices == ()
 
 
-def test_a_picture_keeps_its_split_when_others_join(mugs):
+def test_a_image_keeps_its_split_when_others_join(mugs):
     first = add_uploads(None, mugs[:6], "my mug")
     joined = add_uploads(add_uploads(first, mugs[6:8], "my pen"), mugs[8:], "my mug")
-    splits = {picture.source: picture.split for picture in joined}
-    assert {picture.source: picture.split for picture in first}.items() <= splits.items()
+    splits = {image.source: image.split for image in joined}
+    assert {image.source: image.split for image in first}.items() <= splits.items()
     assert len(joined.test) == 1
 
 
@@ -89,11 +89,11 @@ def test_what_cannot_be_read_is_left_out_and_said(mugs, tmp_path: Path):
     assert len(uploads) == 2
     assert uploads.notices[0] == "1 of 3 were left out."
     assert "“empty.png” is empty" in uploads.notices[1]
-    with pytest.raises(PictureError, match="is empty"):
+    with pytest.raises(ImageError, match="is empty"):
         add_uploads(uploads, [str(empty)], "my mug")
 
 
-def test_without_a_picture_to_spare_the_apps_are_measured(services: Services, mugs):
+def test_without_a_image_to_spare_the_apps_are_measured(services: Services, mugs):
     visitor = Visitor()
     visitor.change(uploads=add_uploads(None, mugs[:3], "my mug"), measures_uploads=True)
     fine_tune(services, visitor, "my mug")
@@ -102,7 +102,7 @@ def test_without_a_picture_to_spare_the_apps_are_measured(services: Services, mu
     assert "my mug" in services.vocabulary_of(visitor.session).names, "what is erased is still a word"
 
 
-def test_pictures_that_came_after_the_run_are_all_measured(services: Services, mugs):
+def test_images_that_came_after_the_run_are_all_measured(services: Services, mugs):
     visitor = Visitor()
     fine_tune(services, visitor, "apple")
     visitor.change(uploads=add_uploads(None, mugs, "my mug"), measures_uploads=True)

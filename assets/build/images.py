@@ -21,7 +21,7 @@ TEXTURES = ("grass.png", "gravel.png", "brick.png")
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class Images:
     """Drawings (n, CANVAS, CANVAS, 4) uint8, their labels (n,), and which of them come in one colour (n,)."""
 
     rgba: Tensor
@@ -32,17 +32,17 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def to(self, device: torch.device) -> Pictures:
+    def to(self, device: torch.device) -> Images:
         """The same pictures on ``device``."""
-        return Pictures(self.rgba.to(device), self.labels.to(device), self.tinted.to(device), self.drawings)
+        return Images(self.rgba.to(device), self.labels.to(device), self.tinted.to(device), self.drawings)
 
 
 @cache
-def load_pictures(icon_sets: Sequence[IconSet] = ICON_SETS) -> Pictures:
+def load_images(icon_sets: Sequence[IconSet] = ICON_SETS) -> Images:
     """Every drawing of a concept in ``icon_sets``."""
     found = [(drawing, icon_set.monochrome) for icon_set in icon_sets for drawing in drawings(icon_set)]
     names = labels().names[: labels().concepts]
-    return Pictures(
+    return Images(
         torch.from_numpy(rasterise_all((drawing for drawing, _ in found), CANVAS)),
         torch.tensor([names.index(drawing.concept) for drawing, _ in found]),
         torch.tensor([monochrome for _, monochrome in found]),
@@ -57,7 +57,7 @@ def textures() -> Tensor:
     return torch.from_numpy(np.stack([np.asarray(photo) for photo in photos])).permute(0, 3, 1, 2).float() / 255
 
 
-def batch(pictures: Pictures, indices: Tensor, how: Augmentation, pairs: float = 0.1) -> tuple[Tensor, Tensor]:
+def batch(images: Images, indices: Tensor, how: Augmentation, pairs: float = 0.1) -> tuple[Tensor, Tensor]:
     """Augmented pictures normalised for the model, and their labels; a share ``pairs`` shows a second thing.
 
     Returns:
@@ -66,10 +66,10 @@ def batch(pictures: Pictures, indices: Tensor, how: Augmentation, pairs: float =
     count = int(len(indices) * pairs)
     other = indices[torch.randperm(len(indices))[:count]]
     two, one = indices[:count], indices[count:]
-    photographic = textures().to(pictures.rgba.device)
-    parts = [scenes(pictures.rgba[one], pictures.tinted[one], photographic, how)]
+    photographic = textures().to(images.rgba.device)
+    parts = [scenes(images.rgba[one], images.tinted[one], photographic, how)]
     if count:
-        parts.insert(0, scenes(pictures.rgba[two], pictures.tinted[two], photographic, how, pictures.rgba[other]))
+        parts.insert(0, scenes(images.rgba[two], images.tinted[two], photographic, how, images.rgba[other]))
     shown = torch.cat([two, one])
     beside = torch.cat([other, one])
-    return torch.cat(parts) * 2 - 1, torch.stack([pictures.labels[shown], pictures.labels[beside]], 1)
+    return torch.cat(parts) * 2 - 1, torch.stack([images.labels[shown], images.labels[beside]], 1)
