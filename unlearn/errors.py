@@ -11,14 +11,24 @@ UnlearnError
 └── JobError                    a background run ended early
         └── OutOfTimeError          it exceeded the time limit of a run
 
-Messages are complete sentences written for the visitor, and the screen shows them unchanged. :func:`exhausted` gives
-the sentence for a machine that has run out of memory or disk space.
+Messages are complete sentences written for the visitor, and the screen shows them unchanged. :func:`lacking` gives
+the sentence for a machine without memory, disk space or an optional package.
 """
 
 import errno
 
 #: Error numbers: no space left, quota exceeded, file larger than allowed.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: Packages that are optional, with the extra of ``unlearn-clip`` that installs each.
+EXTRAS = {
+    "accelerate": "training",
+    "concept_erasure": "leace",
+    "datasets": "datasets",
+    "diffusers": "diffusion",
+    "faiss": "index",
+    "peft": "training",
+    "pyarrow": "datasets",
+}
 
 
 class UnlearnError(Exception):
@@ -61,8 +71,8 @@ class OutOfTimeError(JobError):
     """A run that reached its time limit; a run with a partial result may catch this and return that result."""
 
 
-def exhausted(error: BaseException) -> str:
-    """Return a sentence that names the exhausted resource (memory or disk); "" if ``error`` has another cause."""
+def lacking(error: BaseException) -> str:
+    """Return a sentence that names what the machine lacks: memory, disk space or an optional package; else ""."""
     # torch's error is recognised by its class name because this module must not import torch.
     out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     if out_of_memory or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error)):
@@ -70,6 +80,9 @@ def exhausted(error: BaseException) -> str:
     # safetensors is written in Rust: its errors carry the operating system's error number only in their text.
     if getattr(error, "errno", None) in DISK_FULL or any(f"os error {number}" in str(error) for number in DISK_FULL):
         return "There is no room on the disk for this; try again once there is."
+    package = str(error.name).partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if package in EXTRAS:
+        return f"This needs the package {package}: `pip install 'unlearn-clip[{EXTRAS[package]}]'`."
     return ""
 
 

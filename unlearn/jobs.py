@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from unlearn.errors import JobError, OutOfTimeError, UnlearnError, exhausted
+from unlearn.errors import JobError, OutOfTimeError, UnlearnError, lacking
 from unlearn.logs import log_error
 
 P = TypeVar("P")
@@ -306,7 +306,7 @@ class Jobs(Generic[P, R]):
         except UnlearnError as error:
             return State.FAILED, None, str(error)
         except Exception as error:
-            return State.FAILED, None, exhausted(error) or OUR_ERROR.format(log_error(error))
+            return State.FAILED, None, lacking(error) or OUR_ERROR.format(log_error(error))
         return State.CANCELLED, None, ""
 
 

@@ -22,8 +22,8 @@ from unlearn.erasers import ccup
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.export.saved import save_erasure
-from unlearn.export.snippets import EXAMPLES, snippet, snippets_of
-from unlearn.files.assets import ASSETS
+from unlearn.export.snippets import snippet, snippets_of
+from unlearn.files.assets import ASSETS, EXAMPLES
 
 LABELS = ["cat", "dog", "pizza"]
 TEMPLATE = ("a photo of a {}",)

@@ -17,10 +17,10 @@ _read: dict[Path, int] = {}
 
 
 @contextmanager
-def served(script: str = "app.py", *, log: Path, **settings: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def served(*arguments: str, log: Path, **settings: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """:func:`unlearn.bench.serving.served`, with ``log`` watched."""
     _read[log] = 0
-    with serving.served(script, log=log, **settings) as running:
+    with serving.served(*arguments, log=log, **settings) as running:
         yield running
 
 

@@ -23,20 +23,20 @@ def test_a_taken_port_is_told_and_the_app_ends():
         holder.listen()
         port = holder.getsockname()[1]
         ended = run_app(UNLEARN_PORT=str(port), UNLEARN_HOST="127.0.0.1")
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert f"Cannot listen on 127.0.0.1:{port}" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
 def test_a_setting_that_is_no_number_is_told():
     ended = run_app(UNLEARN_PORT="many")
-    assert ended.returncode == 1
-    assert ended.stderr.strip() == "UNLEARN_PORT is 'many'; it must be a whole number of at least 1."
+    assert ended.returncode == 2
+    assert ended.stderr.strip() == "app: UNLEARN_PORT is 'many'; it must be a whole number of at least 1."
 
 
 def test_a_port_that_does_not_exist_is_told():
     ended = run_app(UNLEARN_PORT="99999")
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert "Choose another with UNLEARN_PORT" in ended.stderr
     assert "Traceback" not in ended.stderr
 

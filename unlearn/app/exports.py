@@ -26,7 +26,7 @@ from unlearn.evaluation.as_json import before_and_after
 from unlearn.export.edit_file import record_of
 from unlearn.export.saved import EDIT, RECORD, save_erasure
 from unlearn.export.snippets import snippet, snippet_of
-from unlearn.files.assets import ASSETS
+from unlearn.files.assets import SHIPPED
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.report.html import render
 from unlearn.report.measured import DrawnPair, measure_report
@@ -194,7 +194,7 @@ def _attention_code(wanted: Wanted) -> str:
     source = PIPELINES[_driven_by(wanted.encoder)].source
     return snippet(
         "diffusers_pipeline",
-        PIPELINE=str(Path(source).relative_to(ASSETS.parent)) if Path(source).is_dir() else source,
+        PIPELINE=str(Path(source).relative_to(SHIPPED)) if Path(source).is_dir() else source,
         ATTENTION=ATTENTION_FILE,
         PROMPT=f"a {wanted.erasure.selection.forget_names[0]}",
     )

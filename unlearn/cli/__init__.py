@@ -6,8 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from unlearn.cli import audit, bench, erase, evaluate, generate, index, report, search
-from unlearn.errors import UnlearnError, exhausted
+from unlearn import __version__
+from unlearn.cli import app, audit, bench, erase, evaluate, generate, index, report, search
+from unlearn.errors import UnlearnError, lacking
 
 COMMANDS = {
     "erase": erase,
@@ -18,15 +19,20 @@ COMMANDS = {
     "search": search,
     "report": report,
     "bench": bench,
+    "app": app,
 }
+
+VERSION = f"unlearn-clip {__version__}"
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all subcommands; each module defines ``HELP``, ``add_arguments`` and ``run``."""
     parser = argparse.ArgumentParser(prog="python -m unlearn", description="Erase concepts from CLIP and measure it.")
+    parser.add_argument("--version", action="version", version=VERSION)
     subparsers = parser.add_subparsers(dest="command", required=True)
     for name, module in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=module.HELP, description=module.HELP)
+        subparser.add_argument("--version", action="version", version=VERSION)
         module.add_arguments(subparser)
         subparser.set_defaults(run=module.run)
     return parser
@@ -38,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments.run(arguments)
     except Exception as error:
-        sentence = str(error) if isinstance(error, UnlearnError) else exhausted(error)
+        sentence = str(error) if isinstance(error, UnlearnError) else lacking(error)
         if not sentence:
             raise
         print(f"{arguments.command}: {sentence}", file=sys.stderr)

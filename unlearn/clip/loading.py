@@ -14,7 +14,7 @@ from PIL import Image
 from unlearn import zero_gpu
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.sources import Found, find
-from unlearn.errors import ModelError, exhausted, require_choice
+from unlearn.errors import ModelError, lacking, require_choice
 
 Result = TypeVar("Result")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -91,7 +91,7 @@ def _reported(act: Callable[[], Result], name: str, in_words: Callable[[str, Bas
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
             raise
-        raise ModelError(exhausted(error) or in_words(name, error)) from error
+        raise ModelError(lacking(error) or in_words(name, error)) from error
 
 
 def _not_fetched(name: str, error: BaseException) -> str:

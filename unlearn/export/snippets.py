@@ -11,9 +11,8 @@ from typing import Any
 from unlearn.clip.sources import LOCAL
 from unlearn.erasers.erasure import AnyErasure
 from unlearn.export.open_clip_folder import HUB
-from unlearn.files.assets import ASSETS
+from unlearn.files.assets import EXAMPLES
 
-EXAMPLES = ASSETS.parent / "examples"
 #: Parts written by ``save_erasure``, in words.
 PARTS = {
     "edit": "the edit alone",

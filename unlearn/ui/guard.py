@@ -13,7 +13,7 @@ import gradio as gr
 from gradio.context import LocalContext
 
 from unlearn.app.session import PAYER
-from unlearn.errors import UnlearnError, exhausted
+from unlearn.errors import UnlearnError, lacking
 from unlearn.logs import log_error
 from unlearn.ui.server.addresses import payer
 
@@ -24,7 +24,7 @@ def sentence_of(error: Exception) -> str:
     """Return the sentence for ``error``: the app's errors carry one; others are logged, and their log id is shown."""
     if isinstance(error, UnlearnError):
         return str(error)
-    return exhausted(error) or UNEXPECTED.format(log_error(error))
+    return lacking(error) or UNEXPECTED.format(log_error(error))
 
 
 def on_screen(handler: Callable[..., Any], otherwise: Callable[..., Any] | None = None) -> Callable[..., Any]:

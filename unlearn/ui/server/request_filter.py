@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unlearn.config import Settings
-from unlearn.errors import exhausted
+from unlearn.errors import lacking
 from unlearn.ui.server.bodies import LONGEST, BadRequestError, Bodies, read_json
 from unlearn.ui.server.listeners import AWAITED_BY
 from unlearn.ui.server.rate_limit import RateLimit
@@ -240,7 +240,7 @@ class RequestFilter:
     async def _last_resort(self, error: Exception, scope: Scope, receive: Receive, answer: _Answer) -> None:
         """Answer a request that failed, and log one line without any of the visitor's data."""
         # An upload to a full disk fails before any event, and so before :mod:`unlearn.ui.guard`.
-        if sentence := exhausted(error):
+        if sentence := lacking(error):
             status = 507
         elif cause := _refusal_within(error):
             status, sentence = cause.status_code, str(cause.detail)

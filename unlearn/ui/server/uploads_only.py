@@ -8,7 +8,7 @@ import gradio as gr
 from gradio.components.api_component import Api
 from gradio.utils import get_upload_folder, is_in_or_equal
 
-from unlearn.errors import exhausted
+from unlearn.errors import lacking
 from unlearn.ui.server.bodies import mismatch
 
 UNUSABLE = "A value of this request is not what its field on the page takes."
@@ -36,7 +36,7 @@ class UploadsOnly(gr.Blocks):
         except gr.Error as error:
             raise gr.Error(error.message, print_exception=False) from None
         except Exception as error:
-            raise gr.Error(exhausted(error) or UNUSABLE, print_exception=False) from None
+            raise gr.Error(lacking(error) or UNUSABLE, print_exception=False) from None
 
 
 def _all_uploaded(value: Any) -> bool:
