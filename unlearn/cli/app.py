@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import replace
+from importlib import import_module
 
-HELP = "Serve the demo: settings → services → page → server."
+from unlearn.config import Settings
+
+HELP = "Serve the demo."
 EXAMPLES = ("app", "app --host 127.0.0.1 --port 7861")
 
 
@@ -16,17 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    # Imported here: gradio reads the environment, and makes folders, when it is imported.
-    from unlearn.app.startup import lazy_services
-    from unlearn.config import Settings
-    from unlearn.ui.server.own_folder import make_own_folder
-
+    """Go the way settings → services → page → server."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     given = {name: value for name in ("host", "port") if (value := getattr(arguments, name)) is not None}
     settings = replace(Settings.from_env(), **given)
-    make_own_folder()
-    from unlearn.ui.page import build_demo
-    from unlearn.ui.server.server import launch
-
-    services = lazy_services(settings)
-    launch(build_demo(services), services, settings)
+    # Gradio reads the environment, and makes folders, when it is imported.
+    import_module("unlearn.ui.server.own_folder").make_own_folder()
+    services = import_module("unlearn.app.startup").lazy_services(settings)
+    demo = import_module("unlearn.ui.page").build_demo(services)
+    import_module("unlearn.ui.server.server").launch(demo, services, settings)
