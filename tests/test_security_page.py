@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from unlearn.cli.bench import BENCHES
+from unlearn.bench import BENCHES
 from unlearn.config import Settings
 
 ROOT = Path(__file__).parents[1]

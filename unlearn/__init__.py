@@ -10,8 +10,9 @@ Importing this package loads no model and no torch: names are resolved on first 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from unlearn import late
 
 if TYPE_CHECKING:
     from unlearn.clip.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder
@@ -55,36 +56,24 @@ __all__ = [
     "write_report",
 ]
 
+#: Public names by the module that defines them.
 _HOMES = {
-    "Audit": "unlearn.functions.auditing",
-    "EditedEncoder": "unlearn.clip.encoders",
-    "Evaluation": "unlearn.functions.evaluating",
-    "Generation": "unlearn.functions.generating",
-    "OpenClipEncoder": "unlearn.clip.encoders",
-    "RecordedErasure": "unlearn.functions.recorded",
-    "TextImageEncoder": "unlearn.clip.encoders",
-    "UnlearnError": "unlearn.errors",
-    "audit": "unlearn.functions.auditing",
-    "bundled_gallery": "unlearn.data.gallery",
-    "classify": "unlearn.evaluation.zero_shot",
-    "erase": "unlearn.functions.erasing",
-    "evaluate": "unlearn.functions.evaluating",
-    "folder_gallery": "unlearn.data.gallery",
-    "generate": "unlearn.functions.generating",
-    "index_images": "unlearn.functions.indexing",
-    "load": "unlearn.functions.erasing",
-    "load_clip": "unlearn.clip.loading",
-    "load_pipeline": "unlearn.diffusion.pipelines",
-    "save": "unlearn.functions.erasing",
-    "search_images": "unlearn.functions.indexing",
-    "write_report": "unlearn.functions.reporting",
+    "unlearn.clip.encoders": ("EditedEncoder", "OpenClipEncoder", "TextImageEncoder"),
+    "unlearn.clip.loading": ("load_clip",),
+    "unlearn.data.gallery": ("bundled_gallery", "folder_gallery"),
+    "unlearn.diffusion.pipelines": ("load_pipeline",),
+    "unlearn.errors": ("UnlearnError",),
+    "unlearn.evaluation.zero_shot": ("classify",),
+    "unlearn.functions.auditing": ("Audit", "audit"),
+    "unlearn.functions.erasing": ("erase", "load", "save"),
+    "unlearn.functions.evaluating": ("Evaluation", "evaluate"),
+    "unlearn.functions.generating": ("Generation", "generate"),
+    "unlearn.functions.indexing": ("index_images", "search_images"),
+    "unlearn.functions.recorded": ("RecordedErasure",),
+    "unlearn.functions.reporting": ("write_report",),
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = late.names(__name__, {name: f"{module}:{name}" for module, names in _HOMES.items() for name in names})
 
 
 def __dir__() -> list[str]:

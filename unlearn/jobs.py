@@ -83,6 +83,11 @@ class Progress:
     total: int = 1
     text: str = ""
 
+    @property
+    def short(self) -> str:
+        """The current step in a few words, beside a progress bar that counts."""
+        return self.text
+
 
 def steps_text(done: int, total: int, seconds_left: float = math.nan) -> str:
     """Return the text of a run that has completed ``done`` of ``total`` steps."""

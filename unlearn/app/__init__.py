@@ -1,14 +1,14 @@
 """Everything a visitor can do, without gradio.
 
 The page appears before torch is imported: it imports ``unlearn.app`` and uses ``app.exports``, ``app.audits`` …, and
-each of these modules is loaded at its first use (PEP 562). Nothing else in ``unlearn/ui`` imports inside functions.
+each of these modules is loaded at its first use.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING
+
+from unlearn import late
 
 if TYPE_CHECKING:
     from unlearn.app import (
@@ -43,8 +43,4 @@ __all__ = [
     "trade_offs",
 ]
 
-
-def __getattr__(name: str) -> ModuleType:
-    if name in __all__:
-        return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = late.names(__name__, {name: f"{__name__}.{name}" for name in __all__})

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from unlearn import app
+
 if TYPE_CHECKING:
     from unlearn.app.services import Services
     from unlearn.config import Settings
@@ -44,8 +46,6 @@ def lazy_services(settings: Settings) -> Lazy[Services]:
     """Return the services of ``settings``, loaded at the first call."""
 
     def load() -> Services:
-        from unlearn.app.services import load_services
-
-        return load_services(settings)
+        return app.services.load_services(settings)
 
     return Lazy(load)

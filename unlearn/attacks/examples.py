@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch.nn import functional as F
 
-from unlearn.attacks.finding import AUROC, Finding, auroc
-from unlearn.attacks.groups import Group
+from unlearn.attacks.finding import Finding, auroc
+from unlearn.attacks.groups import AUROC, Group
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.white_box import WhiteBox
 

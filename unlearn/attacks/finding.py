@@ -199,9 +199,6 @@ class Report:
 #: Fields of a finding that its record copies unchanged.
 RECORDED = ("group", "name", "measure", "before", "after", "chance", "left", "control", "control_name", "n", "meaning")
 
-#: Names of the measures that :func:`auroc` and :func:`auroc_either_end` return.
-AUROC, AUROC_EITHER_END = "ranks above other pictures", "told from other pictures"
-
 
 def auroc(scores: Tensor, positive: Tensor) -> float:
     """Return the area under the ROC curve: the chance that a positive scores above a negative, with ties counted half.

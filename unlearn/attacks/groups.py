@@ -1,8 +1,11 @@
-"""Groups of attacks. Every attack belongs to one of them, and the app shows every group."""
+"""Groups and measures of attacks, importable without torch: the app shows them."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+
+#: Names of the measures that :func:`unlearn.attacks.finding.auroc` and ``auroc_either_end`` return.
+AUROC, AUROC_EITHER_END = "ranks above other pictures", "told from other pictures"
 
 
 class Group(StrEnum):

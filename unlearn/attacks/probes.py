@@ -11,8 +11,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from unlearn.attacks.finding import AUROC, Finding, auroc
-from unlearn.attacks.groups import Group
+from unlearn import late
+from unlearn.attacks.finding import Finding, auroc
+from unlearn.attacks.groups import AUROC, Group
 from unlearn.attacks.split import Split
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.white_box import WhiteBox
@@ -66,11 +67,9 @@ def attack_probe(target: AttackTarget, place: str) -> Finding:
 
 def _probe(target: AttackTarget, known: Tensor, unseen: Tensor) -> float:
     """Return the AUROC on the ``unseen`` images of a probe that was trained on the features of the ``known`` ones."""
-    from sklearn.linear_model import LogisticRegression
-
     # A feature that does not vary among the known images is no evidence, and scaling would amplify it.
     mean, scale = known.mean(dim=0), known.std(dim=0).clamp_min(1e-6)
-    probe = LogisticRegression(C=C, class_weight="balanced", max_iter=1000)
+    probe = late.linear_model.LogisticRegression(C=C, class_weight="balanced", max_iter=1000)
     probe.fit(((known - mean) / scale).numpy(), target.known.positive.numpy())
     scores = probe.decision_function(((unseen - mean) / scale).numpy())
     return auroc(torch.from_numpy(scores), target.unseen.positive)

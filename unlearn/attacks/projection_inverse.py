@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unlearn.attacks.finding import AUROC_EITHER_END, Finding, auroc_either_end
-from unlearn.attacks.groups import Group
+from unlearn.attacks.finding import Finding, auroc_either_end
+from unlearn.attacks.groups import AUROC_EITHER_END, Group
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.white_box import WhiteBox
 from unlearn.attacks.words import chance_level

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unlearn.attacks.finding import AUROC_EITHER_END, Curve, Finding, Row, auroc_either_end, mean
-from unlearn.attacks.groups import Group
+from unlearn.attacks.finding import Curve, Finding, Row, auroc_either_end, mean
+from unlearn.attacks.groups import AUROC_EITHER_END, Group
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.white_box import WhiteBox
 from unlearn.concepts.selection import prompts

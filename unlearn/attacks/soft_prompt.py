@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unlearn.attacks.finding import AUROC, Finding, auroc
-from unlearn.attacks.groups import Group
+from unlearn.attacks.finding import Finding, auroc
+from unlearn.attacks.groups import AUROC, Group
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.white_box import WhiteBox
 from unlearn.clip.text_tower import text_tower

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unlearn.attacks.finding import AUROC_EITHER_END, Finding, Row, auroc, auroc_either_end, mean
-from unlearn.attacks.groups import Group
+from unlearn.attacks.finding import Finding, Row, auroc, auroc_either_end, mean
+from unlearn.attacks.groups import AUROC_EITHER_END, Group
 from unlearn.attacks.split import Split
 from unlearn.attacks.target import AttackTarget
 from unlearn.clip.encoders import TextImageEncoder, similarity

@@ -6,6 +6,7 @@ import time
 from statistics import median
 
 import psutil
+from gradio_client import Client
 
 from unlearn.bench.serving import served
 from unlearn.bench.table import Table, machine
@@ -41,8 +42,6 @@ def run(quick: bool = False) -> Table:
 
 def _use(moves: int) -> tuple[float, float, list[float], float]:
     """Return seconds to the first page and to the first result, milliseconds of each move, and resident MiB."""
-    from gradio_client import Client
-
     start = time.perf_counter()
     with served() as (address, process):
         page = time.perf_counter() - start

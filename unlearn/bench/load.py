@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from gradio_client import Client, handle_file
 
 from unlearn.bench.serving import served
 from unlearn.bench.table import Table, machine
@@ -37,8 +38,6 @@ class Crowd:
 
     def visit(self, client: Any, concept: str, image: Path) -> None:
         """Erase → zero-shot → retrieve until the time is over; every response must be for this visitor's concept."""
-        from gradio_client import handle_file
-
         arguments: dict[str, tuple[Any, ...]] = {
             "erase": ([concept],),
             "zero_shot": ([], handle_file(image)),
@@ -122,8 +121,6 @@ def _drawings(folder: Path, n: int) -> dict[str, Path]:
 
 def _let_in(crowd: Crowd, address: str, drawings: dict[str, Path]) -> float:
     """Start a visitor for each of ``drawings``; returns the seconds until all were done."""
-    from gradio_client import Client
-
     clients = [Client(address, verbose=False, httpx_kwargs={"timeout": PATIENCE}) for _ in drawings]
     clients[0].predict(["cat"], api_name="/erase")  # loads the model before the time starts
     start = time.perf_counter()

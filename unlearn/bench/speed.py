@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unlearn import late
 from unlearn.bench.table import Table, machine
 from unlearn.clip.encoders import unit_or_zero
 from unlearn.clip.projection import Projection
@@ -23,8 +24,6 @@ LAM = MU = 100.0
 
 def run(quick: bool = False) -> Table:
     """Time CCUP at d = 768 with 1,000 retained texts on one core; ratios come from this one run."""
-    from concept_erasure import LeaceFitter
-
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -65,7 +64,7 @@ def run(quick: bool = False) -> Table:
                 lambda: torch.linalg.solve(full, a), max(3, repeats // 4)
             ),
             "LEACE (`concept-erasure`), fit on as many vectors": _milliseconds(
-                lambda: LeaceFitter.fit(rows, labels).eraser, max(3, repeats // 4)
+                lambda: late.concept_erasure.LeaceFitter.fit(rows, labels).eraser, max(3, repeats // 4)
             ),
         }
     finally:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
-
+from unlearn import late
 from unlearn.errors import InvalidInputError
 
 
@@ -46,7 +45,7 @@ def machine() -> str:
 
 def threads() -> str:
     """Describe how many threads torch uses on this machine."""
-    n = torch.get_num_threads()
+    n = late.torch.get_num_threads()
     return f"{n} thread{'' if n == 1 else 's'}"
 
 

@@ -6,8 +6,11 @@ import argparse
 import json
 from typing import Any
 
+import unlearn
 from unlearn.cli.arguments import add_erasure, add_images, add_json, add_model, names_of, print_notices
+from unlearn.cli.progress import progress_bar
 from unlearn.erasers.settings import FORMS
+from unlearn.errors import ParameterError
 
 HELP = "Attack an erasure: is the concept gone, or can it be had back?"
 
@@ -26,26 +29,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    # Imported here so that --help answers at once.
-    from unlearn.cli.progress import progress_bar
-    from unlearn.clip.loading import load_clip
-    from unlearn.errors import ParameterError
-    from unlearn.functions.auditing import audit
-    from unlearn.functions.erasing import erase, load
-
     asked = arguments.method is not None or arguments.form is not None
     if arguments.erasure is not None and asked:
         raise ParameterError("A saved erasure has a method already; give --method and --form with --forget.")
-    clip = load_clip(arguments.model)
+    clip = unlearn.load_clip(arguments.model)
     shared: dict[str, Any] = {"images": arguments.images, "seed": arguments.seed}
     with progress_bar("attacking", quiet=arguments.json) as show:
         if arguments.erasure is not None:
-            erasure = load(arguments.erasure, clip)
+            erasure = unlearn.load(arguments.erasure, clip)
         else:
             options = shared | ({} if arguments.form is None else {"form": arguments.form})
             names = names_of(arguments.forget)
-            erasure = erase(clip, names, method=arguments.method or "ccup", on_progress=show, **options)
-        result = audit(
+            erasure = unlearn.erase(clip, names, method=arguments.method or "ccup", on_progress=show, **options)
+        result = unlearn.audit(
             clip,
             erasure,
             arguments.concept,

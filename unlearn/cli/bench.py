@@ -5,27 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 
+from unlearn import bench
+from unlearn.bench.table import Table, write_into
 from unlearn.cli.arguments import add_images, add_model
+from unlearn.errors import JobError, require_choice
 from unlearn.files.writing import require_file
 
 HELP = "Measure speed and quality; optionally write the tables into a page."
-BENCHES = (
-    "methods",
-    "defaults",
-    "labels",
-    "attacks",
-    "generation",
-    "speed",
-    "drawing",
-    "index",
-    "app",
-    "load",
-    "sessions",
-    "faults",
-)
 #: Benchmarks that take a model and images and can be resumed, with the arguments that each takes.
 OF_ANY_MODEL = {
     "methods": ("model", "images", "resume"),
@@ -35,7 +23,7 @@ OF_ANY_MODEL = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(BENCHES)} (default: all)"
+        "names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(bench.BENCHES)} (default: all)"
     )
     parser.add_argument(
         "--quick", action="store_true", help="few repetitions: shows that it runs, not what it measures"
@@ -59,17 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    # Imported here so that --help answers at once.
-    from unlearn.bench.table import Table, write_into
-    from unlearn.errors import JobError, require_choice
-
     for path in (*(arguments.write or ()), arguments.json, arguments.resume):
         if path is not None:
             require_file(path)
     tables: list[Table] = []
-    for name in [require_choice("NAME", name, BENCHES) for name in arguments.names] or BENCHES:
+    for name in [require_choice("NAME", name, bench.BENCHES) for name in arguments.names] or bench.BENCHES:
         options = {key: getattr(arguments, key) for key in OF_ANY_MODEL.get(name, ())}
-        made = import_module(f"unlearn.bench.{name}").run(quick=arguments.quick, **options)
+        made = getattr(bench, name).run(quick=arguments.quick, **options)
         for table in made if isinstance(made, tuple) else (made,):
             print(f"\n## {table.name}\n\n{table.markdown()}")
             tables.append(table)

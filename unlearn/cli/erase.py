@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import unlearn
+from unlearn import functions
 from unlearn.cli import finetuning
 from unlearn.cli.arguments import add_model, add_options, names_of
-from unlearn.erasers.methods import METHODS
+from unlearn.cli.progress import progress_bar
+from unlearn.concepts.named_vocabularies import read_list
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.errors import require_choice
 from unlearn.files.writing import require_file
+from unlearn.functions.options import OPTIONS
 from unlearn.options import options_of
 
 #: Settings that are arguments; a setting that has no effect on the method is rejected.
@@ -25,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         default="ccup",
-        help=f"how to erase: {', '.join(METHODS)} (default: ccup)",
+        help=f"how to erase: {', '.join(OPTIONS)} (default: ccup)",
     )
     parser.add_argument("--forget", nargs="+", required=True, metavar="CONCEPT", help="concepts to erase")
     retain = parser.add_mutually_exclusive_group()
@@ -53,24 +57,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    # Imported here so that --help answers at once.
-    from unlearn.cli.progress import progress_bar
-    from unlearn.clip.loading import load_clip, pick_device
-    from unlearn.export.saved import require_own
-    from unlearn.finetuning.processes import Processes
-    from unlearn.functions import erasing
-
-    require_own(arguments.out)
+    functions.require_own(arguments.out)
     if arguments.checkpoint is not None:
         require_file(arguments.checkpoint)
-    method: Any = require_choice("method", arguments.method, tuple(METHODS))
+    method: Any = require_choice("method", arguments.method, tuple(OPTIONS))
     retain = _retained(arguments)
-    processes = Processes.current(pick_device())  # before loading the model, because each process has its own GPU
-    encoder = load_clip(arguments.model)
-    on = None if arguments.on is None else erasing.load(arguments.on, encoder)
+    # Before the model is loaded, because each process has its own GPU.
+    processes = functions.Processes.current(functions.pick_device())
+    encoder = unlearn.load_clip(arguments.model)
+    on = None if arguments.on is None else unlearn.load(arguments.on, encoder)
     options: dict[str, Any] = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
     with progress_bar("erasing", quiet=not processes.first) as show:
-        erasure = erasing.erase(
+        erasure = unlearn.erase(
             encoder,
             names_of(arguments.forget),
             retain=retain,
@@ -88,8 +86,8 @@ def run(arguments: argparse.Namespace) -> None:
     if not processes.first:
         return
     _print(erasure.metrics)
-    saved = erasing.save(erasure, arguments.out, encoder, formats=arguments.formats)
-    for notice in filter(None, (erasing.left_over(erasure), *saved.notices)):
+    saved = unlearn.save(erasure, arguments.out, encoder, formats=arguments.formats)
+    for notice in filter(None, (erasure.left_over, *saved.notices)):
         print(notice)
     print(f"Wrote {saved.folder}. To use it without this package:")
     for name, code in saved.snippets.items():
@@ -98,8 +96,6 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _retained(arguments: argparse.Namespace) -> list[str] | str | None:
     """Return the names of the retain set, or None if none are given."""
-    from unlearn.concepts.named_vocabularies import read_list
-
     path: Path | None = arguments.retain_file
     if path is None:
         return None if arguments.retain is None else names_of(arguments.retain)

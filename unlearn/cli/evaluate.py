@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 
+import unlearn
 from unlearn.cli.arguments import add_erasure, add_images, add_json, add_model, names_of, print_notices
+from unlearn.cli.progress import progress_bar
 
 HELP = "Measure a model, or an erasure of it, on a folder with one subfolder a class, or on a public data set."
 
@@ -24,17 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    # Imported here so that --help answers at once.
-    from unlearn.cli.progress import progress_bar
-    from unlearn.clip.loading import load_clip
-    from unlearn.functions.erasing import load
-    from unlearn.functions.evaluating import evaluate
-
-    clip = load_clip(arguments.model)
+    clip = unlearn.load_clip(arguments.model)
     with progress_bar("encoding images") as show:
-        result = evaluate(
+        result = unlearn.evaluate(
             clip,
-            erasure=None if arguments.erasure is None else load(arguments.erasure, clip),
+            erasure=None if arguments.erasure is None else unlearn.load(arguments.erasure, clip),
             images=arguments.images,
             forget=None if arguments.forget is None else names_of(arguments.forget),
             vocabulary=arguments.vocabulary,

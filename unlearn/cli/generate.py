@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import unlearn
 from unlearn.cli.arguments import add_erasure, names_of
+from unlearn.cli.progress import progress_bar
 from unlearn.errors import ConceptError, ParameterError
 from unlearn.files.writing import require_folder
 
@@ -39,22 +41,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    # Imported here so that --help answers at once.
-    from unlearn.cli.progress import progress_bar
-    from unlearn.clip.loading import load_clip
-    from unlearn.diffusion.pipelines import load_pipeline
-    from unlearn.functions.erasing import erase, load
-    from unlearn.functions.generating import generate
-
     require_folder(arguments.out)
     _require_one_erasure(arguments)
-    pipeline = load_pipeline(arguments.model)
-    clip = load_clip(arguments.clip or pipeline.known.clips[0])
+    pipeline = unlearn.load_pipeline(arguments.model)
+    clip = unlearn.load_clip(arguments.clip or pipeline.known.clips[0])
     options = {} if arguments.strength is None else {"strength": arguments.strength}
     saved = arguments.erasure is not None
-    erasure = load(arguments.erasure, clip) if saved else erase(clip, names_of(arguments.forget), **options)
+    erasure = (
+        unlearn.load(arguments.erasure, clip) if saved else unlearn.erase(clip, names_of(arguments.forget), **options)
+    )
     with progress_bar("drawing") as show:
-        generation = generate(
+        generation = unlearn.generate(
             arguments.prompt,
             erasure,
             clip,

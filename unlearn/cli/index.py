@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import unlearn
 from unlearn.cli.arguments import add_model, print_notices
+from unlearn.cli.progress import progress_bar
 from unlearn.files.writing import require_folder
 
 HELP = "Encode the pictures of a folder tree into an index on disk; a build that was cut off goes on."
@@ -18,13 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    # Imported here so that --help answers at once.
-    from unlearn.cli.progress import progress_bar
-    from unlearn.clip.loading import load_clip
-    from unlearn.functions.indexing import index_images
-
     require_folder(arguments.out)
     with progress_bar("encoding images") as show:
-        index = index_images(arguments.images, arguments.out, load_clip(arguments.model), on_progress=show)
+        index = unlearn.index_images(
+            arguments.images, arguments.out, unlearn.load_clip(arguments.model), on_progress=show
+        )
     print_notices(index.notices)
     print(f"Wrote {index.folder}: {index.images:,} pictures, {index.skipped:,} skipped.")

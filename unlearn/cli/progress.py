@@ -18,8 +18,6 @@ def progress_bar(doing: str, *, quiet: bool = False) -> Iterator[Callable[[Progr
         doing: text before the bar.
         quiet: whether to show nothing.
     """
-    from unlearn.erasers.cliperase import Record
-
     bar: tqdm[None] | None = None
 
     def show(progress: Progress) -> None:
@@ -29,15 +27,7 @@ def progress_bar(doing: str, *, quiet: bool = False) -> Iterator[Callable[[Progr
         if progress.total != bar.total or progress.done < bar.n:
             bar.reset(progress.total)  # a new part of the work has its own rate
             bar.initial = bar.n = progress.done  # earlier work must not count towards the rate
-        if isinstance(progress, Record):
-            bar.set_postfix(
-                loss=f"{progress.loss:.3f}",
-                forget=f"{progress.forget_accuracy:.1%}",
-                retain=f"{progress.retain_accuracy:.1%}",
-                refresh=False,
-            )
-        else:
-            bar.set_postfix_str(progress.text, refresh=False)
+        bar.set_postfix_str(progress.short, refresh=False)
         bar.update(progress.done - bar.n)
 
     try:

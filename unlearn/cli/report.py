@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import unlearn
 from unlearn.cli.arguments import add_erasure, add_images, add_model
 from unlearn.files.writing import require_file
 
@@ -22,17 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    # Imported here so that --help answers at once.
-    from unlearn.clip.loading import load_clip
-    from unlearn.functions.erasing import load
-    from unlearn.functions.reporting import write_report
-
     require_file(arguments.out)
-    clip = load_clip(arguments.model)
-    written = write_report(
+    clip = unlearn.load_clip(arguments.model)
+    written = unlearn.write_report(
         arguments.out,
         clip,
-        load(arguments.erasure, clip),
+        unlearn.load(arguments.erasure, clip),
         images=arguments.images,
         vocabulary=arguments.vocabulary,
         on_notice=print,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import unlearn
 from unlearn.cli.arguments import add_erasure
 
 HELP = "Search an index that `index` made, before or after an erasure; no picture is encoded again."
@@ -18,8 +19,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    # Imported here so that --help answers at once.
-    from unlearn.functions.indexing import search_images
-
-    for found in search_images(arguments.index, arguments.query, erasure=arguments.erasure, k=arguments.k):
+    for found in unlearn.search_images(arguments.index, arguments.query, erasure=arguments.erasure, k=arguments.k):
         print(f"{found.score:.4f}\t{found.path}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, TypeVar
 
+import timm
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unlearn.errors import ModelError
@@ -116,8 +117,6 @@ class Vision(_Blocks):
     @classmethod
     def _one_of_timms(cls, name: str | None) -> str | None:
         """Require a plain name: after ``hf-hub:`` or ``local-dir:``, timm would read a configuration elsewhere."""
-        import timm
-
         if name is not None and not (re.fullmatch(r"[a-z0-9_]{1,80}", name) and timm.is_model(name)):
             raise ValueError("it must be one of timm's architectures, such as convnext_base")
         return name

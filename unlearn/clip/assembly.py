@@ -12,7 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import open_clip
 import torch
+from open_clip import CLIP, CoCa, CustomTextCLIP, SimpleTokenizer
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -95,8 +97,6 @@ def build(parts: Parts) -> Built:
         ModelError: the weights do not fit the model.
         Others: any error of open_clip.
     """
-    import open_clip
-
     require_as_many(parts.weights, parts.parameters)
     with TemporaryDirectory(prefix="unlearn-model-") as name:
         folder = Path(name)
@@ -123,8 +123,6 @@ def _options(config: OpenClipConfig, text: HuggingFaceText | None, folder: Path)
 
 def _skeleton(options: Mapping[str, Any]) -> torch.nn.Module:
     """Build the model of ``options`` in the class that open_clip chooses for them."""
-    from open_clip import CLIP, CoCa, CustomTextCLIP
-
     chosen = dict(options)  # the caller's mapping stays unchanged
     custom = chosen.pop("custom_text", False) or "hf_model_name" in chosen["text_cfg"]
     kind: type[torch.nn.Module] = (CoCa if "multimodal_cfg" in chosen else CustomTextCLIP) if custom else CLIP
@@ -148,8 +146,6 @@ def _put_weights(source: Path, target: Path) -> None:
 
 
 def _tokenizer(parts: Parts, folder: Path) -> Any:
-    from open_clip import SimpleTokenizer
-
     text = parts.config.model_cfg.text_cfg
     options = text.tokenizer_kwargs.model_dump(exclude_unset=True) if text.tokenizer_kwargs else {}
     if not parts.tokenizer:

@@ -14,8 +14,8 @@ from typing import Any
 
 import open_clip
 import torch
+import transformers
 from torch import Tensor
-from transformers import BlipConfig, BlipForImageTextRetrieval
 
 from unlearn.clip.architectures import BlipOptions
 from unlearn.clip.assembly import Built, count_affordable, require_as_many
@@ -27,7 +27,7 @@ CONTEXT_LENGTH = 35  # as in BLIP's training on captions
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
-class BlipContrastive(BlipForImageTextRetrieval):  # type: ignore[no-untyped-call]
+class BlipContrastive(transformers.BlipForImageTextRetrieval):  # type: ignore[no-untyped-call]
     """The two towers and their projections under transformers' names; the other parts of BLIP are dropped."""
 
     _keys_to_ignore_on_load_unexpected = ["itm_head", "crossattention"]  # noqa: RUF012  required by transformers
@@ -88,7 +88,7 @@ def build_blip(parts: BlipParts) -> Built:
         ModelError: weights are missing, as in a BLIP trained for another task, or the model is too large.
         Others: any error of transformers.
     """
-    options = BlipConfig(**parts.config.options())
+    options = transformers.BlipConfig(**parts.config.options())
     require_as_many(parts.weights, count_affordable(lambda: BlipContrastive(options)))
     with TemporaryDirectory(prefix="unlearn-model-") as name:
         folder = Path(name)

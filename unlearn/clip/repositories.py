@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Protocol
 
+from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
 
 from unlearn.errors import ModelError
@@ -88,8 +89,6 @@ class Repository:
         return self._first(names)[0]
 
     def _first(self, names: tuple[str, ...]) -> tuple[Path | None, LocalEntryNotFoundError | None]:
-        from huggingface_hub import hf_hub_download
-
         unreachable = None
         for name in names:
             try:

@@ -12,15 +12,24 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import open_clip
+
+from unlearn import clip
+from unlearn.clip.architectures import (
+    HuggingFaceText,
+    KindOfModel,
+    OpenClipConfig,
+    TransformersClip,
+    TransformersPreprocessing,
+    checked,
+)
+from unlearn.clip.assembly import Built, Parts, build, count_parameters
 from unlearn.clip.repositories import NAME, Files, Folder, Repository
+from unlearn.clip.tokenizer_files import find_tokenizer, read_checked
 from unlearn.errors import ModelError
 from unlearn.files.assets import ASSETS
-
-if TYPE_CHECKING:  # both take seconds to import
-    from unlearn.clip.architectures import HuggingFaceText, OpenClipConfig
-    from unlearn.clip.assembly import Built
 
 POCKET = ASSETS / "models" / "pocket-clip"
 #: open_clip's name for a model's configuration file, in a repository and in a folder.
@@ -48,8 +57,6 @@ def find(name: str, *, from_files: bool) -> Callable[[], Found]:
     Raises:
         ModelError: the name has no known form.
     """
-    import open_clip
-
     if len(name) > LONGEST_NAME:
         raise ModelError(f"There is no model with a name of {len(name):,} characters; {LONGEST_NAME:,} are the most.")
     if name == "pocket":
@@ -80,8 +87,6 @@ def find(name: str, *, from_files: bool) -> Callable[[], Found]:
 
 def repository_of(name: str) -> str | None:
     """Return the repository from which the model ``name`` is fetched; None if it is not fetched or unknown."""
-    import open_clip
-
     if on_hub := _HUB.fullmatch(name):
         return on_hub[2]
     facts = open_clip.get_pretrained_cfg(*name.split("/", 1)) if "/" in name else {}
@@ -90,7 +95,6 @@ def repository_of(name: str) -> str | None:
 
 def _pocket() -> Found:
     """Find the embedded model, which is a part of this package: open_clip reads its folder directly."""
-    import open_clip
 
     def build() -> Built:
         model, preprocess = open_clip.create_model_from_pretrained(f"{LOCAL}{POCKET}")
@@ -117,10 +121,6 @@ def _repository_and_file(facts: dict[str, Any]) -> tuple[str, str]:
 
 def _of_architecture(architecture: str, facts: dict[str, Any], weights: Callable[[], Path]) -> Found:
     """Find a model with one of open_clip's own architectures; ``facts`` is open_clip's entry for the weights."""
-    import open_clip
-
-    from unlearn.clip.architectures import OpenClipConfig, checked
-
     model = open_clip.get_model_config(architecture)
     # Some weights were trained with another activation than their architecture's default; open_clip would only warn.
     quick_gelu = facts.get("quick_gelu", model.get("quick_gelu", False))
@@ -129,17 +129,12 @@ def _of_architecture(architecture: str, facts: dict[str, Any], weights: Callable
 
 
 def _on_hub(repository: Repository) -> Found:
-    from unlearn.clip.architectures import OpenClipConfig
-    from unlearn.clip.tokenizer_files import read_checked
-
     config = read_checked(OpenClipConfig, repository.fetch(CONFIG))
     return _open_clip(config, lambda: repository.fetch(*WEIGHTS), repository)
 
 
 def _open_clip(config: OpenClipConfig, weights: Callable[[], Path], own: Repository | None = None) -> Found:
     """Find the parts of ``config``; its tokenizer may be in another repository than its ``own``."""
-    from unlearn.clip.tokenizer_files import find_tokenizer
-
     name = config.model_cfg.text_cfg.hf_tokenizer_name
     if not name:
         return _assembled(config, weights, {})
@@ -149,10 +144,6 @@ def _open_clip(config: OpenClipConfig, weights: Callable[[], Path], own: Reposit
 
 def _assembled(config: OpenClipConfig, weights: Callable[[], Path], tokenizer: dict[str, Path]) -> Found:
     """Run the last checks, cheapest first: the weights of a model that is too large are not fetched."""
-    from unlearn.clip.architectures import HuggingFaceText
-    from unlearn.clip.assembly import Parts, build, count_parameters
-    from unlearn.clip.tokenizer_files import read_checked
-
     text: HuggingFaceText | None = None
     if name := config.model_cfg.text_cfg.hf_model_name:
         text = read_checked(HuggingFaceText, _named("hf_model_name", name).fetch("config.json"))
@@ -169,17 +160,12 @@ def _named(key: str, name: str) -> Repository:
 
 
 def _blip(files: Files) -> Found:
-    from unlearn.clip.blip import build_blip, find_blip
-
-    parts = find_blip(files)
-    return Found(parts.weights, partial(build_blip, parts))
+    parts = clip.blip.find_blip(files)
+    return Found(parts.weights, partial(clip.blip.build_blip, parts))
 
 
 def _in_folder(folder: Folder) -> Found:
     """Find a model in a local folder: an open_clip model, a transformers ``CLIPModel`` or a BLIP."""
-    from unlearn.clip.architectures import KindOfModel, OpenClipConfig
-    from unlearn.clip.tokenizer_files import find_tokenizer, read_checked
-
     path = folder.fetch(CONFIG, "config.json")
     if path.name == CONFIG:
         config = read_checked(OpenClipConfig, path)
@@ -197,9 +183,6 @@ def _in_folder(folder: Folder) -> Found:
 
 
 def _from_transformers(folder: Folder, path: Path) -> OpenClipConfig:
-    from unlearn.clip.architectures import OpenClipConfig, TransformersClip, TransformersPreprocessing
-    from unlearn.clip.tokenizer_files import read_checked
-
     found = folder.find("preprocessor_config.json", "processor_config.json")
     preprocessing = read_checked(TransformersPreprocessing, found) if found else TransformersPreprocessing()
     model = read_checked(TransformersClip, path).as_open_clip()

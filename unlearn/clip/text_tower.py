@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+import transformers
 from torch import Tensor, nn
 
 from unlearn.errors import ModelError
-
-if TYPE_CHECKING:
-    from transformers import CLIPTextConfig, CLIPTextModel
 
 #: Names inside a residual block of open_clip and inside an encoder layer of transformers; open_clip packs attention.
 BLOCK = {
@@ -40,7 +38,7 @@ def text_tower(model: nn.Module) -> Any:
     return tower
 
 
-def as_clip_text_model(model: nn.Module, *, layers: int | None = None) -> CLIPTextModel:
+def as_clip_text_model(model: nn.Module, *, layers: int | None = None) -> transformers.CLIPTextModel:
     """Convert the text tower of ``model``; the new module has its own tensors in float32.
 
     Args:
@@ -54,13 +52,11 @@ def as_clip_text_model(model: nn.Module, *, layers: int | None = None) -> CLIPTe
     Raises:
         ModelError: the tower is not CLIP's causal transformer.
     """
-    from transformers import CLIPTextModel
-
     tower = text_tower(model)
     config = text_config(tower, layers)
-    converted: Any = CLIPTextModel(config)
+    converted: Any = transformers.CLIPTextModel(config)
     converted.load_state_dict(state_dict(tower, config.num_hidden_layers), strict=True)
-    frozen: CLIPTextModel = converted.eval().requires_grad_(False)
+    frozen: transformers.CLIPTextModel = converted.eval().requires_grad_(False)
     return frozen
 
 
@@ -101,12 +97,10 @@ def layer_options(blocks: Any) -> dict[str, Any]:
     }
 
 
-def text_config(tower: Any, layers: int | None = None) -> CLIPTextConfig:
+def text_config(tower: Any, layers: int | None = None) -> transformers.CLIPTextConfig:
     """Return the configuration of a text tower from :func:`text_tower`, with its first ``layers`` blocks or all."""
-    from transformers import CLIPTextConfig
-
     vocabulary, width = tower.token_embedding.weight.shape
-    return CLIPTextConfig(
+    return transformers.CLIPTextConfig(
         **layer_options(tower.transformer.resblocks[:layers]),
         vocab_size=vocabulary,
         max_position_embeddings=tower.positional_embedding.shape[0],

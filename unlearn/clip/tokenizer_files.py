@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from open_clip.tokenizer import HFTokenizer
 from pydantic import BeforeValidator, Field
 
 from unlearn.clip.architectures import Chosen, Schema, checked
@@ -71,8 +72,6 @@ def load_tokenizer(folder: Path, context: int, **options: Any) -> Any:
 
     ``options`` are the checked options of open_clip's wrapper, which control its processing of texts and tokens.
     """
-    from open_clip.tokenizer import HFTokenizer
-
     return HFTokenizer(str(folder), context_length=context, **options, trust_remote_code=False)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from unlearn import late
 from unlearn.concepts.selection import Vocabulary, load_vocabulary, parse_names
 from unlearn.errors import ConceptError
 
@@ -100,9 +101,8 @@ def _imagenet() -> Vocabulary:
 
     Two of the names belong to two classes each.
     """
-    from open_clip import IMAGENET_CLASSNAMES, SIMPLE_IMAGENET_TEMPLATES
-
-    return Vocabulary.of(IMAGENET_CLASSNAMES, tuple(write("{}") for write in SIMPLE_IMAGENET_TEMPLATES))
+    library = late.open_clip
+    return Vocabulary.of(library.IMAGENET_CLASSNAMES, tuple(write("{}") for write in library.SIMPLE_IMAGENET_TEMPLATES))
 
 
 @lru_cache(maxsize=1)

@@ -30,6 +30,9 @@ from PIL import Image
 from unlearn.data.images import ALLOWED, MAX_PIXELS, open_image
 from unlearn.errors import BusyError, ImageError
 
+if sys.platform != "win32":
+    import resource
+
 CHILD: Sequence[str] = (sys.executable, "-m", "unlearn.data.decoding")
 FORKS = sys.platform == "linux"
 #: Limits per image: address space (the largest images take about 600 MB), and seconds of CPU time and of real time.
@@ -187,8 +190,6 @@ def limit() -> None:
     """Limit memory, CPU time and file size to the needs of decoding; Windows has no such limits."""
     if sys.platform == "win32":
         return
-    import resource
-
     seconds = min(PROCESSOR_SECONDS, SECONDS)
     for what, most in (
         (resource.RLIMIT_AS, MEMORY),

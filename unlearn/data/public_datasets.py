@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from unlearn import late
 from unlearn.concepts.selection import MAX_CAPTION_LENGTH, clean_name
 from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.data.images import open_image
@@ -105,8 +106,7 @@ def _captioned(source: Captioned, split: str, concepts: Sequence[str]) -> Iterab
 
 
 def _load(path: str, split: str, *, streaming: bool = False) -> Any:
-    import datasets
-
+    datasets = late.datasets
     # Earlier releases ran Python code of the data set.
     version = getattr(datasets, "__version__", f"{WITHOUT_SCRIPTS}")
     if int(version.split(".")[0]) < WITHOUT_SCRIPTS:

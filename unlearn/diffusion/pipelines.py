@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from unlearn import late
 from unlearn.caching import Loaded
 from unlearn.clip.loading import pick_device
 from unlearn.clip.repositories import Files, Folder, Repository
@@ -162,8 +163,6 @@ def load_pipeline(name: str = "pocket", *, device: str | torch.device | None = N
     Raises:
         ModelError: there is no such pipeline, or its weights cannot be loaded.
     """
-    from diffusers import DiffusionPipeline
-
     if name not in PIPELINES:
         raise ModelError(f"There is no pipeline “{name}”; choose one of {', '.join(PIPELINES)}.")
     known = PIPELINES[name]
@@ -177,7 +176,7 @@ def load_pipeline(name: str = "pocket", *, device: str | torch.device | None = N
         options |= {"safety_checker": None, "requires_safety_checker": False}
     try:
         require_known_parts(files)
-        pipeline: Any = DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
+        pipeline: Any = late.diffusers.DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
             known.source, dtype=torch.float16 if half else torch.float32, **options
         )
     except ModelError:

@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors.torch import save_file
+
 from unlearn.concepts.selection import load_vocabulary
 from unlearn.diffusion.apply_edits import EditedPipeline, apply_to_pipeline, baked_attention
 from unlearn.evaluation.generation import Detection, look, named_in
@@ -85,6 +87,4 @@ def save_pair(
 
 def save_attention(path: Path, edited_pipeline: EditedPipeline) -> None:
     """Write the cross-attention weights with the edit merged in, for ``unet.load_state_dict(…, strict=False)``."""
-    from safetensors.torch import save_file
-
     save_file({key: tensor.contiguous() for key, tensor in baked_attention(edited_pipeline).items()}, path)

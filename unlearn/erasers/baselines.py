@@ -15,6 +15,7 @@ import warnings
 import torch
 from torch import Tensor
 
+from unlearn import late
 from unlearn.clip.encoders import TextImageEncoder
 from unlearn.clip.projection import Projection
 from unlearn.concepts.selection import Selection, surface_forms
@@ -66,11 +67,11 @@ def leace(features: Tensor, labels: Tensor) -> Projection:
     with warnings.catch_warnings():
         # concept-erasure uses torch.jit, which warns at import that it is deprecated.
         warnings.simplefilter("ignore", FutureWarning)
-        from concept_erasure import LeaceFitter
+        fitter = late.concept_erasure.LeaceFitter
     wide = labels.double()
     # Unit variance does not change the solution, and keeps rare concepts above the library's absolute tolerance.
     scaled = (wide - wide.mean(dim=0)) / wide.std(dim=0, correction=0)
-    eraser = LeaceFitter.fit(features.double(), scaled, affine=False).eraser
+    eraser = fitter.fit(features.double(), scaled, affine=False).eraser
     u, s, vh = torch.linalg.svd(eraser.proj_right.mH @ eraser.proj_left.mH)
     kept = s > NEGLIGIBLE * s[0]
     return Projection((u * s)[:, kept].float(), vh.mH[:, kept].float())

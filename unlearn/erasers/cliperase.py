@@ -54,6 +54,10 @@ class Record(Progress):
     seconds: float = 0.0
     eta: float = math.nan
 
+    @property
+    def short(self) -> str:
+        return f"loss={self.loss:.3f}, forget={self.forget_accuracy:.1%}, retain={self.retain_accuracy:.1%}"
+
 
 def train(
     encoder: OpenClipEncoder,

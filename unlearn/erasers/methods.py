@@ -1,8 +1,4 @@
-"""Registry of all erasing methods by name, for the command line and the comparison.
-
-Importing this module does not import torch, so that ``--help`` is quick: modules that need torch are imported when a
-method is fitted.
-"""
+"""Registry of all erasing methods by name, for :func:`unlearn.erase` and the comparison."""
 
 from __future__ import annotations
 
@@ -11,22 +7,21 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.concepts.selection import Selection, Vocabulary
+from unlearn.data.gallery import Gallery
+from unlearn.erasers import baselines, ccup, cliperase
+from unlearn.erasers.erasure import AnyErasure, Erasure
 from unlearn.erasers.settings import BaselineSettings, CCUPSettings, CLIPEraseSettings
 from unlearn.erasers.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
 from unlearn.errors import ParameterError, require_choice
+from unlearn.jobs import Progress
 from unlearn.options import in_words, options_of
 
-if TYPE_CHECKING:
-    from unlearn.clip.encoders import OpenClipEncoder
-    from unlearn.concepts.selection import Selection, Vocabulary
-    from unlearn.data.gallery import Gallery
-    from unlearn.erasers.erasure import AnyErasure, Erasure
-    from unlearn.jobs import Progress
-
-    #: A run of a method: a generator that yields progress and returns the erasure.
-    Fitting = Generator[Progress, None, AnyErasure]
+#: A run of a method: a generator that yields progress and returns the erasure.
+Fitting = Generator[Progress, None, AnyErasure]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,15 +122,11 @@ def _at_once(make: Callable[[], AnyErasure]) -> Fitting:
 
 
 def _baseline(task: Task, **given: Any) -> Erasure[BaselineSettings]:
-    from unlearn.erasers import baselines
-
     settings = BaselineSettings(**given, seed=task.seed)
     return baselines.erase(task.encoder, task.selection, settings, training=task.training)
 
 
 def _ccup(task: Task, **given: Any) -> AnyErasure:
-    from unlearn.erasers import ccup
-
     settings, vocabulary = CCUPSettings(**given), task.vocabulary
     if task.base_erasure is None:
         return ccup.erase(task.encoder, task.selection, settings, vocabulary=vocabulary)
@@ -143,8 +134,6 @@ def _ccup(task: Task, **given: Any) -> AnyErasure:
 
 
 def _cliperase(task: Task, **given: Any) -> Generator[Progress, None, Erasure[CLIPEraseSettings]]:
-    from unlearn.erasers import cliperase
-
     return cliperase.train(
         task.encoder,
         task.selection,
@@ -157,8 +146,6 @@ def _cliperase(task: Task, **given: Any) -> Generator[Progress, None, Erasure[CL
 
 
 def _stacked(task: Task, **given: Any) -> Fitting:
-    from unlearn.erasers import ccup
-
     own = {name: given.pop(name) for name in METHODS["ccup"].takes() if name in given}
     settings = CCUPSettings(**own)
     tuned = yield from _cliperase(task, **given)

@@ -9,8 +9,10 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import timm
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from unlearn.files.assets import ASSETS
@@ -29,8 +31,6 @@ class JudgeNetwork(nn.Module):
 
     def __init__(self, labels: int) -> None:
         super().__init__()
-        import timm
-
         whole: Any = timm.create_model("tf_efficientnet_lite0")
         self.stem, self.stages = nn.Sequential(whole.conv_stem, whole.bn1), whole.blocks[:STAGES]
         width = 2 * (40 + 80 + 112)  # mean and maximum of the channels of the last three stages
@@ -76,8 +76,6 @@ class Judge:
 @lru_cache(maxsize=1)
 def load_judge() -> Judge:
     """Load the embedded judge."""
-    from safetensors.torch import load_file
-
     labels = tuple(json.loads((JUDGE / "labels.json").read_text(encoding="utf-8")))
     model = JudgeNetwork(len(labels))
     weights = load_file(JUDGE / "model.safetensors")

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from open_clip import get_model_config, get_model_preprocess_cfg, list_models
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import PretrainedConfig
 
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.export.transformers_clip import as_clip_tokenizer
@@ -27,8 +29,6 @@ def save_open_clip(folder: Path, encoder: OpenClipEncoder, changed: dict[str, Te
     if not state.keys() <= stored.keys():
         stored = state  # open_clip has converted the file's names
     save_file({key: tensor.cpu().contiguous() for key, tensor in {**stored, **changed}.items()}, folder / MODEL)
-    from transformers import PretrainedConfig
-
     tokenizer: Any = encoder.tokenizer
     # In a folder, open_clip supports transformers' tokenizers only; CLIP's tokenizer in that format gives the same
     # tokens.
@@ -53,16 +53,12 @@ def _as_built(model: dict[str, Any], encoder: OpenClipEncoder) -> dict[str, Any]
 
 
 def _preprocessing(encoder: OpenClipEncoder) -> dict[str, Any]:
-    from open_clip import get_model_preprocess_cfg
-
     asked = get_model_preprocess_cfg(encoder.model)
     return {name: asked[name] for name in ("mean", "std", "interpolation", "resize_mode") if name in asked}
 
 
 def _model_config(encoder: OpenClipEncoder) -> dict[str, Any] | None:
     """Return the configuration from which open_clip builds the model of ``encoder``, or None if it is unknown."""
-    from open_clip import get_model_config, list_models
-
     if encoder.architecture is not None:
         return dict(encoder.architecture)
     architecture = encoder.name.partition("/")[0]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import transformers
+from open_clip import get_model_preprocess_cfg
+from open_clip.transformer import VisionTransformer
+from PIL.Image import Resampling
 from torch import Tensor, nn
 
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.final_projections import final_projection
 from unlearn.clip.text_tower import encoder_layers, layer_options, state_dict, text_config, text_tower
 from unlearn.errors import ModelError
-
-if TYPE_CHECKING:
-    from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
 
 def save_transformers(folder: Path, encoder: OpenClipEncoder) -> None:
@@ -23,28 +24,24 @@ def save_transformers(folder: Path, encoder: OpenClipEncoder) -> None:
     Raises:
         ModelError: ``CLIPModel`` does not support its towers.
     """
-    from transformers import CLIPProcessor
-
     model = as_clip_model(encoder.model)
-    processor: Any = CLIPProcessor(_image_processor(encoder.model), as_clip_tokenizer(encoder.tokenizer))  # type: ignore[no-untyped-call]
+    processor: Any = transformers.CLIPProcessor(_image_processor(encoder.model), as_clip_tokenizer(encoder.tokenizer))  # type: ignore[no-untyped-call]
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
 
 
-def as_clip_model(model: nn.Module) -> CLIPModel:
+def as_clip_model(model: nn.Module) -> transformers.CLIPModel:
     """Convert ``model``; the new module has its own tensors in float32.
 
     Raises:
         ModelError: a tower is not CLIP's own transformer.
     """
-    from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig
-
     text, vision = text_tower(model), _vision_tower(model)
     projections = {tower: _projection(model, tower) for tower in ("text", "image")}
     _require_plain_text(model, text)
-    config = CLIPConfig(
+    config = transformers.CLIPConfig(
         text_config=text_config(text).to_dict(),
-        vision_config=CLIPVisionConfig(
+        vision_config=transformers.CLIPVisionConfig(
             **layer_options(vision.transformer.resblocks),
             image_size=vision.image_size[0],
             patch_size=vision.patch_size[0],
@@ -60,24 +57,22 @@ def as_clip_model(model: nn.Module) -> CLIPModel:
         "visual_projection.weight": projections["image"],
         "logit_scale": model.logit_scale,
     }
-    converted: Any = CLIPModel(config)
+    converted: Any = transformers.CLIPModel(config)
     converted.load_state_dict({key: tensor.detach().cpu().float() for key, tensor in state.items()}, strict=True)
-    frozen: CLIPModel = converted.eval().requires_grad_(False)
+    frozen: transformers.CLIPModel = converted.eval().requires_grad_(False)
     return frozen
 
 
-def as_clip_tokenizer(tokenizer: Any) -> CLIPTokenizer:
+def as_clip_tokenizer(tokenizer: Any) -> transformers.CLIPTokenizer:
     """Convert open_clip's ``SimpleTokenizer`` to transformers' ``CLIPTokenizer``, padding with 0 like open_clip.
 
     Raises:
         ModelError: the tokenizer is of another class.
     """
-    from transformers import CLIPTokenizer
-
     if not hasattr(tokenizer, "bpe_ranks"):
         raise ModelError("This model's tokenizer is not CLIP's, so transformers' CLIPProcessor cannot hold it.")
     names = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
-    return CLIPTokenizer(
+    return transformers.CLIPTokenizer(
         vocab={names.get(token, token): index for token, index in tokenizer.encoder.items()},
         merges=sorted(tokenizer.bpe_ranks, key=tokenizer.bpe_ranks.__getitem__),
         model_max_length=tokenizer.context_length,
@@ -87,8 +82,6 @@ def as_clip_tokenizer(tokenizer: Any) -> CLIPTokenizer:
 
 def _vision_tower(model: nn.Module) -> Any:
     """Return the image tower if a ``CLIPVisionModel`` can compute the same."""
-    from open_clip.transformer import VisionTransformer
-
     tower: Any = getattr(model, "visual", None)
     if not isinstance(tower, VisionTransformer):
         kind = type(getattr(tower, "trunk", tower)).__name__
@@ -147,17 +140,13 @@ def _vision_state(tower: Any) -> Mapping[str, Tensor]:
     }
 
 
-def _image_processor(model: nn.Module) -> CLIPImageProcessor:
+def _image_processor(model: nn.Module) -> transformers.CLIPImageProcessor:
     """Return open_clip's preprocessing; the two libraries resize differently, so pixels differ by rounding."""
-    from open_clip import get_model_preprocess_cfg
-    from PIL.Image import Resampling
-    from transformers import CLIPImageProcessor
-
     asked = get_model_preprocess_cfg(model)
     size = asked["size"][0] if isinstance(asked["size"], tuple | list) else asked["size"]
     square = {"height": size, "width": size}
     squash = asked.get("resize_mode", "shortest") == "squash"
-    return CLIPImageProcessor(
+    return transformers.CLIPImageProcessor(
         size=square if squash else {"shortest_edge": size},
         crop_size=square,
         image_mean=list(asked["mean"]),

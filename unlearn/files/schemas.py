@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
 
+from unlearn import late
 from unlearn.errors import UnlearnError
 
 if TYPE_CHECKING:
@@ -267,14 +269,11 @@ class TensorFile:
         Raises:
             RefusedError: the file is damaged, or a value in it is not finite.
         """
-        import torch
-        from safetensors import SafetensorError, safe_open
-
         try:
             with safe_open(self.path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name).clone() for name in self.shapes}
         except (OSError, SafetensorError) as error:
             raise RefusedError(f"it is not a safetensors file that can be read ({error})") from None
-        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        if not all(bool(late.torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise RefusedError("it holds numbers that are not finite")
         return tensors

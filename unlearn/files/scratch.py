@@ -5,6 +5,7 @@ A lock on a file inside shows that the process is alive: the system releases the
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -12,6 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+if sys.platform != "win32":
+    import fcntl
 
 LOCK = "lock"
 
@@ -60,8 +64,6 @@ def _is_own(path: Path) -> bool:
     """Return True if ``path`` is a folder owned by this user: in a shared folder, others may have created it."""
     if sys.platform == "win32":
         return False  # without such locks, folders of a crashed process are not removed
-    import os
-
     found = path.lstat() if path.is_dir() and not path.is_symlink() else None
     return found is not None and found.st_uid == os.getuid()
 
@@ -73,8 +75,6 @@ def _taken(folder: Path) -> IO[str] | None:
     except FileNotFoundError:
         return None
     if sys.platform != "win32":
-        import fcntl
-
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

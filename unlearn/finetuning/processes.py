@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
+from accelerate import PartialState
 from torch import Tensor
 
 
@@ -25,8 +26,6 @@ class Processes:
         """Return the processes that environment variables describe; the first call joins their group."""
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls()
-        from accelerate import PartialState
-
         state = PartialState(cpu=device.type == "cpu")
         return cls(state.process_index, state.num_processes)
 

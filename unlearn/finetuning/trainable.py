@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unlearn import late
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.final_projections import FinalProjection, find_projection, tower_root
 from unlearn.clip.weights import sharing_copy
@@ -144,27 +145,23 @@ class LowRank(Trainable):
     """LoRA (Hu et al. 2021) on every linear layer and 1×1 convolution outside fused attention."""
 
     def __init__(self, encoder: OpenClipEncoder, rank: int, seed: int) -> None:
-        from peft import LoraConfig, inject_adapter_in_model
-
         targets = [name for name, layer in encoder.model.named_modules() if _takes_adapter(name, layer)]
         if not targets:
             raise ModelError("This model has no linear map that LoRA can adapt; train “last_blocks” instead.")
         shared = sharing_copy(encoder.model, {})
-        config = LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=targets)
+        config = late.peft.LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=targets)
         # peft initialises adapters from torch's global generator; seeding it makes runs and processes start equal.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            self.model = inject_adapter_in_model(config, shared).eval().to(encoder.device)
+            self.model = late.peft.inject_adapter_in_model(config, shared).eval().to(encoder.device)
         self.parameters = {name: p for name, p in self.model.named_parameters() if "lora_" in name}
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in self.parameters)
 
     def delta(self) -> dict[str, Tensor]:
-        from peft.tuners.lora import LoraLayer
-
         merged = {}
         for name, layer in self.model.named_modules():
-            if isinstance(layer, LoraLayer):
+            if isinstance(layer, late.peft.tuners.lora.LoraLayer):
                 weight = layer.get_base_layer().weight + layer.get_delta_weight("default")  # type: ignore[attr-defined]
                 merged[f"{name}.weight"] = weight.detach().float().cpu().clone()
         return merged

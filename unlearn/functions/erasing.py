@@ -18,7 +18,6 @@ from unlearn.erasers.methods import METHODS, Task, fit
 from unlearn.erasers.settings import BaselineSettings, CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ModelError, ParameterError, require_choice, require_whole
 from unlearn.evaluation.as_json import before_and_after
-from unlearn.evaluation.zero_shot import above_chance
 from unlearn.export.edit_file import record_of, require_base
 from unlearn.export.saved import load_recorded, require_own, save_erasure
 from unlearn.export.snippets import snippets_of
@@ -213,14 +212,6 @@ def load(path: str | Path, clip: OpenClipEncoder) -> RecordedErasure:
         ErasureFileError: a file is missing, damaged or was changed since it was saved, or belongs to another model.
     """
     return RecordedErasure(*load_recorded(path, unedited(clip)))
-
-
-def left_over(erasure: RecordedErasure) -> str:
-    """Return a warning if accuracy on erased concepts is above chance at full strength, else an empty string."""
-    if not erasure.metrics or getattr(erasure.settings, "strength", 1) != 1:
-        return ""
-    after = erasure.metrics["after"]["forget"]
-    return above_chance(after["top1"], after["n"], len(erasure.vocabulary.names)) if after["n"] else ""
 
 
 def unedited(clip: TextImageEncoder) -> OpenClipEncoder:

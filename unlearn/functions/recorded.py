@@ -12,6 +12,7 @@ from unlearn.concepts.named_vocabularies import named_vocabulary
 from unlearn.concepts.selection import Vocabulary
 from unlearn.erasers.erasure import AnyErasure
 from unlearn.errors import ParameterError
+from unlearn.evaluation.zero_shot import above_chance
 from unlearn.export.record import Record
 
 
@@ -78,6 +79,14 @@ class RecordedErasure:
     def metrics(self) -> Mapping[str, Any]:
         """Accuracy before and after the erasure, if it was measured."""
         return self.record.metrics
+
+    @property
+    def left_over(self) -> str:
+        """A warning if accuracy on erased concepts is above chance at full strength, else an empty string."""
+        if not self.metrics or getattr(self.settings, "strength", 1) != 1:
+            return ""
+        after = self.metrics["after"]["forget"]
+        return above_chance(after["top1"], after["n"], len(self.vocabulary.names)) if after["n"] else ""
 
     def apply(self, clip: OpenClipEncoder) -> TextImageEncoder:
         """Return the edited model; ``clip`` is not changed. Keep the result: each call edits again."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import faiss
 import torch
 from safetensors.torch import save_file
 
@@ -30,8 +31,6 @@ def write_codes(store: Store, *, exact_up_to: int = EXACT_UP_TO) -> None:
     """Quantise the rows of ``store`` if there are more than ``exact_up_to``."""
     if len(store) <= exact_up_to:
         return
-    import faiss
-
     rows, codes = store.embeddings, _empty(store.header.embed_dim)
     # Training rows are spread evenly: neighbouring rows are images of one folder.
     codes.train(rows[:: max(1, len(rows) // TRAINING_ROWS)].numpy())
@@ -67,8 +66,6 @@ def read_codes(store: Store) -> Any | None:
         raise ImageError(
             f"“{path}” is damaged; delete it, and python -m unlearn index makes it again ({error})."
         ) from error
-    import faiss
-
     faiss.copy_array_to_vector(tensors["centroids"].numpy(), codes.pq.centroids)
     faiss.copy_array_to_AlignedTable(tensors["codes"].numpy(), codes.codes)
     codes.ntotal, codes.ntotal2, codes.is_trained = len(store), rows, True
@@ -76,6 +73,4 @@ def read_codes(store: Store) -> Any | None:
 
 
 def _empty(dim: int) -> Any:
-    import faiss
-
     return faiss.IndexPQFastScan(dim, dim // 2, 4, faiss.METRIC_INNER_PRODUCT)

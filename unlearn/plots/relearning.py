@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
+from unlearn.attacks.groups import AUROC_EITHER_END
 from unlearn.plots.style import ERASED_COLOUR, INK, styled
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 def relearning_curves(curves: Sequence[Curve]) -> go.Figure:
     """Draw how fast the concept comes back, beside words new to the model; wider lines learn from more images."""
-    from unlearn.attacks.finding import AUROC_EITHER_END  # an attack has loaded it already
-
     counts = sorted({curve.examples for curve in curves})
     lines, told = [], set[bool]()
     for curve in curves:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -96,8 +97,6 @@ def _sound(folder: Path) -> Path:
 
 def main(sound: str, first: str, n: str) -> None:
     """Print a line of JSON for each damaged folder from ``first`` on."""
-    import resource
-
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     with tempfile.TemporaryDirectory(prefix="faults-") as out:
         folders = mutated_indexes(Path(sound), Path(out), seed=0, count=int(n))

@@ -23,6 +23,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from unlearn.ui.server.addresses import Proxies, payer, unmapped
 
+if sys.platform != "win32":
+    import resource
+
 #: Seconds for the complete head of a request to arrive, from the connection's start or the last response's end.
 HEAD_SECONDS = 20
 #: Seconds in which a client must read some of the data sent to it.
@@ -43,8 +46,6 @@ def raise_file_limit() -> int:
     """Raise this process's limit on open files as far as the system allows; return the limit."""
     if sys.platform == "win32":
         return 4 * MOST
-    import resource
-
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = hard if hard != resource.RLIM_INFINITY else 16 * MOST
     try:
