@@ -39,7 +39,7 @@ Schema = TypeVar("Schema", bound=BaseModel)
 class _Known(BaseModel):
     """A part of a configuration that may contain known keys only."""
 
-    model_config = ConfigDict(allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(allow_inf_nan=False, protected_namespaces=(), defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -54,7 +54,7 @@ class _Known(BaseModel):
 class Chosen(BaseModel):
     """A part of a configuration whose unknown keys are ignored."""
 
-    model_config = ConfigDict(allow_inf_nan=False, protected_namespaces=(), extra="ignore")
+    model_config = ConfigDict(allow_inf_nan=False, protected_namespaces=(), defer_build=True, extra="ignore")
 
 
 class ActivationOptions(_Known):

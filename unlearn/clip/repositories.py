@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Protocol
 
-from huggingface_hub import hf_hub_download
+import huggingface_hub
 from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
 
 from unlearn.errors import ModelError
@@ -92,9 +92,9 @@ class Repository:
         unreachable = None
         for name in names:
             try:
-                there = hf_hub_download(self.name, name, revision=self._commit, dry_run=True)
+                there = huggingface_hub.hf_hub_download(self.name, name, revision=self._commit, dry_run=True)
                 require_size(name, there.file_size or 0)
-                path = Path(hf_hub_download(self.name, name, revision=there.commit_hash))
+                path = Path(huggingface_hub.hf_hub_download(self.name, name, revision=there.commit_hash))
             except RemoteEntryNotFoundError:
                 continue
             except LocalEntryNotFoundError as error:  # another of the names may be in the local cache
