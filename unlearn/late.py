@@ -23,17 +23,22 @@ if TYPE_CHECKING:
 __all__ = ["concept_erasure", "datasets", "diffusers", "linear_model", "open_clip", "peft", "torch"]
 
 
+def imported(home: str) -> Any:
+    """Import and return what is at ``home``, given as ``package.module`` or ``package.module:attribute``."""
+    return resolve_name(home)
+
+
 def names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     """Return the ``__getattr__`` of ``package``, which imports each name of ``homes`` at its first use (PEP 562).
 
     Args:
-        homes: where each name is, as ``package.module`` or ``package.module:attribute``.
+        homes: where each name is, as :func:`imported` takes it.
     """
 
     def load(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return resolve_name(homes[name])
+        return imported(homes[name])
 
     return load
 

@@ -6,11 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from unlearn import app
-
 if TYPE_CHECKING:
     from unlearn.app.services import Services
-    from unlearn.config import Settings
 
 Value = TypeVar("Value")
 #: Type in which the screen holds its services: importing torch and loading a model must not delay the page.
@@ -40,12 +37,3 @@ class Lazy(Generic[Value]):
 def is_ready(services: Provider) -> bool:
     """Return whether ``services`` can be called without waiting for a model to load."""
     return not isinstance(services, Lazy) or services.ready
-
-
-def lazy_services(settings: Settings) -> Lazy[Services]:
-    """Return the services of ``settings``, loaded at the first call."""
-
-    def load() -> Services:
-        return app.services.load_services(settings)
-
-    return Lazy(load)

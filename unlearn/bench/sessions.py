@@ -9,8 +9,9 @@ from typing import Any
 import psutil
 from PIL import Image
 
+from unlearn import app
 from unlearn.app.session import ErasureRequest, Visitor
-from unlearn.app.startup import Provider, lazy_services
+from unlearn.app.startup import Lazy, Provider
 from unlearn.bench.serving import free_port
 from unlearn.bench.table import Table, machine
 from unlearn.config import Settings
@@ -27,7 +28,7 @@ def run(quick: bool = False) -> Table:
     """Each visitor gets the page's components, an erasure, and a picture of 512 × 512 pixels; then the visit ends."""
     visits, at_once = (QUICK_VISITS, QUICK_AT_ONCE) if quick else (VISITS, AT_ONCE)
     settings = Settings(host="127.0.0.1", port=free_port())
-    services = lazy_services(settings)
+    services = Lazy(lambda: app.services.load_services(settings))
     demo = build_demo(services)
     start(demo, services, settings)
     hours = count(0.0, 2 * IDLE)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import replace
-from importlib import import_module
 
+from unlearn import app, late
+from unlearn.app.startup import Lazy
 from unlearn.config import Settings
 
 HELP = "Serve the demo."
@@ -24,7 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     given = {name: value for name in ("host", "port") if (value := getattr(arguments, name)) is not None}
     settings = replace(Settings.from_env(), **given)
     # Gradio reads the environment, and makes folders, when it is imported.
-    import_module("unlearn.ui.server.own_folder").make_own_folder()
-    services = import_module("unlearn.app.startup").lazy_services(settings)
-    demo = import_module("unlearn.ui.page").build_demo(services)
-    import_module("unlearn.ui.server.server").launch(demo, services, settings)
+    late.imported("unlearn.ui.server.own_folder:make_own_folder")()
+    services = Lazy(lambda: app.services.load_services(settings))
+    demo = late.imported("unlearn.ui.page:build_demo")(services)
+    late.imported("unlearn.ui.server.server:launch")(demo, services, settings)

@@ -1,4 +1,4 @@
-"""CLIP models: loading, encoding, and the weights that an edit changes. The module for BLIP is loaded at first use."""
+"""CLIP models: loading, encoding, and the weights that an edit changes. BLIP's network is loaded at first use."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from unlearn import late
 
 if TYPE_CHECKING:
-    from unlearn.clip import blip
+    from unlearn.clip import blip_towers
 
-__all__ = ["blip"]
+__all__ = ["blip_towers"]
 
-__getattr__ = late.names(__name__, {"blip": f"{__name__}.blip"})
+__getattr__ = late.names(__name__, {"blip_towers": f"{__name__}.blip_towers"})

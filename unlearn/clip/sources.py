@@ -16,7 +16,6 @@ from typing import Any
 
 import open_clip
 
-from unlearn import clip
 from unlearn.clip.architectures import (
     HuggingFaceText,
     KindOfModel,
@@ -26,6 +25,7 @@ from unlearn.clip.architectures import (
     checked,
 )
 from unlearn.clip.assembly import Built, Parts, build, count_parameters
+from unlearn.clip.blip import build_blip, find_blip
 from unlearn.clip.repositories import NAME, Files, Folder, Repository
 from unlearn.clip.tokenizer_files import find_tokenizer, read_checked
 from unlearn.errors import ModelError
@@ -160,8 +160,8 @@ def _named(key: str, name: str) -> Repository:
 
 
 def _blip(files: Files) -> Found:
-    parts = clip.blip.find_blip(files)
-    return Found(parts.weights, partial(clip.blip.build_blip, parts))
+    parts = find_blip(files)
+    return Found(parts.weights, partial(build_blip, parts))
 
 
 def _in_folder(folder: Folder) -> Found:
