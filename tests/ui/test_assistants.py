@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from helpers.fakes import drawing
+from PIL import Image
 
 mcp = pytest.importorskip("mcp", reason="needs gradio[mcp]")
 
@@ -35,10 +36,13 @@ def tools(address: str) -> dict[str, Any]:
 def call(address: str, tool: str, **arguments: Any) -> Any:
     """The tool's answer, decoded; its error is raised."""
     answer = asyncio.run(_with_session(address, lambda session: session.call_tool(tool, arguments)))
-    (content,) = answer.content
     if answer.isError:
-        raise RuntimeError(content.text)
-    return json.loads(content.text)
+        raise RuntimeError(answer.content[0].text)
+    text, *images = answer.content
+    assert json.loads(text.text) == answer.structuredContent
+    assert "data:image/" not in text.text
+    assert all(Image.open(io.BytesIO(base64.b64decode(image.data))).format for image in images)
+    return answer.structuredContent | {"shown": [image.mimeType for image in images]}
 
 
 def as_uri(concept: str) -> str:
@@ -82,8 +86,20 @@ def test_what_cannot_be_done_is_a_sentence(fake_app: str):
         call(fake_app, "zero_shot", labels=[])
 
 
-def test_a_drawing_is_told_without_its_images(real_app: str):
+def test_every_tool_says_what_it_changes(fake_app: str):
+    annotated = {name: tool.annotations for name, tool in tools(fake_app).items()}
+    assert {name for name, known in annotated.items() if not known.readOnlyHint} == {"model", "cancel"}
+    assert not {"export", "import"} & set(annotated), "files belong to a session, which no tool call has"
+
+
+def test_what_is_found_is_shown(fake_app: str):
+    found = call(fake_app, "retrieve", query="a dog")
+    assert found["images"]["Original"][0]["image"] == "image 1"
+    assert set(found["shown"]) == {"image/webp"}
+
+
+def test_a_drawing_is_shown(real_app: str):
     told = call(real_app, "generate", prompt="a cat and a pizza", count=1, steps=4, forget=["cat"])
     assert told["state"] == "done"
     assert set(told["seen"]) == {"cat", "pizza"}
-    assert told["before"] == told["after"] == []
+    assert (told["before"], told["after"], told["shown"]) == (["image 1"], ["image 2"], ["image/png"] * 2)

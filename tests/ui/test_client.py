@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -86,6 +87,23 @@ def test_a_request_that_cannot_be_used_is_told_why_and_changes_nothing(client: C
         client.predict(**arguments, api_name="/erase")
     assert "Traceback" not in str(raised.value)
     assert client.predict("a cat", api_name="/retrieve")["forget"] == ["dog"]
+
+
+def posted(address: str, name: str, body: object) -> str:
+    """The last event of a call without a client."""
+    accepted = httpx.post(f"{address}/gradio_api/call/{name}", json=body, timeout=30)
+    if accepted.is_error:
+        return accepted.json()["detail"]
+    name = name.removeprefix("v2/")
+    stream = httpx.get(f"{address}/gradio_api/call/{name}/{accepted.json()['event_id']}", timeout=60).text
+    return stream.rstrip().splitlines()[-1]
+
+
+def test_values_that_are_left_out_are_defaults(fake_app: str):
+    assert '"form": "paired"' in posted(fake_app, "erase", {"data": [["cat"]]})
+    assert '"link"' in posted(fake_app, "link", {})
+    assert "needs a value for “forget”" in posted(fake_app, "erase", {"data": []})
+    assert "name at least one" in posted(fake_app, "erase", {"data": [[""]]})
 
 
 @pytest.mark.parametrize("word", ["שלום", "Straße", "crème brûlée", "<b>cat</b>"])

@@ -20,7 +20,7 @@ def as_tool(handler: Callable[..., Any], visitor: gr.State) -> Callable[..., Any
     """Return ``handler(visitor, ...)`` for an endpoint that is also a tool: each assistant call gets a new visitor.
 
     Gradio forwards the calls of all assistants through one client of its own, so they would share a session. The result
-    is JSON for an assistant to read, so images are left out.
+    is JSON as text, from which :mod:`unlearn.ui.api.tools` takes the images.
     """
     if inspect.isasyncgenfunction(handler):
 
@@ -49,17 +49,6 @@ def _acting(caller: Visitor, visitor: gr.State) -> Iterator[tuple[Visitor, Calla
         return
     own = copy.deepcopy(visitor.value)
     try:
-        yield own, lambda result: json.dumps(_legible(result), ensure_ascii=False)
+        yield own, lambda result: json.dumps(result, ensure_ascii=False)
     finally:
         visitor.delete_callback(own)
-
-
-def _legible(value: Any) -> Any:
-    """Return ``value`` without its data URIs: a language model cannot use their hundred thousand characters."""
-    if isinstance(value, dict):
-        return {key: _legible(item) for key, item in value.items() if not _is_image(item)}
-    return [_legible(item) for item in value if not _is_image(item)] if isinstance(value, list | tuple) else value
-
-
-def _is_image(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("data:image/")

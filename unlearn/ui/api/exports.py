@@ -68,8 +68,7 @@ class ExportEndpoints:
         return {"link": app.links.write_link(app.links.link_of(self.services(), visitor.session))}
 
     def register(self, visitor: gr.State) -> None:
-        # Files belong to a session, which an assistant's call does not have: these two are not tools.
-        options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "undocumented"}
+        options: dict[str, Any] = {"show_progress": "hidden"}
         with gr.Row(visible=False):
             made, given = gr.File(label="File"), gr.File(label="edit.safetensors")
         asked = [Api("edit", TEXT, "What to make"), Api("", TEXT, "Whose edit")]

@@ -58,7 +58,7 @@ class RunEndpoints:
 
         Returns:
             State, queue position, seconds to wait, and what is done of how much, as a text too; once done, the images
-            as PNG data URIs (but for an assistant) and what is seen in them, or the rates of the batch.
+            as PNG data URIs and what is seen in them, or the rates of the batch.
         """
         async for status in self._run(visitor, lambda: app.drawings.DRAWING, request, forget):
             yield drawing_report(status)
@@ -73,8 +73,8 @@ class RunEndpoints:
         Returns:
             State, queue position, seconds to wait, what is done of how much, as a text too, and the findings so far:
             verdict ("held", "leaked" or "not applicable"), the number before and after the edit, by chance and under a
-            random edit, as fractions (null where not measured), its 95% interval, details, and as PNG data URIs (but
-            for an assistant) what a soft prompt drew.
+            random edit, as fractions (null where not measured), its 95% interval, details, and as PNG data URIs what a
+            soft prompt drew.
         """
         async for status in self._run(visitor, lambda: app.audits.AUDIT, concept, forget):
             yield audit_report(status)

@@ -12,11 +12,16 @@ from gradio.components.api_component import Api
 from unlearn import app
 from unlearn.app.session import SEARCH_GALLERY, ErasureRequest, Session, Visitor
 from unlearn.app.startup import Provider
+from unlearn.data.images import data_uri
+from unlearn.errors import ImageError
 from unlearn.ui.api.endpoints import TEXT, TEXTS, endpoint, erase_first, erased_first
 from unlearn.ui.components import image_input
 
 if TYPE_CHECKING:
     from unlearn.data.gallery import GalleryImage
+
+#: Longest side of a found image, in pixels.
+SHOWN = 160
 
 
 @dataclass(frozen=True)
@@ -98,8 +103,8 @@ class ViewEndpoints:
                 and recall are the gallery's.
 
         Returns:
-            By variant, what was found with its cosine, images of an index by their file in it, why a variant found
-            none ("unanswered"), and recall@1, 5, 10 on erased and on other concepts.
+            By variant, what was found with its cosine and as a WebP data URI, images of an index by their file in it,
+            why a variant found none ("unanswered"), and recall@1, 5, 10 on erased and on other concepts.
         """
         erase_first(self.services, visitor, forget)
         session, services = _looking_at(visitor, image), self.services()
@@ -108,7 +113,7 @@ class ViewEndpoints:
         return {
             "forget": list(session.erased),
             "images": {
-                variant: [_named(hit.image) | {"score": hit.score} for hit in answer.images]
+                variant: [_named(hit.image) | {"score": hit.score, "image": _shown(hit.image)} for hit in answer.images]
                 for variant, answer in found.items()
             },
             "unanswered": {variant: answer.unanswered for variant, answer in found.items() if answer.unanswered},
@@ -154,6 +159,14 @@ def _named(image: GalleryImage) -> dict[str, str]:
     if not image.concept:
         return {"file": image.source}  # not "path": gradio's clients would take it for a file to download
     return {"concept": image.concept, "caption": image.caption}
+
+
+def _shown(image: GalleryImage) -> str | None:
+    """Return an image that was found as a data URI; None if it cannot be read any more."""
+    try:
+        return data_uri(image.load(), longest=SHOWN)
+    except ImageError:
+        return None
 
 
 def _looking_at(visitor: Visitor, file: dict[str, Any] | None) -> Session:

@@ -162,6 +162,8 @@ class Bodies:
         if trigger is not None and _whole(body, "trigger_id") not in (self._demo._id, *self._demo.blocks):
             raise BadRequestError("There is no component of this trigger_id on the page.")
         data = body.get("data")
+        if isinstance(data, list) and len(data) < len(fn.inputs) and self._named.get(str(fn.api_name)) is fn:
+            data = self._with_states(fn, data)
         if not isinstance(data, list) or len(data) != len(fn.inputs):
             raise BadRequestError(f"data must be a list of {len(fn.inputs)} values for this event.")
         event_data = body.get("event_data")
@@ -179,7 +181,7 @@ class Bodies:
         if fn is None:
             raise BadRequestError(f"There is no endpoint “{name}”; /gradio_api/info lists those there are.", 404)
         taken = [block for block in fn.inputs if not block.skip_api]
-        data = self._by_name(name, body) if "name_v2" in path else body.get("data")
+        data = self._by_name(name, body) if "name_v2" in path else self._completed(name, body.get("data", []))
         if isinstance(data, list) and len(data) == len(fn.inputs) != len(taken):
             data = [value for value, block in zip(data, fn.inputs, strict=True) if not block.skip_api]
         if not isinstance(data, list) or len(data) != len(taken):
@@ -189,6 +191,19 @@ class Bodies:
             if wanted:
                 raise BadRequestError(f"/{name}: “{block.label}” must be {wanted}.")
         return fn, data
+
+    def _completed(self, name: str, data: Any) -> Any:
+        """Return the first values of a call with defaults for the others."""
+        names = [parameter["parameter_name"] for parameter in self._parameters.get(name, [])]
+        if not isinstance(data, list) or len(data) >= len(names):
+            return data
+        return self._by_name(name, dict(zip(names, data, strict=False)))
+
+    def _with_states(self, fn: Any, data: list[Any]) -> list[Any]:
+        """Return the values of a call by the JavaScript client, which sends null for states, with defaults."""
+        states = {index for index, block in enumerate(fn.inputs) if block.skip_api}
+        values = iter(self._completed(fn.api_name, [v for i, v in enumerate(data) if i not in states]))
+        return [None if index in states else next(values, None) for index in range(len(fn.inputs))]
 
     def _by_name(self, name: str, body: dict[str, Any]) -> list[Any]:
         """Return the values of ``body`` in order, with defaults for missing ones."""

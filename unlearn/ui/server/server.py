@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,8 @@ def start(demo: gr.Blocks, services: Provider, settings: Settings) -> str:
         # Gradio's tools keep no state between calls; the app's need none, see unlearn/ui/api/assistants.py.
         warnings.filterwarnings("ignore", message="This MCP server includes a tool that has a gr.State input")
         _, address, _ = _launch(demo, visits, settings)
+    if demo.mcp_server_obj:
+        import_module("unlearn.ui.api.tools").describe_tools(demo.mcp_server_obj)  # mcp is an extra
     return str(address)
 
 
