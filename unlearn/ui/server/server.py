@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from unlearn.config import Settings
 from unlearn.errors import ParameterError
 from unlearn.logs import keep_words_out
 from unlearn.memory import keep_for_good, share_heaps
+from unlearn.ui import api
 from unlearn.ui.server.addresses import Proxies
 from unlearn.ui.server.connections import BoundedServer, Connections, bound_socket, raise_file_limit
 from unlearn.ui.server.listeners import Listeners
@@ -95,7 +95,7 @@ def start(demo: gr.Blocks, services: Provider, settings: Settings) -> str:
         warnings.filterwarnings("ignore", message="This MCP server includes a tool that has a gr.State input")
         _, address, _ = _launch(demo, visits, settings)
     if demo.mcp_server_obj:
-        import_module("unlearn.ui.api.tools").describe_tools(demo.mcp_server_obj)  # mcp is an extra
+        api.tools.describe_tools(demo.mcp_server_obj)
     return str(address)
 
 
