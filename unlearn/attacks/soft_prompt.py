@@ -19,6 +19,7 @@ from unlearn.attacks.finding import Finding, auroc
 from unlearn.attacks.groups import AUROC, Group
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.white_box import WhiteBox
+from unlearn.clip.text_encoding import encode_text
 from unlearn.clip.text_tower import text_tower
 from unlearn.clip.weights import with_weights
 from unlearn.errors import ModelError
@@ -98,7 +99,7 @@ def invert(
     )
     optimizer = torch.optim.Adam([vectors], lr=LEARNING_RATE)
     for step in range(STEPS):
-        scores = white_box.encoder.logit_scale * (images @ F.normalize(model.encode_text(ids)[0].float().cpu(), dim=0))
+        scores = white_box.encoder.logit_scale * (images @ F.normalize(encode_text(model, ids)[0].float().cpu(), dim=0))
         loss = -scores.log_softmax(dim=0)[own].mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -106,7 +107,7 @@ def invert(
         if step % REPORT_EVERY == 0:
             yield Progress(done + step, total)
     with torch.no_grad():
-        feature = F.normalize(model.encode_text(ids)[0].float().cpu(), dim=0)
+        feature = F.normalize(encode_text(model, ids)[0].float().cpu(), dim=0)
     return SoftPrompt(tokens, vectors.detach().cpu(), feature)
 
 

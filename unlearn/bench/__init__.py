@@ -14,6 +14,7 @@ BENCHES = (
     "attacks",
     "generation",
     "speed",
+    "encode",
     "drawing",
     "index",
     "app",

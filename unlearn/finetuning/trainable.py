@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from unlearn import late
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.final_projections import FinalProjection, find_projection, tower_root
+from unlearn.clip.text_encoding import encode_text
 from unlearn.clip.weights import sharing_copy
 from unlearn.errors import ModelError
 
@@ -59,7 +60,7 @@ class Trainable(ABC):
 
     def text_features(self, prepared: Tensor) -> Tensor:
         """Return unit-norm embeddings, (n, embed_dim), float32, of the output of :meth:`prepare_texts`."""
-        return _unit(self.model.encode_text(prepared))  # type: ignore[operator]
+        return _unit(encode_text(self.model, prepared))
 
     def delta(self) -> dict[str, Tensor]:
         """Return the trained weights by their names in the base model, float32 on the CPU."""
@@ -132,7 +133,7 @@ class Projections(Trainable):
         return self.model.encode_image(pixels).float()  # type: ignore[operator, no-any-return]
 
     def prepare_texts(self, tokens: Tensor) -> Tensor:
-        return self.model.encode_text(tokens).float()  # type: ignore[operator, no-any-return]
+        return encode_text(self.model, tokens).float()
 
     def image_features(self, prepared: Tensor) -> Tensor:
         return _unit(self._image.features(self.parameters, prepared))
