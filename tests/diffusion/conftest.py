@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from helpers.diffusion_pipelines import random_pipeline
 
@@ -14,7 +16,13 @@ def loaded() -> LoadedPipeline:
     return load_pipeline("pocket", device="cpu")
 
 
+@pytest.fixture(scope="session")
+def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tokenizer of all pipelines lies, so that it is made once."""
+    return tmp_path_factory.mktemp("tokenizer")
+
+
 @pytest.fixture(scope="module", params=[name for name in PIPELINES if name != "pocket"])
-def stable_diffusion(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+def stable_diffusion(request: pytest.FixtureRequest, tokenizer_folder: Path):
     """A pipeline of every architecture with random weights, and its CLIP."""
-    return random_pipeline(request.param, tmp_path_factory.mktemp("tokenizer"))
+    return random_pipeline(request.param, tokenizer_folder)

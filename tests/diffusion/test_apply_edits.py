@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers.diffusion_pipelines import random_pipeline
+from helpers.diffusion_pipelines import NARROWER, random_pipeline
 from helpers.toy import toy_model
 from helpers.untrained import untrained_text_tower
 from PIL import ImageChops
@@ -40,9 +40,9 @@ def test_a_pipeline_is_driven_by_its_own_clip_only(stable_diffusion, pocket):
     assert not drives(pocket, loaded.text_encoders[0])
 
 
-def test_sdxls_second_text_encoder_is_known_and_carries_cliperase_too(tmp_path):
-    loaded, _ = random_pipeline("stable-diffusion-xl", tmp_path)
-    second = replace(toy_model(), model=untrained_text_tower("ViT-bigG-14"))
+def test_sdxls_second_text_encoder_is_known_and_carries_cliperase_too(tokenizer_folder):
+    loaded, _ = random_pipeline("stable-diffusion-xl", tokenizer_folder)
+    second = replace(toy_model(), model=untrained_text_tower("ViT-bigG-14", narrower=NARROWER))
     assert [drives(second, text_encoder) for text_encoder in loaded.text_encoders] == [False, True]
     key = "transformer.resblocks.0.mlp.c_fc.weight"
     tuned = with_weights(second, {key: second.model.state_dict()[key] * 1.1}, name="tuned")

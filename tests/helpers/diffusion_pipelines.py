@@ -16,6 +16,8 @@ from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.text_tower import as_clip_text_model
 from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline
 
+#: Widths of the text towers are divided by this.
+NARROWER = 8
 TINY_BLOCKS: dict[str, Any] = {"block_out_channels": (32, 64), "layers_per_block": 1, "norm_num_groups": 8}
 
 
@@ -66,13 +68,13 @@ def random_pipeline(name: str, folder: Path) -> tuple[LoadedPipeline, OpenClipEn
 
     known = replace(PIPELINES[name], size=16)
     architecture = "ViT-L-14-quickgelu" if "openai" in known.clips[0] else known.clips[0].partition("/")[0]
-    clip = untrained_text_tower(architecture)
+    clip = untrained_text_tower(architecture, narrower=NARROWER)
     tokenizer = stock_tokenizer(str(folder))
     # Stable Diffusion 2 leaves the last block out.
     text_encoder = as_clip_text_model(clip, layers=2 if architecture == "ViT-H-14" else None)
     width = text_encoder.config.hidden_size
     if name == "stable-diffusion-xl":
-        second = untrained_text_tower("ViT-bigG-14")
+        second = untrained_text_tower("ViT-bigG-14", narrower=NARROWER)
         body = as_clip_text_model(second)
         projected = CLIPTextModelWithProjection(body.config).eval().requires_grad_(False)
         projected.text_model.load_state_dict(body.state_dict())
