@@ -1,1 +1,1 @@
-"""Results as Plotly figures, readable on light and dark pages: pure functions, no state, no gradio."""
+"""Results as figures of Plotly, readable on light and dark pages: pure functions, no state, no gradio."""

@@ -6,16 +6,13 @@ import html
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import plotly.graph_objects as go
-
-from unlearn.evaluation.missing import nan_to_none
-from unlearn.plots.style import COLOURS, marked, styled
+from unlearn.plots.style import COLOURS, Figure, Json, marked, styled
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def label_bars(probabilities: Mapping[str, Mapping[str, float]], erased: Collection[str]) -> go.Figure:
+def label_bars(probabilities: Mapping[str, Mapping[str, float]], erased: Collection[str]) -> Figure:
     """Draw the probability of every label, one bar per variant, with the erased labels marked.
 
     Args:
@@ -38,12 +35,11 @@ def label_bars(probabilities: Mapping[str, Mapping[str, float]], erased: Collect
         )
         for variant, p in probabilities.items()
     ]
-    figure = _grouped(460, bars, labels, erased)
-    figure.update_xaxes(range=[0, 1.1], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
-    return figure
+    percent = {"range": [0, 1.1], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]}
+    return _grouped(460, bars, labels, erased, xaxis=percent)
 
 
-def own_similarity_bars(similarity: Mapping[str, Tensor], names: Sequence[str], erased: Collection[str]) -> go.Figure:
+def own_similarity_bars(similarity: Mapping[str, Tensor], names: Sequence[str], erased: Collection[str]) -> Figure:
     """Draw the mean cosine of each concept's images with its text, one bar per variant; none for names without images.
 
     Args:
@@ -52,33 +48,33 @@ def own_similarity_bars(similarity: Mapping[str, Tensor], names: Sequence[str], 
         erased: names to mark.
     """
     bars = [
-        _bar(variant, names, nan_to_none(matrix.diagonal().tolist()), "“%{customdata}”: %{x:.2f}")
+        _bar(variant, names, matrix.diagonal().tolist(), "“%{customdata}”: %{x:.2f}")
         for variant, matrix in similarity.items()
     ]
-    figure = _grouped(400, bars, names, erased)
-    figure.update_xaxes(zeroline=True)
-    return figure
+    return _grouped(400, bars, names, erased, xaxis={"zeroline": True})
 
 
-def _bar(variant: str, labels: Sequence[str], values: Sequence[float | None], hover: str, **options: Any) -> go.Bar:
-    return go.Bar(
-        name=variant,
-        orientation="h",
-        y=list(range(len(labels))),
-        x=values,
-        marker={"color": COLOURS[variant], "line": {"width": 0}},
-        customdata=[html.escape(label) for label in labels],
-        hovertemplate=f"{hover}<extra>{variant}</extra>",
+def _bar(variant: str, labels: Sequence[str], values: Sequence[float], hover: str, **options: Any) -> Json:
+    return {
+        "type": "bar",
+        "name": variant,
+        "orientation": "h",
+        "y": list(range(len(labels))),
+        "x": values,
+        "marker": {"color": COLOURS[variant], "line": {"width": 0}},
+        "customdata": [html.escape(label) for label in labels],
+        "hovertemplate": f"{hover}<extra>{variant}</extra>",
         **options,
-    )
+    }
 
 
-def _grouped(height: int, bars: Sequence[go.Bar], labels: Sequence[str], erased: Collection[str]) -> go.Figure:
-    figure = styled(height, *bars, barmode="group", bargap=0.28, bargroupgap=0.06)
-    figure.update_yaxes(
-        tickvals=list(range(len(labels))),
-        ticktext=[marked(label, erased) for label in labels],
-        autorange="reversed",
-        showgrid=False,
-    )
-    return figure
+def _grouped(
+    height: int, bars: Sequence[Json], labels: Sequence[str], erased: Collection[str], xaxis: Mapping[str, Any]
+) -> Figure:
+    names = {
+        "tickvals": list(range(len(labels))),
+        "ticktext": [marked(label, erased) for label in labels],
+        "autorange": "reversed",
+        "showgrid": False,
+    }
+    return styled(height, bars, xaxis=xaxis, yaxis=names, barmode="group", bargap=0.28, bargroupgap=0.06)

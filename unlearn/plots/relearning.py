@@ -6,34 +6,35 @@ import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import plotly.graph_objects as go
-
 from unlearn.attacks.groups import AUROC_EITHER_END
-from unlearn.plots.style import ERASED_COLOUR, INK, styled
+from unlearn.plots.style import ERASED_COLOUR, INK, Figure, axis_title, styled
 
 if TYPE_CHECKING:
     from unlearn.attacks.finding import Curve
 
 
-def relearning_curves(curves: Sequence[Curve]) -> go.Figure:
+def relearning_curves(curves: Sequence[Curve]) -> Figure:
     """Draw how fast the concept comes back, beside words new to the model; wider lines learn from more images."""
     counts = sorted({curve.examples for curve in curves})
     lines, told = [], set[bool]()
     for curve in curves:
         line = {"color": ERASED_COLOUR, "dash": "solid"} if curve.edited else {"color": INK, "dash": "dash"}
         lines.append(
-            go.Scatter(
-                x=[step for step, _ in curve.points],
-                y=[value for _, value in curve.points],
-                name="the erased concept" if curve.edited else "a word it never knew",
-                mode="lines",
-                line=line | {"width": 1 + counts.index(curve.examples) / 2},
-                showlegend=curve.edited not in told,
-                hovertemplate=f"{html.escape(curve.name)}, step %{{x}}: %{{y:.0%}}<extra></extra>",
-            )
+            {
+                "type": "scatter",
+                "x": [step for step, _ in curve.points],
+                "y": [value for _, value in curve.points],
+                "name": "the erased concept" if curve.edited else "a word it never knew",
+                "mode": "lines",
+                "line": line | {"width": 1 + counts.index(curve.examples) / 2},
+                "showlegend": curve.edited not in told,
+                "hovertemplate": f"{html.escape(curve.name)}, step %{{x}}: %{{y:.0%}}<extra></extra>",
+            }
         )
         told.add(curve.edited)
-    figure = styled(360, *lines)
-    figure.update_xaxes(title_text="step of fine-tuning")
-    figure.update_yaxes(title_text=AUROC_EITHER_END, range=[-0.02, 1.04], tickformat=".0%")
-    return figure
+    return styled(
+        360,
+        lines,
+        xaxis={"title": axis_title("step of fine-tuning")},
+        yaxis={"title": axis_title(AUROC_EITHER_END), "range": [-0.02, 1.04], "tickformat": ".0%"},
+    )

@@ -7,8 +7,10 @@ from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.components.plot import PlotData
 
 from unlearn.options import Option
+from unlearn.plots.style import Figure
 
 #: Values of an event's inputs. An event whose inputs are a set passes its handler one of these.
 Given = Mapping[Block, Any]
@@ -35,6 +37,11 @@ def chart(elem_id: str, *, height: int, **options: Any) -> gr.Plot:
     return gr.Plot(
         show_label=False, container=False, elem_id=elem_id, elem_classes=f"u-plot u-plot-{height}", **options
     )
+
+
+def drawn(figure: Figure) -> PlotData:
+    """Return the value of a :func:`chart` that shows ``figure``."""
+    return PlotData(type="plotly", plot=figure.to_json())
 
 
 def image_input(**options: Any) -> gr.Image:

@@ -14,7 +14,7 @@ from unlearn.app.startup import Provider
 from unlearn.plots.methods import method_scatter
 from unlearn.plots.relearning import relearning_curves
 from unlearn.ui.background import RunPart
-from unlearn.ui.components import Given, Shown, chart
+from unlearn.ui.components import Given, Shown, chart, drawn
 from unlearn.ui.html import audit_markup, comparison_markup
 from unlearn.ui.html.templates import small
 from unlearn.ui.tabs.erase import ErasePanel
@@ -88,7 +88,7 @@ class ComparisonPart(RunPart):
             outcomes = status.result.outcomes
             known = any(outcome.is_measured for outcome in outcomes)
             shown[self.scatter] = (
-                gr.update(value=method_scatter(outcomes), visible=True) if known else gr.update(visible=False)
+                gr.update(value=drawn(method_scatter(outcomes)), visible=True) if known else gr.update(visible=False)
             )
             shown[self.table] = comparison_markup.compared(status.result)
         return shown
@@ -195,7 +195,7 @@ class AuditTab(RunPart):
                 self.words: gr.update(visible=bool(report.new_words)),
             }
             if lines:
-                shown[self.curves] = relearning_curves(lines)
+                shown[self.curves] = drawn(relearning_curves(lines))
         elif not status.ended and status.progress and (found := status.progress[-1].findings):
             hidden = gr.update(visible=False)
             shown |= {self.findings: audit_markup.findings(found), self.learning: hidden, self.closing: hidden}

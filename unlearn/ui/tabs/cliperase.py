@@ -13,7 +13,7 @@ from unlearn.app.startup import Provider
 from unlearn.options import options_of
 from unlearn.plots.runs import accuracy_curves, loss_curves
 from unlearn.ui.background import RunPart
-from unlearn.ui.components import Given, Shown, chart, element
+from unlearn.ui.components import Given, Shown, chart, drawn, element
 from unlearn.ui.html import markup
 from unlearn.ui.html.templates import small
 
@@ -100,8 +100,8 @@ class CLIPEraseTab(RunPart):
             cleared = gr.update(value=None, visible=False)
             return {**shown, self.status: markup.no_run(), self.losses: cleared, self.accuracy: cleared}
         if steps := app.fine_tuning.steps_of(status):
-            shown[self.losses] = gr.update(value=loss_curves(steps), visible=True)
-            shown[self.accuracy] = gr.update(value=accuracy_curves(steps), visible=True)
+            shown[self.losses] = gr.update(value=drawn(loss_curves(steps)), visible=True)
+            shown[self.accuracy] = gr.update(value=drawn(accuracy_curves(steps)), visible=True)
         return shown
 
     @property

@@ -13,7 +13,7 @@ from unlearn.app.startup import Provider
 from unlearn.plots.bars import own_similarity_bars
 from unlearn.plots.matrices import interference_matrix, similarity_matrix
 from unlearn.plots.trade_off import count_curves, strength_curves
-from unlearn.ui.components import Given, Shown, chart
+from unlearn.ui.components import Given, Shown, chart, drawn
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html.templates import small
 
@@ -101,9 +101,9 @@ class TradeOffTab:
         return {
             **self.curves(session),
             self.charts: gr.update(visible=True),
-            self.before: similarity_matrix(before, geometry.names, session.erased, first, geometry.largest),
-            self.after: similarity_matrix(after, geometry.names, session.erased, last, geometry.largest),
-            self.own: own_similarity_bars(geometry.similarity, geometry.names, session.erased),
+            self.before: drawn(similarity_matrix(before, geometry.names, session.erased, first, geometry.largest)),
+            self.after: drawn(similarity_matrix(after, geometry.names, session.erased, last, geometry.largest)),
+            self.own: drawn(own_similarity_bars(geometry.similarity, geometry.names, session.erased)),
         }
 
     def curves(self, session: Session) -> Shown:
@@ -117,9 +117,9 @@ class TradeOffTab:
         return {
             self.note: small(note),
             self.measure: gr.update(visible=not current),
-            self.by_strength: strength_curves(session.trade_off.by_strength, session.erasure.settings.strength),
-            self.by_count: count_curves(session.trade_off.by_count),
-            self.interference: interference_matrix(session.trade_off.interference, session.erased),
+            self.by_strength: drawn(strength_curves(session.trade_off.by_strength, session.erasure.settings.strength)),
+            self.by_count: drawn(count_curves(session.trade_off.by_count)),
+            self.interference: drawn(interference_matrix(session.trade_off.interference, session.erased)),
         }
 
     def register_callbacks(self, visitor: gr.State) -> None:

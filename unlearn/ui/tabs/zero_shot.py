@@ -12,7 +12,7 @@ from unlearn import app
 from unlearn.app.session import Session
 from unlearn.app.startup import Provider
 from unlearn.plots.bars import label_bars
-from unlearn.ui.components import UNDECODED, Given, Shown, chart, image_input, thumbnail_strip
+from unlearn.ui.components import UNDECODED, Given, Shown, chart, drawn, image_input, thumbnail_strip
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
 from unlearn.ui.html.templates import small
@@ -90,7 +90,7 @@ class ZeroShotTab:
         if session.image is None:
             return {}
         view = self.services().zero_shot(session, given[self.labels] or ())
-        return {self.bars: label_bars(view.probabilities, session.erased)}
+        return {self.bars: drawn(label_bars(view.probabilities, session.erased))}
 
     def thumbnails(self, session: Session, given: Given) -> str:
         """Return the strip: images of the chosen concept, or of the erased concepts and those at risk, then others."""
