@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from unlearn.app.session import DrawRequest, ErasureRequest, FineTuneRequest
+from unlearn.app.asked import DrawRequest, ErasureRequest, FineTuneRequest
 from unlearn.cli.arguments import add_options
 from unlearn.erasers.settings import PRESETS, BaselineSettings, CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ParameterError

@@ -12,11 +12,12 @@ from helpers.fakes import fake_services
 from helpers.waiting import ended
 
 from unlearn import zero_gpu
+from unlearn.app.asked import ErasureRequest
 from unlearn.app.audits import AUDIT, learnable
 from unlearn.app.comparisons import COMPARISON, Compared
 from unlearn.app.edits import Audited, FineTuned
 from unlearn.app.services import Services
-from unlearn.app.session import ErasureRequest, Visitor
+from unlearn.app.session import Visitor
 from unlearn.attacks import relearning, soft_prompt
 from unlearn.attacks.finding import Finding, Row
 from unlearn.attacks.groups import Group

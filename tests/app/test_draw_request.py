@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unlearn.app.session import DrawRequest
+from unlearn.app.asked import DrawRequest
 from unlearn.diffusion.apply_edits import CARRY_METHODS
 from unlearn.diffusion.drawing import MAX_GUIDANCE, MAX_IMAGES, MAX_SEED, MAX_STEPS
 from unlearn.diffusion.pipelines import PIPELINES

@@ -14,6 +14,7 @@ import torch
 from helpers.fakes import fake_services, few
 from helpers.waiting import ended
 
+from unlearn.app.asked import ErasureRequest
 from unlearn.app.downloads import MARGIN, Downloads
 from unlearn.app.edits import FineTuned
 from unlearn.app.exports import KINDS, edits_of, make_export
@@ -21,7 +22,7 @@ from unlearn.app.fine_tuning import FINE_TUNING, FineTuneStatus
 from unlearn.app.imports import open_edit
 from unlearn.app.requests import request_of
 from unlearn.app.services import Services
-from unlearn.app.session import ErasureRequest, Visitor
+from unlearn.app.session import Visitor
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.models import Models
 from unlearn.concepts.selection import Vocabulary, select
@@ -43,7 +44,7 @@ def real(pocket, vocabulary, tmp_path, monkeypatch) -> Services:
 @pytest.fixture
 def visitor(real: Services) -> Visitor:
     visitor = Visitor()
-    visitor.change(erasure=real.erase(visitor.session, ErasureRequest(["cat"], 0.7)))
+    visitor.change(erasure=real.erase(visitor.session, ErasureRequest(["cat"], strength=0.7)))
     return visitor
 
 
@@ -55,7 +56,7 @@ def test_an_edit_made_here_opens_here(real: Services, visitor: Visitor):
     other = Visitor()
     record = open_edit(real, other, str(made.path))
     assert record.metrics["after"]["forget"]["top1"] == 0.0 < record.metrics["before"]["forget"]["top1"]
-    assert request_of(real, other.session) == ErasureRequest(["cat"], 0.7, own_retain=[])
+    assert request_of(real, other.session) == ErasureRequest(["cat"], strength=0.7, own_retain=[])
     assert torch.equal(other.session.erasure.projection.matrix, visitor.session.erasure.projection.matrix)
 
 
@@ -89,7 +90,17 @@ def stacked_on(real: Services, visitor: Visitor, pocket, vocabulary) -> Visitor:
     noise = torch.randn(pocket.model.state_dict()[name].shape, generator=torch.Generator().manual_seed(0))
     delta = {name: pocket.model.state_dict()[name] + 0.01 * noise}
     erasure = Erasure("cliperase", select("pizza", vocabulary=vocabulary), CLIPEraseSettings(seed=5), delta)
-    asked = ErasureRequest(["cat", "my mug"], 0.7, "consistent", "both", "list", ["dog", "tiger"], 500.0, 50.0, False)
+    asked = ErasureRequest(
+        ["cat", "my mug"],
+        strength=0.7,
+        form="consistent",
+        side="both",
+        retain="list",
+        own_retain=["dog", "tiger"],
+        lam=500.0,
+        mu=50.0,
+        synonyms=False,
+    )
     visitor.change(
         fine_tuned=FineTuned(erasure, erasure.apply(pocket), "somewhere"), erasure=real.erase(visitor.session, asked)
     )

@@ -11,12 +11,13 @@ from helpers.building import built
 from helpers.fakes import few
 from helpers.waiting import ended
 
+from unlearn.app.asked import ErasureRequest, FineTuneRequest
 from unlearn.app.edits import FineTuned
 from unlearn.app.fine_tuning import FINE_TUNING, take_off
 from unlearn.app.links import link_of, read_link, write_link
 from unlearn.app.requests import settings_of
 from unlearn.app.services import Services
-from unlearn.app.session import ErasureRequest, FineTuneRequest, Session, Visitor
+from unlearn.app.session import Session, Visitor
 from unlearn.clip.encoders import weights_checksum
 from unlearn.clip.models import Models
 from unlearn.concepts.selection import select
@@ -116,10 +117,20 @@ def test_a_number_that_was_not_touched_is_left_open(services):
         assert tab.asked(["cat"], untouched) == FineTuneRequest(["cat"], trainable="all")
 
 
-def test_a_link_leaves_open_what_was(services, pocket, vocabulary):
+def test_a_link_gives_the_request_that_was_made(services, pocket, vocabulary):
     selection = select("cat", vocabulary=vocabulary)
     for asked in (FineTuneRequest(trainable="last_blocks"), FineTuneRequest(steps=7, forgetting="gradient_ascent")):
-        run = FineTuned(Erasure("cliperase", selection, settings_of(asked, 500), {}), pocket)
+        # Made where runs are shorter: the request left the number of steps open, and so does the link.
+        run = FineTuned(Erasure("cliperase", selection, settings_of(asked, 50), {}), pocket, asked=asked)
         link = link_of(services, Session(fine_tuned=run))
         assert link.fine_tune == asked
         assert read_link(write_link(link).removeprefix("?")).fine_tune == asked
+
+
+def test_a_link_gives_the_settings_of_a_model_from_a_file(services, pocket, vocabulary):
+    settings = CLIPEraseSettings(steps=7, learning_rate=1e-5, trainable="all")
+    run = FineTuned(Erasure("cliperase", select("cat", vocabulary=vocabulary), settings, {}), pocket)
+    link = link_of(services, Session(fine_tuned=run))
+    assert link.fine_tune == FineTuneRequest(("cat",), steps=7, learning_rate=1e-5, trainable="all")
+    read = read_link(write_link(link).removeprefix("?"))
+    assert (read.fine_tune.steps, read.fine_tune.learning_rate) == (7, 1e-5)

@@ -9,11 +9,12 @@ from helpers.fakes import NAMES
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unlearn.app.asked import ErasureRequest, FineTuneRequest
 from unlearn.app.imports import follow
 from unlearn.app.links import Link, link_of, read_link, write_link
 from unlearn.app.requests import request_of
 from unlearn.app.services import Services
-from unlearn.app.session import ErasureRequest, FineTuneRequest, Session, Visitor
+from unlearn.app.session import Session, Visitor
 from unlearn.errors import InvalidInputError, ModelError, UnlearnError
 
 NAME = st.text(min_size=1, max_size=12).map(str.strip).filter(bool)
@@ -37,7 +38,9 @@ def test_what_is_written_is_read(request: ErasureRequest, model: str, words: str
 
 
 def test_only_what_differs_stands_in_it():
-    assert write_link(Link(erasure=ErasureRequest(["cat", "hot dog"], 0.8))) == "?forget=cat,hot+dog&strength=0.8"
+    assert (
+        write_link(Link(erasure=ErasureRequest(["cat", "hot dog"], strength=0.8))) == "?forget=cat,hot+dog&strength=0.8"
+    )
     assert read_link("") == Link()
     assert read_link("__theme=dark&utm_source=x") == Link()
 
@@ -83,7 +86,17 @@ def test_what_a_link_asks_for_is_checked_and_leaves_nothing_behind(services: Ser
 
 
 def test_a_followed_link_gives_the_session_it_was_made_of(services: Services):
-    asked = ErasureRequest(["cat", "tulip"], 0.6, "nullspace", "both", "list", ["dog", "fox"], 500.0, 10.0, False)
+    asked = ErasureRequest(
+        ["cat", "tulip"],
+        strength=0.6,
+        form="nullspace",
+        side="both",
+        retain="list",
+        own_retain=["dog", "fox"],
+        lam=500.0,
+        mu=10.0,
+        synonyms=False,
+    )
     first, second = Visitor(), Visitor()
     first.change(erasure=services.erase(first.session, asked))
     follow(services, second, read_link(write_link(link_of(services, first.session)).removeprefix("?")))

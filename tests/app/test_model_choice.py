@@ -10,10 +10,11 @@ from helpers.fakes import NAMES, FakeEncoder, fake_services
 from torch.nn.functional import pad
 
 from unlearn.app import trade_offs
+from unlearn.app.asked import ErasureRequest
 from unlearn.app.fine_tuning import FINE_TUNING
 from unlearn.app.model_choice import choose, curated_choices, facts_of
 from unlearn.app.services import Services
-from unlearn.app.session import ErasureRequest, Visitor
+from unlearn.app.session import Visitor
 from unlearn.app.sources import alone
 from unlearn.clip import models
 from unlearn.erasers.variants import CCUP, ORIGINAL

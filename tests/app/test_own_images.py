@@ -8,11 +8,12 @@ import pytest
 from helpers.waiting import ended
 from PIL import Image
 
+from unlearn.app.asked import ErasureRequest, FineTuneRequest
 from unlearn.app.exports import make_export
 from unlearn.app.fine_tuning import FINE_TUNING, take_off
 from unlearn.app.imports import open_edit
 from unlearn.app.services import Services
-from unlearn.app.session import ErasureRequest, FineTuneRequest, Visitor
+from unlearn.app.session import Visitor
 from unlearn.app.sources import add_uploads
 from unlearn.clip.models import Models
 from unlearn.data.gallery import Gallery

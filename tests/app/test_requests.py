@@ -9,18 +9,19 @@ from helpers.fakes import NAMES, FakeEncoder, drawing, fake_services
 from torch.nn import functional as F
 
 from unlearn.app import services as services_module
+from unlearn.app.asked import ErasureRequest
 from unlearn.app.imports import follow
 from unlearn.app.links import link_of, read_link, write_link
 from unlearn.app.model_choice import choose
 from unlearn.app.requests import cleaned, erase, request_of
 from unlearn.app.services import Services
-from unlearn.app.session import ErasureRequest, Session, Visitor
+from unlearn.app.session import Session, Visitor
 from unlearn.clip import models
 from unlearn.concepts.selection import Vocabulary
 from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.errors import ConceptError
 
-NEIGHBOURS = ErasureRequest(["cat"], 0.8, retain="neighbours", own_retain=[])
+NEIGHBOURS = ErasureRequest(["cat"], strength=0.8, retain="neighbours", own_retain=[])
 
 
 class Elsewhere(FakeEncoder):
@@ -49,7 +50,7 @@ def visitor(services: Services) -> Visitor:
 
 def test_nearest_neighbours_are_still_asked_for_by_a_link(services: Services, visitor: Visitor):
     query = write_link(link_of(services, visitor.session))
-    assert query == "?forget=cat&strength=0.8&retain=neighbours"
+    assert query == "?forget=cat&retain=neighbours&strength=0.8"
     other = Visitor()
     follow(services, other, read_link(query.removeprefix("?")))
     assert request_of(services, other.session) == NEIGHBOURS
@@ -83,7 +84,17 @@ def test_the_rest_of_the_words_stays_that_once_images_bring_a_word(services: Ser
     [
         ErasureRequest(["cat"]),
         NEIGHBOURS,
-        ErasureRequest(["cat", "fox"], 0.5, "nullspace", "both", "list", ["dog", "bus"], 10.0, 2.0, False),
+        ErasureRequest(
+            ["cat", "fox"],
+            strength=0.5,
+            form="nullspace",
+            side="both",
+            retain="list",
+            own_retain=["dog", "bus"],
+            lam=10.0,
+            mu=2.0,
+            synonyms=False,
+        ),
     ],
 )
 def test_an_erasure_without_its_request_tells_which_makes_it(services: Services, asked: ErasureRequest):

@@ -12,9 +12,10 @@ from helpers.fakes import NAMES, drawing
 from PIL import Image
 
 from unlearn.app import trade_offs
+from unlearn.app.asked import ErasureRequest
 from unlearn.app.searches import find_images
 from unlearn.app.services import CHART_LABELS, Services
-from unlearn.app.session import ErasureRequest, Session, Visitor
+from unlearn.app.session import Session, Visitor
 from unlearn.app.sources import MAX_UPLOADS, STRIP_LENGTH, add_uploads, alone, thumbnails_for
 from unlearn.app.startup import Lazy
 from unlearn.clip.models import Models
@@ -62,7 +63,7 @@ def test_a_move_of_the_strength_solves_nothing_and_measures_the_original_no_more
     monkeypatch.setattr(ccup, "erase", lambda *a, **k: pytest.fail("solved again"))
     measured, ranks = [], zero_shot.true_label_ranks
     monkeypatch.setattr(zero_shot, "true_label_ranks", lambda *given: measured.append(1) or ranks(*given))
-    moved = replace(before, erasure=services.erase(before, ErasureRequest(["fox", "tulip"], 0.4)))
+    moved = replace(before, erasure=services.erase(before, ErasureRequest(["fox", "tulip"], strength=0.4)))
     assert torch.equal(moved.erasure.projection.matrix, fresh.projection.matrix)
     assert (moved.erasure.settings, moved.erasure.selection) == (fresh.settings, before.erasure.selection)
     services.accuracy(moved)

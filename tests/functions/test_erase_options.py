@@ -14,7 +14,7 @@ import pytest
 import unlearn
 from unlearn.erasers import settings
 from unlearn.erasers.methods import METHODS
-from unlearn.functions.options import OPTIONS, AnyMethod
+from unlearn.functions.arguments import ARGUMENTS, AnyMethod
 from unlearn.options import options_of
 
 ROOT = Path(unlearn.__file__).parents[1]
@@ -24,7 +24,7 @@ UNREAD = ("torch", "torchvision", "open_clip", "transformers", "diffusers", "num
 
 
 def hints_of(method: str) -> dict[str, object]:
-    return get_type_hints(OPTIONS[method], localns={"RecordedErasure": unlearn.RecordedErasure})
+    return get_type_hints(ARGUMENTS[method], localns={"RecordedErasure": unlearn.RecordedErasure})
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -49,7 +49,7 @@ def test_choices_are_the_settings():
 
 
 def test_every_method_is_typed():
-    assert set(OPTIONS) == set(METHODS)
+    assert set(ARGUMENTS) == set(METHODS)
 
 
 def test_help_names_every_method_and_option():

@@ -181,7 +181,7 @@ def test_two_visitors_at_once_never_see_each_others_erasure(fake_app: str):
 
 def test_a_link_opens_the_page_with_what_a_program_erased(client: Client):
     client.predict(["cat", "rose"], 0.4, "nullspace", api_name="/erase")
-    assert client.predict(api_name="/link") == {"link": "?forget=cat,rose&strength=0.4&form=nullspace"}
+    assert client.predict(api_name="/link") == {"link": "?forget=cat,rose&form=nullspace&strength=0.4"}
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../../../etc/hostname", "pyproject.toml"])

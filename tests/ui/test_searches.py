@@ -19,11 +19,12 @@ from helpers.watched import served
 from playwright.sync_api import Browser, expect
 from test_assistants import call
 
+from unlearn.app.asked import ErasureRequest
 from unlearn.app.edits import FineTuned
 from unlearn.app.results import Found, FoundCaption
 from unlearn.app.searches import NOTHING_LEFT, find_images, places
 from unlearn.app.services import Services, open_index
-from unlearn.app.session import SEARCH_GALLERY, SEARCH_INDEX, ErasureRequest, Session
+from unlearn.app.session import SEARCH_GALLERY, SEARCH_INDEX, Session
 from unlearn.clip import models
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.models import Models

@@ -13,7 +13,8 @@ from helpers.building import built
 from helpers.fakes import drawing, fake_services
 from helpers.waiting import ended
 
-from unlearn.app.session import ErasureRequest, Visitor
+from unlearn.app.asked import ErasureRequest
+from unlearn.app.session import Visitor
 from unlearn.app.startup import Lazy
 from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.jobs import State

@@ -6,10 +6,11 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from unlearn.app.asked import DrawRequest
 from unlearn.app.background import BackgroundRun, Plan
 from unlearn.app.edits import Edits
 from unlearn.app.services import Services
-from unlearn.app.session import NOTHING_ERASED, DrawRequest, Session
+from unlearn.app.session import NOTHING_ERASED, Session
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.diffusion.apply_edits import CARRY_METHODS, EditedPipeline, apply_to_pipeline
 from unlearn.diffusion.drawing import Drawing, Pair, draw

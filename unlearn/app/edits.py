@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from unlearn.erasers.variants import FINE_TUNED
 
 if TYPE_CHECKING:
+    from unlearn.app.asked import FineTuneRequest
     from unlearn.attacks.finding import Report
     from unlearn.clip.encoders import OpenClipEncoder
     from unlearn.concepts.selection import Selection, Vocabulary
@@ -26,6 +27,7 @@ class FineTuned:
         images: the training images, in the form of :class:`unlearn.export.record.Record`.
         learned_own: whether the training images may include the visitor's own.
         beside: the CCUP edit of the same file, in the panel's settings, if the file held both edits.
+        asked: the request behind the run; None if the edit came from a file.
     """
 
     erasure: Erasure[CLIPEraseSettings]
@@ -33,6 +35,7 @@ class FineTuned:
     images: str = ""
     learned_own: bool = False
     beside: Erasure[CCUPSettings] | None = None
+    asked: FineTuneRequest | None = None
 
     @property
     def base(self) -> str:

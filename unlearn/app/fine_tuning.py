@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+from unlearn.app.asked import FineTuneRequest
 from unlearn.app.background import BackgroundRun, Plan
 from unlearn.app.edits import FineTuned
 from unlearn.app.requests import settings_of
 from unlearn.app.services import Services
-from unlearn.app.session import FineTuneRequest, Session, Visitor
+from unlearn.app.session import Session, Visitor
 from unlearn.concepts.selection import select
 from unlearn.data.gallery import bundled_gallery
 from unlearn.erasers import cliperase
@@ -46,7 +47,7 @@ def _plan(services: Services, session: Session, request: FineTuneRequest) -> Pla
         edited.image_features(probe)
         edited.text_features(vocabulary.names, vocabulary.templates)
         only_bundled = own is None and training is bundled_gallery().train
-        return FineTuned(erasure, edited, BUNDLED if only_bundled else "", learned_own=own is not None)
+        return FineTuned(erasure, edited, BUNDLED if only_bundled else "", learned_own=own is not None, asked=request)
 
     return Plan(begin, settings.trainable)
 

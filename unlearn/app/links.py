@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from unlearn.app.requests import request_of, settings_of
+from unlearn.app.asked import ErasureRequest, FineTuneRequest
+from unlearn.app.requests import fine_tune_request_of, request_of
 from unlearn.app.services import Services
-from unlearn.app.session import ErasureRequest, FineTuneRequest, Session
+from unlearn.app.session import Session
 from unlearn.concepts.named_vocabularies import vocabulary_text
 from unlearn.errors import InvalidInputError, ParameterError
 from unlearn.options import options_of
@@ -79,10 +80,7 @@ def link_of(services: Services, session: Session) -> Link:
     words = vocabulary_text(session.vocabulary) if session.vocabulary else ""
     erasure, tuned = request_of(services, session), None
     if session.fine_tuned:
-        settings = session.fine_tuned.erasure.settings
-        suits = settings_of(FineTuneRequest(trainable=settings.trainable), services.settings.max_steps)
-        chosen = {name: value for name in TUNED if (value := getattr(settings, name)) != getattr(suits, name)}
-        tuned = FineTuneRequest(**chosen | {"trainable": settings.trainable})
+        tuned = fine_tune_request_of(session.fine_tuned)
         erasure = erasure if erasure.forget else ErasureRequest(session.erased)
     return Link(session.model, words, erasure, tuned)
 

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
+from unlearn.app.asked import RETAIN_NEIGHBOURS, RETAIN_OWN, ErasureRequest, FineTuneRequest
+from unlearn.app.edits import FineTuned
 from unlearn.app.services import Services
-from unlearn.app.session import (
-    RETAIN_NEIGHBOURS,
-    RETAIN_OWN,
-    ErasureRequest,
-    FineTuneRequest,
-    Session,
-    Visitor,
-)
+from unlearn.app.session import Session, Visitor
 from unlearn.concepts.selection import parse_names
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import require_whole
@@ -46,6 +41,14 @@ def request_of(services: Services, session: Session) -> ErasureRequest:
     if retain == services.neighbours(session, forget):
         return replace(request, retain=RETAIN_NEIGHBOURS)
     return replace(request, retain=RETAIN_OWN, own_retain=list(retain))
+
+
+def fine_tune_request_of(tuned: FineTuned) -> FineTuneRequest:
+    """Return the request behind a fine-tuned model; for one from a file, its settings as a request."""
+    if tuned.asked is not None:
+        return tuned.asked
+    settings = tuned.erasure.settings
+    return FineTuneRequest(tuned.forget_names, **shared_options(FineTuneRequest, settings))
 
 
 def cleaned(request: ErasureRequest) -> ErasureRequest:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from unlearn.app.asked import RETAIN_NEIGHBOURS, RETAIN_OWN, ErasureRequest
 from unlearn.app.downloads import Downloads
 from unlearn.app.results import FoundCaption, LabelView, SplitAccuracy, Summary
-from unlearn.app.session import NOTHING_ERASED, RETAIN_NEIGHBOURS, RETAIN_OWN, ErasureRequest, Session, Visitor
+from unlearn.app.session import NOTHING_ERASED, Session, Visitor
 from unlearn.caching import ObjectCache
 from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.clip.loading import load_clip

@@ -5,102 +5,26 @@ from __future__ import annotations
 import re
 import secrets
 import threading
-from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from unlearn.app.asked import ErasureRequest
 from unlearn.app.edits import Audited, Edits, FineTuned, TradeOff
 from unlearn.concepts.selection import unite
-from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
-from unlearn.erasers.variants import CCUP, CLIPERASE
-from unlearn.options import option, same_option
+from unlearn.erasers.variants import CCUP
 
 if TYPE_CHECKING:
     from unlearn.concepts.selection import Selection, Vocabulary
     from unlearn.data.gallery import Gallery
     from unlearn.erasers.erasure import Erasure
+    from unlearn.erasers.settings import CCUPSettings
 
-RETAIN_VOCABULARY, RETAIN_NEIGHBOURS, RETAIN_OWN = "vocabulary", "neighbours", "list"
 SEARCH_GALLERY, SEARCH_INDEX = "gallery", "index"
 #: Form of a visitor's key: 128 random bits.
 KEY = re.compile("[0-9a-f]{32}", re.ASCII)
 NOTHING_ERASED = "Nothing is erased yet; name at least one concept, such as “cat”."
-
-
-@dataclass(frozen=True)
-class ErasureRequest:
-    """A visitor's request for CCUP, as the screen or the API sends it; the core checks it."""
-
-    forget: Sequence[str] = option((), "Erase", "concepts to erase, any words")
-    strength: float = same_option(CCUPSettings, "strength")
-    form: str = same_option(CCUPSettings, "form")
-    side: str = same_option(CCUPSettings, "side")
-    retain: str = option(
-        RETAIN_VOCABULARY,
-        "Protected concepts",
-        "retain set: the rest of the vocabulary, the nearest neighbours, or own_retain",
-        choices={
-            RETAIN_VOCABULARY: "Rest of the vocabulary",
-            RETAIN_NEIGHBOURS: "Nearest neighbours",
-            RETAIN_OWN: "My list",
-        },
-    )
-    own_retain: Sequence[str] = option((), "My list", "the list of retained concepts, where retain is “list”")
-    lam: float = same_option(CCUPSettings, "lam")
-    mu: float = same_option(CCUPSettings, "mu")
-    synonyms: bool = same_option(CCUPSettings, "synonyms")
-
-
-@dataclass(frozen=True)
-class FineTuneRequest:
-    """A visitor's request for CLIPErase; ``None`` leaves a number automatic, chosen by which weights train."""
-
-    forget: Sequence[str] = option((), "Erase", "concepts to erase, of which there are images to learn from")
-    steps: int | None = same_option(CLIPEraseSettings, "steps", default=None)
-    learning_rate: float | None = same_option(CLIPEraseSettings, "learning_rate", default=None)
-    trainable: str = same_option(CLIPEraseSettings, "trainable")
-    forgetting: str = same_option(CLIPEraseSettings, "forgetting")
-    seed: int = same_option(CLIPEraseSettings, "seed")
-
-
-@dataclass(frozen=True)
-class DrawRequest:
-    """A visitor's request for a diffusion pipeline; ``None`` leaves a number to the pipeline's default."""
-
-    prompt: str = option("", "Prompt", "what to draw")
-    pipeline: str = option(
-        "pocket",
-        "Diffusion model",
-        "diffusion model that draws",
-        choices={
-            "pocket": "pocket (64 px, in seconds)",
-            "stable-diffusion-v1-5": "Stable Diffusion 1.5",
-            "stable-diffusion-2-1": "Stable Diffusion 2.1",
-            "stable-diffusion-xl": "Stable Diffusion XL",
-            "sd-turbo": "SD Turbo (few steps)",
-        },
-    )
-    seed: int = option(
-        0, "Seed of the first picture", "seed of the first image; the next one takes the next", largest=2**32 - 1
-    )
-    count: int = option(4, "Pictures", "number of images", lowest=1, largest=8, step=1)
-    steps: int | None = option(None, "Steps", "steps of a drawing", lowest=1, largest=150)
-    guidance: float | None = option(None, "Guidance", "guidance towards the prompt", largest=30)
-    edit: str = option(
-        "",
-        "Drawn after",
-        "edit that draws “after”; empty for all that are active",
-        choices={"": "All active edits", CCUP: "CCUP alone", CLIPERASE: "CLIPErase alone"},
-    )
-    carry_method: str = option(
-        "ridge",
-        "How CCUP reaches the diffusion model",
-        "how CCUP reaches the diffusion model: solved on the token states, or pulled back from the joint space",
-        choices={"ridge": "Solved on the token states", "pull_back": "Pulled back from the joint space"},
-    )
-    judge: bool = option(False, "Judge a batch", "draw and judge a batch instead of the prompt")
 
 
 @dataclass(frozen=True)

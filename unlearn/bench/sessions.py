@@ -10,7 +10,8 @@ import psutil
 from PIL import Image
 
 from unlearn import app
-from unlearn.app.session import ErasureRequest, Visitor
+from unlearn.app.asked import ErasureRequest
+from unlearn.app.session import Visitor
 from unlearn.app.startup import Lazy, Provider
 from unlearn.bench.serving import free_port
 from unlearn.bench.table import Table, machine

@@ -16,7 +16,7 @@ from unlearn.concepts.named_vocabularies import read_list
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.errors import require_choice
 from unlearn.files.writing import require_file
-from unlearn.functions.options import OPTIONS
+from unlearn.functions.arguments import ARGUMENTS
 from unlearn.options import options_of
 
 #: Settings that are arguments; a setting that has no effect on the method is rejected.
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         default="ccup",
-        help=f"how to erase: {', '.join(OPTIONS)} (default: ccup)",
+        help=f"how to erase: {', '.join(ARGUMENTS)} (default: ccup)",
     )
     parser.add_argument("--forget", nargs="+", required=True, metavar="CONCEPT", help="concepts to erase")
     retain = parser.add_mutually_exclusive_group()
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     functions.require_own(arguments.out)
     if arguments.checkpoint is not None:
         require_file(arguments.checkpoint)
-    method: Any = require_choice("method", arguments.method, tuple(OPTIONS))
+    method: Any = require_choice("method", arguments.method, tuple(ARGUMENTS))
     retain = _retained(arguments)
     # Before the model is loaded, because each process has its own GPU.
     processes = functions.Processes.current(functions.pick_device())

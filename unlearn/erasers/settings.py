@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias, TypedDict
 
 from unlearn.errors import ParameterError, require_choice
 from unlearn.files.schemas import STRICT
@@ -22,6 +22,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "lora": {"steps": 200, "batch_size": 32, "learning_rate": 1e-3},
 }
 TRAINABLE = tuple(PRESETS)
+Side: TypeAlias = Literal["image", "text", "both"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,17 @@ class CCUPSettings:
 
 
 FORMS, SIDES = (tuple(options_of(CCUPSettings)[name].choices) for name in ("form", "side"))
+
+
+class CCUPOptions(TypedDict, total=False):
+    """Options of CCUP, as :func:`unlearn.erase` takes them; a test compares them with the settings."""
+
+    form: Literal["paired", "consistent", "nullspace"]
+    strength: float
+    lam: float
+    mu: float
+    side: Side
+    synonyms: bool
 
 
 @dataclass(frozen=True)
@@ -138,6 +150,22 @@ class CLIPEraseSettings:
         check_options(self)
 
 
+class CLIPEraseOptions(TypedDict, total=False):
+    """Options of CLIPErase, as :func:`unlearn.erase` takes them; a test compares them with the settings."""
+
+    trainable: Literal["projections", "last_blocks", "all", "lora"]
+    forgetting: Literal["cosine", "gradient_ascent"]
+    steps: int
+    batch_size: int
+    learning_rate: float
+    retention_weight: float
+    forgetting_weight: float
+    consistency_weight: float
+    lora_rank: int
+    precision: Literal["float32", "bfloat16"]
+    eval_every: int
+
+
 @dataclass(frozen=True)
 class BaselineSettings:
     """Settings of the baselines."""
@@ -152,6 +180,13 @@ class BaselineSettings:
     def __post_init__(self) -> None:
         require_choice("kind", self.kind, BASELINES)
         check_options(self)
+
+
+class BaselineOptions(TypedDict, total=False):
+    """Options of the baselines, as :func:`unlearn.erase` takes them; a test compares them with the settings."""
+
+    strength: float
+    side: Side
 
 
 @dataclass(frozen=True)

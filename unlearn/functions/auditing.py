@@ -17,8 +17,8 @@ from unlearn.diffusion.pipelines import LoadedPipeline, load_pipeline
 from unlearn.diffusion.records import apply_erasure_to_pipeline
 from unlearn.errors import require_choice
 from unlearn.finetuning.sources import BUNDLED, training_data
+from unlearn.functions.arguments import OnNotice, OnProgress
 from unlearn.functions.erasing import unedited
-from unlearn.functions.options import OnNotice, OnProgress
 from unlearn.functions.recorded import RecordedErasure
 from unlearn.jobs import run_to_end
 

@@ -25,15 +25,15 @@ from unlearn.export.vanished import live_only
 from unlearn.files.writing import require_file
 from unlearn.finetuning.prepared import encoding
 from unlearn.finetuning.sources import BUNDLED, training_data
-from unlearn.functions.options import (
+from unlearn.functions.arguments import (
     AnyMethod,
-    BaselineOptions,
-    CCUPOptions,
-    CLIPEraseOptions,
+    BaselineArguments,
+    CCUPArguments,
+    CLIPEraseArguments,
     Names,
     OnNotice,
     OnProgress,
-    StackedOptions,
+    StackedArguments,
 )
 from unlearn.functions.recorded import RecordedErasure
 from unlearn.jobs import run_to_end
@@ -63,19 +63,19 @@ class Saved:
 
 @overload
 def erase(
-    clip: OpenClipEncoder, forget: Names, *, method: Literal["ccup"] = ..., **options: Unpack[CCUPOptions]
+    clip: OpenClipEncoder, forget: Names, *, method: Literal["ccup"] = ..., **options: Unpack[CCUPArguments]
 ) -> RecordedErasure: ...
 @overload
 def erase(
-    clip: OpenClipEncoder, forget: Names, *, method: Literal["cliperase"], **options: Unpack[CLIPEraseOptions]
+    clip: OpenClipEncoder, forget: Names, *, method: Literal["cliperase"], **options: Unpack[CLIPEraseArguments]
 ) -> RecordedErasure: ...
 @overload
 def erase(
-    clip: OpenClipEncoder, forget: Names, *, method: Literal["stacked"], **options: Unpack[StackedOptions]
+    clip: OpenClipEncoder, forget: Names, *, method: Literal["stacked"], **options: Unpack[StackedArguments]
 ) -> RecordedErasure: ...
 @overload
 def erase(
-    clip: OpenClipEncoder, forget: Names, *, method: Literal["random", "leace"], **options: Unpack[BaselineOptions]
+    clip: OpenClipEncoder, forget: Names, *, method: Literal["random", "leace"], **options: Unpack[BaselineArguments]
 ) -> RecordedErasure: ...
 @overload
 def erase(

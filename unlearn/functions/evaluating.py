@@ -15,8 +15,8 @@ from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval
 from unlearn.evaluation.zero_shot import ZeroShotReport, evaluate_zero_shot
 from unlearn.finetuning.prepared import encoding
 from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_images
+from unlearn.functions.arguments import Names, OnProgress
 from unlearn.functions.erasing import unedited, vocabulary_of
-from unlearn.functions.options import Names, OnProgress
 from unlearn.functions.recorded import RecordedErasure
 
 

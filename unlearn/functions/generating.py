@@ -16,8 +16,8 @@ from unlearn.diffusion.pipelines import LoadedPipeline, load_pipeline
 from unlearn.diffusion.records import apply_erasure_to_pipeline, judged, report, save_pair
 from unlearn.evaluation.generation import Detection
 from unlearn.files.writing import require_folder
+from unlearn.functions.arguments import OnProgress
 from unlearn.functions.erasing import unedited
-from unlearn.functions.options import OnProgress
 from unlearn.functions.recorded import RecordedErasure
 from unlearn.jobs import run_to_end
 

@@ -11,8 +11,8 @@ from unlearn.concepts.selection import TEMPLATES
 from unlearn.data.folders import skipped_in_words
 from unlearn.errors import require_whole
 from unlearn.files.writing import require_folder
+from unlearn.functions.arguments import OnProgress
 from unlearn.functions.erasing import load
-from unlearn.functions.options import OnProgress
 from unlearn.functions.recorded import RecordedErasure
 from unlearn.index.build import build_index
 from unlearn.index.search import ImageIndex

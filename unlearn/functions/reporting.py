@@ -9,8 +9,8 @@ from unlearn.concepts.named_vocabularies import named_vocabulary
 from unlearn.erasers.variants import MADE_BY, ORIGINAL
 from unlearn.files.writing import require_file, whole_file
 from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_images
+from unlearn.functions.arguments import Names, OnNotice
 from unlearn.functions.erasing import unedited, vocabulary_of
-from unlearn.functions.options import Names, OnNotice
 from unlearn.functions.recorded import RecordedErasure
 from unlearn.report.html import render
 from unlearn.report.measured import measure_report

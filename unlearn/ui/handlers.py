@@ -8,7 +8,8 @@ from typing import Any
 import gradio as gr
 
 from unlearn import app
-from unlearn.app.session import RETAIN_OWN, ErasureRequest, Session, Visitor
+from unlearn.app.asked import RETAIN_OWN, ErasureRequest
+from unlearn.app.session import Session, Visitor
 from unlearn.errors import JobError
 from unlearn.ui.components import Given, Shown
 from unlearn.ui.opening import follow_address, open_file

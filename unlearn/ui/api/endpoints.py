@@ -11,7 +11,8 @@ import gradio as gr
 from gradio.components.api_component import Api
 
 from unlearn import app
-from unlearn.app.session import ErasureRequest, Visitor
+from unlearn.app.asked import ErasureRequest
+from unlearn.app.session import Visitor
 from unlearn.app.startup import Provider
 from unlearn.options import Option, options_of
 from unlearn.ui.api.assistants import as_tool

@@ -11,7 +11,8 @@ import gradio as gr
 from gradio.components.api_component import Api
 
 from unlearn import app
-from unlearn.app.session import DrawRequest, FineTuneRequest, Visitor
+from unlearn.app.asked import DrawRequest, FineTuneRequest
+from unlearn.app.session import Visitor
 from unlearn.app.startup import Provider
 from unlearn.jobs import Progress, Status
 from unlearn.ui.api.endpoints import TEXT, endpoint, erase_first, erased_first

@@ -10,7 +10,8 @@ import gradio as gr
 from gradio.components.api_component import Api
 
 from unlearn import app
-from unlearn.app.session import SEARCH_GALLERY, ErasureRequest, Session, Visitor
+from unlearn.app.asked import ErasureRequest
+from unlearn.app.session import SEARCH_GALLERY, Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.data.images import data_uri
 from unlearn.errors import ImageError

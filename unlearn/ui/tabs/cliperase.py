@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from unlearn import app
-from unlearn.app.session import FineTuneRequest, Session, Visitor
+from unlearn.app.asked import FineTuneRequest
+from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.options import options_of
 from unlearn.plots.runs import accuracy_curves, loss_curves

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from unlearn.app.session import RETAIN_OWN, ErasureRequest
+from unlearn.app.asked import RETAIN_OWN, ErasureRequest
 from unlearn.options import options_of
 from unlearn.ui.components import Given, Shown, element
 from unlearn.ui.html import markup

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from unlearn import app
-from unlearn.app.session import DrawRequest, Session, Visitor
+from unlearn.app.asked import DrawRequest
+from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.options import options_of
 from unlearn.ui.background import RunPart
