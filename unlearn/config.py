@@ -39,6 +39,7 @@ class Settings:
     max_runs_per_address: int = _setting(3, "background runs of one address that may wait and run at once")
     max_upload_mb: int = _setting(10, "largest file, in megabytes")
     max_request_mb: int = _setting(64, "largest request, all its files together, in megabytes")
+    max_uploads_mb: int = _setting(256, "disk for the newest uploads of one address, in megabytes")
     max_downloads_mb: int = _setting(4096, "disk for the files made for all visitors together, in megabytes")
     queue_size: int = _setting(64, "requests that may wait before new ones are turned away")
     requests_per_minute: int = _setting(600, "requests, and megabytes sent, that one address may make in a minute")

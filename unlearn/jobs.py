@@ -185,6 +185,21 @@ class Jobs(Generic[P, R]):
             JobError: the key's previous job has not ended, the address has too many jobs, or the queue is full.
         """
         with self._lock:
+            self.require_room(key, payer)
+            new = _Job(key, job, kind=kind, payer=payer)
+            self._by_key[key] = new
+            self._waiting.append(new)
+            if self._worker is None:
+                self._start_worker()
+            return self._status(new)
+
+    def require_room(self, key: str, payer: str = "") -> None:
+        """Raise unless a job of ``key`` could be queued now, so that none is prepared in vain.
+
+        Raises:
+            JobError: the key's previous job has not ended, the address has too many jobs, or the queue is full.
+        """
+        with self._lock:
             last = self._by_key.get(key)
             if last is not None and last.state not in ENDED:
                 raise JobError(f"Your last run is still {last.state}; stop it, or wait for its end, to start another.")
@@ -195,12 +210,6 @@ class Jobs(Generic[P, R]):
                 )
             if len(self._waiting) >= self._queue_size:
                 raise JobError(f"{len(self._waiting)} runs are waiting already; try again in a few minutes.")
-            new = _Job(key, job, kind=kind, payer=payer)
-            self._by_key[key] = new
-            self._waiting.append(new)
-            if self._worker is None:
-                self._start_worker()
-            return self._status(new)
 
     def find(self, key: str) -> Status[P, R] | None:
         """Return the status of the job of ``key``, or None if there is none."""

@@ -61,9 +61,10 @@ class BackgroundRun(Generic[Asked, P, R]):
             JobError: the visitor's last run of this key has not ended, the address has reached its limit, or the queue
                 is full.
         """
+        key, payer = visitor.job_keys[self.key], PAYER.get()
+        services.jobs.require_room(key, payer)
         plan = self.plan(services, visitor.session, asked)
-        kind = f"{self.key}/{plan.duration}"
-        return services.jobs.start(visitor.job_keys[self.key], plan.begin, kind=kind, payer=PAYER.get())
+        return services.jobs.start(key, plan.begin, kind=f"{self.key}/{plan.duration}", payer=payer)
 
     def find(self, services: Services, visitor: Visitor) -> Status[P, R] | None:
         """Return the current state of the visitor's run, or None; store the result of a finished run in the session."""

@@ -18,16 +18,14 @@ class Curated:
     licence: str
 
 
-#: Sizes are computed from open_clip's architectures; licences are those of the repositories that open_clip downloads.
+#: Each is fetched at its commit in :data:`unlearn.clip.repositories.PINNED`. Sizes are computed from open_clip's
+#: architectures; licences are those of the repositories that open_clip downloads.
 CURATED = {
     "pocket": Curated(9.2, "Apache-2.0"),
     "ViT-B-32/laion2b_s34b_b79k": Curated(151.3, "MIT"),
     "ViT-L-14/openai": Curated(427.6, "MIT"),
     "ViT-H-14/laion2b_s32b_b79k": Curated(986.1, "MIT"),
-    "convnext_base_w/laion2b_s13b_b82k": Curated(179.4, "MIT"),
     "MobileCLIP-S1/datacompdr": Curated(85.0, "Apple, research only"),
-    "ViT-B-16-SigLIP/webli": Curated(203.2, "Apache-2.0"),
-    "blip:Salesforce/blip-itm-base-coco": Curated(195.4, "BSD-3-Clause"),
 }
 #: Models that visitors may load: any model on a hub, those of ``CURATED``, or only the app's own model.
 OFFERED = ("any", "curated", "own")

@@ -40,6 +40,8 @@ MEMORY, PROCESSOR_SECONDS, SECONDS = 768_000_000, 10, 30
 #: Images that the whole app decodes at once, and the number of seconds that further ones wait for their turn.
 AT_ONCE, PATIENCE = 3, 20.0
 BUSY = "Too many pictures are being opened at the moment; try again in a minute."
+#: The ``nice`` value added to that of the app: its other requests take precedence over a large image.
+NICENESS = 5
 LONGEST_REQUEST = 16_384
 LONGEST_HEAD = 4_096
 
@@ -205,6 +207,8 @@ def limit() -> None:
 def answer(request: bytes, out: IO[bytes]) -> None:
     """Write the image that ``request`` asks for, or a sentence with the reason why it cannot be decoded."""
     limit()
+    if sys.platform != "win32":
+        os.nice(NICENESS)
     path, longest = json.loads(request)
     try:
         image = open_image(path, longest=longest)

@@ -20,7 +20,7 @@ from unlearn.concepts.selection import TEMPLATES
 from unlearn.erasers.erasure import AnyErasure
 from unlearn.errors import ErasureFileError, ModelError, ParameterError
 from unlearn.export.edit_file import load_edit, record_of, require_base, save_edit
-from unlearn.export.open_clip_folder import MODEL, save_open_clip
+from unlearn.export.open_clip_folder import save_open_clip
 from unlearn.export.record import Record
 from unlearn.export.transformers_clip import save_transformers
 from unlearn.export.vanished import live_only
@@ -29,8 +29,6 @@ from unlearn.files.writing import files_in, is_inside, listed_in, require_folder
 from unlearn.finetuning.sources import BUNDLED
 
 EDIT, RECORD, TRANSFORMERS = "edit.safetensors", "erasure.json", "transformers"
-#: Files by their keys in the hashes of records of the first version.
-EARLIER = {"edit": EDIT, "output": MODEL, "transformers": f"{TRANSFORMERS}/{MODEL}"}
 #: Files that loaders of a folder may take for its model.
 WEIGHTS = frozenset({".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack"})
 
@@ -65,7 +63,7 @@ def save_erasure(
         raise ModelError(why)
     changed = erasure.changed_weights(encoder) if formats else {}
     record = record_of(encoder, erasure, metrics=metrics, seed=seed, vocabulary=vocabulary, images=images)
-    with whole_folder(out, last=RECORD, replaces=_recorded_in(out)) as new:
+    with whole_folder(out, last=RECORD, replaces=listed_in(out / RECORD)) as new:
         if "transformers" in formats:  # first, because it may reject the model
             save_transformers(new / TRANSFORMERS, with_weights(encoder, changed, name=encoder.name))
         if "open_clip" in formats:
@@ -83,7 +81,7 @@ def require_own(folder: Path) -> None:
         ParameterError: ``folder`` is not writable, or contains weights that are not an erasure's.
     """
     require_folder(folder)
-    known = set(_recorded_in(folder))
+    known = set(listed_in(folder / RECORD))
     there = [path for part in (folder, folder / TRANSFORMERS) if part.is_dir() for path in part.iterdir()]
     names = (path.relative_to(folder).as_posix() for path in there if path.suffix.lower() in WEIGHTS)
     if strange := sorted(set(names) - known):
@@ -91,10 +89,6 @@ def require_own(folder: Path) -> None:
             f"“{folder}” holds {strange[0]}, which its {RECORD} does not know: a program could take it for the edited "
             "model. Name another folder, or remove it first."
         )
-
-
-def _recorded_in(folder: Path) -> list[str]:
-    return [EARLIER.get(name, name) for name in listed_in(folder / RECORD)]
 
 
 def load_erasure(source: str | Path, encoder: OpenClipEncoder) -> AnyErasure:
@@ -116,9 +110,8 @@ def load_recorded(source: str | Path, encoder: OpenClipEncoder) -> tuple[AnyEras
     except RefusedError as error:
         raise ErasureFileError(f"“{path}” holds no readable {RECORD}: {error}.") from error
     require_base(record, encoder)
-    for key, digest in record.sha256.items():
-        name = EARLIER.get(key, key)
-        if key != "input" and not (is_inside(name) and (path / name).is_file() and _sha256(path / name) == digest):
+    for name, digest in record.sha256.items():
+        if name != "input" and not (is_inside(name) and (path / name).is_file() and _sha256(path / name) == digest):
             raise ErasureFileError(f"“{path / name}” is missing or was changed after {RECORD} was written.")
     erasure, inside = load_edit(path / EDIT, encoder)
     if replace(inside, sha256={}) != replace(record, sha256={}):

@@ -13,12 +13,15 @@ from unlearn.ui.handlers import Handlers
 from unlearn.ui.screen import Screen
 from unlearn.ui.server.guarded_page import GuardedPage
 
+#: Seconds between two removals of old files that gradio keeps, such as images shown, and their age then. A page has
+#: fetched an image as soon as it is shown.
+CLEANED = (600, 3600)
 TITLE = "Unlearn: erase concepts from CLIP"
 
 
 def build_demo(services: Provider) -> gr.Blocks:
     """Build the page; ``services`` is first called when a visitor opens it."""
-    demo = GuardedPage(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86_400))
+    demo = GuardedPage(title=TITLE, analytics_enabled=False, delete_cache=CLEANED)
     with demo:
         screen = Screen.build(services)
         Events(screen, Handlers(screen)).register(demo)

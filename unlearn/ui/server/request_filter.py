@@ -31,12 +31,14 @@ from unlearn.ui.server.listeners import AWAITED_BY
 from unlearn.ui.server.rate_limit import RateLimit
 from unlearn.ui.server.routes import SESSION, Route, Takes, find_route
 from unlearn.ui.server.sessions import Visits
-from unlearn.ui.server.turns import BusyError, Turns
+from unlearn.ui.server.turns import BusyError, Turns, turn_of
 
 MEGABYTE = 1_000_000
 MCP = f"{API_PREFIX}/mcp"
 #: Seconds for a body to arrive, plus one second for each so many bytes that have arrived.
 BODY_SECONDS, SLOWEST = 20.0, 10_000
+#: Bytes of a body that are read in a second at most.
+FASTEST = 10 * MEGABYTE
 #: Largest size in bytes of all headers together, and of a query.
 LONGEST_HEAD = 65_536
 #: Form of a host name, with or without a port, as gradio writes it into the page.
@@ -91,9 +93,9 @@ class RequestFilter:
             return
         answer = _Answer(send, self.headers)
         try:
-            async with AsyncExitStack() as held:
-                held.enter_context(self.turns.open_request(_address(scope)))
-                await self._let_in(scope, receive, answer, held)
+            with self.turns.open_request(_address(scope)):
+                async with answer.turn:
+                    await self._let_in(scope, receive, answer)
         except _RefusedError as refused:
             await answer.refuse(scope, receive, refused.status, str(refused), refused.headers)
         except BadRequestError as error:
@@ -103,7 +105,7 @@ class RequestFilter:
         except Exception as error:
             await self._last_resort(error, scope, receive, answer)
 
-    async def _let_in(self, scope: Scope, receive: Receive, answer: _Answer, held: AsyncExitStack) -> None:
+    async def _let_in(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         path = scope["path"]
         if self.prefix and (path == self.prefix or path.startswith(f"{self.prefix}/")):
             path = path.removeprefix(self.prefix) or "/"
@@ -116,18 +118,14 @@ class RequestFilter:
         if path.rstrip("/") == MCP:
             MutableHeaders(scope=scope)[AWAITED_BY] = uuid4().hex
         receive = self._measured(scope, receive, route)
+        if route.turn:
+            await answer.turn.enter_async_context(self.turns.turn(_address(scope), route.turn))
         if route.takes is Takes.JSON and scope["method"] == "POST":
             body = read_json(await _whole(receive))
             if not path.startswith(MCP) and self.bodies:
-                body = await self._checked(scope, path, varying, body, held)
+                body = await self._checked(scope, path, varying, body, answer.turn)
             receive = _again(scope, json.dumps(body).encode(), receive)
-        try:
-            await self.app(scope, receive, answer)
-        except (AttributeError, TypeError, ValueError) as error:
-            if route.takes is not Takes.FILES:
-                raise
-            # Gradio's upload parser fails on parts without a name or with an invalid one.
-            raise _RefusedError(400, "The upload cannot be read; send files as multipart/form-data.") from error
+        await self.app(scope, receive, answer)
 
     def _admitted(self, scope: Scope, path: str) -> tuple[Route, Mapping[str, str]]:
         """Return the route of an accepted request, and the variable parts of its path.
@@ -184,7 +182,7 @@ class RequestFilter:
             raise _RefusedError(404, "There is no event of this name, or its answer has been fetched.")
 
     async def _checked(
-        self, scope: Scope, path: str, varying: Mapping[str, str], body: Any, held: AsyncExitStack
+        self, scope: Scope, path: str, varying: Mapping[str, str], body: Any, turn: AsyncExitStack
     ) -> dict[str, Any]:
         """Return the checked body to pass on; an event waits here for its turn.
 
@@ -201,9 +199,10 @@ class RequestFilter:
             scope["path"] = f"{self.prefix}{API_PREFIX}/call/{varying['name_v2']}"
         # Gradio would give a call without a session one of its own, which no limit counts.
         passed["session_hash"] = passed["session_hash"] or uuid4().hex
+        await turn.enter_async_context(self.turns.turn(_address(scope), turn_of(fn)))
+        # A new visit takes as much time as a page, so it waits for its turn too.
         if self.visits and not self.visits.admit(passed["session_hash"], _address(scope)):
             raise _RefusedError(429, "Too many pages are open at your address, and all are busy; close some.")
-        await held.enter_async_context(self.turns.turn(_address(scope), fn))
         return passed
 
     def _largest(self, route: Route) -> int:
@@ -229,6 +228,8 @@ class RequestFilter:
             size = len(message.get("body", b""))
             more = bool(message.get("more_body", False))
             self.rate_limit.charge(_address(scope), size / MEGABYTE)
+            # Whoever sends faster would keep the server from all others.
+            await asyncio.sleep(size / FASTEST)
             came += size
             left -= size
             if left < 0:
@@ -261,9 +262,14 @@ class _RefusedError(Exception):
 
 
 class _Answer:
-    """``send`` that adds headers to the response."""
+    """``send`` that adds headers to the response.
+
+    Attributes:
+        turn: what the request holds until its response begins: how fast its client reads must not matter to others.
+    """
 
     def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
+        self.turn = AsyncExitStack()
         self._send = send
         self._headers = headers
         self._begun = self._streams = False
@@ -279,6 +285,7 @@ class _Answer:
             # The page contains the address it was requested under; a shared cache must not serve it to others.
             if kind.startswith("text/html"):
                 headers["Cache-Control"] = "no-store"
+            await self.turn.aclose()
         await self._send(message)
 
     async def refuse(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from gradio.route_utils import API_PREFIX
 
@@ -27,6 +28,14 @@ class Takes(Enum):
     FILES = "files"
 
 
+class Turn(Enum):
+    """Kind of request that waits for its turn among those of the same address."""
+
+    WORK = "rendering or computing"
+    UPLOAD = "sending files"
+    STREAM = "following a run"
+
+
 @dataclass(frozen=True)
 class Route:
     """A path that is open.
@@ -37,27 +46,31 @@ class Route:
         takes: the kind of body.
         counted: whether requests count towards the limit per minute. A rejected stream looks like a broken connection,
             and files from the disk cost next to nothing, so those do not count.
+        turn: the turn that a request takes until its response begins; an event's is known from its body.
     """
 
     pattern: re.Pattern[str]
     methods: frozenset[str]
     takes: Takes = Takes.NOTHING
     counted: bool = True
+    turn: Turn | None = None
 
 
-def _route(pattern: str, methods: str = "GET", takes: Takes = Takes.NOTHING, *, counted: bool = True) -> Route:
-    return Route(re.compile(pattern), frozenset(methods.split()), takes, counted)
+def _route(pattern: str, methods: str = "GET", takes: Takes = Takes.NOTHING, **more: Any) -> Route:
+    return Route(re.compile(pattern), frozenset(methods.split()), takes, **more)
 
 
-def _api(pattern: str, methods: str = "GET", takes: Takes = Takes.NOTHING, *, counted: bool = True) -> Route:
-    return _route(re.escape(API_PREFIX) + pattern, methods, takes, counted=counted)
+def _api(pattern: str, methods: str = "GET", takes: Takes = Takes.NOTHING, **more: Any) -> Route:
+    return _route(re.escape(API_PREFIX) + pattern, methods, takes, **more)
 
 
 ROUTES = (
-    _route(r"/", "GET HEAD"),
-    _route(r"/(?:config|manifest\.json|favicon\.ico|robots\.txt|theme\.css)"),
+    _route(r"/", "GET HEAD", turn=Turn.WORK),
+    _route(r"/config", turn=Turn.WORK),
+    _route(r"/(?:manifest\.json|favicon\.ico|robots\.txt|theme\.css)"),
     _route(r"/(?:assets|static)/(?P<file>.+)", counted=False),
-    _api(r"/(?:app_id|info|openapi\.json|startup-events)"),
+    _api(r"/(?:info|openapi\.json)", turn=Turn.WORK),
+    _api(r"/(?:app_id|startup-events)"),
     _api(r"/heartbeat/(?P<session_hash>" + SESSION + ")", counted=False),
     _api(r"/queue/join", "POST", Takes.JSON),
     _api(r"/queue/data", counted=False),
@@ -65,7 +78,7 @@ ROUTES = (
     _api(r"/call/v2/(?P<name_v2>" + NAME + ")", "POST", Takes.JSON),
     _api(r"/call/(?:v2/)?" + NAME + r"/(?P<event_id>" + SESSION + ")", counted=False),
     _api(r"/(?:cancel|reset)", "POST", Takes.JSON),
-    _api(r"/upload", "POST", Takes.FILES),
+    _api(r"/upload", "POST", Takes.FILES, turn=Turn.UPLOAD),
     _api(r"/upload_progress"),
     _api(r"/file=(?P<file>.+)", "GET HEAD", counted=False),
     _api(r"/mcp/?", "GET POST DELETE", Takes.JSON),

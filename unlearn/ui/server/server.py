@@ -29,8 +29,9 @@ from unlearn.ui.server.addresses import Proxies
 from unlearn.ui.server.connections import BoundedServer, Connections, bound_socket, raise_file_limit
 from unlearn.ui.server.listeners import Listeners
 from unlearn.ui.server.own_folder import remove_own_folder
-from unlearn.ui.server.request_filter import RequestFilter
+from unlearn.ui.server.request_filter import MEGABYTE, RequestFilter
 from unlearn.ui.server.sessions import Visits
+from unlearn.ui.server.uploads import Uploads
 from unlearn.ui.theme import CSS, build_theme
 
 #: Events that may run at once; more would only compete for the same cores.
@@ -100,6 +101,8 @@ def start(demo: gr.Blocks, services: Provider, settings: Settings) -> str:
 
 
 def _launch(demo: gr.Blocks, visits: Visits, settings: Settings) -> tuple[Any, str, str]:
+    largest, kept = settings.max_upload_mb * MEGABYTE, settings.max_uploads_mb * MEGABYTE
+    uploads = Middleware(Uploads, demo=demo, per_file=largest, per_address=kept)
     return demo.launch(
         server_name=f"[{settings.host.strip('[]')}]" if ":" in settings.host else settings.host,
         server_port=settings.port,
@@ -109,7 +112,7 @@ def _launch(demo: gr.Blocks, visits: Visits, settings: Settings) -> tuple[Any, s
         head=f"<script>{ANSWERS.read_text(encoding='utf-8')}</script>",
         footer_links=["api"],
         allowed_paths=[],
-        app_kwargs={"lifespan": visits.ending, "middleware": [Middleware(Listeners)]},
+        app_kwargs={"lifespan": visits.ending, "middleware": [Middleware(Listeners), uploads]},
         max_file_size=f"{settings.max_upload_mb}mb",
         max_threads=THREADS,
         mcp_server=importlib.util.find_spec("mcp") is not None,
