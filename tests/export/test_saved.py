@@ -51,18 +51,6 @@ def test_every_file_is_checked(pocket, of_cats, tmp_path: Path):
     load_erasure(tmp_path, pocket)
 
 
-def test_a_record_of_the_first_version_is_read_and_its_model_goes(pocket, of_cats, tmp_path: Path):
-    record = save_erasure(tmp_path, pocket, of_cats, metrics={})
-    hashes = record["sha256"]
-    record["sha256"] = {
-        "input": hashes["input"], "edit": hashes["edit.safetensors"], "output": hashes["model.safetensors"],
-    }  # fmt: skip
-    (tmp_path / "erasure.json").write_text(json.dumps(record))
-    load_erasure(tmp_path, pocket)
-    save_erasure(tmp_path, pocket, of_cats, metrics={}, formats=())
-    assert not (tmp_path / "model.safetensors").exists()
-
-
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "transformers/model.safetensors"])
 def test_weights_that_no_erasure_wrote_are_neither_kept_nor_lost(pocket, of_cats, tmp_path: Path, name: str):
     (tmp_path / name).parent.mkdir(exist_ok=True)

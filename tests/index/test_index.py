@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -113,6 +115,31 @@ def test_images_that_came_since_are_added(folder, tmp_path, toy):
     after = run_to_end(build_index(folder, tmp_path / "index", toy))
     assert list(after.paths) == [*before.paths, "a/0 new.png"]
     assert torch.equal(after.embeddings[:-1], before.embeddings)
+
+
+def most_resident(call) -> float:
+    """The most memory of this process during ``call``, in MB."""
+    status, refs = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not refs.exists():
+        pytest.skip("this system does not say")
+    refs.write_text("5")  # starts the count of the most again
+    call()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 1000
+
+
+def test_a_line_takes_hardly_more_memory_than_a_photograph(tmp_path, pocket):
+    sizes = {"photographs": (640, 480), "tall": (1, 4000), "wide": (40_000, 1), "longest": (20_000_000, 2)}
+    most = {}
+    for name, size in sizes.items():
+        (tmp_path / name).mkdir()
+        Image.new("RGB", size, "red").save(tmp_path / name / "image.png")
+        most[name] = most_resident(
+            lambda name=name: run_to_end(build_index(tmp_path / name, tmp_path / f"{name} index", pocket))
+        )
+        assert len(Store.open(tmp_path / f"{name} index")) == 1
+    assert most["tall"] < most["photographs"] + 100
+    assert most["wide"] < most["photographs"] + 100
+    assert most["longest"] < most["photographs"] + 600, "of 40 megapixels, as many as an image may have"
 
 
 def test_an_index_of_other_weights_or_images_is_not_mixed(folder, tmp_path, toy, pocket):

@@ -237,6 +237,24 @@ def test_a_choice_withdrawn_while_the_request_was_on_its_way_counts_as_none():
     assert asyncio.run(happen(blocks, click, state, ["cat", "car"])) == ["('cat', 'car')"]
 
 
+def test_values_of_another_type_are_refused_and_an_empty_list_may_be_missing():
+    def build() -> tuple[GuardedPage, BlockFunction]:
+        with GuardedPage() as blocks:
+            words = gr.Dropdown(["dog"], multiselect=True, allow_custom_value=True, label="Words")
+            kinds = [words, gr.Textbox(label="Text"), gr.Checkbox(label="Too"), gr.Slider(label="How much")]
+            gr.on([], lambda *given: repr(given), kinds, gr.Textbox())
+        return blocks, blocks.fns[0]
+
+    blocks, event = built(build)
+    right: list[Any] = [["cat"], "text", True, 0.5]
+    assert asyncio.run(happen(blocks, event, SessionState(blocks), right)) == [repr(tuple(right))]
+    assert asyncio.run(happen(blocks, event, SessionState(blocks), [None, *right[1:]])) == [repr(([], *right[1:]))]
+    for place, values in enumerate(([5, [5], {}, ["a", None]], [5, []], ["yes", 1], ["x", True, []])):
+        for value in values:
+            with pytest.raises(gr.Error, match="must be a|must be true or false"):
+                asyncio.run(happen(blocks, event, SessionState(blocks), [*right[:place], value, *right[place + 1 :]]))
+
+
 def test_a_reloaded_page_still_asks_for_the_nearest_neighbours(demo):
     state, start = state_with(demo, Session()), named(demo, "start")
     inputs = [component.value for component in start.inputs]

@@ -26,6 +26,7 @@ LARGEST = 2**53
 TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str,
     "number": (int, float),
+    "integer": (int, float),
     "boolean": bool,
     "object": dict,
     "array": list,
@@ -33,6 +34,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 IN_WORDS = {
     "string": "a text",
     "number": "a number",
+    "integer": "a number",
     "boolean": "true or false",
     "object": "an object",
     "array": "a list",

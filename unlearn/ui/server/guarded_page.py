@@ -24,10 +24,11 @@ class GuardedPage(UploadsOnly):
     ) -> list[Any]:
         """Run gradio's method, with None for every choice that was withdrawn while the request was on its way.
 
-        Gradio would refuse the whole event, and a click made just before an update would be lost.
+        Gradio would refuse the whole event, and a click made just before an update would be lost. None for a list of
+        choices is an empty list.
         """
         current = [
-            None if state is not None and _withdrawn(value, block, state) else value
+            None if state is not None and _withdrawn(value, block, state) else [] if _no_list(value, block) else value
             for value, block in zip(inputs, block_fn.inputs, strict=False)
         ]
         # Inputs beyond the event's own are left for gradio to refuse.
@@ -46,6 +47,10 @@ class GuardedPage(UploadsOnly):
             raise
         except Exception as error:
             raise gr.Error(sentence_of(error), print_exception=False) from None
+
+
+def _no_list(value: Any, block: Block) -> bool:
+    return value is None and isinstance(block, gr.Dropdown) and bool(block.multiselect)
 
 
 def _withdrawn(value: Any, block: Block, state: SessionState) -> bool:

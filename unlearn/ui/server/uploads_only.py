@@ -11,6 +11,8 @@ from gradio.utils import get_upload_folder, is_in_or_equal
 from unlearn.errors import lacking
 from unlearn.ui.server.bodies import mismatch
 
+#: Components whose values have a type that gradio does not check, or only by an error in the middle of an event.
+TYPED = (Api, gr.Dropdown, gr.Radio, gr.Textbox, gr.Number, gr.Slider, gr.Checkbox)
 UNUSABLE = "A value of this request is not what its field on the page takes."
 
 
@@ -21,7 +23,7 @@ class UploadsOnly(gr.Blocks):
     """
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> list[Any]:
-        """Check every file among ``inputs`` and the types of an endpoint's inputs, then run gradio's method.
+        """Check every file among ``inputs`` and the types of the others, then run gradio's method.
 
         Raises:
             gradio.Error: an input was not uploaded, or is not valid; it is not logged.
@@ -29,7 +31,7 @@ class UploadsOnly(gr.Blocks):
         if not _all_uploaded(inputs):
             raise gr.Error("Send the file itself; addresses and other paths are not read.", print_exception=False)
         for value, block in zip(inputs, block_fn.inputs, strict=False):
-            if isinstance(block, Api) and (wanted := mismatch(value, block.api_info())):
+            if isinstance(block, TYPED) and (wanted := mismatch(value, block.api_info())):
                 raise gr.Error(f"“{block.label}” must be {wanted}.", print_exception=False)
         try:
             return list(await super().preprocess_data(block_fn, inputs, *args, **kwargs))
