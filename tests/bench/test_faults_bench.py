@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from contextlib import contextmanager
@@ -85,6 +86,16 @@ def test_an_error_without_a_sentence_is_a_fault():
     tally.result("g", Result("lost"))
     assert (tally.refused, tally.broken, tally.wrong) == (2, 3, 2)
     assert tally.failures == len(tally.examples) == 5
+
+
+def test_what_another_process_counted_is_added():
+    tally, other = Tally("t"), Tally("t")
+    tally.answer("a", Answer(200, b"fine"))
+    for result in (Result("complete"), Result("lost"), Result("refused", {"detail": "wait"}, 429)):
+        other.result("b", result)
+    tally.add(json.loads(json.dumps(other.counts())))
+    assert (tally.tried, tally.served, tally.refused, tally.wrong) == (4, 2, 1, 1)
+    assert tally.examples == other.examples != []
 
 
 def test_a_log_is_read_once_and_has_no_words_of_visitors(tmp_path):

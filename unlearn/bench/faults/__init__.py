@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,7 +76,8 @@ class Report:
 
 def run(quick: bool = False) -> Table:
     """Attack apps in processes of their own; every attack is drawn with seed 0."""
-    sizes, report, load = QUICK if quick else Sizes(), Report(), os.getloadavg()[0]
+    sizes, report, load, begun = QUICK if quick else Sizes(), Report(), os.getloadavg()[0], time.monotonic()
+    form = "short form, `--quick`" if quick else "full form"
     with report.row("damaged index folders") as tally:
         indexes.attack(tally, sizes.indexes)
     for attack in (_hostile_input, _flooded, _held, _left):
@@ -86,6 +88,7 @@ def run(quick: bool = False) -> Table:
         rows=tuple(report.rows),
         note=" ".join(
             (
+                f"The {form}, in {(time.monotonic() - begun) / 60:.0f} minutes.",
                 *report.said,
                 f"`pocket`; app and attackers on one machine, {machine()}, {load:.1f} others ready to run before.",
             )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +25,7 @@ from unlearn.bench.faults.images import LABELS
 from unlearn.bench.faults.tally import Tally
 from unlearn.bench.faults.target import Target
 from unlearn.bench.faults.wire import API, JSON, Request, Result, Wire
+from unlearn.bench.serving import ROOT
 from unlearn.data.gallery import bundled_gallery
 
 FLOODER = "127.0.6.66"
@@ -106,29 +110,41 @@ def _image_of(concept: str) -> bytes:
 
 @contextmanager
 def _flooded(target: Target, tally: Tally) -> Iterator[None]:
-    """Request pages, sessions, uploads, exports and runs from one address during the block, and hold sockets open."""
-    over = threading.Event()
-    with ExitStack() as stack, ThreadPoolExecutor(2 * len(FLOODS)) as pool:
-        for number in range(SOCKETS):
-            try:
-                stack.enter_context(IDLE[number % len(IDLE)](target.visitor(FLOODER)))
-            except OSError:
-                break  # the app already refuses connections
-        stack.callback(over.set)
-        for flood in FLOODS * 2:
-            pool.submit(_keep_on, flood, target, tally, over)
+    """Flood ``target`` during the block, from a process of lower priority: its computer would not be the app's."""
+    command = [sys.executable, "-W", "ignore::RuntimeWarning", "-m", __name__, target.address]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as flooding:  # noqa: S603
+        assert flooding.stdout is not None  # noqa: S101  it is a pipe
+        flooding.stdout.readline()  # it has begun
         try:
             yield
         finally:
-            over.set()
+            counted, _ = flooding.communicate()
+            tally.add(json.loads(counted))
 
 
-def _keep_on(flood: Callable[[Wire, Tally], None], target: Target, tally: Tally, over: threading.Event) -> None:
+def flood(address: str) -> None:
+    """Request pages, sessions, uploads, exports and runs, and hold sockets open, until standard input ends."""
+    tally, over = Tally("flood"), threading.Event()
+    with ExitStack() as stack, ThreadPoolExecutor(2 * len(FLOODS)) as pool:
+        for number in range(SOCKETS):
+            try:
+                stack.enter_context(IDLE[number % len(IDLE)](Wire(address, FLOODER)))
+            except OSError:
+                break  # the app already refuses connections
+        for kind in FLOODS * 2:
+            pool.submit(_keep_on, kind, address, tally, over)
+        print("begun", flush=True)  # noqa: T201  its parent reads it
+        sys.stdin.read()
+        over.set()
+    print(json.dumps(tally.counts()))  # noqa: T201
+
+
+def _keep_on(kind: Callable[[Wire, Tally], None], address: str, tally: Tally, over: threading.Event) -> None:
     while not over.wait(PAUSE):
         try:
-            flood(target.visitor(FLOODER), tally)
+            kind(Wire(address, FLOODER), tally)
         except Exception as error:
-            tally.fault(f"{flood.__name__} → {error!r}")
+            tally.fault(f"{kind.__name__} → {error!r}")
 
 
 def _pages(visitor: Wire, tally: Tally) -> None:
@@ -171,3 +187,8 @@ def _closed_doors(visitor: Wire, tally: Tally) -> None:
 
 
 FLOODS = (_pages, _erasures, _uploads, _large_images, _exports, _runs, _closed_doors)
+
+if __name__ == "__main__":
+    if sys.platform != "win32":
+        os.nice(10)
+    flood(sys.argv[1])

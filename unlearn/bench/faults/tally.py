@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from unlearn.bench.faults.wire import Answer, Request, Result
 from unlearn.ui.guard import UNEXPECTED
@@ -14,6 +16,7 @@ GIVEN_AWAY = (b"Traceback (most recent call last)", b'File "/', b"root:x:0:")
 #: Beginning of the app's internal error messages, before the id.
 OURS = UNEXPECTED.split(";", maxsplit=1)[0].split(".", maxsplit=1)[0]
 MOST_EXAMPLES = 12
+COUNTED = ("tried", "served", "refused", "broken", "wrong", "tracebacks")
 
 
 @dataclass
@@ -83,6 +86,18 @@ class Tally:
         with self._lock:
             self.tracebacks += n
             self._example(f"{what} → {n} tracebacks in the log")
+
+    def counts(self) -> dict[str, Any]:
+        """Return all counts as JSON, for :meth:`add` in another process."""
+        with self._lock:
+            return {name: getattr(self, name) for name in COUNTED} | {"found": dict(self._found)}
+
+    def add(self, counts: Mapping[str, Any]) -> None:
+        """Add what :meth:`counts` of another tally returned."""
+        with self._lock:
+            for name in COUNTED:
+                setattr(self, name, getattr(self, name) + counts[name])
+            self._found.update(counts["found"])
 
     @property
     def failures(self) -> int:

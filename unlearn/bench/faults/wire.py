@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from unlearn.ui.server.turns import SECONDS
+
 API = "/gradio_api"
 JSON = (("Content-Type", "application/json"),)
-#: Seconds without a byte after which the client stops waiting.
-PATIENCE = 60.0
+#: Seconds without a byte after which the client stops waiting: longer than a request may wait for its turn.
+PATIENCE = SECONDS + 30
 #: Maximum bytes read of a response.
 MOST_READ = 8_000_000
 Headers = tuple[tuple[str, str], ...]
