@@ -9,7 +9,6 @@ from safetensors import safe_open
 
 MODEL = "local-dir:assets/models/pocket-clip"
 PRETRAINED = None
-TOKENIZER = {"bpe_path": "assets/models/pocket-clip/bpe_simple_vocab_8k.txt.gz"}
 EDIT = "erased/edit.safetensors"
 IMAGE = "picture.jpg"
 LABELS = ["cat", "dog", "pizza"]
@@ -21,7 +20,7 @@ left, right = tensors.pop("left"), tensors.pop("right")  # P = I - strength * le
 
 model, _, preprocess = open_clip.create_model_and_transforms(MODEL, pretrained=PRETRAINED)
 model.load_state_dict({name.removeprefix("tuned."): tensor for name, tensor in tensors.items()}, strict=False)
-tokenizer = open_clip.get_tokenizer(MODEL, **TOKENIZER)
+tokenizer = open_clip.get_tokenizer(MODEL)
 with torch.inference_mode():
     image = preprocess(Image.open(IMAGE).convert("RGB")).unsqueeze(0)
     image_features = model.eval().encode_image(image, normalize=True)

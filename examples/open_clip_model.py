@@ -4,12 +4,12 @@ import open_clip
 import torch
 from PIL import Image
 
-FOLDER = "erased"
+MODEL = "local-dir:erased"
 IMAGE = "picture.jpg"
 LABELS = ["cat", "dog", "pizza"]
 
-model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{FOLDER}")
-tokenizer = open_clip.get_tokenizer(f"local-dir:{FOLDER}")
+model, _, preprocess = open_clip.create_model_and_transforms(MODEL)
+tokenizer = open_clip.get_tokenizer(MODEL)
 with torch.inference_mode():
     image = preprocess(Image.open(IMAGE).convert("RGB")).unsqueeze(0)
     image_features = model.eval().encode_image(image, normalize=True)

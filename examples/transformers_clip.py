@@ -4,12 +4,12 @@ import torch
 from PIL import Image
 from transformers import CLIPModel, CLIPProcessor
 
-FOLDER = "erased/transformers"
+MODEL = "erased"
 IMAGE = "picture.jpg"
 LABELS = ["cat", "dog", "pizza"]
 
-model = CLIPModel.from_pretrained(FOLDER).eval()
-processor = CLIPProcessor.from_pretrained(FOLDER)
+model = CLIPModel.from_pretrained(MODEL, subfolder="transformers").eval()
+processor = CLIPProcessor.from_pretrained(MODEL, subfolder="transformers")
 inputs = processor(
     text=[f"a photo of a {label}" for label in LABELS],
     images=Image.open(IMAGE).convert("RGB"),

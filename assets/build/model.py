@@ -16,6 +16,8 @@ from open_clip.tokenizer import SimpleTokenizer, default_bpe
 from safetensors.torch import save_file
 from torch import Tensor
 
+from unlearn.export.transformers_clip import as_clip_tokenizer
+
 MODEL = ASSETS / "models" / "pocket-clip"
 BPE = MODEL / "bpe_simple_vocab_8k.txt.gz"
 MERGES = 8192
@@ -29,7 +31,14 @@ CONFIG: dict[str, Any] = {
             "timm_proj": "linear",
             "image_size": 224,
         },
-        "text_cfg": {"context_length": 32, "vocab_size": 512 + MERGES + 2, "width": 256, "heads": 4, "layers": 4},
+        "text_cfg": {
+            "context_length": 32,
+            "vocab_size": 512 + MERGES + 2,
+            "width": 256,
+            "heads": 4,
+            "layers": 4,
+            "hf_tokenizer_name": "pocket-clip",
+        },
     },
     "preprocess_cfg": {
         "mean": [0.5, 0.5, 0.5],
@@ -86,6 +95,7 @@ def encode_text(model: CLIP, tokens: Tensor) -> Tensor:
 def export(state: dict[str, Tensor], folder: Path = MODEL) -> None:
     """Write configuration, fp16 weights and tokenizer; the weights arrive whole or not at all."""
     write_tokenizer(folder / BPE.name)
+    as_clip_tokenizer(tokenizer()).save_pretrained(folder)  # for other programs
     (folder / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=2) + "\n", encoding="utf-8")
     half = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in state.items()}
     part = folder / "open_clip_model.safetensors.part"

@@ -221,7 +221,13 @@ def test_the_whole_model_is_a_zip_of_the_folder_that_erase_writes(real: Services
     made = make_export(real, visitor, "open_clip")
     with zipfile.ZipFile(made.path) as archive:
         names = set(archive.namelist())
-    wanted = {"model.safetensors", "open_clip_config.json", "edit.safetensors", "erasure.json", "tokenizer.json"}
+    wanted = {
+        "open_clip_model.safetensors",
+        "open_clip_config.json",
+        "edit.safetensors",
+        "erasure.json",
+        "tokenizer.json",
+    }
     assert {f"erased/{name}" for name in wanted} <= names
     assert list(made.path.parent.iterdir()) == [made.path]
 

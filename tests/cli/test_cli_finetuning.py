@@ -47,7 +47,7 @@ def test_writes_the_same_kind_of_record(erased):
     before, after = record["metrics"]["before"], record["metrics"]["after"]
     assert after["forget"]["top1"] == 0.0 < before["forget"]["top1"]
     assert after["retain"]["top1"] >= 0.75
-    base, edited = load_file(POCKET / "open_clip_model.safetensors"), load_file(erased / "model.safetensors")
+    base, edited = load_file(POCKET / "open_clip_model.safetensors"), load_file(erased / "open_clip_model.safetensors")
     differing = {key for key in base if not torch.equal(base[key].float(), edited[key].float())}
     assert differing == {"visual.head.proj.weight", "text_projection"}
 
@@ -58,11 +58,11 @@ def test_evaluate_and_load_erasure_read_it_back(erased, folder, pocket, capsys):
     assert result["forget"]["top1"] == 0.0
     assert result["retain"]["top1"] >= 0.75
     edited = load_erasure(erased, pocket).apply(pocket)
-    stored = load_file(erased / "model.safetensors")["text_projection"]
+    stored = load_file(erased / "open_clip_model.safetensors")["text_projection"]
     assert torch.equal(edited.model.text_projection, stored)
 
 
-def test_an_interrupted_run_is_resumed(folder, tmp_path, monkeypatch):
+def test_an_interrupted_run_is_resumed(folder, tmp_path, monkeypatch, capsys):
     from unlearn.erasers import cliperase
 
     extra = ["--steps", "6", "--eval-every", "2", "--checkpoint", str(tmp_path / "run.safetensors")]
@@ -75,8 +75,8 @@ def test_an_interrupted_run_is_resumed(folder, tmp_path, monkeypatch):
         return losses(*arguments)
 
     monkeypatch.setattr(cliperase, "_losses", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        erase(folder, tmp_path / "resumed", *extra)
+    assert erase(folder, tmp_path / "resumed", *extra) == 130
+    assert "The same command goes on from" in capsys.readouterr().err
     assert erase(folder, tmp_path / "resumed", *extra) == 0
     assert len(steps) == 4 + 4  # three whole steps and the broken one; then from the checkpoint after step two
     assert erase(folder, tmp_path / "straight", *extra[:4]) == 0

@@ -54,13 +54,13 @@ def test_a_saved_erasure_draws_what_its_concepts_draw(tmp_path):
     [
         (["--prompt", "a cat"], "Nothing is to be erased"),
         (["--prompt", "", "--forget", "cat"], "prompt is empty"),
-        (["--prompt", "a cat", "--forget", "cat", "--erasure", "x"], "give one of them"),
+        (["--prompt", "a cat", "--forget", "cat", "--erasure", "/"], "give one of them"),
         (["--prompt", "a cat", "--forget", "cat", "--model", "dall-e"], "no pipeline “dall-e”"),
         (["--prompt", "a cat", "--forget", "cat", "--carry-method", "up"], "carry method is 'up'"),
         (["--prompt", "a cat", "--forget", "cat", "--guidance", "nan"], "guidance is nan"),
         (["--prompt", "a cat", "--forget", "cat", "--strength", "2"], "strength is 2"),
-        (["--prompt", "a cat", "--erasure", "/nowhere", "--strength", "0.5"], "has a strength already"),
-        (["--prompt", "a cat", "--erasure", "/nowhere"], "holds no readable erasure.json"),
+        (["--prompt", "a cat", "--erasure", "/", "--strength", "0.5"], "has a strength already"),
+        (["--prompt", "a cat", "--erasure", "/nowhere"], "there is nothing at “/nowhere”"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_sentence(arguments, sentence, tmp_path, capsys):

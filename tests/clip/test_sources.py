@@ -271,4 +271,4 @@ def test_the_export_of_each_kind_of_model_is_its_live_edit_in_stock_open_clip(
     torch.testing.assert_close(texts, live.encode_text(TEXTS), atol=AGREE, rtol=0)
     torch.testing.assert_close(images, live.encode_image([IMAGE]), atol=AGREE, rtol=0)
     assert (images - encoder.encode_image([IMAGE])).abs().max() > 1e-3 or side == "text"
-    assert load_file(tmp_path / "edited" / "model.safetensors").keys() == encoder.model.state_dict().keys()
+    assert load_file(tmp_path / "edited" / "open_clip_model.safetensors").keys() == encoder.model.state_dict().keys()

@@ -71,7 +71,11 @@ def test_a_saved_erasure_loads_as_the_same(pocket, tmp_path):
     erasure = unlearn.erase(pocket, ["guitar"], retain=["violin", "piano"], measure=True)
     saved = unlearn.save(erasure, tmp_path / "out", pocket)
     assert saved.formats == ("open_clip",)
-    assert {path.name for path in saved.folder.iterdir()} >= {"erasure.json", "edit.safetensors", "model.safetensors"}
+    assert {path.name for path in saved.folder.iterdir()} >= {
+        "erasure.json",
+        "edit.safetensors",
+        "open_clip_model.safetensors",
+    }
     assert str(saved.folder) in saved.snippets["the edit alone"]
     for path in (saved.folder, saved.folder / "edit.safetensors"):
         loaded = unlearn.load(path, pocket)

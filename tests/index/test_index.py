@@ -264,8 +264,9 @@ def test_the_command_line_builds_and_searches_before_and_after(folder, tmp_path,
         image.load().save(folder / f"{image.concept}.png")
     index, erased = str(tmp_path / "index"), str(tmp_path / "erased")
     assert main(["index", str(folder), "--out", index]) == 0
-    assert "14 pictures, 2 skipped" in (printed := capsys.readouterr().out)
-    assert "skipped torn.png: “torn.png” is not a picture" in printed
+    printed, notices = capsys.readouterr()
+    assert "14 images, 2 skipped" in printed
+    assert "skipped torn.png: “torn.png” is not a picture" in notices
     assert main(["erase", "--forget", "cat", "--out", erased]) == 0
     capsys.readouterr()
     firsts = []

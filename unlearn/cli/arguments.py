@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
 from unlearn.concepts.selection import parse_names
+from unlearn.errors import ParameterError
 from unlearn.options import options_of
+
+
+def add_output(parser: argparse._ActionsContainer) -> None:
+    """Add ``--quiet`` and ``--json``, which every command that prints a result takes."""
+    parser.add_argument("-q", "--quiet", action="store_true", help="print no notices and no progress")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+
+
+def add_out(parser: argparse._ActionsContainer, metavar: str, purpose: str, *, default: Path | None = None) -> None:
+    """Add ``-o``, where the command writes to; it is required without a ``default``."""
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar=metavar, required=default is None, default=default, help=purpose
+    )
 
 
 def add_model(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--model", default="pocket", help="model name, as load_clip takes it (default: pocket)")
+
+
+def add_device(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1 or mps (default: the best there is)")
 
 
 def add_erasure(parser: argparse._ActionsContainer, note: str = "", *, required: bool = False) -> None:
@@ -54,14 +71,16 @@ def add_options(parser: argparse._ActionsContainer, owner: type[Any], *, but: Co
             )
 
 
-def add_json(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON, as fractions, and nothing else")
+def require_inputs(arguments: argparse.Namespace) -> None:
+    """Raise unless the erasures that a command reads exist: models take long to load.
 
-
-def print_notices(notices: Iterable[str], *, json: bool = False) -> None:
-    """Print notices beside the result; on stderr if the result is JSON."""
-    for notice in notices:
-        print(notice, file=sys.stderr if json else sys.stdout)
+    Raises:
+        ParameterError: there is nothing at a path.
+    """
+    for name in ("erasure", "on"):
+        path: Path | None = getattr(arguments, name, None)
+        if path is not None and not path.exists():
+            raise ParameterError(f"--{name}: there is nothing at “{path}”.")
 
 
 def names_of(given: Iterable[str]) -> list[str]:

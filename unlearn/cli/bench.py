@@ -10,10 +10,12 @@ from pathlib import Path
 from unlearn import bench
 from unlearn.bench.table import Table, write_into
 from unlearn.cli.arguments import add_images, add_model
+from unlearn.cli.output import Result
 from unlearn.errors import JobError, require_choice
 from unlearn.files.writing import require_file
 
 HELP = "Measure speed and quality; optionally write the tables into a page."
+EXAMPLES = ("bench methods --quick", "bench --write README.md docs/measured.md")
 #: Benchmarks that take a model and images and can be resumed, with the arguments that each takes.
 OF_ANY_MODEL = {
     "methods": ("model", "images", "resume"),
@@ -31,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write", type=Path, nargs="+", metavar="PAGE", help="replace the blocks <!-- bench:NAME --> of these pages"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the tables as JSON")
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="also write the tables as JSON")
     any_model = parser.add_argument_group(" and ".join(OF_ANY_MODEL))
     add_model(any_model)
     add_images(any_model, "to learn from and to measure on")
@@ -47,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    for path in (*(arguments.write or ()), arguments.json, arguments.resume):
+    for path in (*(arguments.write or ()), arguments.out, arguments.resume):
         if path is not None:
             require_file(path)
     tables: list[Table] = []
@@ -55,11 +57,21 @@ def run(arguments: argparse.Namespace) -> None:
         options = {key: getattr(arguments, key) for key in OF_ANY_MODEL.get(name, ())}
         made = getattr(bench, name).run(quick=arguments.quick, **options)
         for table in made if isinstance(made, tuple) else (made,):
-            print(f"\n## {table.name}\n\n{table.markdown()}")
+            if not arguments.json:
+                print(f"\n## {table.name}\n\n{table.markdown()}", flush=True)
             tables.append(table)
+    data = {"tables": [asdict(table) for table in tables]}
     if arguments.write is not None:
         write_into(arguments.write, tables)
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps([asdict(table) for table in tables], indent=2, ensure_ascii=False) + "\n")
+    if arguments.out is not None:
+        arguments.out.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if arguments.json:
+        Result("", data).print(json=True)
     if failures := [failure for table in tables for failure in table.failures]:
         raise JobError("\n".join((f"{len(failures)} failures:", *failures)))
+
+
+def go_on(arguments: argparse.Namespace) -> str:
+    if arguments.resume is None:
+        return "With --resume FILE, methods and attacks keep what they have measured."
+    return f"The same command goes on with what “{arguments.resume}” holds."

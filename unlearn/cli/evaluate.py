@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 import unlearn
-from unlearn.cli.arguments import add_erasure, add_images, add_json, add_model, names_of, print_notices
-from unlearn.cli.progress import progress_bar
+from unlearn.cli.arguments import add_device, add_erasure, add_images, add_model, names_of
+from unlearn.cli.output import Result, notice_printer, progress_bar
 
-HELP = "Measure a model, or an erasure of it, on a folder with one subfolder a class, or on a public data set."
+HELP = "Measure a model, or an erasure of it, on labelled images."
+EXAMPLES = ("evaluate --erasure erased", "evaluate --images FOLDER --vocabulary imagenet --json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
+    add_device(parser)
     add_erasure(parser)
     add_images(parser, "to measure on")
     parser.add_argument(
@@ -22,12 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="labels offered (default: the classes): bundled, imagenet, cifar100, FILE or WORD,WORD",
     )
     parser.add_argument("--forget", nargs="+", metavar="CONCEPT", help="classes that count as erased")
-    add_json(parser)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    clip = unlearn.load_clip(arguments.model)
-    with progress_bar("encoding images") as show:
+def run(arguments: argparse.Namespace) -> Result:
+    clip = unlearn.load_clip(arguments.model, device=arguments.device)
+    with progress_bar("encoding images", quiet=arguments.quiet) as show:
         result = unlearn.evaluate(
             clip,
             erasure=None if arguments.erasure is None else unlearn.load(arguments.erasure, clip),
@@ -36,5 +36,6 @@ def run(arguments: argparse.Namespace) -> None:
             vocabulary=arguments.vocabulary,
             on_progress=show,
         )
-    print_notices(result.notices, json=arguments.json)
-    print(json.dumps(result.to_dict()) if arguments.json else result)
+    for notice in result.notices:
+        notice_printer(arguments)(notice)
+    return Result(str(result), result.to_dict())

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import unlearn
-from unlearn.cli.arguments import add_erasure, names_of
-from unlearn.cli.progress import progress_bar
+from unlearn.cli.arguments import add_device, add_erasure, add_out, names_of
+from unlearn.cli.output import Result, notice_printer, progress_bar
 from unlearn.errors import ConceptError, ParameterError
 from unlearn.files.writing import require_folder
 
-HELP = "Draw pictures before and after an erasure, with the same seeds."
+HELP = "Draw images before and after an erasure, with the same seeds."
+EXAMPLES = ('generate --prompt "a guitar and a pizza" --forget guitar -o drawn --export',)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,31 +26,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--carry-method", default="ridge", help="how CCUP reaches the pipeline: ridge (default) or pull_back"
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of the first picture; the next takes the next (default: 0)"
-    )
-    parser.add_argument("--n", type=int, default=4, metavar="N", help="pictures (default: 4)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first image; the next takes the next (default: 0)")
+    parser.add_argument("--n", type=int, default=4, metavar="N", help="images (default: 4)")
     parser.add_argument("--steps", type=int, metavar="N", help="denoising steps (default: the pipeline's)")
     parser.add_argument("--guidance", type=float, metavar="G", help="guidance scale (default: the pipeline's)")
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="before_0.png, after_0.png, …, generation.json"
-    )
+    add_out(parser, "DIR", "folder for before_0.png, after_0.png, …, generation.json")
+    add_device(parser)
     parser.add_argument(
         "--export", action="store_true", help="also write cross_attention.safetensors, the edit for other tools"
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> Result:
     require_folder(arguments.out)
     _require_one_erasure(arguments)
-    pipeline = unlearn.load_pipeline(arguments.model)
-    clip = unlearn.load_clip(arguments.clip or pipeline.known.clips[0])
+    pipeline = unlearn.load_pipeline(arguments.model, device=arguments.device)
+    clip = unlearn.load_clip(arguments.clip or pipeline.known.clips[0], device=arguments.device)
     options = {} if arguments.strength is None else {"strength": arguments.strength}
     saved = arguments.erasure is not None
     erasure = (
         unlearn.load(arguments.erasure, clip) if saved else unlearn.erase(clip, names_of(arguments.forget), **options)
     )
-    with progress_bar("drawing") as show:
+    with progress_bar("drawing", quiet=arguments.quiet) as show:
         generation = unlearn.generate(
             arguments.prompt,
             erasure,
@@ -63,10 +60,10 @@ def run(arguments: argparse.Namespace) -> None:
             guidance=arguments.guidance,
             on_progress=show,
         )
-    generation.save(arguments.out, export=arguments.export)
-    for line in (*generation.notices, *str(generation).splitlines()):
-        print(line)
-    print(f"Wrote {arguments.out}")
+    record = generation.save(arguments.out, export=arguments.export)
+    for notice in generation.notices:
+        notice_printer(arguments)(notice)
+    return Result(f"{generation}\nWrote {arguments.out}".strip(), {"out": str(arguments.out)} | record)
 
 
 def _require_one_erasure(arguments: argparse.Namespace) -> None:

@@ -6,31 +6,34 @@ import argparse
 from pathlib import Path
 
 import unlearn
-from unlearn.cli.arguments import add_erasure, add_images, add_model
+from unlearn.cli.arguments import add_device, add_erasure, add_images, add_model, add_out
+from unlearn.cli.output import Result, notice_printer
 from unlearn.files.writing import require_file
 
-HELP = "Write what an erasure does, with pictures and charts, as one HTML file that needs no network."
+HELP = "Write what an erasure does, with images and charts, as one HTML file that needs no network."
+EXAMPLES = ("report --erasure erased -o report.html",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
+    add_device(parser)
     add_erasure(parser, required=True)
     add_images(parser, "to measure on and to show")
     parser.add_argument(
         "--vocabulary", metavar="NAME", help="labels offered, as in erase (default: the app's, or the folder's classes)"
     )
-    parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="default: report.html")
+    add_out(parser, "FILE", "page to write (default: report.html)", default=Path("report.html"))
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> Result:
     require_file(arguments.out)
-    clip = unlearn.load_clip(arguments.model)
+    clip = unlearn.load_clip(arguments.model, device=arguments.device)
     written = unlearn.write_report(
         arguments.out,
         clip,
         unlearn.load(arguments.erasure, clip),
         images=arguments.images,
         vocabulary=arguments.vocabulary,
-        on_notice=print,
+        on_notice=notice_printer(arguments),
     )
-    print(f"Wrote {written}")
+    return Result(f"Wrote {written}", {"out": str(written)})

@@ -14,7 +14,7 @@ from PIL import Image
 from unlearn import zero_gpu
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.sources import Found, find
-from unlearn.errors import ModelError, lacking, require_choice
+from unlearn.errors import ModelError, ParameterError, lacking, require_choice
 
 Result = TypeVar("Result")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -43,10 +43,10 @@ def load_clip(
 
     Raises:
         ModelError: the model does not exist, cannot be fetched, is not allowed, or gives non-finite embeddings.
-        ParameterError: the precision is unknown.
+        ParameterError: the precision is unknown, or this machine has no such device.
     """
     fetch = find(name, from_files=from_files)
-    device = torch.device(device) if device is not None else pick_device()
+    device = pick_device(device)
     dtype = _arithmetic(precision, device)
     found = _reported(fetch, name, _not_fetched)
     encoder = _reported(partial(_build, found, name, device, dtype), name, _not_loaded)
@@ -114,8 +114,23 @@ def _not_loaded(name: str, error: BaseException) -> str:
     )
 
 
-def pick_device() -> torch.device:
-    """Return the best device available: CUDA, then Apple MPS, then the CPU (always the CPU with ZeroGPU)."""
+def pick_device(name: str | torch.device | None = None) -> torch.device:
+    """Return the device ``name``; by default the best available: CUDA, then Apple MPS, then the CPU.
+
+    With ZeroGPU, the CPU is the best: a GPU comes for a run.
+
+    Raises:
+        ParameterError: this machine has no such device.
+    """
+    if name is not None:
+        try:
+            device = torch.device(name)
+            torch.empty(1, device=device)
+        # torch raises different errors for a name that it does not know, a build without CUDA and an absent device.
+        except (RuntimeError, AssertionError) as error:
+            why = str(error).splitlines()[0][:100]
+            raise ParameterError(f"device is {str(name)!r}, which this machine does not have ({why}).") from error
+        return device
     if zero_gpu.ACTIVE:
         return torch.device("cpu")
     if torch.cuda.is_available():

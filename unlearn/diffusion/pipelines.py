@@ -166,7 +166,7 @@ def load_pipeline(name: str = "pocket", *, device: str | torch.device | None = N
     if name not in PIPELINES:
         raise ModelError(f"There is no pipeline “{name}”; choose one of {', '.join(PIPELINES)}.")
     known = PIPELINES[name]
-    where = torch.device(device) if device is not None else pick_device()
+    where = pick_device(device)
     half = where.type == "cuda"
     files: Files = Repository(known.source, known.revision) if known.revision else Folder(Path(known.source))
     options: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": True}

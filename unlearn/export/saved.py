@@ -2,8 +2,10 @@
 
 ``DIR/erasure.json``         method, parameters, concepts, metrics, hashes of all files, versions, seed
 ``DIR/edit.safetensors``     the edit alone, a few kilobytes, with the same record inside
-``DIR/model.safetensors``    all weights with the edit baked in; with the other files, open_clip loads ``local-dir:DIR``
+``DIR/open_clip_model.safetensors``  all weights with the edit baked in; with the other files, open_clip loads
+                             ``local-dir:DIR``, or ``hf-hub:ORG/REPO`` once it is on a hub
 ``DIR/transformers/``        the same as a transformers ``CLIPModel``, if the architecture allows it
+``DIR/README.md``            the model card, which may be edited
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import TEMPLATES
 from unlearn.erasers.erasure import AnyErasure
 from unlearn.errors import ErasureFileError, ModelError, ParameterError
+from unlearn.export.card import may_be_written, write_card
 from unlearn.export.edit_file import load_edit, record_of, require_base, save_edit
 from unlearn.export.open_clip_folder import save_open_clip
 from unlearn.export.record import Record
+from unlearn.export.snippets import snippets_of
 from unlearn.export.transformers_clip import save_transformers
 from unlearn.export.vanished import live_only
 from unlearn.files.schemas import RefusedError, read_bytes
@@ -44,11 +48,14 @@ def save_erasure(
     images: str = BUNDLED,
     templates: Sequence[str] = TEMPLATES,
     formats: Sequence[str] = ("open_clip",),
+    findings: Sequence[Mapping[str, Any]] = (),
+    repository: str | None = None,
 ) -> dict[str, Any]:
     """Write ``erasure`` of ``encoder`` to ``folder``: its edit and the whole model in ``formats``; return the record.
 
     ``metrics``, ``seed``, ``vocabulary`` and ``images`` are stored in the :class:`Record`; ``templates`` are those of
-    the vocabulary.
+    the vocabulary. ``findings`` of an audit, as JSON, go on the model card; ``repository`` is the one on a hub that the
+    folder is meant for.
 
     Files of an earlier erasure in ``folder`` are removed, so that all files there belong to the same edit.
 
@@ -67,10 +74,14 @@ def save_erasure(
         if "transformers" in formats:  # first, because it may reject the model
             save_transformers(new / TRANSFORMERS, with_weights(encoder, changed, name=encoder.name))
         if "open_clip" in formats:
-            save_open_clip(new, encoder, changed)
+            save_open_clip(new, encoder, changed, repository)
         save_edit(new / EDIT, erasure, record)
         record = record.with_hashes({name: _sha256(new / name) for name in files_in(new)})
         (new / RECORD).write_text(record.dumps(), encoding="utf-8")
+        if may_be_written(out):
+            snippets = snippets_of(Path(out.name), erasure, encoder.name, formats, repository)
+            library = "transformers" if tuple(formats) == ("transformers",) else "open_clip"
+            write_card(new, record, snippets, library=library, findings=findings)
     return record.to_json()
 
 

@@ -36,19 +36,26 @@ def snippet(example: str, **constants: Any) -> str:
     return text
 
 
-def snippets_of(folder: Path, erasure: AnyErasure, model: str, formats: Sequence[str]) -> dict[str, str]:
-    """Return code for each part that ``save_erasure`` wrote to ``folder``, an ``erasure`` of the model ``model``."""
+def snippets_of(
+    folder: Path, erasure: AnyErasure, model: str, formats: Sequence[str], repository: str | None = None
+) -> dict[str, str]:
+    """Return code for each part that ``save_erasure`` wrote to ``folder``, an ``erasure`` of the model ``model``.
+
+    With a ``repository``, whole models are loaded from there.
+    """
     written = [part for part in PARTS if part == "edit" or part in formats]
-    return {PARTS[part]: snippet_of(part, folder, erasure, model) for part in written}
+    return {PARTS[part]: snippet_of(part, folder, erasure, model, repository) for part in written}
 
 
-def snippet_of(part: str, folder: Path, erasure: AnyErasure, model: str) -> str:
+def snippet_of(part: str, folder: Path, erasure: AnyErasure, model: str, repository: str | None = None) -> str:
     """Return code that uses one of :data:`PARTS`."""
     labels = list(dict.fromkeys([*erasure.selection.forget_names[:3], "dog", "pizza"]))
     if part == "open_clip":
-        return snippet("open_clip_model", FOLDER=str(folder), LABELS=labels)
+        return snippet(
+            "open_clip_model", MODEL=f"{HUB}{repository}" if repository else f"{LOCAL}{folder}", LABELS=labels
+        )
     if part == "transformers":
-        return snippet("transformers_clip", FOLDER=str(folder / "transformers"), LABELS=labels)
+        return snippet("transformers_clip", MODEL=repository or str(folder), LABELS=labels)
     return _of_edit(erasure.method, model, str(folder / "edit.safetensors"), labels)
 
 
@@ -61,6 +68,5 @@ def _of_edit(method: str, model: str, edit: str, labels: Sequence[str]) -> str:
         architecture, _, pretrained = (model, "", "") if whole else model.partition("/")
         constants |= {"MODEL": architecture, "PRETRAINED": pretrained or None}
     if method == "stacked":
-        constants |= {} if model == "pocket" else {"TOKENIZER": {}}
         return snippet("edit_of_both", LABELS=labels, **constants)
     return snippet("edit_of_weights", **constants)

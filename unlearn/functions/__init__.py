@@ -11,10 +11,11 @@ from unlearn import late
 
 if TYPE_CHECKING:
     from unlearn.clip.loading import pick_device
+    from unlearn.export.hub import require_repository
     from unlearn.export.saved import require_own
     from unlearn.finetuning.processes import Processes
 
-__all__ = ["Processes", "pick_device", "require_own"]
+__all__ = ["Processes", "pick_device", "require_own", "require_repository"]
 
 __getattr__ = late.names(
     __name__,
@@ -22,5 +23,6 @@ __getattr__ = late.names(
         "Processes": "unlearn.finetuning.processes:Processes",
         "pick_device": "unlearn.clip.loading:pick_device",
         "require_own": "unlearn.export.saved:require_own",
+        "require_repository": "unlearn.export.hub:require_repository",
     },
 )

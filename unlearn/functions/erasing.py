@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
+from unlearn.attacks.finding import Finding
 from unlearn.caching import ObjectCache
 from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.concepts.named_vocabularies import named_vocabulary, vocabulary_argument, vocabulary_text
@@ -19,6 +20,7 @@ from unlearn.erasers.settings import BaselineSettings, CCUPSettings, CLIPEraseSe
 from unlearn.errors import ModelError, ParameterError, require_choice, require_whole
 from unlearn.evaluation.as_json import before_and_after
 from unlearn.export.edit_file import record_of, require_base
+from unlearn.export.hub import push, require_repository
 from unlearn.export.saved import load_recorded, require_own, save_erasure
 from unlearn.export.snippets import snippets_of
 from unlearn.export.vanished import live_only
@@ -53,12 +55,19 @@ class Saved:
         formats: formats of the whole model that were written beside the edit and its record.
         notices: reasons why the whole model was not written, if it was not.
         snippets: code that uses each file without this package.
+        address: address of the repository on a hub, if the files were pushed to one.
     """
 
     folder: Path
     formats: tuple[str, ...]
     notices: tuple[str, ...] = ()
     snippets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    address: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was written, as JSON."""
+        written = {"out": str(self.folder), "formats": list(self.formats), "notices": list(self.notices)}
+        return written | ({"address": self.address} if self.address else {})
 
 
 @overload
@@ -161,9 +170,15 @@ def erase(
 
 
 def save(
-    erasure: RecordedErasure, folder: str | Path, clip: OpenClipEncoder, *, formats: Sequence[Format] | None = None
+    erasure: RecordedErasure,
+    folder: str | Path,
+    clip: OpenClipEncoder,
+    *,
+    formats: Sequence[Format] | None = None,
+    findings: Sequence[Finding] = (),
+    push_to_hub: str | None = None,
 ) -> Saved:
-    """Write an erasure to a folder: ``edit.safetensors``, ``erasure.json``, and the whole edited model.
+    """Write an erasure to a folder: ``edit.safetensors``, ``erasure.json``, a model card and the whole edited model.
 
     Args:
         erasure: result of :func:`erase` or :func:`load`.
@@ -171,14 +186,18 @@ def save(
         clip: the unedited model that the erasure was made from.
         formats: formats of the whole model, ``open_clip`` and ``transformers``; by default ``open_clip`` if weights can
             hold the edit, otherwise none.
+        findings: findings of :func:`unlearn.audit` for the model card.
+        push_to_hub: repository on a hub, ``"ORG/REPO"``, to upload the files to; it is made if needed.
 
     Raises:
-        ParameterError: the folder cannot be written to, or holds weights that no erasure wrote.
-        ModelError: a format cannot hold the model or the edit.
+        ParameterError: the folder cannot be written to, or holds weights that no erasure wrote; or nobody is logged in.
+        ModelError: a format cannot hold the model or the edit, or the hub cannot be written to.
         ErasureFileError: the erasure was made from other weights than ``clip``'s.
     """
     base, out, record = unedited(clip), Path(folder), erasure.record
     require_own(out)
+    if push_to_hub is not None:
+        require_repository(push_to_hub)
     require_base(record, base)
     for name in formats or ():
         require_choice("format", name, ("open_clip", "transformers"))
@@ -196,9 +215,12 @@ def save(
         images=record.images,
         templates=erasure.vocabulary.templates,
         formats=written,
+        findings=[finding.record() for finding in findings],
+        repository=push_to_hub,
     )
-    snippets = snippets_of(out, erasure.erasure, base.name, written)
-    return Saved(out, written, (why,) if why else (), snippets)
+    snippets = snippets_of(out, erasure.erasure, base.name, written, push_to_hub)
+    address = push(out, push_to_hub) if push_to_hub else ""
+    return Saved(out, written, (why,) if why else (), snippets, address)
 
 
 def load(path: str | Path, clip: OpenClipEncoder) -> RecordedErasure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,24 +52,26 @@ class Evaluation:
 
     def __str__(self) -> str:
         report = self.zero_shot
-        lines = [f"{self.model} on {self.images}, {report.overall.n} pictures, {len(report.classnames)} labels offered"]
-        for part in ("overall", "forget", "retain"):
-            accuracy = getattr(report, part)
-            if accuracy.n:
-                lines.append(f"{part}: top-1 {accuracy.top1:.1%}, top-5 {accuracy.top5:.1%} (n = {accuracy.n})")
-        return "\n".join([*lines, *self._changes()])
+        shown = [
+            f"{part} {accuracy.top1:.1%} (n = {accuracy.n})"
+            for part in ("overall", "forget", "retain")
+            if (accuracy := getattr(report, part)).n
+        ]
+        lines = [
+            f"{self.model} on {self.images}, {report.overall.n} images, {len(report.classnames)} labels offered",
+            f"top-1: {', '.join(shown)}",
+        ]
+        return "\n".join([*lines, f"change: {', '.join(self._changes())}"] if self.edit else lines)
 
-    def _changes(self) -> list[str]:
+    def _changes(self) -> Iterator[str]:
+        """Yield the change of top-1 in each part with its 95 % interval, and the harmonic mean, where measured."""
         if self.edit is None:
-            return []
-        lines = []
+            return
         for part, compared in self.edit.top1.items():
             if (moved := compared.change().difference).n:
-                sure = f"95% interval {moved.low:+.1%} to {moved.high:+.1%}"
-                lines.append(f"{part}, change of top-1: {moved.mean:+.1%} ({sure})")
+                yield f"{part} {moved.mean:+.1%} (95% {moved.low:+.1%} to {moved.high:+.1%})"
         if not math.isnan(self.edit.harmonic_mean):
-            lines.append(f"harmonic mean of forgetting and retention: {self.edit.harmonic_mean:.3f}")
-        return lines
+            yield f"harmonic mean of forgetting and retention {self.edit.harmonic_mean:.3f}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as JSON: fractions, and None for numbers that were not measured."""

@@ -72,6 +72,7 @@ def search_images(
     erasure: RecordedErasure | str | Path | None = None,
     clip: OpenClipEncoder | None = None,
     k: int = 10,
+    device: str | None = None,
 ) -> list[FoundImage]:
     """Find images of an index for a text, with the model or an erasure of it; no image is encoded again.
 
@@ -81,6 +82,7 @@ def search_images(
         erasure: an erasure of the same model by CCUP, or the path that it was saved to.
         clip: the model that made the index; by default it is loaded.
         k: number of images to find.
+        device: device of a model that is loaded; the best one by default.
 
     Raises:
         ImageError: there is no such index, or it is damaged.
@@ -89,7 +91,7 @@ def search_images(
     """
     require_whole("k", k, largest=10_000)
     opened = ImageIndex.open(index)
-    base = load_clip(opened.store.header.model) if clip is None else clip
+    base = load_clip(opened.store.header.model, device=device) if clip is None else clip
     if isinstance(erasure, str | Path):
         erasure = load(erasure, base)
     encoder = base if erasure is None else erasure.apply(base)
