@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     import open_clip
     import peft
     import torch
+    from pyarrow import parquet
     from sklearn import linear_model
 
-__all__ = ["concept_erasure", "datasets", "diffusers", "linear_model", "open_clip", "peft", "torch"]
+__all__ = ["concept_erasure", "datasets", "diffusers", "linear_model", "open_clip", "parquet", "peft", "torch"]
 
 
 def imported(home: str) -> Any:
@@ -43,4 +44,6 @@ def names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     return load
 
 
-__getattr__ = names(__name__, {name: name for name in __all__} | {"linear_model": "sklearn.linear_model"})
+__getattr__ = names(
+    __name__, {name: name for name in __all__} | {"linear_model": "sklearn.linear_model", "parquet": "pyarrow.parquet"}
+)

@@ -57,6 +57,19 @@ def test_cifar100_is_a_gallery_of_its_classes(hub):
     assert data.train.images[0].load().size == (8, 8)
 
 
+def test_any_data_set_by_its_repository(monkeypatch):
+    def load_dataset(path, split, streaming):
+        assert (path, split) == ("me/mine", "test")
+        rows = Rows({"img": image(i), "label": i % 2} for i in range(10))
+        rows.column_names = ["img", "label"]
+        return rows
+
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
+    data = training_data("datasets:me/mine:test", ["apple"])
+    assert data.vocabulary.names == ("apple", "aquarium fish")
+    assert (len(data.train), len(data.test)) == (8, 2)
+
+
 @pytest.mark.parametrize("name", [name for name, source in DATASETS.items() if isinstance(source, Labelled)])
 def test_every_data_set_of_classes_has_images_to_train_and_others_to_measure_on(hub, name):
     data = training_data(name, [])
@@ -133,5 +146,5 @@ def test_a_folder_keeps_every_fifth_image_for_measuring(tmp_path):
 def test_a_release_of_datasets_that_runs_scripts_is_refused(monkeypatch):
     old = types.SimpleNamespace(load_dataset=lambda *a, **k: pytest.fail("it was asked"), __version__="3.6.0")
     monkeypatch.setitem(sys.modules, "datasets", old)
-    with pytest.raises(ImageError, match=r"datasets 3.6.0 runs scripts of data sets.*datasets>=4"):
+    with pytest.raises(ImageError, match=r"datasets 3.6.0 runs scripts of data sets.*unlearn-clip.datasets"):
         training_data("cifar100", ["apple"])

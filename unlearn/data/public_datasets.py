@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,12 +13,15 @@ from unlearn import late
 from unlearn.concepts.selection import MAX_CAPTION_LENGTH, clean_name
 from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.data.images import open_image
+from unlearn.data.tables import gallery_of, named_concept, patterns_of, rows_of
 from unlearn.errors import ImageError
 
 #: Number of images kept per class, and of the training part of a captioned data set.
 PER_CLASS, CAPTIONED = 50, 2000
 #: Longest side of a streamed image, which must be kept in memory: above the input size of any CLIP.
 KEPT_SIDE = 512
+#: Prefix of any other data set by its repository, and the number of its rows that are used.
+NAMED, MOST_ROWS = "datasets:", 20_000
 #: The first release of ``datasets`` that does not run scripts of data sets.
 WITHOUT_SCRIPTS = 4
 
@@ -74,10 +76,38 @@ def hub_gallery(name: str, split: str, concepts: Sequence[str] = ()) -> Gallery:
         return Gallery(name, tuple(_captioned(source, split, concepts)))
     # The hub, the network and the file formats can raise any error, even while streamed rows are read.
     except Exception as error:
-        raise ImageError(
-            f"The data set “{source.repository}” could not be loaded ({type(error).__name__}: {str(error)[:200]}). It "
-            'needs `pip install "datasets>=4"` and a hub; the bundled gallery needs neither.'
-        ) from error
+        raise _not_loaded(source.repository, error) from error
+
+
+def _not_loaded(repository: str, error: Exception) -> ImageError:
+    return ImageError(
+        f"The data set “{repository}” could not be loaded ({type(error).__name__}: {str(error)[:200]}). It needs "
+        "`pip install 'unlearn-clip[datasets]'` and a hub; the bundled gallery needs neither."
+    )
+
+
+def named_dataset(source: str, concepts: Sequence[str] = ()) -> Gallery:
+    """Load the first rows of any data set: ``datasets:ORG/NAME``, or ``datasets:ORG/NAME:SPLIT`` if not ``train``.
+
+    Raises:
+        ImageError: as :func:`hub_gallery`; or it has no column of images, or none of labels or captions.
+    """
+    repository, _, split = source.removeprefix(NAMED).partition(":")
+    try:
+        rows = _load(repository, split or "train")
+        records = [_with_names(rows, i) for i in range(min(len(rows), MOST_ROWS))]
+    except Exception as error:
+        raise _not_loaded(repository, error) from error
+    return gallery_of(repository, list(rows_of(repository, rows.column_names, records, _kept)), concepts)
+
+
+def _with_names(rows: Any, i: int) -> dict[str, Any]:
+    """Return row ``i`` with the names of its classes in place of their numbers."""
+    row: dict[str, Any] = dict(rows[i])
+    for column, feature in rows.features.items():
+        if (names := getattr(feature, "names", None)) and isinstance(row[column], int):
+            row[column] = names[row[column]]
+    return row
 
 
 def _labelled(source: Labelled, split: str) -> Iterable[GalleryImage]:
@@ -93,14 +123,14 @@ def _labelled(source: Labelled, split: str) -> Iterable[GalleryImage]:
 
 def _captioned(source: Captioned, split: str, concepts: Sequence[str]) -> Iterable[GalleryImage]:
     rows = _load(source.repository, source.split, streaming=source.streamed)
-    words = {name: re.compile(rf"\b{re.escape(name)}s?\b", re.IGNORECASE) for name in concepts}
+    words = patterns_of(concepts)
     wanted = (0, 1000) if split == "test" else (1000, 1000 + CAPTIONED)
     for i, row in enumerate(islice(rows, *wanted), wanted[0]):
         given = row[source.caption]
         captions = [text[:MAX_CAPTION_LENGTH] for text in ([given] if isinstance(given, str) else given)]
         if not captions[0].strip():
             continue  # no caption
-        named = next((name for name, word in words.items() if any(word.search(text) for text in captions)), captions[0])
+        named = named_concept(captions, words)
         load = _kept(row[source.image]) if source.streamed else _loader(rows, i, source.image)
         yield GalleryImage(named, captions[0], load, split, "photo", source=source.repository)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from unlearn.concepts.selection import VERBATIM, Concept, Vocabulary, load_vocabulary
 from unlearn.data.gallery import Gallery, bundled_gallery, folder_gallery
-from unlearn.data.public_datasets import DATASETS, Labelled, hub_gallery
+from unlearn.data.public_datasets import DATASETS, NAMED, Labelled, hub_gallery, named_dataset
+from unlearn.data.tables import is_table, table_gallery
 from unlearn.finetuning.pairs import hold_out
 
 BUNDLED = "bundled"
@@ -24,7 +25,8 @@ class TrainingData:
 
 
 def training_data(source: str, forget: Sequence[str]) -> TrainingData:
-    """Load labelled images: ``bundled``, a name in :data:`unlearn.data.public_datasets.DATASETS` or an ImageFolder.
+    """Load labelled images: ``bundled``, a name in :data:`unlearn.data.public_datasets.DATASETS`, an ImageFolder, a
+    table or WebDataset archives (:mod:`unlearn.data.tables`), or ``datasets:ORG/NAME``.
 
     If there is no test split, as in a folder, every fifth image of a class is held out for measuring. A captioned image
     counts as an image of a concept in ``forget`` if its caption names the concept.
@@ -38,7 +40,7 @@ def training_data(source: str, forget: Sequence[str]) -> TrainingData:
     if source in DATASETS and not _undivided(source):
         train, test = hub_gallery(source, "train", forget), hub_gallery(source, "test", forget)
         return TrainingData(train, test, labels_of(test, train))
-    gallery = hold_out(hub_gallery(source, "train") if source in DATASETS else folder_gallery(source))
+    gallery = hold_out(hub_gallery(source, "train") if source in DATASETS else _own(source, forget))
     return TrainingData(gallery.train, gallery.test, labels_of(gallery), gallery.notices)
 
 
@@ -61,8 +63,15 @@ def measuring_images(source: str, forget: Sequence[str] = ()) -> Gallery:
     if source == BUNDLED:
         return bundled_gallery().test
     if source not in DATASETS:
-        return folder_gallery(source)
+        return _own(source, forget)
     return hold_out(hub_gallery(source, "train")).test if _undivided(source) else hub_gallery(source, "test", forget)
+
+
+def _own(source: str, forget: Sequence[str]) -> Gallery:
+    """Load the images of a source that has no split of its own."""
+    if source.startswith(NAMED):
+        return named_dataset(source, forget)
+    return table_gallery(source, forget) if is_table(source) else folder_gallery(source)
 
 
 def _undivided(source: str) -> bool:
