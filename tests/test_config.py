@@ -19,6 +19,21 @@ def test_settings_come_from_the_environment():
     assert (given.port, given.model) == (8000, "RN50/openai")
 
 
+def test_gradios_own_variables_work_and_ours_go_before_them():
+    theirs = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": "8001", "GRADIO_SHARE": "True"}
+    given = Settings.from_env(theirs)
+    assert (given.host, given.port, given.share) == ("127.0.0.1", 8001, True)
+    assert Settings.from_env(theirs | {"UNLEARN_PORT": "8002", "UNLEARN_SHARE": "no"}).port == 8002
+    assert Settings.from_env(theirs | {"UNLEARN_SHARE": "no"}).share is False
+    for name, text, said in (
+        ("GRADIO_SERVER_PORT", "x", "GRADIO_SERVER_PORT is 'x'"),
+        ("GRADIO_SHARE", "perhaps", "true or false"),
+        ("GRADIO_ALLOWED_PATHS", "/", "unset it"),
+    ):
+        with pytest.raises(ParameterError, match=said):
+            Settings.from_env({name: text})
+
+
 @pytest.mark.parametrize("text", ["x", "", "0", "-1", "1.5", "1e3", "٣", "0x10"])
 def test_what_is_no_number_is_told(text: str):
     with pytest.raises(ParameterError, match="UNLEARN_PORT is .*must be a whole number of at least 1"):

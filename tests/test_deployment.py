@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from unlearn import __version__
 from unlearn.clip.repositories import PINNED
 
 ROOT = Path(__file__).parents[1]
@@ -102,3 +103,36 @@ def test_the_linter_of_dockerfiles_finds_nothing():
     ended = subprocess.run(["hadolint", str(ROOT / "Dockerfile")], capture_output=True, text=True, check=False)
     assert ended.stdout == ""
     assert ended.returncode == 0
+
+
+def test_torch_without_cuda_is_of_the_same_versions_everywhere():
+    asked = set(re.findall(r"^torch\S+$", (ROOT / "pre-requirements.txt").read_text(encoding="utf-8"), re.MULTILINE))
+    assert asked == set(re.findall(r'"(torch[^"]+)"', DOCKERFILE))
+    assert asked & set(REQUIREMENTS)
+
+
+def test_the_workflow_runs_the_gate_on_the_python_of_the_space(space: dict[str, Any]):
+    (job,) = yaml.safe_load((ROOT / ".github/workflows/check.yml").read_text(encoding="utf-8"))["jobs"].values()
+    assert job["steps"][-1] == {"run": "bash .ci/run"}
+    assert job["container"].startswith(f"python:{space['python_version']}-")
+
+
+def test_the_citation_is_of_this_version_and_of_the_papers_that_the_readme_names():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == __version__
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").lower().split())
+    for paper in cited["references"]:
+        assert paper["title"].lower() in readme
+        assert all(author["family-names"].lower() in readme for author in paper["authors"])
+
+
+def test_ruff_is_the_same_before_a_commit_and_in_the_gate():
+    (hooks,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    assert {name for hook in hooks["hooks"] for name in hook["additional_dependencies"]} <= set(REQUIREMENTS)
+
+
+def test_every_client_in_the_documents_is_a_test():
+    lines = (ROOT / "docs/clients.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| ") and "---" not in line][1:]
+    assert len(rows) > 10
+    assert all((ROOT / re.search(r"`pytest (\S+)` \|$", row)[1]).is_file() for row in rows)

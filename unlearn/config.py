@@ -12,9 +12,22 @@ from unlearn.errors import ParameterError
 SPACE = "SPACE_ID"
 
 
-def _setting(default: Any, meaning: str, *, on_space: Any = None) -> Any:
-    """Declare a field with its meaning for the documents; ``on_space`` is the default behind a Space's proxy."""
-    return field(default=default, metadata={"help": meaning, "on_space": default if on_space is None else on_space})
+#: gradio's variable that would let everybody fetch files of the host.
+ALLOWED_PATHS = "GRADIO_ALLOWED_PATHS"
+_YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
+
+
+def _setting(default: Any, meaning: str, *, on_space: Any = None, of_gradio: str = "") -> Any:
+    """Declare a field with its meaning for the documents.
+
+    Args:
+        default: its value on a new machine.
+        meaning: a noun phrase.
+        on_space: the default behind a Space's proxy.
+        of_gradio: gradio's own variable, which is read if ours is not set.
+    """
+    known = {"help": meaning, "on_space": default if on_space is None else on_space, "of_gradio": of_gradio}
+    return field(default=default, metadata=known)
 
 
 @dataclass(frozen=True)
@@ -31,8 +44,9 @@ class Settings:
     )
     gallery: str = _setting("", "folder of pictures, one subfolder a class, in place of the bundled gallery")
     index: str = _setting("", "folder that `index` wrote with the app's model, to be searched beside the gallery")
-    host: str = _setting("0.0.0.0", "address to listen on")  # noqa: S104
-    port: int = _setting(7860, "port to listen on")
+    host: str = _setting("0.0.0.0", "address to listen on", of_gradio="GRADIO_SERVER_NAME")  # noqa: S104
+    port: int = _setting(7860, "port to listen on", of_gradio="GRADIO_SERVER_PORT")
+    share: bool = _setting(False, "a public address through gradio's tunnel", of_gradio="GRADIO_SHARE")
     max_concepts: int = _setting(128, "concepts one erasure may name")
     max_steps: int = _setting(500, "steps one run of CLIPErase may make")
     max_run_minutes: int = _setting(30, "minutes a background run may take; what it came to by then is kept")
@@ -64,18 +78,26 @@ class Settings:
         """Read the settings from ``environ``, by default the environment of the process.
 
         Raises:
-            ParameterError: a variable that must be a whole number is something else.
+            ParameterError: a variable that must be a whole number, or true or false, is something else; or gradio's
+                variable that would publish files is set.
         """
         environ = dict(os.environ) if environ is None else environ
+        if environ.get(ALLOWED_PATHS, "").strip():
+            raise ParameterError(f"{ALLOWED_PATHS} would let everybody fetch the files there; unset it.")
         given: dict[str, Any] = {}
         for entry in fields(cls):
-            name = f"UNLEARN_{entry.name.upper()}"
+            own, theirs = f"UNLEARN_{entry.name.upper()}", entry.metadata["of_gradio"]
+            name = theirs if own not in environ and theirs in environ else own
             if name not in environ:
                 if SPACE in environ:
                     given[entry.name] = entry.metadata["on_space"]
                 continue
             text = environ[name].strip()
-            if isinstance(entry.default, int):
+            if isinstance(entry.default, bool):
+                if text.lower() not in (*_YES, *_NO):
+                    raise ParameterError(f"{name} is {text!r}; it must be true or false.")
+                given[entry.name] = text.lower() in _YES
+            elif isinstance(entry.default, int):
                 if not text.isascii() or not text.isdigit() or int(text) < 1:
                     raise ParameterError(f"{name} is {text!r}; it must be a whole number of at least 1.")
                 given[entry.name] = int(text)
@@ -92,5 +114,6 @@ class Settings:
             other = entry.metadata["on_space"]
             if other != entry.default:
                 default += f"; on a Space `{other}`"
-            rows.append(f"| `UNLEARN_{entry.name.upper()}` | {default} | {entry.metadata['help']} |")
+            also = f"; else `{entry.metadata['of_gradio']}`" if entry.metadata["of_gradio"] else ""
+            rows.append(f"| `UNLEARN_{entry.name.upper()}` | {default} | {entry.metadata['help']}{also} |")
         return "\n".join(rows)

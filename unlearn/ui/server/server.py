@@ -117,7 +117,7 @@ def _launch(demo: gr.Blocks, visits: Visits, settings: Settings) -> tuple[Any, s
         max_threads=THREADS,
         mcp_server=importlib.util.find_spec("mcp") is not None,
         ssr_mode=False,
-        share=False,
+        share=settings.share,
         show_error=False,
         run_history=False,
     )
