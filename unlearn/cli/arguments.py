@@ -45,8 +45,8 @@ def add_images(parser: argparse._ActionsContainer, purpose: str) -> None:
         "--images",
         default="bundled",
         metavar="SOURCE",
-        help=f"labelled images {purpose}: bundled (default), a folder with one subfolder a class, or a public data set "
-        "by name, as cifar100",
+        help=f"labelled images {purpose}: bundled (default), a folder with one subfolder a class, a CSV, JSONL or "
+        "Parquet file, WebDataset archives, datasets:ORG/NAME, or a public data set by name, as cifar100",
     )
 
 
