@@ -19,6 +19,7 @@ from unlearn.errors import require_choice
 from unlearn.finetuning.sources import BUNDLED, training_data
 from unlearn.functions.arguments import OnNotice, OnProgress
 from unlearn.functions.erasing import unedited
+from unlearn.functions.notebook import as_table, percent
 from unlearn.functions.recorded import RecordedErasure
 from unlearn.jobs import run_to_end
 
@@ -60,6 +61,12 @@ class Audit:
         leaked = f"{len(self.leaks)} of {len(self.findings)} attacks on “{self.concept}” leaked"
         measured = f"{leaked}, measured on {count_in_words(self.report.n)} of it; held is no proof."
         return "\n".join([*map(_line, self.findings), measured])
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show."""
+        rows = [(f.name, f.verdict, percent(f.before), percent(f.after), f.meaning) for f in self.findings]
+        caption = f"{len(self.leaks)} of {len(self.findings)} attacks on “{self.concept}” leaked; held is no proof."
+        return as_table(caption, ("attack", "verdict", "before", "after", ""), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the findings as JSON, without images; None for numbers that were not measured."""

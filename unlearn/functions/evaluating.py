@@ -18,6 +18,7 @@ from unlearn.finetuning.prepared import encoding
 from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_images
 from unlearn.functions.arguments import Names, OnProgress
 from unlearn.functions.erasing import unedited, vocabulary_of
+from unlearn.functions.notebook import as_table, percent
 from unlearn.functions.recorded import RecordedErasure
 
 
@@ -72,6 +73,12 @@ class Evaluation:
                 yield f"{part} {moved.mean:+.1%} (95% {moved.low:+.1%} to {moved.high:+.1%})"
         if not math.isnan(self.edit.harmonic_mean):
             yield f"harmonic mean of forgetting and retention {self.edit.harmonic_mean:.3f}"
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show."""
+        parts = {part: getattr(self.zero_shot, part) for part in ("overall", "forget", "retain")}
+        rows = [(part, known.n, percent(known.top1), percent(known.top5)) for part, known in parts.items() if known.n]
+        return as_table(f"{self.model} on {self.images}", ("images", "n", "top-1", "top-5"), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as JSON: fractions, and None for numbers that were not measured."""

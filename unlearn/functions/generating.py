@@ -18,6 +18,7 @@ from unlearn.evaluation.generation import Detection
 from unlearn.files.writing import require_folder
 from unlearn.functions.arguments import OnProgress
 from unlearn.functions.erasing import unedited
+from unlearn.functions.notebook import as_table
 from unlearn.functions.recorded import RecordedErasure
 from unlearn.jobs import run_to_end
 
@@ -62,6 +63,11 @@ class Generation:
             for before, after in zip(*self.detections, strict=True)
             if before.seen is not None and after.seen is not None
         )
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show."""
+        drawn = {"before": self.before, "after": self.after}
+        return as_table(f"{self.pair.drawing.prompt}: the same seeds before and after", (), drawn=drawn)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as in ``generation.json``, without hashes."""

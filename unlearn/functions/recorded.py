@@ -14,6 +14,10 @@ from unlearn.erasers.erasure import AnyErasure
 from unlearn.errors import ParameterError
 from unlearn.evaluation.zero_shot import above_chance
 from unlearn.export.record import Record
+from unlearn.functions.notebook import as_table, percent
+
+#: Keys of the metrics before and after an edit.
+_LABELS = ("before", "after")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,6 +39,15 @@ class RecordedErasure:
             f"RecordedErasure(method={self.method!r}, model={self.record.model!r}, forget={self.forget!r}, "
             f"retain={len(self.retain)} names, settings={self.settings!r})"
         )
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show."""
+        rows = [
+            (part, self.metrics["after"][part]["n"], *(percent(self.metrics[label][part]["top1"]) for label in _LABELS))
+            for part in (("forget", "retain") if self.metrics else ())
+        ]
+        caption = f"{', '.join(self.forget)} erased from {self.record.model} by {self.method}"
+        return as_table(caption, ("top-1", "n", *_LABELS) if rows else (), rows)
 
     @property
     def method(self) -> str:
