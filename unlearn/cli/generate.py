@@ -8,6 +8,7 @@ from pathlib import Path
 import unlearn
 from unlearn.cli.arguments import add_erasure, names_of
 from unlearn.cli.progress import progress_bar
+from unlearn.erasers.settings import CARRY_METHODS
 from unlearn.errors import ConceptError, ParameterError
 from unlearn.files.writing import require_folder
 
@@ -24,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_erasure(parser, ", instead of --forget")
     parser.add_argument("--strength", type=float, metavar="A", help="0 to 1, with --forget (default: 1)")
     parser.add_argument(
-        "--carry-method", default="ridge", help="how CCUP reaches the pipeline: ridge (default) or pull_back"
+        "--carry-method",
+        default="gated",
+        help=f"how CCUP reaches the pipeline: {', '.join(CARRY_METHODS)} (default: gated)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="of the first picture; the next takes the next (default: 0)"
@@ -36,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="DIR", help="before_0.png, after_0.png, …, generation.json"
     )
     parser.add_argument(
-        "--export", action="store_true", help="also write cross_attention.safetensors, the edit for other tools"
+        "--export",
+        action="store_true",
+        help="also write the edit for other tools: token_gate.safetensors, or cross_attention.safetensors with ridge",
     )
 
 
