@@ -15,11 +15,14 @@ LABELS = ["cat", "dog", "pizza"]
 
 with safe_open(EDIT, framework="pt") as file:
     tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
-    settings = json.loads(file.metadata()["unlearn"])["parameters"]["ccup"]
+    parameters = json.loads(file.metadata()["unlearn"])["parameters"]
+settings = parameters["ccup"]
 left, right = tensors.pop("left"), tensors.pop("right")  # P = I - strength * left @ right.T
 
 model, _, preprocess = open_clip.create_model_and_transforms(MODEL, pretrained=PRETRAINED)
-model.load_state_dict({name.removeprefix("tuned."): tensor for name, tensor in tensors.items()}, strict=False)
+original, share = model.state_dict(), parameters["cliperase"]["strength"]
+trained = {name.removeprefix("tuned."): tensor for name, tensor in tensors.items()}
+model.load_state_dict({name: original[name].lerp(trained[name], share) for name in trained}, strict=False)
 tokenizer = open_clip.get_tokenizer(MODEL)
 with torch.inference_mode():
     image = preprocess(Image.open(IMAGE).convert("RGB")).unsqueeze(0)

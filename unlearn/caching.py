@@ -30,6 +30,11 @@ class Cache(Generic[Value]):
         """Return the value of ``key``, computed by ``compute`` if it is not cached."""
         return self.get_all([key], lambda missing: [compute()])[0]
 
+    def find(self, key: Hashable) -> Value | None:
+        """Return the value of ``key``, or None if it is not cached."""
+        with self._lock:
+            return self._values.get(key)
+
     def get_all(self, keys: Sequence[Key], compute: Callable[[list[Key]], Sequence[Value]]) -> list[Value]:
         """Return the values of ``keys``; ``compute`` is called once with the keys that are not cached."""
         with self._lock:
@@ -65,6 +70,10 @@ class ObjectCache(Generic[Value]):
     def get(self, owner: object, key: Hashable, compute: Callable[[], Value]) -> Value:
         """Return the value of ``key`` for ``owner``, computed by ``compute`` if it is not cached."""
         return self._of(owner).get(key, compute)
+
+    def find(self, owner: object, key: Hashable) -> Value | None:
+        """Return the value of ``key`` for ``owner``, or None if it is not cached."""
+        return self._of(owner).find(key)
 
     def get_all(
         self, owner: object, keys: Sequence[Key], compute: Callable[[list[Key]], Sequence[Value]]

@@ -113,7 +113,7 @@ def test_a_page_offers_what_is_erased(tab: AuditTab, visitor: Visitor):
 
 def test_of_two_edits_each_concept_is_attacked_and_compared(services: Services, tab: AuditTab, visitor: Visitor, toy):
     tuned = Erasure("cliperase", select("lemon", vocabulary=services.vocabulary), CLIPEraseSettings(), {})
-    visitor.change(fine_tuned=FineTuned(tuned, tuned.apply(toy)))
+    visitor.change(fine_tuned=FineTuned(toy, tuned))
     for name in offered(tab, visitor)["choices"]:
         AUDIT.start(services, visitor, name)
         AUDIT.cancel(services, visitor)

@@ -70,7 +70,7 @@ def test_a_fine_tuned_edit_opens_too(real: Services, visitor: Visitor, pocket, v
     name = "text_projection"
     delta = {name: pocket.model.state_dict()[name] + 0.01}
     erasure = Erasure("cliperase", select("cat", vocabulary=vocabulary), CLIPEraseSettings(seed=5), delta)
-    visitor.change(fine_tuned=FineTuned(erasure, erasure.apply(pocket)))
+    visitor.change(fine_tuned=FineTuned(pocket, erasure))
     assert list(edits_of(real, visitor.session)) == ["CLIPErase + CCUP", "CCUP", "CLIPErase"]
     made = make_export(real, visitor, "edit", "CLIPErase")
     small = replace(real, gallery=type(real.gallery)("few", real.gallery.images[:4]))
@@ -101,9 +101,7 @@ def stacked_on(real: Services, visitor: Visitor, pocket, vocabulary) -> Visitor:
         mu=50.0,
         synonyms=False,
     )
-    visitor.change(
-        fine_tuned=FineTuned(erasure, erasure.apply(pocket), "somewhere"), erasure=real.erase(visitor.session, asked)
-    )
+    visitor.change(fine_tuned=FineTuned(pocket, erasure, "somewhere"), erasure=real.erase(visitor.session, asked))
     return visitor
 
 

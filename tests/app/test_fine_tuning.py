@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import gradio as gr
 import pytest
+import torch
 from helpers.building import built
 from helpers.fakes import few
 from helpers.waiting import ended
@@ -15,17 +16,18 @@ from unlearn.app.asked import ErasureRequest, FineTuneRequest
 from unlearn.app.edits import FineTuned
 from unlearn.app.fine_tuning import FINE_TUNING, take_off
 from unlearn.app.links import link_of, read_link, write_link
-from unlearn.app.requests import settings_of
+from unlearn.app.requests import erase, settings_of
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
 from unlearn.clip.encoders import weights_checksum
 from unlearn.clip.models import Models
-from unlearn.concepts.selection import select
+from unlearn.concepts.selection import load_vocabulary, select
 from unlearn.config import Settings
 from unlearn.data.gallery import bundled_gallery
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import PRESETS, CLIPEraseSettings
 from unlearn.errors import ConceptError, ImageError, JobError, ParameterError
+from unlearn.finetuning.trainable import make_trainable
 from unlearn.jobs import State
 from unlearn.ui.tabs.cliperase import CLIPEraseTab
 
@@ -64,6 +66,37 @@ def test_a_run_comes_into_force_is_stacked_on_and_taken_off(services):
     assert take_off(services, reloaded).fine_tuned is None
     assert FINE_TUNING.find(services, reloaded) is None
     assert weights_checksum(services.models.own.model) == before
+
+
+def moved(encoder, what: str) -> Erasure[CLIPEraseSettings]:
+    """What a run comes to, without the run."""
+    delta = {name: weight * 1.05 for name, weight in make_trainable(encoder, what).delta().items()}
+    return Erasure("cliperase", select("pizza", vocabulary=load_vocabulary()), CLIPEraseSettings.of(what), delta)
+
+
+def test_the_slider_moves_both_edits_and_finds_what_it_left(services, pocket):
+    visitor = Visitor()
+    run = FineTuned(pocket, moved(pocket, "text"))
+    visitor.change(fine_tuned=run)
+    seen = {}
+    for strength in (1.0, 0.5, 0.0, 0.5, 1.0):
+        session = erase(services, visitor, ErasureRequest(["dog"], strength=strength))
+        assert session.fine_tuned.erasure.settings.strength == strength
+        assert session.fine_tuned.is_run_of(run)
+        assert session.fine_tuned is seen.setdefault(strength, session.fine_tuned), "embedded once"
+    assert seen[1.0] is run
+    texts = ["a pizza", "a dog"]
+    torch.testing.assert_close(seen[0.0].encoder.encode_text(texts), pocket.encode_text(texts), atol=1e-5, rtol=0)
+    assert not torch.allclose(seen[0.5].encoder.encode_text(texts), run.encoder.encode_text(texts), atol=1e-4)
+    gallery = services.gallery
+    assert seen[0.5].encoder.image_features(gallery) is pocket.image_features(gallery), "images are not encoded again"
+
+
+def test_the_slider_leaves_a_run_whose_images_would_be_encoded_again(services, pocket):
+    visitor = Visitor()
+    run = FineTuned(pocket, moved(pocket, "last_blocks"))
+    visitor.change(fine_tuned=run)
+    assert erase(services, visitor, ErasureRequest(["dog"], strength=0.5)).fine_tuned is run
 
 
 def test_stop_leaves_what_was_in_force(services):
@@ -121,7 +154,7 @@ def test_a_link_gives_the_request_that_was_made(services, pocket, vocabulary):
     selection = select("cat", vocabulary=vocabulary)
     for asked in (FineTuneRequest(trainable="last_blocks"), FineTuneRequest(steps=7, forgetting="gradient_ascent")):
         # Made where runs are shorter: the request left the number of steps open, and so does the link.
-        run = FineTuned(Erasure("cliperase", selection, settings_of(asked, 50), {}), pocket, asked=asked)
+        run = FineTuned(pocket, Erasure("cliperase", selection, settings_of(asked, 50), {}), asked=asked)
         link = link_of(services, Session(fine_tuned=run))
         assert link.fine_tune == asked
         assert read_link(write_link(link).removeprefix("?")).fine_tune == asked
@@ -129,7 +162,7 @@ def test_a_link_gives_the_request_that_was_made(services, pocket, vocabulary):
 
 def test_a_link_gives_the_settings_of_a_model_from_a_file(services, pocket, vocabulary):
     settings = CLIPEraseSettings(steps=7, learning_rate=1e-5, trainable="all")
-    run = FineTuned(Erasure("cliperase", select("cat", vocabulary=vocabulary), settings, {}), pocket)
+    run = FineTuned(pocket, Erasure("cliperase", select("cat", vocabulary=vocabulary), settings, {}))
     link = link_of(services, Session(fine_tuned=run))
     assert link.fine_tune == FineTuneRequest(("cat",), steps=7, learning_rate=1e-5, trainable="all")
     read = read_link(write_link(link).removeprefix("?"))

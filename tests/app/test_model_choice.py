@@ -131,10 +131,15 @@ def test_facts_are_those_of_the_model_in_use(services, visitor):
 
 
 class Finished:
-    """In place of the line of runs: everybody's is done, and its result is of the model ``base``."""
+    """In place of the line of runs: everybody's is done, and its result is of the model ``original``."""
 
-    def __init__(self, base: str) -> None:
-        self.result = SimpleNamespace(base=base, beside=None)
+    def __init__(self, original: object) -> None:
+        self.result = SimpleNamespace(
+            original=original,
+            beside=None,
+            is_run_of=lambda other: other is self.result,
+            at=lambda strength: self.result,
+        )
         self.forgotten: list[str] = []
 
     def find(self, key: str) -> SimpleNamespace:
@@ -145,7 +150,7 @@ class Finished:
 
 
 def test_a_fine_tuned_model_goes_with_the_model_it_came_from(services, visitor):
-    services = replace(services, jobs=Finished("fake"))
+    services = replace(services, jobs=Finished(services.encoder_of(visitor.session)))
     FINE_TUNING.find(services, visitor)
     assert visitor.session.fine_tuned is services.jobs.result
     choose(services, visitor, "wider", "")
@@ -154,6 +159,6 @@ def test_a_fine_tuned_model_goes_with_the_model_it_came_from(services, visitor):
 
 
 def test_a_reloaded_page_does_not_get_the_run_of_another_model(services, visitor):
-    services = replace(services, jobs=Finished("wider"))
+    services = replace(services, jobs=Finished(SimpleNamespace(name="wider")))
     FINE_TUNING.find(services, visitor)
     assert visitor.session.fine_tuned is None

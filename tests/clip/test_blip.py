@@ -69,7 +69,7 @@ def test_ccup_is_baked_into_what_stock_transformers_loads(saved, blip, images, t
     assert weights_checksum(blip.model) == before
 
 
-@pytest.mark.parametrize("trainable", ["projections", "last_blocks"])
+@pytest.mark.parametrize("trainable", ["text", "projections", "last_blocks"])
 def test_cliperase_trains_it(blip, toy_gallery, toy_vocabulary, tmp_path, trainable):
     before = weights_checksum(blip.model)
     settings = CLIPEraseSettings.of(trainable, steps=10, batch_size=6, eval_every=10, learning_rate=1e-3)

@@ -143,3 +143,21 @@ def test_names_are_found_in_every_spelling_and_others_are_said():
     assert notice.endswith("Did you mean “cat”?")
     assert "Did you mean" in select("catt", vocabulary=classes).notices[0]
     assert select("T-shirt", vocabulary=classes).notices == ()
+
+
+@pytest.mark.parametrize(
+    ("phrase", "within"),
+    [
+        ("a photo of a cat", "cat"),
+        ("my two Dogs", "dog"),
+        ("an ice-cream van", "ice cream"),
+        ("a category", None),
+        ("zorblax", None),
+    ],
+)
+def test_a_phrase_says_which_concept_goes_with_it(phrase, within):
+    selection = select(phrase, vocabulary=load_vocabulary())
+    said = [notice for notice in selection.notices if "goes with it" in notice]
+    assert bool(said) is (within is not None)
+    if within:
+        assert f"“{within}” goes with it" in said[0]

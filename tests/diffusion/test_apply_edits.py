@@ -24,6 +24,7 @@ from unlearn.erasers import ccup
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ModelError, ParameterError
+from unlearn.finetuning.trainable import make_trainable
 from unlearn.jobs import run_to_end
 
 FEW = Vocabulary.of(("cat", "dog", "pizza", "car", "tree"))
@@ -72,7 +73,7 @@ def test_the_shared_weights_stay_as_they_were(stable_diffusion):
 def test_baked_into_the_denoiser_the_images_are_the_apps(stable_diffusion):
     loaded, encoder = stable_diffusion
     erasure = erasure_of(encoder)
-    edited_pipeline = apply_to_pipeline(loaded, encoder, closed_form=erasure, vocabulary=FEW)
+    edited_pipeline = apply_to_pipeline(loaded, encoder, closed_form=erasure, carry_method="ridge", vocabulary=FEW)
     states = torch.cat([text_encoder.states(["a cat and a pizza"]) for text_encoder in loaded.text_encoders], -1)
     mapped = torch.cat(
         [text_encoder.states(["a cat and a pizza"]) for text_encoder in edited_pipeline.loaded.text_encoders], -1
@@ -120,6 +121,29 @@ def test_cliperases_text_tower_drives_the_pipeline_that_its_clip_drives(stable_d
     torch.testing.assert_close(after, expected.states(["a cat"]), atol=1e-5, rtol=1e-5)
 
 
+def test_the_text_tower_that_trains_reaches_all_that_a_denoiser_reads_of_it(tmp_path):
+    """Stable Diffusion 2 leaves the last block out, SDXL reads the states before it and the pooled state after it."""
+    for name, architecture in (("stable-diffusion-2-1", ""), ("stable-diffusion-xl", "ViT-bigG-14")):
+        loaded, encoder = random_pipeline(name, tmp_path)
+        if architecture:
+            encoder = replace(encoder, model=untrained_text_tower(architecture))
+        own = [drives(encoder, text_encoder) for text_encoder in loaded.text_encoders]
+        assert any(own)
+        delta = {key: weight * 1.1 for key, weight in make_trainable(encoder, "text").delta().items()}
+        tuned = with_weights(encoder, delta, name="tuned")
+        after = apply_to_pipeline(loaded, encoder, tuned=tuned)
+        assert not after.notices
+        pairs = zip(own, loaded.text_encoders, after.loaded.text_encoders, strict=True)
+        for position, (is_own, one, other) in enumerate(pairs):
+            layers = (one.layer, None) if loaded.reads_pooled(position) else (one.layer,)
+            read = [[replace(each, layer=layer).states(["a cat"]) for layer in layers] for each in (one, other)]
+            assert [torch.equal(*states) for states in zip(*read, strict=True)] == [not is_own] * len(layers)
+        if architecture:
+            pooled = replace(after.loaded.text_encoders[1], layer=None).states(["a cat"])[0, 0]
+            expected = tuned.model.encode_text(encoder.tokenizer(["a cat"]))[0]
+            torch.testing.assert_close(pooled, expected, atol=1e-3, rtol=1e-3)
+
+
 def test_what_cannot_be_carried_is_said(stable_diffusion, pocket):
     loaded, encoder = stable_diffusion
     with pytest.raises(ModelError, match="CLIPErase's edit of “pocket” cannot be carried"):
@@ -132,7 +156,8 @@ def test_what_cannot_be_carried_is_said(stable_diffusion, pocket):
     assert "solved again" in again.notices[0]
     untouched = with_weights(encoder, {"logit_scale": torch.tensor(1.0)}, name="tuned")
     assert (
-        "trained nothing that a diffusion model reads" in apply_to_pipeline(loaded, encoder, tuned=untouched).notices[0]
+        "trained nothing that this diffusion model reads"
+        in apply_to_pipeline(loaded, encoder, tuned=untouched).notices[0]
     )
 
 
@@ -142,7 +167,8 @@ def test_a_synonym_that_is_not_erased_is_drawn_as_before(loaded: LoadedPipeline,
     for synonyms in (True, False):
         asked = CCUPSettings(synonyms=synonyms)
         erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), asked, vocabulary=vocabulary)
-        edited_pipeline = apply_to_pipeline(loaded, pocket, closed_form=erasure, vocabulary=vocabulary)
+        asked = {"carry_method": "ridge", "vocabulary": vocabulary}
+        edited_pipeline = apply_to_pipeline(loaded, pocket, closed_form=erasure, **asked)
         before, after = (p.text_encoders[0].states(["a cat", "a pussycat"]) for p in (loaded, edited_pipeline.loaded))
         moved[synonyms] = (after - before).flatten(1).norm(dim=1)
         assert not edited_pipeline.notices
@@ -163,7 +189,7 @@ def test_exported_attention_in_a_stock_pipeline_draws_the_apps_image(
     loaded: LoadedPipeline, pocket, vocabulary, tmp_path
 ):
     erasure = ccup.erase(pocket, select("cat", vocabulary=vocabulary), vocabulary=vocabulary)
-    edited_pipeline = apply_to_pipeline(loaded, pocket, closed_form=erasure)
+    edited_pipeline = apply_to_pipeline(loaded, pocket, closed_form=erasure, carry_method="ridge")
     wanted = run_to_end(draw(loaded, edited_pipeline.loaded, DRAWING)).after[0]
     save_attention(tmp_path / "edit.safetensors", edited_pipeline)
 
@@ -189,3 +215,17 @@ def test_pulled_back_the_embedded_model_sees_ccups_own_edit_of_the_text(pocket, 
     torch.testing.assert_close(
         states @ pocket.model.text_projection, erasure.projection.on_texts(text), atol=1e-3, rtol=1e-3
     )
+
+
+def test_behind_the_gate_other_prompts_are_the_same_and_all_that_is_read_of_the_concept_changes(stable_diffusion):
+    loaded, encoder = stable_diffusion
+    selection = select("cat", vocabulary=FEW)
+    erasure = replace(erasure_of(encoder), selection=selection)
+    edited = apply_to_pipeline(loaded, encoder, closed_form=erasure, carry_method="gated", vocabulary=FEW)
+    asked = {"device": "cpu", "num_images_per_prompt": 1, "do_classifier_free_guidance": True}
+    for prompt, same in (("a pizza", True), ("a cat", False)):
+        read = [p.pipeline.encode_prompt(prompt=prompt, **asked) for p in (loaded, edited.loaded)]
+        conditional = [(before, after) for before, after in list(zip(*read, strict=True))[::2] if before is not None]
+        assert [torch.equal(*pair) for pair in conditional] == [same] * len(conditional)
+    with pytest.raises(ModelError, match="gated map is not linear"):
+        baked_attention(edited)

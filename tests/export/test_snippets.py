@@ -149,10 +149,12 @@ def test_the_pipeline(place, pocket):
     from unlearn.cli import main
 
     asked = ["generate", "--prompt", "a cat and a pizza", "--forget", "cat", "--n", "1", "--export"]
-    assert main([*asked, "--out", str(place / "drawn")]) == 0
-    run(example("diffusers_pipeline"), place)
-    stock, own = (np.asarray(Image.open(place / name), dtype=float) for name in ("picture.png", "drawn/after_0.png"))
-    assert np.abs(stock - own).mean() < 1
+    for code, how in ((example("diffusers_pipeline"), "ridge"), (example("gated_pipeline"), "gated")):
+        assert main([*asked, "--carry-method", how, "--out", str(place / "drawn")]) == 0
+        run(code, place)
+        names = ("picture.png", "drawn/after_0.png", "drawn/before_0.png")
+        stock, own, before = (np.asarray(Image.open(place / name), dtype=float) for name in names)
+        assert np.abs(stock - own).mean() < 1 < np.abs(stock - before).mean()
 
 
 def test_a_snippet_is_the_example_with_ones_own_names_in_it(place, pocket, of_images):

@@ -50,17 +50,21 @@ def test_before_training_both_parts_together_are_the_model(encoder, pixels, what
 def test_gradients_are_those_of_the_whole_model_and_the_base_stays(encoder, pixels, what):
     before = weights_checksum(encoder.model)
     trainable = make_trainable(encoder, what)
+    tower = "image" if trainable.trains_images else "text"
+    given = pixels if trainable.trains_images else encoder.tokenizer(["a cat", "a dog", "seven purple elephants"])
+    prepare, features = getattr(trainable, f"prepare_{tower}s"), getattr(trainable, f"{tower}_features")
     with torch.no_grad():
-        prepared = trainable.prepare_images(pixels)
+        prepared = prepare(given)
     optimizer = torch.optim.SGD(trainable.parameters.values(), lr=1.0)
-    trainable.image_features(prepared)[:, 0].sum().backward()
+    features(prepared)[:, 0].sum().backward()
     optimizer.step()
     with torch.no_grad():
-        trained = trainable.image_features(prepared)
+        trained = features(prepared)
     edited = with_weights(encoder, trainable.delta(), name="edited")
     with torch.no_grad():
-        whole = F.normalize(edited.model.encode_image(pixels), dim=-1)
-        original = F.normalize(encoder.model.encode_image(pixels), dim=-1)
+        whole, original = (
+            F.normalize(getattr(each.model, f"encode_{tower}")(given), dim=-1) for each in (edited, encoder)
+        )
     torch.testing.assert_close(trained, whole, atol=1e-4, rtol=0)
     assert weights_checksum(encoder.model) == before
     if what != "lora":  # an adapter's first step moves only the half that is zero, by very little
@@ -71,6 +75,23 @@ def test_less_trains_where_less_is_asked_for(encoder):
     sizes = {w: sum(p.numel() for p in make_trainable(encoder, w).parameters.values()) for w in TRAINABLE}
     assert sizes["projections"] < sizes["last_blocks"] < sizes["all"]
     assert sizes["lora"] < sizes["all"]
+
+
+def test_text_trains_the_last_two_blocks_of_the_text_tower_and_no_image_weight(encoder):
+    names = make_trainable(encoder, "text").parameters
+    assert {name.split(".")[2] for name in names if "resblocks" in name} == {"0", "1"}  # of a toy's two
+    assert "text_projection" in names
+    assert "ln_final.weight" in names
+    assert not [name for name in names if name.startswith("visual.") or "embedding" in name]
+
+
+def test_texts_of_other_lengths_beside_them_change_nothing(encoder):
+    trainable = make_trainable(encoder, "text")
+    texts = ["a cat", "a very long sentence about seven purple elephants"]
+    with torch.no_grad():
+        both = trainable.text_features(trainable.prepare_texts(encoder.tokenizer(texts)))
+        alone = [trainable.text_features(trainable.prepare_texts(encoder.tokenizer([text])))[0] for text in texts]
+    torch.testing.assert_close(both, torch.stack(alone), atol=1e-6, rtol=0)
 
 
 def test_the_temperature_never_trains(encoder):

@@ -65,7 +65,7 @@ def test_images_are_generated_before_and_after(pocket, erasure, tmp_path):
     assert "guitar: seen by the judge in" in str(result)
     assert repr(result) == "Generation(prompt='a guitar', pipeline='pocket', n=2)"
     record = result.save(tmp_path / "drawn", export=True)
-    assert {"before_0.png", "after_1.png", "cross_attention.safetensors"} <= set(record["sha256"])
+    assert {"before_0.png", "after_1.png", "token_gate.safetensors"} <= set(record["sha256"])
     nothing = unlearn.generate("a guitar", erasure.at(0.0), pocket, pipeline=pipeline, **QUICK)
     assert nothing.before[0].tobytes() == nothing.after[0].tobytes() == result.before[0].tobytes()
 

@@ -78,6 +78,7 @@ def random_pipeline(name: str, folder: Path) -> tuple[LoadedPipeline, OpenClipEn
         body = as_clip_text_model(second)
         projected = CLIPTextModelWithProjection(body.config).eval().requires_grad_(False)
         projected.text_model.load_state_dict(body.state_dict())
+        projected.text_projection.weight.copy_(second.text_projection.T)
         both = width + body.config.hidden_size
         parts = _parts(
             both,

@@ -25,7 +25,7 @@ from unlearn.plots.runs import accuracy_curves, loss_curves
 from unlearn.plots.style import COLOURS, Figure, marked, styled
 from unlearn.plots.trade_off import DASHES, count_curves, strength_curves
 from unlearn.sweeps.comparison import Outcome
-from unlearn.sweeps.trade_off import TradeOffPoint
+from unlearn.sweeps.point import TradeOffPoint
 from unlearn.ui.components import drawn
 
 PROBABILITIES = {"Original": {"cat": 0.9, "<b>dog</b>": 0.1}, "CCUP": {"cat": 0.02, "<b>dog</b>": 0.98}}

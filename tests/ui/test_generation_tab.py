@@ -82,7 +82,7 @@ def test_the_report_shows_images_of_the_edit_in_force_alone(services: Services, 
 
 def test_one_edit_of_two_is_drawn_as_that_one(services: Services, visitor: Visitor, pocket):
     erasure = Erasure("cliperase", select("pizza", vocabulary=services.vocabulary), CLIPEraseSettings(), {})
-    visitor.change(fine_tuned=FineTuned(erasure, pocket))
+    visitor.change(fine_tuned=FineTuned(pocket, erasure))
     DRAWING.start(services, visitor, replace(QUICK, count=1, steps=1, edit="CCUP"))
     drawn = finish(services, visitor).result
     assert drawn.erased == ("cat",)
@@ -190,7 +190,7 @@ def test_a_run_that_trained_only_projections_draws_the_same_and_says_why(service
     projection = {"text_projection": pocket.model.state_dict()["text_projection"] * 1.01}
     selection = services.erase(visitor.session, ErasureRequest(["cat"])).selection
     erasure = Erasure("cliperase", selection, CLIPEraseSettings(), projection)
-    visitor.change(fine_tuned=FineTuned(erasure, erasure.apply(pocket)))
+    visitor.change(fine_tuned=FineTuned(pocket, erasure))
     DRAWING.start(services, visitor, replace(QUICK, count=1, steps=1))
     drawn = finish(services, visitor).result
     assert drawn.pair.before[0].tobytes() == drawn.pair.after[0].tobytes()

@@ -28,12 +28,11 @@ from unlearn.app.session import SEARCH_GALLERY, SEARCH_INDEX, Session
 from unlearn.clip import models
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.models import Models
-from unlearn.clip.weights import with_weights
 from unlearn.concepts.selection import Vocabulary, select
 from unlearn.data.gallery import Gallery, bundled_gallery, folder_gallery
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CLIPEraseSettings
-from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, FINE_TUNED, ORIGINAL
+from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
 from unlearn.errors import ImageError, ModelError, ParameterError
 from unlearn.index.build import build_index
 from unlearn.index.search import ImageIndex
@@ -72,9 +71,8 @@ def erased(services: Services, *names: str, **options: object) -> Session:
 def fine_tuned(encoder: OpenClipEncoder, vocabulary: Vocabulary) -> FineTuned:
     """What a run comes to, without the run: other weights of the picture tower."""
     weights = {"visual.proj": 0.9 * encoder.model.visual.proj}
-    name = f"{encoder.name}{FINE_TUNED}"
     erasure = Erasure("cliperase", select("apple", vocabulary=vocabulary), CLIPEraseSettings(), weights)
-    return FineTuned(erasure, with_weights(encoder, weights, name=name))
+    return FineTuned(encoder, erasure)
 
 
 @pytest.mark.parametrize("side", ["image", "text", "both"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
+from unlearn.erasers.settings import CARRY_METHODS, CCUPSettings, CLIPEraseSettings
 from unlearn.erasers.variants import CCUP, CLIPERASE
 from unlearn.options import option, same_option
 
@@ -80,9 +80,10 @@ class DrawRequest:
         choices={"": "All active edits", CCUP: "CCUP alone", CLIPERASE: "CLIPErase alone"},
     )
     carry_method: str = option(
-        "ridge",
+        next(iter(CARRY_METHODS)),
         "How CCUP reaches the diffusion model",
-        "how CCUP reaches the diffusion model: solved on the token states, or pulled back from the joint space",
-        choices={"ridge": "Solved on the token states", "pull_back": "Pulled back from the joint space"},
+        "how CCUP reaches the diffusion model: solved on the token states, there behind a gate that leaves prompts of "
+        "other things alone or for all prompts, or pulled back from the joint space",
+        choices=CARRY_METHODS,
     )
     judge: bool = option(False, "Judge a batch", "draw and judge a batch instead of the prompt")

@@ -12,7 +12,7 @@ from unlearn.app.edits import Edits
 from unlearn.app.services import Services
 from unlearn.app.session import NOTHING_ERASED, Session
 from unlearn.clip.encoders import OpenClipEncoder
-from unlearn.diffusion.apply_edits import CARRY_METHODS, EditedPipeline, apply_to_pipeline
+from unlearn.diffusion.apply_edits import EditedPipeline, apply_to_pipeline
 from unlearn.diffusion.drawing import Drawing, Pair, draw
 from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline
 from unlearn.diffusion.rates import Detected, DetectionRate, cases_of, detect, two_thing_cases
@@ -99,7 +99,7 @@ def edited_pipeline(
     session: Session,
     loaded: LoadedPipeline,
     encoder: OpenClipEncoder,
-    carry_method: str = CARRY_METHODS[0],
+    carry_method: str = "gated",
 ) -> EditedPipeline:
     """Return ``loaded`` with the edits of ``session``."""
     return apply_to_pipeline(

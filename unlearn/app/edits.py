@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from unlearn.erasers.variants import FINE_TUNED
+from unlearn.caching import Cache
+from unlearn.erasers.settings import LIVE
 
 if TYPE_CHECKING:
     from unlearn.app.asked import FineTuneRequest
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from unlearn.erasers.erasure import Erasure
     from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
     from unlearn.evaluation.interference import Interference
-    from unlearn.sweeps.trade_off import TradeOffPoint
+    from unlearn.sweeps.point import TradeOffPoint
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,23 +26,43 @@ class FineTuned:
     """A finished fine-tuning run: the erasure, and its model, which shares all other weights with the base model.
 
     Attributes:
+        original: the model that was fine-tuned.
+        erasure: the erasure at its strength.
         images: the training images, in the form of :class:`unlearn.export.record.Record`.
         learned_own: whether the training images may include the visitor's own.
         beside: the CCUP edit of the same file, in the panel's settings, if the file held both edits.
         asked: the request behind the run; None if the edit came from a file.
+        strengths: the latest strengths of this run, so that the embeddings at each stay known.
     """
 
+    original: OpenClipEncoder
     erasure: Erasure[CLIPEraseSettings]
-    encoder: OpenClipEncoder
     images: str = ""
     learned_own: bool = False
     beside: Erasure[CCUPSettings] | None = None
     asked: FineTuneRequest | None = None
+    strengths: Cache[FineTuned] = field(default_factory=lambda: Cache(most=4))
+
+    @cached_property
+    def encoder(self) -> OpenClipEncoder:
+        """The fine-tuned model at the erasure's strength."""
+        return self.erasure.fine_tuned(self.original)
 
     @property
-    def base(self) -> str:
-        """The name of the model that was fine-tuned."""
-        return self.encoder.name.removesuffix(FINE_TUNED)
+    def follows_strength(self) -> bool:
+        """Whether another strength needs no image encoded again, so that the slider can move this edit too."""
+        return self.erasure.settings.trainable in LIVE
+
+    def at(self, strength: float) -> FineTuned:
+        """Return the run at another strength; the run itself if the slider cannot move it."""
+        own = self.strengths.get(self.erasure.settings.strength, lambda: self)
+        if not self.follows_strength:
+            return own
+        return self.strengths.get(strength, lambda: replace(self, erasure=self.erasure.at(strength)))
+
+    def is_run_of(self, other: FineTuned | None) -> bool:
+        """Return whether ``other`` is the same run, at any strength."""
+        return other is not None and other.strengths is self.strengths
 
     @property
     def forget_names(self) -> tuple[str, ...]:

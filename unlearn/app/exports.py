@@ -15,10 +15,11 @@ from unlearn.app.services import Services
 from unlearn.app.session import NOTHING_ERASED, PAYER, Session, Visitor
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.named_vocabularies import vocabulary_text
-from unlearn.diffusion.apply_edits import apply_to_pipeline
+from unlearn.diffusion.apply_edits import EditedPipeline, apply_to_pipeline
 from unlearn.diffusion.pipelines import PIPELINES
 from unlearn.diffusion.records import ATTENTION as ATTENTION_FILE
-from unlearn.diffusion.records import save_attention
+from unlearn.diffusion.records import GATE as GATE_FILE
+from unlearn.diffusion.records import save_attention, save_gate
 from unlearn.erasers.erasure import AnyErasure
 from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, MADE_BY, ORIGINAL
 from unlearn.errors import ConceptError, ModelError, require_choice
@@ -31,7 +32,7 @@ from unlearn.finetuning.sources import BUNDLED
 from unlearn.report.html import render
 from unlearn.report.measured import DrawnPair, measure_report
 
-REPORT, ATTENTION = "report", "cross_attention"
+REPORT, ATTENTION, GATE = "report", "cross_attention", "token_gate"
 NOT_WRITTEN = "This model cannot be written to a file; choose one of open_clip's."
 NOT_IN_A_DENOISER = "CLIPErase changes the text encoder, not the denoiser: take the whole model, or erase with CCUP."
 
@@ -93,7 +94,7 @@ def _chosen(edits: dict[str, AnyErasure], kind: str, variant: str) -> AnyErasure
     chosen = require_choice("edit", variant or everything, tuple(edits))
     if kind == REPORT:
         return edits[everything]
-    if kind != ATTENTION:
+    if kind not in (ATTENTION, GATE):
         return edits[chosen]
     if chosen == CLIPERASE:
         raise ModelError(NOT_IN_A_DENOISER)
@@ -181,23 +182,30 @@ def last_drawn(services: Services, visitor: Visitor) -> DrawnPair | None:
     return DrawnPair(pair.drawing.prompt, drawn.edited_pipeline.loaded.name, pair.before, pair.after)
 
 
-def _write_attention(wanted: Wanted, folder: Path) -> Path:
-    services, session = wanted.services, wanted.visitor.session
-    loaded = services.pipelines.get(_driven_by(wanted.encoder))
-    vocabulary = services.vocabulary_of(session)
-    path = folder / ATTENTION_FILE
-    save_attention(path, apply_to_pipeline(loaded, wanted.encoder, closed_form=session.erasure, vocabulary=vocabulary))
-    return path
+def _for_diffusers(
+    file: str, save: Callable[[Path, EditedPipeline], None], carry_method: str
+) -> Callable[[Wanted, Path], Path]:
+    """Return a function that writes CCUP, carried by ``carry_method``, to ``file``."""
+
+    def write(wanted: Wanted, folder: Path) -> Path:
+        services, session = wanted.services, wanted.visitor.session
+        loaded = services.pipelines.get(_driven_by(wanted.encoder))
+        asked: Any = {"carry_method": carry_method, "vocabulary": services.vocabulary_of(session)}
+        save(folder / file, apply_to_pipeline(loaded, wanted.encoder, closed_form=session.erasure, **asked))
+        return folder / file
+
+    return write
 
 
-def _attention_code(wanted: Wanted) -> str:
-    source = PIPELINES[_driven_by(wanted.encoder)].source
-    return snippet(
-        "diffusers_pipeline",
-        PIPELINE=str(Path(source).relative_to(SHIPPED)) if Path(source).is_dir() else source,
-        ATTENTION=ATTENTION_FILE,
-        PROMPT=f"a {wanted.erasure.selection.forget_names[0]}",
-    )
+def _pipeline_code(example: str, **file: str) -> Callable[[Wanted], str]:
+    """Return a function that fills in the script ``example``, which uses ``file`` in a stock pipeline."""
+
+    def code(wanted: Wanted) -> str:
+        source = PIPELINES[_driven_by(wanted.encoder)].source
+        where = str(Path(source).relative_to(SHIPPED)) if Path(source).is_dir() else source
+        return snippet(example, PIPELINE=where, PROMPT=f"a {wanted.erasure.selection.forget_names[0]}", **file)
+
+    return code
 
 
 def _driven_by(encoder: OpenClipEncoder) -> str:
@@ -211,7 +219,16 @@ KINDS = {
     "transformers": Kind(
         "Whole model, transformers", _whole_model("transformers"), _code("transformers", "erased"), True
     ),
-    ATTENTION: Kind("For diffusers", _write_attention, _attention_code),
+    GATE: Kind(
+        "For diffusers, gated",
+        _for_diffusers(GATE_FILE, save_gate, "gated"),
+        _pipeline_code("gated_pipeline", GATE=GATE_FILE),
+    ),
+    ATTENTION: Kind(
+        "For diffusers",
+        _for_diffusers(ATTENTION_FILE, save_attention, "ridge"),
+        _pipeline_code("diffusers_pipeline", ATTENTION=ATTENTION_FILE),
+    ),
     REPORT: Kind("Report", _write_report, lambda wanted: ""),
     "record": Kind(
         "Record",

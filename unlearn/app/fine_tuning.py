@@ -41,13 +41,14 @@ def _plan(services: Services, session: Session, request: FineTuneRequest) -> Pla
     )
 
     def begin() -> Generator[Progress, None, FineTuned]:
-        erasure = yield from run
-        edited = erasure.fine_tuned(encoder)
-        # Encode what every view needs first here, so that the page does not wait for it.
-        edited.image_features(probe)
-        edited.text_features(vocabulary.names, vocabulary.templates)
         only_bundled = own is None and training is bundled_gallery().train
-        return FineTuned(erasure, edited, BUNDLED if only_bundled else "", learned_own=own is not None, asked=request)
+        erasure = yield from run
+        images = BUNDLED if only_bundled else ""
+        tuned = FineTuned(encoder, erasure, images, learned_own=own is not None, asked=request)
+        # Encode what every view needs first here, so that the page does not wait for it.
+        tuned.encoder.image_features(probe)
+        tuned.encoder.text_features(vocabulary.names, vocabulary.templates)
+        return tuned
 
     return Plan(begin, settings.trainable)
 
@@ -55,9 +56,12 @@ def _plan(services: Services, session: Session, request: FineTuneRequest) -> Pla
 def _keep(visitor: Visitor, result: FineTuned, services: Services) -> None:
     """Make the model of a finished run active, together with the base model it was fine-tuned from."""
     session = visitor.session
-    if result is not session.fine_tuned and result.base == services.encoder_of(session).name:
-        closed_form = {"erasure": result.beside} if result.beside else {}
-        visitor.change(since=session, fine_tuned=result, **closed_form)
+    if not result.is_run_of(session.fine_tuned) and result.original.name == services.encoder_of(session).name:
+        if result.beside:
+            visitor.change(since=session, fine_tuned=result, erasure=result.beside)
+        else:
+            tuned = result.at(session.erasure.settings.strength) if session.erasure else result
+            visitor.change(since=session, fine_tuned=tuned)
 
 
 def _done(status: Status[Progress, FineTuned]) -> str:

@@ -110,10 +110,15 @@ def _open(services: Services, session: Session, file: Opened) -> Generator[Progr
     Raises:
         ErasureFileError: an image no longer has an embedding, or CCUP gives a different result on this machine.
     """
-    encoder = file.erasure.fine_tuned(services.open_clip_encoder_of(session, NOT_OPENED))
     words = services.vocabulary_of(session)
     # Images that only their owner has may be among those this visitor added.
-    tuned = FineTuned(file.erasure, encoder, file.record.images, learned_own=not file.record.images)
+    tuned = FineTuned(
+        services.open_clip_encoder_of(session, NOT_OPENED),
+        file.erasure,
+        file.record.images,
+        learned_own=not file.record.images,
+    )
+    encoder = tuned.encoder
     opened = replace(session, fine_tuned=tuned)
     collection = services.collection(opened)
     progress = partial(encoding, total=len(collection))

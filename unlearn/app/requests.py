@@ -17,11 +17,15 @@ from unlearn.options import shared_options
 def erase(services: Services, visitor: Visitor, request: ErasureRequest) -> Session:
     """Erase the concepts of ``request``, store both in the session, and return the new session.
 
+    The strength is also that of a fine-tuned model, if it can follow (:meth:`unlearn.app.edits.FineTuned.at`).
+
     Raises:
         ConceptError, ParameterError: the request is not valid; the message lists what is allowed.
     """
     session = visitor.session
-    return visitor.change(since=session, erasure=services.erase(session, request), request=cleaned(request))
+    erasure = services.erase(session, request)
+    tuned = session.fine_tuned and session.fine_tuned.at(erasure.settings.strength)
+    return visitor.change(since=session, erasure=erasure, request=cleaned(request), fine_tuned=tuned)
 
 
 def request_of(services: Services, session: Session) -> ErasureRequest:

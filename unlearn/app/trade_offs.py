@@ -18,7 +18,8 @@ from unlearn.erasers.settings import FORMS, CCUPSettings
 from unlearn.errors import ConceptError
 from unlearn.evaluation.interference import Interference, measure_interference
 from unlearn.evaluation.similarity import image_text_similarity
-from unlearn.sweeps.trade_off import STRENGTHS, TradeOffPoint, growing, sweep_count, sweep_strength
+from unlearn.sweeps.point import TradeOffPoint
+from unlearn.sweeps.trade_off import STRENGTHS, growing, sweep_count, sweep_strength
 
 
 def measure(services: Services, session: Session, watch: Callable[[int, int], None] | None = None) -> TradeOff:

@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from tqdm import tqdm
 
-from unlearn.attacks.white_box import WhiteBox
 from unlearn.bench.measurements import Measurements
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine, threads
@@ -28,7 +26,7 @@ from unlearn.clip.encoders import (
     weights_checksum,
 )
 from unlearn.clip.loading import load_clip
-from unlearn.concepts.selection import VERBATIM, prompts, select
+from unlearn.concepts.selection import select
 from unlearn.data.gallery import Gallery, restore_features
 from unlearn.erasers.methods import COMPARED, Method, Task
 from unlearn.errors import JobError
@@ -107,7 +105,6 @@ class Bench:
             erasure = run_to_end(method.fit(task))
         seconds = time.perf_counter() - started
         edited = erasure.apply(self.encoder)
-        self._spare_encoding(edited)
         quality = evaluate_edit(self.encoder, edited, self.data.test, forget=forget, vocabulary=self.data.vocabulary)
         before, after = quality.recall["text_to_image"]["retain"][10].means
         measured = {
@@ -125,20 +122,6 @@ class Bench:
         if weights_checksum(self.encoder.model) != self.checksum:
             raise JobError("The base model's weights changed.")
         return measured
-
-    def _spare_encoding(self, edited: TextImageEncoder) -> None:
-        """Give a fine-tuned model its embeddings, computed from the cached inputs of the trained projections."""
-        if edited.unedited is self.encoder:
-            return
-        exposed, base = WhiteBox.of(edited.unedited, self.encoder), WhiteBox.of(self.encoder, self.encoder)
-        tuned = exposed.encoder
-        for gallery in (self.data.test, self.data.train):
-            tuned.keep_image_features(gallery, exposed.gallery_features(gallery))
-        vocabulary, captions = self.data.vocabulary, self.data.test.distinct_captions
-        for names, templates in ((vocabulary.names, vocabulary.templates), (captions, VERBATIM)):
-            texts = [prompt for name in names for prompt in prompts(name, templates)]
-            features = exposed.text_features(base.text_hidden(texts)).view(len(names), len(templates), -1)
-            tuned.keep_text_features(names, templates, F.normalize(features.mean(dim=1), dim=-1))
 
     def _falls(self, edited: TextImageEncoder, concept: str) -> list[float]:
         """Return the fall of top-1 of each of the concept's neighbours, on all of their images."""

@@ -16,10 +16,11 @@ from unlearn.files.writing import require_file
 
 HELP = "Measure speed and quality; optionally write the tables into a page."
 EXAMPLES = ("bench methods --quick", "bench --write README.md docs/measured.md")
-#: Benchmarks that take a model and images and can be resumed, with the arguments that each takes.
-OF_ANY_MODEL = {
+#: Benchmarks with arguments of their own.
+OPTIONS = {
     "methods": ("model", "images", "resume"),
     "attacks": ("model", "images", "resume", "never_taught"),
+    "generation": ("resume",),
 }
 
 
@@ -34,10 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--write", type=Path, nargs="+", metavar="PAGE", help="replace the blocks <!-- bench:NAME --> of these pages"
     )
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="also write the tables as JSON")
-    any_model = parser.add_argument_group(" and ".join(OF_ANY_MODEL))
+    any_model = parser.add_argument_group("methods and attacks")
     add_model(any_model)
     add_images(any_model, "to learn from and to measure on")
-    any_model.add_argument(
+    parser.add_argument_group("methods, attacks and generation").add_argument(
         "--resume", type=Path, metavar="FILE", help="write every measurement there, and do not measure it again"
     )
     parser.add_argument_group("attacks").add_argument(
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
             require_file(path)
     tables: list[Table] = []
     for name in [require_choice("NAME", name, bench.BENCHES) for name in arguments.names] or bench.BENCHES:
-        options = {key: getattr(arguments, key) for key in OF_ANY_MODEL.get(name, ())}
+        options = {key: getattr(arguments, key) for key in OPTIONS.get(name, ())}
         made = getattr(bench, name).run(quick=arguments.quick, **options)
         for table in made if isinstance(made, tuple) else (made,):
             if not arguments.json:
@@ -73,5 +74,5 @@ def run(arguments: argparse.Namespace) -> None:
 
 def go_on(arguments: argparse.Namespace) -> str:
     if arguments.resume is None:
-        return "With --resume FILE, methods and attacks keep what they have measured."
+        return "With --resume FILE, methods, attacks and generation keep what they have measured."
     return f"The same command goes on with what “{arguments.resume}” holds."

@@ -12,4 +12,4 @@ from unlearn.erasers.settings import CLIPEraseSettings
 def add_arguments(group: argparse._ArgumentGroup) -> None:
     add_images(group, "to train and to measure on")
     group.add_argument("--checkpoint", type=Path, metavar="FILE", help="save the run there, or resume it from there")
-    add_options(group, CLIPEraseSettings, but=("seed",))
+    add_options(group, CLIPEraseSettings, but=("seed", "strength"))  # CCUP's group has the strength of both

@@ -7,6 +7,7 @@ import argparse
 import unlearn
 from unlearn.cli.arguments import add_device, add_erasure, add_out, names_of
 from unlearn.cli.output import Result, notice_printer, progress_bar
+from unlearn.erasers.settings import CARRY_METHODS
 from unlearn.errors import ConceptError, ParameterError
 from unlearn.files.writing import require_folder
 
@@ -24,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_erasure(parser, ", instead of --forget")
     parser.add_argument("--strength", type=float, metavar="A", help="0 to 1, with --forget (default: 1)")
     parser.add_argument(
-        "--carry-method", default="ridge", help="how CCUP reaches the pipeline: ridge (default) or pull_back"
+        "--carry-method",
+        default="gated",
+        help=f"how CCUP reaches the pipeline: {', '.join(CARRY_METHODS)} (default: gated)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the first image; the next takes the next (default: 0)")
     parser.add_argument("--n", type=int, default=4, metavar="N", help="images (default: 4)")
@@ -33,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_out(parser, "DIR", "folder for before_0.png, after_0.png, …, generation.json")
     add_device(parser)
     parser.add_argument(
-        "--export", action="store_true", help="also write cross_attention.safetensors, the edit for other tools"
+        "--export",
+        action="store_true",
+        help="also write the edit for other tools: token_gate.safetensors, or cross_attention.safetensors with ridge",
     )
 
 

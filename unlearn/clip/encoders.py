@@ -157,9 +157,11 @@ class CachingEncoder(ABC):
         return self._image_features.get(collection, WHOLE, compute)
 
     def prepare_image_features(self, collection: ImageCollection) -> Generator[int, None, Tensor]:
-        """Compute and return the result of :meth:`image_features`, yielding the number of encoded images."""
-        features = yield from self._encoded(collection)
-        self.keep_image_features(collection, features)
+        """Return the result of :meth:`image_features`; yields the number of encoded images unless it is cached."""
+        features = self._image_features.find(collection, WHOLE)
+        if features is None:
+            features = yield from self._encoded(collection)
+            self.keep_image_features(collection, features)
         return features
 
     def keep_image_features(self, collection: ImageCollection, features: Tensor) -> None:

@@ -20,10 +20,10 @@ def encode_text(model: nn.Module, tokens: Tensor) -> Tensor:
     A causal tower that reads the end token runs up to the last end token of all rows only, with the same result up to
     rounding and the same gradients. Other towers run on the whole context.
     """
-    tower = _causal_tower(model)
+    tower = causal_tower(model)
     if tower is None or not len(tokens):
         return model.encode_text(tokens)  # type: ignore[operator, no-any-return]
-    ends = _end_positions(tower, tokens)
+    ends = end_positions(tower, tokens)
     length = int(ends.max()) + 1
     dtype = tower.transformer.get_cast_dtype()
     embedded = tower.token_embedding(tokens[:, :length]).to(dtype) + tower.positional_embedding[:length].to(dtype)
@@ -36,7 +36,7 @@ def encode_text(model: nn.Module, tokens: Tensor) -> Tensor:
     return projected
 
 
-def _causal_tower(model: nn.Module) -> Any:
+def causal_tower(model: nn.Module) -> Any:
     """Return the module that holds open_clip's causal transformer if it reads the end token, else None."""
     open_clip = late.open_clip
     tower: Any = model.text if type(model) is open_clip.CustomTextCLIP else model
@@ -54,7 +54,7 @@ def _pooling(tower: Any) -> tuple[str, int]:
     return getattr(tower, f"{prefix}pool_type"), getattr(tower, f"{prefix}eos_id")
 
 
-def _end_positions(tower: Any, tokens: Tensor) -> Tensor:
+def end_positions(tower: Any, tokens: Tensor) -> Tensor:
     """Return the position of each row's end token, (n,): the largest token unless the tower knows its end token."""
     pooling, end = _pooling(tower)
     return (tokens if pooling == "argmax" else (tokens == end).int()).argmax(dim=-1)

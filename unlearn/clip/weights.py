@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields
 
 from torch import Tensor, nn
 
@@ -43,13 +43,25 @@ def with_weights(encoder: OpenClipEncoder, delta: Mapping[str, Tensor], *, name:
     Raises:
         ModelError: the model has no such tensor, or it has another shape.
     """
-    shapes = {key: tensor.shape for key, tensor in encoder.model.state_dict().items()}
-    for key, tensor in delta.items():
-        if key in shapes and shapes[key] != tensor.shape:
-            raise ModelError(f"{key} is {tuple(shapes[key])} in this model and {tuple(tensor.shape)} in the edit.")
+    require_shapes(encoder.model.state_dict(), delta)
     dtype = next(encoder.model.parameters()).dtype
     model = sharing_copy(encoder.model, {key: tensor.to(dtype) for key, tensor in delta.items()})
-    return replace(encoder, name=name, model=model, weights_file=None)
+    # A plain model, whatever ``encoder`` is: it embeds with these weights and nothing prepared for others.
+    parts = {field.name: getattr(encoder, field.name) for field in fields(OpenClipEncoder)}
+    return OpenClipEncoder(**parts | {"name": name, "model": model, "weights_file": None})
+
+
+def require_shapes(state: Mapping[str, Tensor], delta: Mapping[str, Tensor]) -> None:
+    """Raise unless ``state`` has all tensors of ``delta``, of the same shapes.
+
+    Raises:
+        ModelError: it does not.
+    """
+    for key, tensor in delta.items():
+        if key not in state:
+            raise ModelError(f"The model has no weights called {key}; the edit belongs to another architecture.")
+        if state[key].shape != tensor.shape:
+            raise ModelError(f"{key} is {tuple(state[key].shape)} in this model and {tuple(tensor.shape)} in the edit.")
 
 
 def baked(encoder: TextImageEncoder) -> tuple[OpenClipEncoder, dict[str, Tensor]]:

@@ -251,9 +251,10 @@ def select(
         known = vocabulary.find(name)
         if known is None:
             known = concept_of(name)
+            within = concept_within(name, vocabulary)
             notices.append(
                 f"“{name}” is not in the vocabulary: it is erased by its words alone, and no picture measures it."
-                + _meant(name, vocabulary)
+                + (_goes_too(name, within.name) if within else _meant(name, vocabulary))
             )
         elif key_of(known.name) != key_of(name):
             notices.append(f"“{name}” is another word for “{known.name}”; that concept is erased.")
@@ -279,6 +280,17 @@ def select(
     if both:
         raise ConceptError(f"“{both[0]}” is to be erased and to be retained; take it off one of the two lists.")
     return Selection(forgotten, kept, tuple(notices))
+
+
+def concept_within(phrase: str, vocabulary: Vocabulary) -> Concept | None:
+    """Return the concept whose name or synonym is the longest part of ``phrase``, whole words only, or None."""
+    words = key_of(phrase).split()
+    parts = (" ".join(words[i : i + n]) for n in range(len(words) - 1, 0, -1) for i in range(len(words) - n + 1))
+    return next((vocabulary.by_key[part] for part in parts if part in vocabulary.by_key), None)
+
+
+def _goes_too(phrase: str, name: str) -> str:
+    return f" It contains “{name}”, and to CLIP the two are nearly one: “{name}” goes with it."
 
 
 def plural(name: str) -> str:

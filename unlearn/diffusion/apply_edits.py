@@ -14,8 +14,9 @@ from unlearn.clip.final_projections import final_projection
 from unlearn.clip.projection import Projection
 from unlearn.clip.text_tower import state_dict, text_tower
 from unlearn.concepts.selection import Vocabulary
-from unlearn.diffusion.conditioning import RidgeSettings, TextEncoder, solve
-from unlearn.erasers.settings import CCUPSettings
+from unlearn.diffusion.conditioning import RidgeSettings, StateMap, TextEncoder, solve, solve_gated
+from unlearn.erasers.settings import CARRY_METHODS, CCUPSettings
+from unlearn.erasers.token_gate import GatedMap
 from unlearn.erasers.token_states import TokenMap, pull_back
 from unlearn.errors import ModelError, require_choice
 
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     from unlearn.diffusion.pipelines import LoadedPipeline
     from unlearn.erasers.erasure import Erasure
 
-#: Methods that carry CCUP to the token states; the first is the default, because at equal retention it forgets more
-#: (see the README).
-CARRY_METHODS = ("ridge", "pull_back")
+SOLVERS: dict[str, Callable[..., StateMap]] = {"gated": solve_gated, "ridge": solve}
 
 
 #: Notice about the settings that do not affect a solution on the token states.
@@ -37,11 +36,17 @@ OF_THE_SCORE = (
 
 @dataclass(frozen=True, eq=False)
 class EditedPipeline:
-    """A pipeline with the edits in its text encoders, its token maps, and notices for the user."""
+    """A pipeline with the edits in its text encoders, and notices for the user.
+
+    Attributes:
+        maps: for each text encoder the map of its token states, or None.
+        pooled: for each the map of its pooled state, where the denoiser reads that too.
+    """
 
     loaded: LoadedPipeline
-    maps: tuple[TokenMap | None, ...]
+    maps: tuple[StateMap | None, ...]
     notices: tuple[str, ...]
+    pooled: tuple[StateMap | None, ...] = ()
 
 
 def apply_to_pipeline(
@@ -50,7 +55,7 @@ def apply_to_pipeline(
     *,
     closed_form: Erasure[Any] | None = None,
     tuned: OpenClipEncoder | None = None,
-    carry_method: str = "ridge",
+    carry_method: str = "gated",
     vocabulary: Vocabulary | None = None,
     settings: RidgeSettings | None = None,
 ) -> EditedPipeline:
@@ -61,25 +66,27 @@ def apply_to_pipeline(
         encoder: the CLIP model that was edited, in its original state.
         closed_form: CCUP's edit; it is solved again for each text encoder, even if that is from another CLIP model.
         tuned: ``encoder`` fine-tuned by CLIPErase.
-        carry_method: ``ridge`` or ``pull_back``; the second requires that the pipeline uses ``encoder``'s text tower.
+        carry_method: one of :data:`unlearn.erasers.settings.CARRY_METHODS`; ``pull_back`` requires that the pipeline
+            uses ``encoder``'s text tower.
         vocabulary: see :func:`unlearn.diffusion.conditioning.solve`.
-        settings: settings of ``ridge``.
+        settings: settings of the solution on the token states.
 
     Raises:
         ModelError: the edit cannot be carried to the pipeline; the message says why.
     """
-    require_choice("carry method", carry_method, CARRY_METHODS)
+    require_choice("carry method", carry_method, tuple(CARRY_METHODS))
     own = [drives(encoder, text_encoder) for text_encoder in loaded.text_encoders]
     edited_pipeline = EditedPipeline(loaded, (None,) * len(own), ())
     if tuned is not None:
         edited_pipeline = _with_tuned_tower(edited_pipeline, own, encoder, tuned)
     if closed_form is None or closed_form.projection is None:
         return edited_pipeline
-    if carry_method == "ridge":
+    if carry_method in SOLVERS:
 
-        def solved(text_encoder: TextEncoder) -> TokenMap:
-            asked = {name: getattr(closed_form.settings, name) for name in ("strength", "synonyms")}
-            return solve(text_encoder, closed_form.selection, vocabulary=vocabulary, settings=settings, **asked)
+        def solved(text_encoder: TextEncoder) -> StateMap:
+            asked: Any = {name: getattr(closed_form.settings, name) for name in ("strength", "synonyms")}
+            asked |= {"vocabulary": vocabulary, "settings": settings}
+            return SOLVERS[carry_method](text_encoder, closed_form.selection, **asked)
 
         edited_pipeline = _solved(edited_pipeline, own, solved)
         aside = (OF_THE_SCORE,) if _has_more(closed_form.settings) else ()
@@ -87,7 +94,7 @@ def apply_to_pipeline(
     if not all(own):
         raise ModelError(
             f"CCUP can be pulled back only where “{encoder.name}” itself drives the pipeline; “{loaded.name}” "
-            f"hears {loaded.known.clips[own.index(False)]}. Solve on the states instead (ridge)."
+            f"hears {loaded.known.clips[own.index(False)]}. Solve on the states instead (gated or ridge)."
         )
     return _pulled_back(edited_pipeline, closed_form.projection, tuned or encoder)
 
@@ -107,8 +114,8 @@ def _with_tuned_tower(
         weights = _changed(encoder, tuned, text_encoders[position])
         if not weights:
             notices.append(
-                "This CLIPErase run trained nothing that a diffusion model reads (projections come after the token "
-                "states): fine-tune the last blocks to change pictures."
+                "This CLIPErase run trained nothing that this diffusion model reads (projections come after the token "
+                "states): fine-tune the text tower to change pictures."
             )
         text_encoders[position] = text_encoders[position].edited(weights=weights)
     return EditedPipeline(loaded.with_text_encoders(tuple(text_encoders)), edited_pipeline.maps, tuple(notices))
@@ -128,23 +135,24 @@ def _pulled_back(edited_pipeline: EditedPipeline, projection: Projection, encode
 
 
 def _solved(
-    edited_pipeline: EditedPipeline, own: Sequence[bool], solved: Callable[[TextEncoder], TokenMap]
+    edited_pipeline: EditedPipeline, own: Sequence[bool], solved: Callable[[TextEncoder], StateMap]
 ) -> EditedPipeline:
     """Apply CCUP, ``solved`` for each text encoder and also for its pooled state if the denoiser reads that."""
     loaded, notices = edited_pipeline.loaded, list(edited_pipeline.notices)
-    text_encoders, maps = [], []
+    text_encoders, maps, pooled = [], list[StateMap | None](), list[StateMap | None]()
     for position, text_encoder in enumerate(loaded.text_encoders):
         maps.append(solved(text_encoder))
+        pooled.append(solved(replace(text_encoder, layer=None)) if loaded.reads_pooled(position) else None)
         edited = text_encoder.edited(token_map=maps[-1])
-        if loaded.reads_pooled(position):
-            pooled = solved(replace(text_encoder, layer=None))
-            edited = replace(replace(edited, layer=None).edited(token_map=pooled), layer=text_encoder.layer)
+        if pooled[-1]:
+            edited = replace(replace(edited, layer=None).edited(token_map=pooled[-1]), layer=text_encoder.layer)
         text_encoders.append(edited)
         if not own[position]:
             notices.append(
                 f"CCUP was solved again for {loaded.known.clips[position]}, the text encoder of “{loaded.name}”."
             )
-    return EditedPipeline(loaded.with_text_encoders(tuple(text_encoders)), tuple(maps), tuple(notices))
+    edited_loaded = loaded.with_text_encoders(tuple(text_encoders))
+    return EditedPipeline(edited_loaded, tuple(maps), tuple(notices), tuple(pooled))
 
 
 def _has_more(asked: CCUPSettings) -> bool:
@@ -155,11 +163,10 @@ def _has_more(asked: CCUPSettings) -> bool:
 def drives(encoder: OpenClipEncoder, text_encoder: TextEncoder) -> bool:
     """Return True if the pipeline's text encoder has the weights of ``encoder``'s text tower, up to half precision."""
     try:
-        tower = text_tower(encoder.model)
+        ours = _as_theirs(encoder, text_encoder)
     except ModelError:
         return False
     theirs = text_encoder.text_encoder.state_dict()
-    ours = _under_their_names(state_dict(tower, text_encoder.text_encoder.config.num_hidden_layers), text_encoder)
     return all(
         key in theirs
         and theirs[key].shape == tensor.shape
@@ -170,18 +177,25 @@ def drives(encoder: OpenClipEncoder, text_encoder: TextEncoder) -> bool:
 
 def _changed(encoder: OpenClipEncoder, tuned: OpenClipEncoder, text_encoder: TextEncoder) -> dict[str, Tensor]:
     """Return the text encoder's tensors that CLIPErase changed, with the pipeline's names and precision."""
-    layers = text_encoder.text_encoder.config.num_hidden_layers
-    before, after = (
-        _under_their_names(state_dict(text_tower(model.model), layers), text_encoder) for model in (encoder, tuned)
-    )
+    before, after = (_as_theirs(model, text_encoder) for model in (encoder, tuned))
     dtype = text_encoder.text_encoder.dtype
     return {key: tensor.to(dtype) for key, tensor in after.items() if not torch.equal(tensor, before[key])}
 
 
-def _under_their_names(state: dict[str, Tensor], text_encoder: TextEncoder) -> dict[str, Tensor]:
-    """Rename tensors to the text encoder's names, which have a prefix if it has its own projection (SDXL's second)."""
-    nested = any(key.startswith("text_model.") for key in text_encoder.text_encoder.state_dict())
-    return {f"text_model.{key}": tensor for key, tensor in state.items()} if nested else state
+def _as_theirs(encoder: OpenClipEncoder, text_encoder: TextEncoder) -> dict[str, Tensor]:
+    """Return the weights of ``encoder``'s text tower under the names of the pipeline's ``text_encoder``.
+
+    A text encoder with a projection of its own (SDXL's second) has a prefix before all other names.
+
+    Raises:
+        ModelError: the tower is not CLIP's causal transformer.
+    """
+    theirs = text_encoder.text_encoder
+    state = state_dict(text_tower(encoder.model), theirs.config.num_hidden_layers)
+    if not hasattr(theirs, "text_projection"):
+        return state
+    projection = _text_projection(encoder.model).T.detach().to("cpu", torch.float32, copy=True)
+    return {f"text_model.{key}": tensor for key, tensor in state.items()} | {"text_projection.weight": projection}
 
 
 def _text_projection(model: torch.nn.Module) -> Tensor:
@@ -196,9 +210,17 @@ def baked_attention(edited_pipeline: EditedPipeline) -> dict[str, Tensor]:
 
     ``to_k`` and ``to_v`` are linear in the token states, so ``(c H) Wᵀ = c (W Hᵀ)ᵀ``: each weight (out, width) becomes
     ``W @ Hᵀ``. SDXL's denoiser reads the concatenated states of both encoders, so for SDXL H is block-diagonal.
+
+    Raises:
+        ModelError: a map is gated.
     """
+    if any(isinstance(token_map, GatedMap) for token_map in edited_pipeline.maps):
+        raise ModelError(
+            "A gated map is not linear, so no weights hold it; carry CCUP by ridge, or take the gate's file."
+        )
     widths = [text_encoder.text_encoder.config.hidden_size for text_encoder in edited_pipeline.loaded.text_encoders]
-    blocks = [torch.eye(w) if m is None else m.matrix for w, m in zip(widths, edited_pipeline.maps, strict=True)]
+    maps = [token_map if isinstance(token_map, TokenMap) else None for token_map in edited_pipeline.maps]
+    blocks = [torch.eye(w) if m is None else m.matrix for w, m in zip(widths, maps, strict=True)]
     whole: Tensor = torch.block_diag(*blocks).double()  # type: ignore[no-untyped-call]
     weights = edited_pipeline.loaded.pipeline.unet.state_dict()
     return {

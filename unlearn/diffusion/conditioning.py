@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from unlearn.caching import ObjectCache
 from unlearn.clip.weights import sharing_copy
 from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary, prompts, surface_forms
+from unlearn.erasers import token_gate
 from unlearn.erasers.paired import CHOSEN
+from unlearn.erasers.token_gate import GatedMap
 from unlearn.erasers.token_states import TokenMap, ridge
 
 if TYPE_CHECKING:
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 TEMPLATES = ("{}", "a {}", "a picture of a {}")
 RETAIN_TEMPLATES = ("a {}", "a picture of a {}", "a {} on a blue background", "a {} on a green background")
 BATCH = 256
+#: Positions whose states the gate's thresholds are taken from: the words of a sentence, and every eighth after them.
+WORDS, EVERY = 16, 8
+#: A map of token states, as a hook applies it.
+StateMap = TokenMap | GatedMap
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +75,7 @@ class TextEncoder:
             rows.append(read.float().cpu())
         return torch.cat(rows)
 
-    def edited(self, *, weights: dict[str, Tensor] | None = None, token_map: TokenMap | None = None) -> TextEncoder:
+    def edited(self, *, weights: dict[str, Tensor] | None = None, token_map: StateMap | None = None) -> TextEncoder:
         """Return a text encoder with the same tensors except ``weights``, whose states pass through ``token_map``."""
         copied: Any = sharing_copy(self.text_encoder, weights or {})
         if token_map is not None:
@@ -81,7 +87,7 @@ class TextEncoder:
 class _Mapped:
     """A forward hook that applies a map to the states that the denoiser reads."""
 
-    token_map: TokenMap
+    token_map: StateMap
     layer: int | None
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Any:
@@ -111,7 +117,24 @@ class RidgeSettings:
     anchor: str = ""
 
 
-_moments: ObjectCache[tuple[Tensor, int]] = ObjectCache(most=8)
+@dataclass(frozen=True)
+class RetainedStates:
+    """States of sentences about some names.
+
+    Attributes:
+        outer: sum of their outer products, (width, width).
+        total: their sum, (width,).
+        count: their number.
+        sample: half-precision states (names, sentences, positions, width) at the positions of :data:`WORDS`.
+    """
+
+    outer: Tensor
+    total: Tensor
+    count: int
+    sample: Tensor
+
+
+_retained: ObjectCache[RetainedStates] = ObjectCache(most=8)
 
 
 def solve(
@@ -133,11 +156,40 @@ def solve(
         synonyms: whether plural and synonyms of a concept are erased with it.
         settings: λ, μ and the anchor sentence.
     """
-    settings = settings or RidgeSettings()
-    forms = [form for concept in selection.forget for form in surface_forms(concept, synonyms=synonyms)]
+    settings, vocabulary = settings or RidgeSettings(), vocabulary or load_vocabulary()
+    forms = _forms(selection, synonyms)
     forget, targets = _forget_rows(text_encoder, forms, settings.anchor)
-    retain = _retain_moment(text_encoder, selection, vocabulary or load_vocabulary())
+    retain, _ = _retain_moments(text_encoder, selection, vocabulary)
     return ridge(forget, targets, retain, lam=settings.lam, mu=settings.mu, strength=strength)
+
+
+def solve_gated(
+    text_encoder: TextEncoder,
+    selection: Selection,
+    *,
+    vocabulary: Vocabulary | None = None,
+    strength: float = 1.0,
+    synonyms: bool = True,
+    settings: RidgeSettings | None = None,
+) -> GatedMap:
+    """Solve CCUP on the token states behind a gate (:mod:`unlearn.erasers.token_gate`); arguments as for `solve`."""
+    vocabulary = vocabulary or load_vocabulary()
+    asked: Any = {"vocabulary": vocabulary, "strength": strength, "synonyms": synonyms, "settings": settings}
+    token_map = solve(text_encoder, selection, **asked)
+    outer, mean = _retain_moments(text_encoder, selection, vocabulary)
+    forms = _forms(selection, synonyms)
+    gate = token_gate.fit(
+        [_forget_rows(text_encoder, [form], "")[0] for form in forms],
+        [text_encoder.states(prompts(form, TEMPLATES)) for form in forms],
+        _retained_sample(text_encoder, selection, vocabulary),
+        mean,
+        outer - torch.outer(mean, mean),
+    )
+    return GatedMap(token_map, gate)
+
+
+def _forms(selection: Selection, synonyms: bool) -> list[str]:
+    return [form for concept in selection.forget for form in surface_forms(concept, synonyms=synonyms)]
 
 
 def _forget_rows(text_encoder: TextEncoder, forms: Sequence[str], anchor: str) -> tuple[Tensor, Tensor]:
@@ -153,27 +205,42 @@ def _forget_rows(text_encoder: TextEncoder, forms: Sequence[str], anchor: str) -
     return torch.cat(rows), torch.cat([neutral[start:] for start in first])
 
 
-def _retain_moment(text_encoder: TextEncoder, selection: Selection, vocabulary: Vocabulary) -> Tensor:
-    """Return the mean outer product of the retained states, (width, width)."""
+def _retain_moments(text_encoder: TextEncoder, selection: Selection, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
+    """Return the mean outer product (width, width) and the mean (width,) of the retained states."""
     names, removed = selection.retained_of(vocabulary)
-    total, count = _remembered(text_encoder, names)
-    less, fewer = _moment(text_encoder, [names[i] for i in removed])
-    more, others = _remembered(text_encoder, selection.surroundings)
-    return (total - less + CHOSEN.others * more) / (count - fewer + CHOSEN.others * others)
+    whole, more = _remembered(text_encoder, names), _remembered(text_encoder, selection.surroundings)
+    less = _states_of(text_encoder, [names[i] for i in removed])
+    count = whole.count - less.count + CHOSEN.others * more.count
+    outer = (whole.outer - less.outer + CHOSEN.others * more.outer) / count
+    return outer, (whole.total - less.total + CHOSEN.others * more.total) / count
 
 
-def _remembered(text_encoder: TextEncoder, names: Sequence[str]) -> tuple[Tensor, int]:
-    """Return :func:`_moment` from a cache for each text encoder and layer."""
-    return _moments.get(
-        text_encoder.text_encoder, (tuple(names), text_encoder.layer), lambda: _moment(text_encoder, names)
+def _retained_sample(text_encoder: TextEncoder, selection: Selection, vocabulary: Vocabulary) -> Tensor:
+    """Return states of the retained prompts, (n, positions, width)."""
+    names, removed = selection.retained_of(vocabulary)
+    kept = [i for i in range(len(names)) if i not in set(removed)]
+    parts = [_remembered(text_encoder, names).sample[kept], _remembered(text_encoder, selection.surroundings).sample]
+    return torch.cat([part.flatten(0, 1) for part in parts if len(part)])
+
+
+def _remembered(text_encoder: TextEncoder, names: Sequence[str]) -> RetainedStates:
+    """Return :func:`_states_of` from a cache for each text encoder and layer."""
+    return _retained.get(
+        text_encoder.text_encoder, (tuple(names), text_encoder.layer), lambda: _states_of(text_encoder, names)
     )
 
 
-def _moment(text_encoder: TextEncoder, names: Sequence[str]) -> tuple[Tensor, int]:
-    """Return the sum of outer products over all states of sentences about ``names``, and the number of states."""
-    total, count = torch.zeros(1), 0
+def _states_of(text_encoder: TextEncoder, names: Sequence[str]) -> RetainedStates:
+    """Encode the sentences about ``names``."""
+    outer, total, count, sample = torch.zeros(1), torch.zeros(1), 0, [torch.zeros(0)]
     sentences = [sentence for name in names for sentence in prompts(name, RETAIN_TEMPLATES)]
     for start in range(0, len(sentences), BATCH):
-        rows = text_encoder.states(sentences[start : start + BATCH]).flatten(0, 1).double()
-        total, count = total + rows.T @ rows, count + len(rows)
-    return total, count
+        states = text_encoder.states(sentences[start : start + BATCH])
+        positions = [t for t in range(states.shape[1]) if t < WORDS or t % EVERY == 0]
+        sample.append(states[:, positions].half())
+        rows = states.flatten(0, 1).double()
+        outer, total, count = outer + rows.T @ rows, total + rows.sum(dim=0), count + len(rows)
+    if not names:
+        return RetainedStates(outer, total, count, sample[0])
+    whole = torch.cat(sample[1:])
+    return RetainedStates(outer, total, count, whole.view(len(names), len(RETAIN_TEMPLATES), *whole.shape[1:]))

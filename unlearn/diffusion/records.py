@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import save_file
+from torch import Tensor
 
 from unlearn.concepts.selection import load_vocabulary
 from unlearn.diffusion.apply_edits import EditedPipeline, apply_to_pipeline, baked_attention
+from unlearn.diffusion.conditioning import StateMap
+from unlearn.erasers.token_gate import GatedMap
 from unlearn.evaluation.generation import Detection, look, named_in
 from unlearn.evaluation.judge import load_judge
 from unlearn.files.writing import files_in, listed_in, whole_folder
@@ -23,12 +26,12 @@ if TYPE_CHECKING:
     from unlearn.diffusion.pipelines import LoadedPipeline
     from unlearn.erasers.erasure import AnyErasure
 
-RECORD, ATTENTION = "generation.json", "cross_attention.safetensors"
+RECORD, ATTENTION, GATE = "generation.json", "cross_attention.safetensors", "token_gate.safetensors"
 Detections = tuple[tuple[Detection, ...], tuple[Detection, ...]]
 
 
 def apply_erasure_to_pipeline(
-    loaded: LoadedPipeline, encoder: OpenClipEncoder, erasure: AnyErasure, *, carry_method: str = "ridge"
+    loaded: LoadedPipeline, encoder: OpenClipEncoder, erasure: AnyErasure, *, carry_method: str = "gated"
 ) -> EditedPipeline:
     """Return ``loaded`` with an erasure of any method. A baseline cannot be solved again, so it is pulled back.
 
@@ -78,7 +81,8 @@ def save_pair(
             for index, image in enumerate(images):
                 image.save(new / f"{side}_{index}.png")
         if export:
-            save_attention(new / ATTENTION, edited_pipeline)
+            gated = any(isinstance(token_map, GatedMap) for token_map in edited_pipeline.maps)
+            (save_gate if gated else save_attention)(new / (GATE if gated else ATTENTION), edited_pipeline)
         hashes = {name: hashlib.sha256((new / name).read_bytes()).hexdigest() for name in files_in(new)}
         record = report(pair, edited_pipeline, detections) | {"sha256": hashes}
         (new / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -88,3 +92,25 @@ def save_pair(
 def save_attention(path: Path, edited_pipeline: EditedPipeline) -> None:
     """Write the cross-attention weights with the edit merged in, for ``unet.load_state_dict(…, strict=False)``."""
     save_file({key: tensor.contiguous() for key, tensor in baked_attention(edited_pipeline).items()}, path)
+
+
+def save_gate(path: Path, edited_pipeline: EditedPipeline) -> None:
+    """Write the gated maps, which ``examples/gated_pipeline.py`` puts into a stock pipeline.
+
+    Each map is five tensors: ``change`` = strength · (H − I), and ``mean``, ``readers``, ``low`` and ``high`` of its
+    gate. The metadata lists the maps: the pipeline's text encoder, what it reads, and the prefix of the map's tensors.
+    """
+    tensors, entries = dict[str, Tensor](), list[dict[str, str]]()
+    layers = [text_encoder.layer for text_encoder in edited_pipeline.loaded.text_encoders]
+    found: list[tuple[int, str, StateMap | None]]
+    found = [(i, str(layers[i]), token_map) for i, token_map in enumerate(edited_pipeline.maps)]
+    found += [(i, "pooled", token_map) for i, token_map in enumerate(edited_pipeline.pooled)]
+    for position, reads, token_map in found:
+        if not isinstance(token_map, GatedMap):
+            continue
+        prefix, gate, linear = f"{len(entries)}.", token_map.gate, token_map.token_map
+        entries.append({"encoder": "text_encoder" + ("_2" if position else ""), "reads": reads, "prefix": prefix})
+        parts = {"change": linear.strength * linear.change, "mean": gate.mean, "readers": gate.readers}
+        parts |= {"low": gate.low, "high": gate.high}
+        tensors |= {prefix + name: tensor.contiguous() for name, tensor in parts.items()}
+    save_file(tensors, path, {"unlearn": json.dumps(entries)})

@@ -182,7 +182,7 @@ def _losses(forget: Embedded, retain: Embedded, settings: CLIPEraseSettings, log
 def _checkpoint(
     path: Path, encoder: OpenClipEncoder, selection: Selection, settings: CLIPEraseSettings, vocabulary: Vocabulary
 ) -> Checkpoint:
-    # The interval between measurements does not change the result, so a resumed run may use another one.
-    parameters = {name: value for name, value in asdict(settings).items() if name != "eval_every"}
+    # The strength and the interval between measurements do not change what is trained: a resumed run may have others.
+    parameters = {name: value for name, value in asdict(settings).items() if name not in ("eval_every", "strength")}
     concepts = [[asdict(concept) for concept in selection.forget], selection.retain, vocabulary.templates]
     return Checkpoint.of_run(path, weights=encoder.sha256, concepts=concepts, parameters=parameters)

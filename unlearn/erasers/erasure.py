@@ -11,10 +11,11 @@ from torch import Tensor
 from unlearn.clip.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder
 from unlearn.clip.final_projections import baked_weights
 from unlearn.clip.projection import Projection
-from unlearn.clip.weights import with_weights
+from unlearn.clip.weights import require_shapes, with_weights
 from unlearn.concepts.selection import Selection, unite
-from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings, StackedSettings
+from unlearn.erasers.settings import LIVE, CCUPSettings, CLIPEraseSettings, StackedSettings
 from unlearn.erasers.variants import FINE_TUNED
+from unlearn.finetuning.prepared import tuned_encoder
 
 #: Prefix of the names of a stacked erasure's fine-tuned tensors.
 TUNED = "tuned."
@@ -29,8 +30,8 @@ class Erasure(Generic[Asked]):
     Attributes:
         method: ``ccup``, ``cliperase`` or ``baseline``.
         selection: forget and retain set.
-        settings: the method's settings; those of a projection include its side and strength.
-        delta: fine-tuned weights by their names in the model; all other weights are the base model's.
+        settings: the method's settings, the strength among them.
+        delta: fine-tuned weights at full strength, by their names in the model; all others are the base model's.
         projection: projection of the joint space, a few kilobytes.
     """
 
@@ -58,7 +59,25 @@ class Erasure(Generic[Asked]):
         Raises:
             ModelError: ``encoder`` has another architecture than the model that was fine-tuned.
         """
-        return encoder if self.delta is None else with_weights(encoder, self.delta, name=encoder.name + FINE_TUNED)
+        if self.delta is None:
+            return encoder
+        weights, name = self._mixed(encoder, self.delta), encoder.name + FINE_TUNED
+        if self.settings.trainable in LIVE:
+            return tuned_encoder(encoder, weights, self.settings.trainable, name=name)
+        return with_weights(encoder, weights, name=name)
+
+    def _mixed(self, encoder: OpenClipEncoder, trained: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return base + strength · (trained − base) for every trained tensor; at 0 and 1 exactly one of both.
+
+        Raises:
+            ModelError: ``encoder`` has no such tensor, or it has another shape.
+        """
+        strength: float = self.settings.strength
+        if strength == 1:
+            return dict(trained)
+        base = encoder.model.state_dict()
+        require_shapes(base, trained)
+        return {name: base[name].float().cpu().lerp(tensor, strength) for name, tensor in trained.items()}
 
     def apply(self, encoder: Any) -> TextImageEncoder:
         """Return ``encoder`` with this edit; ``encoder`` itself is not changed.
@@ -69,7 +88,7 @@ class Erasure(Generic[Asked]):
         return tuned if self.projection is None else EditedEncoder(tuned, self.projection, self.settings.side)
 
     def at(self, strength: float) -> Self:
-        """Return the same projection at another strength, without solving again."""
+        """Return the same edit at another strength, without solving or training again."""
         return replace(
             self,
             settings=replace(self.settings, strength=strength),
@@ -85,12 +104,12 @@ class Erasure(Generic[Asked]):
             ModelError: an edited tower does not end in a linear projection.
         """
         if self.projection is None:
-            return dict(self.delta or {})
+            return self._mixed(encoder, self.delta) if self.delta else {}
         return baked_weights(encoder.model, self.projection, self.settings.side)
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors that an erasure file holds: the weights, or the factors (embed_dim, rank) of the projection."""
+        """The tensors of an erasure file, at full strength: the trained weights, or the projection's factors."""
         if self.projection is None:
             return dict(self.delta or {})
         return {"left": self.projection.left, "right": self.projection.right}

@@ -146,10 +146,14 @@ def _cliperase(task: Task, **given: Any) -> Generator[Progress, None, Erasure[CL
 
 
 def _stacked(task: Task, **given: Any) -> Fitting:
-    own = {name: given.pop(name) for name in METHODS["ccup"].takes() if name in given}
-    settings = CCUPSettings(**own)
-    tuned = yield from _cliperase(task, **given)
+    settings = CCUPSettings(**_those_of(METHODS["ccup"], given))
+    tuned = yield from _cliperase(task, **_those_of(METHODS["cliperase"], given))
     return ccup.on_top(task.encoder, tuned, settings, vocabulary=task.vocabulary)
+
+
+def _those_of(method: Method, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings among ``given`` that ``method`` takes; both parts of a stack take the strength."""
+    return {name: value for name, value in given.items() if name in method.takes()}
 
 
 METHODS = {

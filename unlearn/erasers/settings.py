@@ -11,11 +11,18 @@ from unlearn.options import check_options, option, options_of, same_option
 
 #: Forms with a retain set and a weight for it.
 WITH_RETAIN_SET = {"form": ("paired", "consistent")}
+#: Methods that carry CCUP to the token states of a diffusion model, with their labels on screen; the default first.
+CARRY_METHODS = {
+    "gated": "Solved on the token states, behind a gate",
+    "ridge": "Solved on the token states, for all prompts",
+    "pull_back": "Pulled back from the joint space",
+}
 BASELINES = ("none", "random", "leace")
 #: Default training settings for each choice of ``trainable``: fewer weights need larger steps, and make each step
-#: cheaper. The first two presets were measured on the embedded model, the others are for a GPU; the paper's learning
+#: cheaper. The first three presets were measured on the embedded model, the others are for a GPU; the paper's learning
 #: rate for all weights of a much larger CLIP is 1e-6.
 PRESETS: dict[str, dict[str, Any]] = {
+    "text": {"steps": 80, "batch_size": 32, "learning_rate": 1e-4},
     "projections": {"steps": 200, "batch_size": 128, "learning_rate": 3e-4},
     "last_blocks": {"steps": 80, "batch_size": 32, "learning_rate": 1e-4},
     "all": {"steps": 200, "batch_size": 32, "learning_rate": 3e-5},
@@ -23,6 +30,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 TRAINABLE = tuple(PRESETS)
 Side: TypeAlias = Literal["image", "text", "both"]
+#: Choices of ``trainable`` whose frozen part takes nearly all of the time, so that the strength can change live.
+LIVE = ("text", "projections")
 
 
 @dataclass(frozen=True)
@@ -90,16 +99,22 @@ class CLIPEraseSettings:
     __pydantic_config__: ClassVar[Any] = STRICT
 
     trainable: str = option(
-        "projections",
+        "text",
         "What trains",
-        "weights that train; Stable Diffusion reads the text tower before its projection, so only the last three "
-        "choices reach it",
+        "weights that train; with text all forgetting is done by the text tower, and so reaches the pictures that it "
+        "drives, while projections reaches none",
         choices={
+            "text": "Text tower: its last two blocks (seconds)",
             "projections": "Projections of both towers (seconds)",
             "last_blocks": "Their last blocks (minutes)",
             "lora": "LoRA adapters",
             "all": "All weights (slow)",
         },
+    )
+    strength: float = same_option(
+        CCUPSettings,
+        "strength",
+        help="share of the way from the original weights to the trained ones",
     )
     forgetting: str = option(
         "cosine",
@@ -107,9 +122,9 @@ class CLIPEraseSettings:
         "loss of the forgetting module: the paper's cosine, or the variant gradient_ascent",
         choices={"cosine": "Cosine of the pairs (paper)", "gradient_ascent": "Gradient ascent (variant)"},
     )
-    steps: int = option(200, "Steps", "optimiser steps", lowest=1, largest=100_000, depends_on="trainable")
+    steps: int = option(80, "Steps", "optimiser steps", lowest=1, largest=100_000, depends_on="trainable")
     batch_size: int = option(
-        128,
+        32,
         "Batch size",
         "pairs of the forget set, and of the retain set, in a step",
         lowest=1,
@@ -117,7 +132,7 @@ class CLIPEraseSettings:
         depends_on="trainable",
     )
     learning_rate: float = option(
-        3e-4, "Learning rate", "learning rate of Adam", largest=0.1, above_zero=True, depends_on="trainable"
+        1e-4, "Learning rate", "learning rate of Adam", largest=0.1, above_zero=True, depends_on="trainable"
     )
     retention_weight: float = option(
         1.0, "λ₁, weight of retention", "weight λ₁ of the retention module; 0 leaves it out", largest=1000
@@ -142,7 +157,7 @@ class CLIPEraseSettings:
     seed: int = option(0, "Seed", "seed of the batches", largest=2**31 - 1)
 
     @classmethod
-    def of(cls, trainable: str = "projections", **given: Any) -> CLIPEraseSettings:
+    def of(cls, trainable: str = "text", **given: Any) -> CLIPEraseSettings:
         """Return settings with the preset of ``trainable`` from :data:`PRESETS`, overridden by ``given``."""
         return cls(trainable, **{**PRESETS.get(trainable, {}), **given})
 
@@ -153,7 +168,8 @@ class CLIPEraseSettings:
 class CLIPEraseOptions(TypedDict, total=False):
     """Options of CLIPErase, as :func:`unlearn.erase` takes them; a test compares them with the settings."""
 
-    trainable: Literal["projections", "last_blocks", "all", "lora"]
+    trainable: Literal["text", "projections", "last_blocks", "all", "lora"]
+    strength: float
     forgetting: Literal["cosine", "gradient_ascent"]
     steps: int
     batch_size: int

@@ -92,7 +92,7 @@ def load_edit(path: Path, encoder: OpenClipEncoder) -> tuple[AnyErasure, Record]
         raise ErasureFileError(f"{name} cannot be used: {error}.") from error
     erasure = Stacked(*restored) if record.parts else restored[0]
     if erasure.tuned:  # a projection has bounded factors and needs no such check
-        _require_embeddings(erasure.fine_tuned(encoder), name)
+        _require_embeddings(erasure.tuned.at(1.0).fine_tuned(encoder), name)  # where the slider can move it
     return erasure, record
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from unlearn.finetuning.pairs import PairSet
 from unlearn.finetuning.prepared import Frozen, PreparedImages, PreparedTexts
@@ -49,7 +50,8 @@ class Batches:
         trainable, device = self.frozen.trainable, self.frozen.encoder.device
         with self.frozen.autocast():
             images = trainable.image_features(self.frozen.image_inputs([places[i] for i in mine]))
-            tokens = torch.stack([self.texts[t].inputs[i] for t, i in (written[i] for i in mine)])
+            # The two sets' texts may be padded to different lengths.
+            tokens = pad_sequence([self.texts[t].inputs[i] for t, i in (written[i] for i in mine)], batch_first=True)
             words = trainable.text_features(tokens.to(device))
         # Both sets share one forward pass and are split again here.
         cut = (len(forget),)

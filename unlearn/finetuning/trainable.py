@@ -7,7 +7,7 @@ run; ``*_features`` is the trained part. If that part is small, a step on a CPU 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -21,16 +21,22 @@ from unlearn.clip.final_projections import FinalProjection, find_projection, tow
 from unlearn.clip.text_encoding import encode_text
 from unlearn.clip.weights import sharing_copy
 from unlearn.errors import ModelError
+from unlearn.finetuning.text_end import TextEnd, pack, unpack
 
 #: Names of the modules that hold a tower's blocks, and of the modules between the last block and the final projection.
 BLOCKS = {
     "image": ("trunk.blocks", "trunk.stages", "transformer.resblocks", "layer4", "vision_model.encoder.layers"),
     "text": ("transformer.resblocks", "transformer.encoder.layer", "text_encoder.encoder.layer"),
 }
-AFTER_BLOCKS = (
-    "trunk.conv_head", "trunk.bn2", "trunk.final_conv", "trunk.norm", "trunk.fc_norm", "trunk.attn_pool", "trunk.head",
-    "ln_post", "ln_final", "attnpool", "vision_model.post_layernorm",
-)  # fmt: skip
+AFTER_BLOCKS = {
+    "image": (
+        "trunk.conv_head", "trunk.bn2", "trunk.final_conv", "trunk.norm", "trunk.fc_norm", "trunk.attn_pool",
+        "trunk.head", "ln_post", "attnpool", "vision_model.post_layernorm",
+    ),
+    "text": ("ln_final",),
+}  # fmt: skip
+#: Number of blocks of the text tower that train with ``text``.
+TEXT_BLOCKS = 2
 
 
 class Trainable(ABC):
@@ -38,6 +44,8 @@ class Trainable(ABC):
 
     #: True if the output of ``prepare_images`` is worth keeping.
     keeps_images: ClassVar[bool] = False
+    #: False if images keep the embeddings of the original model, which are then the output of ``prepare_images``.
+    trains_images: ClassVar[bool] = True
     #: The copy of the model; BatchNorm uses its stored statistics without updating them, and dropout is off.
     model: nn.Module
     #: The trained parameters by their names in ``model``.
@@ -62,6 +70,12 @@ class Trainable(ABC):
         """Return unit-norm embeddings, (n, embed_dim), float32, of the output of :meth:`prepare_texts`."""
         return _unit(encode_text(self.model, prepared))
 
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Replace the values of all :attr:`parameters`."""
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(weights[name])
+
     def delta(self) -> dict[str, Tensor]:
         """Return the trained weights by their names in the base model, float32 on the CPU."""
         return {name: tensor.detach().float().cpu().clone() for name, tensor in self.parameters.items()}
@@ -81,7 +95,7 @@ class LastBlocks(Trainable):
     keeps_images = True
 
     def __init__(self, encoder: OpenClipEncoder) -> None:
-        towers = [_last_block(encoder.model, tower) for tower in ("image", "text")]
+        towers = [_last_blocks(encoder.model, tower, 1) for tower in ("image", "text")]
         self.model, self.parameters = _copy(encoder, [name for _, names in towers for name in names])
         self._first = self.model.get_submodule(towers[0][0])
         blank: Tensor = encoder.preprocess(Image.new("RGB", (8, 8)))  # type: ignore[operator]
@@ -108,6 +122,37 @@ class LastBlocks(Trainable):
             return features
         finally:
             handle.remove()
+
+
+class TextTower(Trainable):
+    """The last two blocks of the text tower and everything after them; images keep the original's embeddings.
+
+    Two, because some diffusion pipelines read the states before the last block (SDXL, Stable Diffusion 2). In a text
+    tower that is not CLIP's own, every step runs all blocks.
+    """
+
+    keeps_images = True
+    trains_images = False
+
+    def __init__(self, encoder: OpenClipEncoder) -> None:
+        _, names = _last_blocks(encoder.model, "text", TEXT_BLOCKS)
+        self.model, self.parameters = _copy(encoder, names)
+        self._end = TextEnd.of(self.model, TEXT_BLOCKS)
+        self._weights = dict(self.model.named_parameters())
+
+    def prepare_images(self, pixels: Tensor) -> Tensor:
+        return super().image_features(pixels)
+
+    def image_features(self, prepared: Tensor) -> Tensor:
+        return prepared
+
+    def prepare_texts(self, tokens: Tensor) -> Tensor:
+        return pack(self._end.states(tokens)) if self._end else tokens
+
+    def text_features(self, prepared: Tensor) -> Tensor:
+        if self._end is None:
+            return super().text_features(prepared)
+        return _unit(self._end.features(*unpack(prepared), self._weights))
 
 
 class Projections(Trainable):
@@ -178,6 +223,7 @@ def make_trainable(encoder: OpenClipEncoder, what: str, *, lora_rank: int = 8, s
 
 
 _KINDS: dict[str, Callable[[OpenClipEncoder], Trainable]] = {
+    "text": TextTower,
     "projections": Projections,
     "last_blocks": LastBlocks,
     "all": AllWeights,
@@ -200,18 +246,19 @@ def _copy(encoder: OpenClipEncoder, names: Iterable[str]) -> tuple[nn.Module, di
     return model, {name: p.requires_grad_() for name, p in model.named_parameters() if name in own}
 
 
-def _last_block(model: nn.Module, tower: str) -> tuple[str, list[str]]:
-    """Return the name of a tower's last block, and the names of the parameters in it and after it."""
+def _last_blocks(model: nn.Module, tower: str, count: int) -> tuple[str, list[str]]:
+    """Return the first of a tower's last ``count`` blocks, and the names of the parameters in them and after them."""
     prefix, root = tower_root(model, tower)
     modules = dict(root.named_modules())
     blocks = next((name for name in BLOCKS[tower] if name in modules), None)
     if blocks is None:
         raise ModelError(f"The blocks of this model's {tower} tower are not known; train “projections” or “all”.")
-    last = f"{blocks}.{len(list(modules[blocks].children())) - 1}"
+    total = len(list(modules[blocks].children()))
+    last = [f"{blocks}.{number}" for number in range(max(0, total - count), total)]
     projection = find_projection(model, tower)
-    parts = tuple(f"{prefix}{name}." for name in (last, *AFTER_BLOCKS))
+    parts = tuple(f"{prefix}{name}." for name in (*last, *AFTER_BLOCKS[tower]))
     names = [name for name, _ in model.named_parameters() if name.startswith(parts)]
-    return f"{prefix}{last}", list(dict.fromkeys([*names, *(projection.tensors if projection else ())]))
+    return f"{prefix}{last[0]}", list(dict.fromkeys([*names, *(projection.tensors if projection else ())]))
 
 
 def _projection_to_train(model: nn.Module, tower: str) -> FinalProjection:

@@ -78,7 +78,8 @@ class Generation:
 
         Args:
             folder: folder to write to.
-            export: whether to write also ``cross_attention.safetensors``, the edit for other tools.
+            export: whether to write also the edit for other tools: ``token_gate.safetensors``, or
+                ``cross_attention.safetensors`` where the edit is linear.
 
         Raises:
             ParameterError: the folder cannot be written to.
@@ -93,7 +94,7 @@ def generate(
     clip: OpenClipEncoder | None = None,
     *,
     pipeline: str | LoadedPipeline = "pocket",
-    carry_method: str = "ridge",
+    carry_method: str = "gated",
     seed: int = 0,
     n: int = 4,
     steps: int | None = None,
@@ -107,7 +108,7 @@ def generate(
         erasure: result of :func:`unlearn.erase` or :func:`unlearn.load`.
         clip: the unedited model that the erasure was made from; by default the one whose text tower the pipeline uses.
         pipeline: name of a pipeline, or a result of :func:`unlearn.load_pipeline`, which avoids loading it again.
-        carry_method: how CCUP is carried to the pipeline, ``ridge`` or ``pull_back``.
+        carry_method: how CCUP is carried to the pipeline: ``gated``, ``ridge`` or ``pull_back``.
         seed: seed of the first image; each further image adds one.
         n: number of images.
         steps: denoising steps; the pipeline's by default.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from unlearn.plots.style import INK, PARTS, Figure, Json, axis_title, styled
 
 if TYPE_CHECKING:
-    from unlearn.sweeps.trade_off import TradeOffPoint
+    from unlearn.sweeps.point import TradeOffPoint
 
 #: The line distinguishes erased from retained, dash and marker distinguish the forms, so neither depends on colour.
 DASHES = {"paired": ("solid", "circle"), "consistent": ("dash", "square-open"), "nullspace": ("dot", "diamond-open")}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from unlearn.plots.style import PARTS
 from unlearn.plots.trade_off import DASHES
-from unlearn.sweeps.trade_off import TradeOffPoint
+from unlearn.sweeps.point import TradeOffPoint
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 240, 44, 34, 10
 STROKES = {"solid": "", "dash": "7 4", "dot": "2 4"}

@@ -17,7 +17,7 @@ from unlearn.evaluation.quality import Quality, evaluate_edit
 from unlearn.evaluation.retrieval import find_images
 from unlearn.evaluation.zero_shot import classify, most_telling
 from unlearn.export.record import Record
-from unlearn.sweeps.trade_off import TradeOffPoint
+from unlearn.sweeps.point import TradeOffPoint
 
 AT_RISK, FOUND, BARS = 6, 6, 6
 #: Number of images shown: of the first erased concepts, and of the concepts closest to them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
@@ -14,20 +14,10 @@ from unlearn.erasers import ccup
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import FORMS, CCUPSettings
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
+from unlearn.sweeps.point import TradeOffPoint
 
 STRENGTHS = tuple(i / 10 for i in range(11))
 COUNTS = (1, 2, 5, 10, 20, 50, 100)
-
-
-@dataclass(frozen=True)
-class TradeOffPoint:
-    """One measured edit: top-1 on forget and retain images (fractions), and its settings."""
-
-    form: str
-    strength: float
-    num_erased: int
-    forget: float
-    retain: float
 
 
 def measure(

@@ -30,7 +30,7 @@ class ExportEndpoints:
         """Make a file of the erasure of this session; it is there until the next one is made or the session ends.
 
         Args:
-            kind: "edit", "open_clip", "transformers", "cross_attention", "report" or "record".
+            kind: "edit", "open_clip", "transformers", "token_gate", "cross_attention", "report" or "record".
             edit: "CCUP", "CLIPErase" or "CLIPErase + CCUP"; "" is all that is active.
 
         Returns:

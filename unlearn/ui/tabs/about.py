@@ -29,7 +29,7 @@ stranger's stands, not below.
   the first 1, 5 or 10.
 - **Generation**: the same noise drawn twice by a diffusion model, once told of the prompt by the original text encoder
   and once by the edited one. It reads the encoder's token states, before any projection, so CCUP is solved again on
-  them; CLIPErase changes pictures only where it trained more than the projections. A judge that was never edited
+  them; CLIPErase changes pictures where it trained the text tower, as it does by default. A judge that was never edited
   counts.
 - **Trade-off**: accuracy on erased and on other pictures as the erasure grows stronger or wider.
 - **Is it gone?**: attacks on your edit. The number counts pairs of one picture of the concept and another: in how many

@@ -25,7 +25,14 @@ CHOICES = {
         "transformers",
         "The whole model as a CLIPModel with its processor, zipped; for models with CLIP's own transformers.",
     ),
-    "cross_attention": ("diffusers", "The denoiser's cross-attention weights with CCUP in them, for a stock pipeline."),
+    "token_gate": (
+        "diffusers, gated",
+        "CCUP for a stock pipeline as it draws here: a small file and a script; other prompts are drawn as before.",
+    ),
+    "cross_attention": (
+        "diffusers, weights",
+        "The denoiser's cross-attention weights with CCUP in them, without the gate: every prompt changes a little.",
+    ),
     "report": ("Report", "One HTML page with charts, pictures, metrics, parameters and hashes; needs no network."),
     "record": ("Record", "erasure.json: parameters, concepts, metrics, hashes and versions."),
 }
