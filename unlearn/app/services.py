@@ -41,7 +41,8 @@ NEIGHBOURS_RETAINED = 50
 AT_RISK = 6
 #: Images or captions that a search returns.
 HITS = 8
-CHART_LABELS = 8
+#: Labels on the chart, and how many of them may be erased ones that no model puts first.
+CHART_LABELS, ERASED_LABELS = 8, 4
 #: Replacement for the training images if there are none.
 NOTHING = Gallery("nothing", ())
 
@@ -253,28 +254,30 @@ class Services:
     def zero_shot(self, session: Session, labels: Sequence[str] = ()) -> LabelView:
         """Classify the visitor's image with each variant, among ``labels`` or by default the whole vocabulary.
 
+        The chart always has the erased labels, those that the vocabulary lacks too.
+
         Raises:
             ConceptError: a label is not valid, or no image was chosen.
         """
         image = _chosen(session)
         vocabulary = self.vocabulary_of(session)
-        offered = parse_names(labels, what="label") or vocabulary.names
+        offered = parse_names(labels, what="label") or (*vocabulary.names, *unknown_of(session.erased, vocabulary))
         probabilities = {}
         for variant, encoder in self.variants(session).items():
             row = label_probabilities(encoder, encoder.image_features(image), offered, vocabulary.templates)[0]
             probabilities[variant] = dict(zip(offered, row.tolist(), strict=True))
-        shown = most_telling(probabilities, [label for label in session.erased if label in offered][:2], CHART_LABELS)
+        original = probabilities[ORIGINAL]
+        erased = sorted(set(session.erased) & set(offered), key=original.__getitem__, reverse=True)
+        shown = most_telling(probabilities, erased[:ERASED_LABELS], CHART_LABELS)
         return LabelView({v: {label: p[label] for label in shown} for v, p in probabilities.items()}, len(offered))
 
     def clearest_image(self, session: Session, concept: str) -> GalleryImage:
-        """Return the gallery image of ``concept`` that the original recognises best, for the opening view."""
-        encoder = self.encoder_of(session)
-        own = [i for i, image in enumerate(self.gallery) if image.concept == concept]
-        scores = (
-            encoder.image_features(self.gallery)[own]
-            @ encoder.text_features([concept], self.vocabulary_of(session).templates)[0]
-        )
-        return self.gallery.images[own[int(scores.argmax())]]
+        """Return the image of ``concept`` in the collection that the original recognises best."""
+        encoder, collection = self.encoder_of(session), self.collection(session)
+        own = (collection.targets([concept]) == 0).nonzero().flatten()
+        text = encoder.text_features([concept], self.vocabulary_of(session).templates)[0]
+        scores = encoder.image_features(collection)[own] @ text
+        return collection.images[int(own[scores.argmax()])]
 
     def find_captions(self, session: Session) -> dict[str, list[FoundCaption]]:
         """Find the collection's captions for the visitor's image, by variant.
@@ -316,6 +319,12 @@ class Services:
         """Compute in advance what the views need first, so that no visitor waits for it."""
         decoding.start()
         self.recall(Session())
+
+
+def unknown_of(names: Sequence[str], vocabulary: Vocabulary) -> list[str]:
+    """Return the ``names`` that are no concept of ``vocabulary``: no image of the gallery is labelled with them."""
+    known = {name.casefold() for name in vocabulary.names}
+    return [name for name in names if name.casefold() not in known]
 
 
 def selection_of(session: Session) -> Selection:

@@ -37,6 +37,8 @@ class Session:
         erasure: the active CCUP edit, or None.
         request: the request behind ``erasure``; None without an erasure, or if it came from a file.
         image: the chosen image, as a gallery of one, so that its embedding is cached like a gallery's.
+        chose_image: whether the visitor chose it; otherwise it follows what is erased.
+        focus: the concept that image, query and prompt follow, the first erased one of which there are images.
         uploads: the visitor's own labelled images; CLIPErase may train on those of their training split only.
         measures_uploads: whether accuracy and retrieval use ``uploads`` instead of the server's gallery.
         trade_off: the last measured curves, perhaps of an earlier erasure or model.
@@ -50,6 +52,8 @@ class Session:
     request: ErasureRequest | None = None
     fine_tuned: FineTuned | None = None
     image: Gallery | None = None
+    chose_image: bool = False
+    focus: str = ""
     uploads: Gallery | None = None
     measures_uploads: bool = False
     trade_off: TradeOff | None = None

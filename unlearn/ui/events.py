@@ -58,7 +58,6 @@ class Events:
                 *panel.inputs,
                 zero_shot.labels,
                 zero_shot.shown,
-                zero_shot.image,
                 *screen.outputs,
             ],
             show_progress_on=[zero_shot.image, zero_shot.bars],
@@ -127,7 +126,7 @@ class Events:
         trigger(
             on_screen(self.handlers.change_erasure),
             {*screen.panel.inputs, *screen.inputs},
-            [screen.visitor, *screen.overview_outputs, *screen.view_outputs],
+            [screen.visitor, *screen.outputs],
             **QUIET,
             **options,
         )
@@ -147,8 +146,9 @@ class Events:
         screen = self.screen
 
         def handled(given: Given) -> Any:
+            before = given[screen.visitor].session
             own = handler(given[screen.visitor], given)
-            return gr.skip() if own is None else {**own, **screen.show(given)}
+            return gr.skip() if own is None else {**own, **screen.show(before, given)}
 
         return trigger(on_screen(handled), {*inputs, *screen.inputs}, [*outputs, *screen.outputs], **options)
 

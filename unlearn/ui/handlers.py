@@ -35,9 +35,11 @@ class Handlers:
         example = app.sources.example_concept(services.gallery, EXAMPLE)
         usual = app.links.Link(erasure=ErasureRequest([example]))
         link = follow_address(services, visitor, str(request.query_params), usual)
-        erased = visitor.session.erased
-        looked_at = erased[0] if erased and erased[0] in services.gallery.concepts else example
-        session = visitor.change(image=app.sources.alone(services.clearest_image(visitor.session, looked_at)))
+        # Until something is erased of which there are images, the page shows the example.
+        image = app.sources.alone(services.clearest_image(visitor.session, example))
+        before = visitor.change(image=image, focus=example)
+        followed = screen.show(before, given)
+        session = visitor.session
         shown: Shown = {
             screen.visitor: visitor,
             screen.key: visitor.key,
@@ -46,7 +48,7 @@ class Handlers:
             screen.zero_shot.labels: gr.update(choices=list(services.vocabulary_of(session).names)),
             screen.zero_shot.shown: gr.update(choices=[MOST_TELLING, *sorted(services.gallery.concepts)]),
             screen.zero_shot.image: session.image.images[0].load() if session.image else None,
-            **screen.show(given),
+            **followed,
         }
         if link.fine_tune:
             shown[screen.tabs] = gr.Tabs(selected=screen.cliperase.tab.id)
@@ -68,8 +70,15 @@ class Handlers:
             return gr.skip()  # the list has just been opened and is still empty
         if app.requests.cleaned(asked) == app.requests.request_of(services, visitor.session):
             return gr.skip()  # the panel was set to the active erasure
+        before = visitor.session
         session = app.requests.erase(services, visitor, asked) if asked.forget else visitor.change(erasure=None)
-        return {screen.visitor: visitor, **screen.overview(session), **screen.render(given)}
+        followed = screen.follow(before, given)
+        return {
+            screen.visitor: visitor,
+            **screen.overview(session),
+            **followed,
+            **screen.render({**given, **followed}),
+        }
 
     def use_model(
         self,
@@ -82,10 +91,11 @@ class Handlers:
             progress(done / total if total else None, desc=what)
 
         screen = self.screen
+        before = given[screen.visitor].session
         session = screen.model.switch(given[screen.visitor], given, watch)
         names = list(screen.services().vocabulary_of(session).names)
         words: Shown = {words: gr.update(choices=names) for words in screen.word_lists}
-        return {**screen.model.chosen(session), **words, **screen.show(given)}
+        return {**screen.model.chosen(session), **words, **screen.show(before, given)}
 
     def open_file(self, visitor: Visitor, given: Given) -> Shown:
         """Open an erasure from a file, and set the panel to it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.blocks import Block
 
+from unlearn import app
 from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.ui.components import Given, Shown
@@ -96,7 +97,7 @@ class Screen:
     @property
     def inputs(self) -> set[Block]:
         """The components that :meth:`render` and :meth:`show` read."""
-        return {self.visitor, self.front, *self.view_inputs}
+        return {self.visitor, self.front, *self.view_inputs, self.generation.prompt}
 
     def render(self, given: Given) -> Shown:
         """Return values of ``view_outputs`` from those of ``inputs``; other views are rendered when they are opened.
@@ -125,14 +126,40 @@ class Screen:
         }
 
     @property
-    def outputs(self) -> list[gr.components.Component]:
-        return [*self.overview_outputs, self.zero_shot.strip, *self.view_outputs]
+    def following(self) -> list[gr.components.Component]:
+        """The components that follow what is erased, until the visitor chooses their content."""
+        return [self.zero_shot.image, self.zero_shot.strip, self.retrieval.query, self.generation.prompt]
 
-    def show(self, given: Given) -> Shown:
-        """Return values of ``outputs`` from those of ``inputs``: everything that depends on the session."""
+    def follow(self, before: Session, given: Given) -> Shown:
+        """Move the focus to what is erased now; return the values of ``following`` that differ from ``before``."""
+        session = app.following.follow(self.services(), given[self.visitor])
+        shown: Shown = {}
+        if session.erased != before.erased:
+            shown[self.zero_shot.strip] = self.zero_shot.thumbnails(session, given)
+        if session.image is not before.image and session.image:
+            shown[self.zero_shot.image] = session.image.images[0].load()
+        defaults = {self.retrieval.query: app.following.query_for, self.generation.prompt: app.following.prompt_for}
+        for field, default in defaults.items():
+            text = app.following.followed(given[field], default, before, session)
+            shown |= {field: text} if text != given[field] else {}
+        return shown
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [*self.overview_outputs, *self.following, *self.view_outputs]
+
+    def show(self, before: Session, given: Given) -> Shown:
+        """Return values of ``outputs`` from those of ``inputs``: everything that depends on the session.
+
+        Args:
+            before: the session before the event.
+            given: the values of ``inputs``.
+        """
+        followed = self.follow(before, given)
         session = given[self.visitor].session
         return {
             **self.overview(session),
+            **followed,
             self.zero_shot.strip: self.zero_shot.thumbnails(session, given),
-            **self.render(given),
+            **self.render({**given, **followed}),
         }

@@ -101,7 +101,7 @@ class ZeroShotTab:
 
     def register_callbacks(self, visitor: gr.State) -> None:
         def look_at(given: Given, image: GalleryImage) -> Shown:
-            session = given[visitor].change(image=app.sources.alone(image))
+            session = given[visitor].change(image=app.sources.alone(image), chose_image=True)
             return {self.image: image.load(), **self.render(session, given)}
 
         def choose(given: Given, event: gr.EventData) -> Shown:
