@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from unlearn.app.examples import opening
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
 from unlearn.app.sources import alone
@@ -21,10 +22,10 @@ def follow(services: Services, visitor: Visitor) -> Session:
     session = visitor.session
     shown = {name.casefold() for name in services.collection(session).concepts}
     focus = next((name for name in session.erased if name.casefold() in shown), session.focus)
-    if focus == session.focus:
-        return session
-    image = session.image if session.chose_image else alone(services.clearest_image(session, focus))
-    return visitor.change(focus=focus, image=image)
+    if session.image and (focus == session.focus or session.chose_image):
+        return visitor.change(focus=focus)
+    seen = focus if focus.casefold() in shown else opening(services, session)
+    return visitor.change(focus=focus, image=alone(services.clearest_image(session, seen)))
 
 
 def query_for(session: Session) -> str:

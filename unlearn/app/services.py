@@ -42,7 +42,7 @@ AT_RISK = 6
 #: Images or captions that a search returns.
 HITS = 8
 #: Labels on the chart, and how many of them may be erased ones that no model puts first.
-CHART_LABELS, ERASED_LABELS = 8, 4
+CHART_LABELS, ERASED_LABELS = 8, 3
 #: Replacement for the training images if there are none.
 NOTHING = Gallery("nothing", ())
 
@@ -203,10 +203,11 @@ class Services:
         return tuple(neighbour.name for neighbour in near)
 
     def at_risk(self, session: Session) -> list[Neighbour]:
-        """Return the concepts closest to the erased ones."""
-        if not session.erased:
-            return []
-        return nearest_neighbours(self.encoder_of(session), session.erased, self.vocabulary_of(session), AT_RISK)
+        """Return the concepts closest to the erased ones; for words that the model may not know it would be noise."""
+        vocabulary = self.vocabulary_of(session)
+        unknown = unknown_of(session.erased, vocabulary)
+        known = [name for name in session.erased if name not in unknown]
+        return nearest_neighbours(self.encoder_of(session), known, vocabulary, AT_RISK) if known else []
 
     def accuracy(self, session: Session) -> dict[str, SplitAccuracy]:
         """Measure the zero-shot accuracy of every variant on the collection, with every label as a candidate."""
@@ -230,7 +231,10 @@ class Services:
             edited = erasure.apply(self.encoder_of(session))
             why = live_only(edited, erasure.selection, self.vocabulary_of(session).templates)
             notices = (*notices, *erasure.selection.notices, *([why] if why else []))
-        return Summary(notices, tuple(self.at_risk(session)), accuracy)
+        vocabulary = self.vocabulary_of(session)
+        unknown = tuple(map(vocabulary.unknown, unknown_of(session.erased, vocabulary)))
+        said = tuple(notice for notice in notices if notice not in map(str, unknown))
+        return Summary(said, tuple(self.at_risk(session)), accuracy, unknown)
 
     def _left(self, session: Session, accuracy: Mapping[str, SplitAccuracy]) -> str:
         """Return a sentence if all edits together, each at full strength, leave accuracy above chance."""

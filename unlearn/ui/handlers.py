@@ -32,12 +32,9 @@ class Handlers:
         visitor: Visitor = given[screen.visitor]
         visitor.take_key(given[screen.key])
         app.fine_tuning.FINE_TUNING.find(services, visitor)
-        example = app.sources.example_concept(services.gallery, EXAMPLE)
-        usual = app.links.Link(erasure=ErasureRequest([example]))
+        usual = app.links.Link(erasure=ErasureRequest([app.examples.opening(services, visitor.session)]))
         link = follow_address(services, visitor, str(request.query_params), usual)
-        # Until something is erased of which there are images, the page shows the example.
-        image = app.sources.alone(services.clearest_image(visitor.session, example))
-        before = visitor.change(image=image, focus=example)
+        before = visitor.change(image=None, focus=EXAMPLE)  # the fields were built for the example
         followed = screen.show(before, given)
         session = visitor.session
         shown: Shown = {

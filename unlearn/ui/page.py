@@ -25,8 +25,9 @@ def build_demo(services: Provider) -> gr.Blocks:
     with demo:
         screen = Screen.build(services)
         Events(screen, Handlers(screen)).register(demo)
-        for part in (screen.panel, screen.model):
-            part.register_callbacks()
+        screen.panel.register_callbacks(services, screen.visitor)
+        screen.model.register_callbacks()
+        screen.tour.register_callbacks(screen.panel, screen.tabs, screen.visitor)
         for view in screen.views:
             view.register_callbacks(screen.visitor)
         for endpoints in (ViewEndpoints, RunEndpoints, ExportEndpoints):

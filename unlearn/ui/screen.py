@@ -10,6 +10,7 @@ from gradio.blocks import Block
 from unlearn import app
 from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
+from unlearn.ui import tour
 from unlearn.ui.components import Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
@@ -26,7 +27,10 @@ from unlearn.ui.tabs.retrieval import RetrievalTab
 from unlearn.ui.tabs.trade_off import TradeOffTab
 from unlearn.ui.tabs.zero_shot import ZeroShotTab
 
+#: What the fields hold before the services are loaded.
 EXAMPLE = "dog"
+#: Concepts to try under the list of what is erased.
+CHIPS = 6
 
 View = ZeroShotTab | RetrievalTab | GenerationTab | TradeOffTab | CLIPEraseTab | AuditTab | ExportTab
 
@@ -45,6 +49,7 @@ class Screen:
     key: gr.BrowserState
     front: gr.State
     tabs: gr.Tabs
+    tour: tour.Tour
     panel: ErasePanel
     model: ModelPanel
     collection: CollectionPanel
@@ -61,6 +66,7 @@ class Screen:
         visitor = gr.State(Visitor(), delete_callback=lambda visitor: services().end_session(visitor))
         key = gr.BrowserState("", storage_key="unlearn-visitor")
         gr.HTML(fill("header"))
+        stories = tour.stories()
         with gr.Row(equal_height=False, elem_classes="u-page"):
             with gr.Column(scale=1, min_width=300, elem_classes="u-side"):
                 panel = ErasePanel.build(EXAMPLE)
@@ -77,7 +83,8 @@ class Screen:
                     ExportTab.build(services),
                 )
                 build_about_tab()
-        return cls(services, visitor, key, gr.State(0), tabs, panel, model, collection, *views)
+            guide = tour.Tour.build(services, stories, {str(view.tab.id): view.tab for view in views})
+        return cls(services, visitor, key, gr.State(0), tabs, guide, panel, model, collection, *views)
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -115,13 +122,16 @@ class Screen:
 
     @property
     def overview_outputs(self) -> list[gr.components.Component]:
-        return [self.panel.summary, self.zero_shot.accuracy]
+        return [self.panel.chips, self.panel.summary, self.zero_shot.accuracy]
 
     def overview(self, session: Session) -> Shown:
         """Return values of ``overview_outputs``: the cost of the erasure, measured once for both."""
-        summary = self.services().summary(session)
+        services = self.services()
+        summary = services.summary(session)
+        known, hardly = app.examples.well_known(services, session), app.examples.hardly_known(services, session)
         return {
-            self.panel.summary: markup.summary(summary, session.erased),
+            self.panel.chips: markup.chips(known[:CHIPS], session.erased),
+            self.panel.summary: markup.summary(summary, session.erased, hardly, known),
             self.zero_shot.accuracy: markup.accuracy_table(summary.accuracy),
         }
 

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from unlearn.data.images import data_uri
 from unlearn.errors import ImageError
-from unlearn.ui.html.templates import fill, small
+from unlearn.ui.html.templates import fill, is_among, small
 
 if TYPE_CHECKING:
     from unlearn.app.results import Found, FoundCaption, SplitAccuracy, Summary
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 THUMBNAIL = 112
 #: Number of notices shown under the slider; the others are counted.
 MOST_NOTICES = 4
+#: Concepts offered in place of one that the model hardly knows.
+MOST_INSTEAD = 3
 NOTHING_LEFT = "The edit leaves nothing of this picture: no caption is closer to it than another."
 #: Weak keys: a visitor's thumbnails are freed with the visitor's images.
 _thumbnails: WeakKeyDictionary[GalleryImage, str] = WeakKeyDictionary()
@@ -36,8 +38,22 @@ def no_summary() -> str:
     return fill("loading")
 
 
-def summary(result: Summary, erased: Sequence[str]) -> str:
-    """Return the summary under the strength slider: the cost of the edit in two numbers, and the concepts at risk."""
+def chips(concepts: Sequence[str], erased: Collection[str]) -> str:
+    """Return buttons that erase a concept, or keep it again if it is erased."""
+    return fill("chips", concepts=concepts, erased=erased)
+
+
+def summary(
+    result: Summary, erased: Sequence[str], hardly_known: Sequence[str] = (), examples: Sequence[str] = ()
+) -> str:
+    """Return the summary under the strength slider: the cost of the edit in two numbers, and the concepts at risk.
+
+    Args:
+        result: the measurements.
+        erased: the concepts erased.
+        hardly_known: those of them that the model did not know well before the edit.
+        examples: concepts that it does know, to erase instead.
+    """
     if not erased:
         return fill("nothing_erased")
     before, *edited = result.accuracy.values()
@@ -47,6 +63,9 @@ def summary(result: Summary, erased: Sequence[str]) -> str:
         after=edited[-1] if edited else before,
         at_risk=result.at_risk,
         notices=result.notices,
+        unknown=result.unknown,
+        hardly_known=hardly_known,
+        instead=[name for name in examples if not is_among(name, erased)][:MOST_INSTEAD],
         most=MOST_NOTICES,
     )
 

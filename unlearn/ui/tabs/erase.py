@@ -10,9 +10,12 @@ from typing import Any
 
 import gradio as gr
 
+from unlearn import app
 from unlearn.app.asked import RETAIN_OWN, ErasureRequest
+from unlearn.app.startup import Provider
 from unlearn.options import options_of
-from unlearn.ui.components import Given, Shown, element
+from unlearn.ui.components import Given, Shown, clickable, element
+from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
 
 #: Options that are always visible; the others can be collapsed.
@@ -25,10 +28,12 @@ class ErasePanel:
 
     Attributes:
         options: the inputs of the request, by the names of :class:`ErasureRequest`'s options.
-        summary: the cost of the erasure.
+        chips: concepts to try.
+        summary: the cost of the erasure, and concepts to erase in place of others.
     """
 
     options: Mapping[str, Any]
+    chips: gr.HTML
     summary: gr.HTML
 
     @classmethod
@@ -51,13 +56,14 @@ class ErasePanel:
 
         with gr.Group():
             options = {name: built(name) for name in IN_SIGHT}
-        summary = gr.HTML(markup.no_summary(), elem_id="summary", container=False)
+        chips = clickable(elem_id="chips", container=False, min_height=26)
+        summary = clickable(markup.no_summary(), elem_id="summary", container=False)
         with gr.Accordion("Settings", open=False):
             folded = (name for name in known if name not in IN_SIGHT)
             for numbers, names in groupby(folded, lambda name: known[name].kind in (int, float)):
                 with gr.Row() if numbers else nullcontext():
                     options |= {name: built(name) for name in names}
-        return cls(options, summary)
+        return cls(options, chips, summary)
 
     @property
     def forget(self) -> gr.Dropdown:
@@ -112,7 +118,20 @@ class ErasePanel:
         touched = (component for component in self.options.values() if component not in (*typed, self.form))
         return [*(component.change for component in typed), *(component.input for component in touched)]
 
-    def register_callbacks(self) -> None:
+    def register_callbacks(self, services: Provider, visitor: gr.State) -> None:
+        def pick(given: Given, event: gr.EventData) -> Shown:
+            words = services().vocabulary_of(given[visitor].session)
+            erase, *gone = (str(getattr(event, name, "")) for name in ("erase", "keep", "instead"))
+            return {self.forget: app.requests.replaced(words, given[self.forget], erase, gone)}
+
+        for offered in (self.chips, self.summary):
+            offered.click(
+                on_screen(pick),
+                {visitor, self.forget},
+                self.forget,
+                show_progress="hidden",
+                api_visibility="private",
+            )
         self.options["retain"].input(
             lambda retain: gr.update(visible=retain == RETAIN_OWN),
             self.options["retain"],

@@ -82,7 +82,7 @@ class ModelPanel:
     def chosen(self, session: Session) -> Shown:
         """Return the values that describe the active model."""
         facts = app.model_choice.facts_of(self.services(), session)
-        return {self.frame: gr.update(label=f"Model: {facts.name}"), self.note: note_of(facts)}
+        return {self.frame: gr.update(label=title_of(facts)), self.note: note_of(facts)}
 
     def switch(self, visitor: Visitor, given: Given, watch: Watch) -> Session:
         """Apply the visitor's choice; ``watch`` receives the progress."""
@@ -98,6 +98,11 @@ class ModelPanel:
             show_progress="hidden",
             api_visibility="private",
         )
+
+
+def title_of(facts: ModelFacts) -> str:
+    """Return the panel's title: the active model and its size."""
+    return f"Model: {facts.name}" + (f", {facts.millions:.0f} M parameters" if facts.millions else "")
 
 
 def note_of(facts: ModelFacts) -> str:

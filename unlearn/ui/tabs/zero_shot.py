@@ -12,7 +12,7 @@ from unlearn import app
 from unlearn.app.session import Session
 from unlearn.app.startup import Provider
 from unlearn.plots.bars import label_bars
-from unlearn.ui.components import UNDECODED, Given, Shown, chart, drawn, image_input, thumbnail_strip
+from unlearn.ui.components import UNDECODED, Given, Shown, chart, clickable, drawn, image_input
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
 from unlearn.ui.html.templates import small
@@ -74,7 +74,7 @@ class ZeroShotTab:
                     min_width=250,
                     scale=0,
                 )
-            strip = thumbnail_strip(elem_id="strip", min_height=110)
+            strip = clickable(elem_id="strip", min_height=110)
         return cls(services, tab, image, labels, bars, accuracy, shown, strip)
 
     @property

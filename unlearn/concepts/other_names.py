@@ -1,0 +1,75 @@
+"""Other names of common concepts: more English words for the same, names in other languages, and words for kinds of it.
+
+An erasure does not read them, unless a visitor erases one by name: they tell which concept a word means.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from unlearn.concepts.spelling import plain_key
+from unlearn.files.assets import ASSETS
+
+FILE = ASSETS / "other_names.json"
+#: Languages of the names; the other lists of an entry are English: ``same`` and ``near``.
+LANGUAGES = {"de": "German", "es": "Spanish", "fr": "French", "it": "Italian"}
+#: Concepts that are offered in place of an unknown word.
+MOST_MEANT = 3
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A word that is no concept of the vocabulary, and the concepts that it may mean."""
+
+    word: str
+    meant: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return what erasing the word comes to, and what to erase instead."""
+        return (
+            f"“{self.word}” is not in the vocabulary: it is erased by its words alone, and no picture measures it."
+            f"{self.did_you_mean}"
+        )
+
+    @property
+    def did_you_mean(self) -> str:
+        return f" Did you mean {' or '.join(f'“{name}”' for name in self.meant)}?" if self.meant else ""
+
+
+def same_thing(word: str) -> str:
+    """Return the English name of what ``word`` names, such as “dog” for “Hund” or “pooch”; "" if none is known."""
+    return _by_word("same", *LANGUAGES).get(plain_key(word), "")
+
+
+def near_thing(word: str) -> str:
+    """Return the name of what ``word`` is a kind of or close to, such as “dog” for “poodle”; "" if none is known."""
+    return _by_word("near").get(plain_key(word), "")
+
+
+def words_of_all() -> dict[str, str]:
+    """Return the name of what each known word means or is near to, by the word's :func:`plain_key`."""
+    return _by_word("near", "same", *LANGUAGES)
+
+
+def translations(name: str) -> tuple[str, ...]:
+    """Return the names of ``name`` in other languages."""
+    entry = _entries().get(name.casefold(), {})
+    return tuple(word for language in LANGUAGES for word in entry.get(language, ()))
+
+
+@lru_cache(maxsize=1)
+def _entries() -> dict[str, dict[str, Sequence[str]]]:
+    return dict(json.loads(FILE.read_text(encoding="utf-8")))
+
+
+@lru_cache(maxsize=4)
+def _by_word(*lists: str) -> dict[str, str]:
+    def words() -> Iterator[tuple[str, str]]:
+        for name, entry in _entries().items():
+            for kind in lists:
+                yield from ((plain_key(word), name) for word in entry.get(kind, ()))
+
+    return dict(words())
