@@ -50,6 +50,21 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class Called:
+    """What the unedited model calls the visitor's images of ``concept``.
+
+    Attributes:
+        named: number of the ``n`` images whose own label comes first.
+        others: the labels that come first for the other images, most frequent first.
+    """
+
+    concept: str
+    named: int
+    n: int
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class LabelView:
     """Probabilities of an image's main labels, {variant: {label: probability}}, and the number of candidate labels."""
 

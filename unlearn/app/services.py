@@ -10,7 +10,7 @@ from typing import Any
 from unlearn.app.asked import RETAIN_NEIGHBOURS, RETAIN_OWN, ErasureRequest
 from unlearn.app.downloads import Downloads
 from unlearn.app.results import FoundCaption, LabelView, SplitAccuracy, Summary
-from unlearn.app.session import NOTHING_ERASED, Session, Visitor
+from unlearn.app.session import NOTHING_ERASED, OWN_ALONE, Session, Visitor
 from unlearn.caching import ObjectCache
 from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.clip.loading import load_clip
@@ -159,12 +159,16 @@ class Services:
         """Return the labelled images for accuracy and retrieval, none of which a model was trained on."""
         own = session.own_images
         learned = session.fine_tuned is not None and session.fine_tuned.learned_own
-        return self.held_out(session) if own is None or learned else own
+        return self.held_out(session) if own is None or learned else self._measured(session, own)
 
     def held_out(self, session: Session) -> Gallery:
         """Return the part of the collection that stays unseen if methods train on the visitor's images too."""
         own = session.own_images
-        return own.test if own is not None and len(own.test) else self.gallery
+        return self._measured(session, own.test) if own is not None and len(own.test) else self.gallery
+
+    def _measured(self, session: Session, own: Gallery) -> Gallery:
+        """Return ``own``, with the gallery before it if the visitor measures on both."""
+        return own if session.measured_on == OWN_ALONE else own.after(self.gallery)
 
     def measured_on(self, session: Session, names: Sequence[str]) -> Gallery:
         """Return held-out images: the collection, or another held-out gallery if the collection lacks ``names``."""
@@ -246,14 +250,14 @@ class Services:
     def _left_out(self, session: Session) -> tuple[str, ...]:
         """Return a sentence if measurements use fewer images than the visitor added."""
         own, collection = session.own_images, self.collection(session)
-        if own is None or collection is own:
+        if own is None or collection is self._measured(session, own):
             return ()
         if collection is self.gallery:
             return (
                 "CLIPErase learned from your pictures, and of fewer than five of a thing none is kept to measure on: "
                 "the app's gallery is measured instead.",
             )
-        return (f"Measured on {len(collection)} of your {len(own)} pictures: CLIPErase learned from the others.",)
+        return (f"Measured on {len(own.test)} of your {len(own)} pictures: CLIPErase learned from the others.",)
 
     def zero_shot(self, session: Session, labels: Sequence[str] = ()) -> LabelView:
         """Classify the visitor's image with each variant, among ``labels`` or by default the whole vocabulary.

@@ -18,6 +18,8 @@ from unlearn.ui.screen import Screen, View
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 QUIET = PRIVATE | {"show_progress": "hidden"}
+#: Puts the edit into the browser's address, so that a reload or the way back restores it.
+KEEP_ADDRESS = "(query) => { history.replaceState(history.state, '', location.pathname + query); }"
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Events:
         self._changing()
         self._closing_leaks()
         self._running(loaded)
+        screen.address.change(None, screen.address, None, js=KEEP_ADDRESS, **QUIET)
         for run in (screen.audit, screen.audit.comparison):
             loaded.then(run.watch, screen.visitor, run.run_outputs, concurrency_limit=None, **QUIET)
         for position, view in enumerate(screen.views):
@@ -56,6 +59,7 @@ class Events:
                 *screen.cliperase.settings.values(),
                 *model.outputs,
                 *panel.inputs,
+                *screen.collection.kept,
                 zero_shot.labels,
                 zero_shot.shown,
                 *screen.outputs,
@@ -86,7 +90,7 @@ class Events:
             show_progress_on=collection.note,
             **PRIVATE,
         )
-        self._anew(collection.source.input, collection.switched, [collection.source], collection.outputs, **QUIET)
+        self._anew(collection.source.input, collection.switched, [collection.source], **QUIET)
         opened = self._anew(
             upload.upload,
             self.handlers.open_file,

@@ -42,12 +42,13 @@ class Handlers:
             screen.key: visitor.key,
             **screen.model.opened(session, link.vocabulary),
             **self.in_force(session),
+            **screen.collection.shown(session),
             screen.zero_shot.labels: gr.update(choices=list(services.vocabulary_of(session).names)),
             screen.zero_shot.shown: gr.update(choices=[MOST_TELLING, *sorted(services.gallery.concepts)]),
             screen.zero_shot.image: session.image.images[0].load() if session.image else None,
             **followed,
         }
-        if link.fine_tune:
+        if link.fine_tune and not session.fine_tuned:  # the run of a page that was reloaded has been found
             shown[screen.tabs] = gr.Tabs(selected=screen.cliperase.tab.id)
             shown |= screen.cliperase.values_for(link.fine_tune)
         return shown

@@ -25,7 +25,7 @@ def build_demo(services: Provider) -> gr.Blocks:
     with demo:
         screen = Screen.build(services)
         Events(screen, Handlers(screen)).register(demo)
-        screen.panel.register_callbacks(services, screen.visitor)
+        screen.panel.register_callbacks(services, screen.visitor, screen.collection.note)
         screen.model.register_callbacks()
         screen.tour.register_callbacks(screen.panel, screen.tabs, screen.visitor)
         for view in screen.views:

@@ -50,6 +50,7 @@ class Screen:
     front: gr.State
     tabs: gr.Tabs
     tour: tour.Tour
+    address: gr.Textbox
     panel: ErasePanel
     model: ModelPanel
     collection: CollectionPanel
@@ -84,7 +85,9 @@ class Screen:
                 )
                 build_about_tab()
             guide = tour.Tour.build(services, stories, {str(view.tab.id): view.tab for view in views})
-        return cls(services, visitor, key, gr.State(0), tabs, guide, panel, model, collection, *views)
+        # In the page but out of sight: a component that is not there reports no change.
+        address = gr.Textbox(elem_id="address", elem_classes="u-unseen", label="Address of this edit")
+        return cls(services, visitor, key, gr.State(0), tabs, guide, address, panel, model, collection, *views)
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -122,7 +125,7 @@ class Screen:
 
     @property
     def overview_outputs(self) -> list[gr.components.Component]:
-        return [self.panel.chips, self.panel.summary, self.zero_shot.accuracy]
+        return [self.address, self.panel.chips, self.panel.summary, self.zero_shot.accuracy]
 
     def overview(self, session: Session) -> Shown:
         """Return values of ``overview_outputs``: the cost of the erasure, measured once for both."""
@@ -130,6 +133,7 @@ class Screen:
         summary = services.summary(session)
         known, hardly = app.examples.well_known(services, session), app.examples.hardly_known(services, session)
         return {
+            self.address: app.links.link_or_why(services, session)[0],
             self.panel.chips: markup.chips(known[:CHIPS], session.erased),
             self.panel.summary: markup.summary(summary, session.erased, hardly, known),
             self.zero_shot.accuracy: markup.accuracy_table(summary.accuracy),

@@ -12,8 +12,8 @@ from unlearn.errors import ImageError
 from unlearn.ui.html.templates import fill, is_among, small
 
 if TYPE_CHECKING:
-    from unlearn.app.results import Found, FoundCaption, SplitAccuracy, Summary
-    from unlearn.data.gallery import GalleryImage
+    from unlearn.app.results import Called, Found, FoundCaption, SplitAccuracy, Summary
+    from unlearn.data.gallery import Gallery, GalleryImage
     from unlearn.evaluation.retrieval import RetrievalReport
 
 THUMBNAIL = 112
@@ -21,6 +21,8 @@ THUMBNAIL = 112
 MOST_NOTICES = 4
 #: Concepts offered in place of one that the model hardly knows.
 MOST_INSTEAD = 3
+#: Thumbnails of the visitor's own images.
+THUMBNAILS = 12
 NOTHING_LEFT = "The edit leaves nothing of this picture: no caption is closer to it than another."
 #: Weak keys: a visitor's thumbnails are freed with the visitor's images.
 _thumbnails: WeakKeyDictionary[GalleryImage, str] = WeakKeyDictionary()
@@ -114,6 +116,12 @@ def found_captions(found: Mapping[str, Sequence[FoundCaption]], erased: Collecti
 def strip(images: Sequence[tuple[int, GalleryImage]], erased: Collection[str]) -> str:
     """Return thumbnails to choose from; a click on one sends its index."""
     return fill("strip", images=images, thumbnail=thumbnail, erased=erased)
+
+
+def own_images(uploads: Gallery, called: Called | None) -> str:
+    """Return the visitor's own images as thumbnails, newest first, and what the model called the newest before."""
+    newest = list(reversed(uploads.images))[:THUMBNAILS]
+    return fill("own_images", uploads=uploads, newest=newest, thumbnail=thumbnail, called=called, few=MOST_INSTEAD)
 
 
 def shown_image(image: GalleryImage) -> str:

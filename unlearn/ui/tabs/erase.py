@@ -118,13 +118,15 @@ class ErasePanel:
         touched = (component for component in self.options.values() if component not in (*typed, self.form))
         return [*(component.change for component in typed), *(component.input for component in touched)]
 
-    def register_callbacks(self, services: Provider, visitor: gr.State) -> None:
+    def register_callbacks(self, services: Provider, visitor: gr.State, *others: gr.HTML) -> None:
+        """Register the events; a click on a concept in ``others`` erases it as one on the panel's own does."""
+
         def pick(given: Given, event: gr.EventData) -> Shown:
             words = services().vocabulary_of(given[visitor].session)
             erase, *gone = (str(getattr(event, name, "")) for name in ("erase", "keep", "instead"))
             return {self.forget: app.requests.replaced(words, given[self.forget], erase, gone)}
 
-        for offered in (self.chips, self.summary):
+        for offered in (self.chips, self.summary, *others):
             offered.click(
                 on_screen(pick),
                 {visitor, self.forget},
