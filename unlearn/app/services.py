@@ -231,6 +231,8 @@ class Services:
         """Return the summary shown beside the strength slider."""
         notices, accuracy = self._left_out(session), self.accuracy(session)
         notices += tuple(filter(None, [self._left(session, accuracy)]))
+        if session.fine_tuned and session.erasure:
+            notices += tuple(filter(None, [session.fine_tuned.moved_on(session.erasure.selection.forget_names)]))
         if erasure := session.erasure:
             edited = erasure.apply(self.encoder_of(session))
             why = live_only(edited, erasure.selection, self.vocabulary_of(session).templates)

@@ -30,7 +30,7 @@ class CollectionPanel:
 
     @classmethod
     def build(cls, services: Provider) -> CollectionPanel:
-        with gr.Accordion("Pictures", open=False):
+        with gr.Accordion("Pictures", open=False, elem_classes="u-fold"):
             source = gr.Radio(
                 [(label, value) for value, label in MEASURED_ON.items()],
                 value=TOGETHER,

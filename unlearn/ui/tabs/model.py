@@ -41,7 +41,7 @@ class ModelPanel:
 
     @classmethod
     def build(cls, services: Provider) -> ModelPanel:
-        with gr.Accordion("Model", open=False) as frame:
+        with gr.Accordion("Model", open=False, elem_classes="u-fold") as frame:
             model = gr.Dropdown(
                 [],
                 allow_custom_value=True,

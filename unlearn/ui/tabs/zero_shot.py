@@ -11,6 +11,7 @@ from gradio.blocks import Block
 from unlearn import app
 from unlearn.app.session import Session
 from unlearn.app.startup import Provider
+from unlearn.erasers.variants import CLIPERASE
 from unlearn.plots.bars import label_bars
 from unlearn.ui.components import UNDECODED, Given, Shown, chart, clickable, drawn, image_input
 from unlearn.ui.guard import on_screen
@@ -43,8 +44,8 @@ class ZeroShotTab:
     @classmethod
     def build(cls, services: Provider) -> ZeroShotTab:
         with gr.Tab("Zero-shot", id="zero-shot") as tab:
-            with gr.Row(equal_height=False):
-                with gr.Column(scale=2, min_width=240):
+            with gr.Row(equal_height=False, elem_classes="u-look"):
+                with gr.Column(scale=2, min_width=240, elem_classes="u-look-left"):
                     image = image_input(label="Picture", height=280, elem_id="picture")
                     labels = gr.Dropdown(
                         [],
@@ -90,7 +91,8 @@ class ZeroShotTab:
         if session.image is None:
             return {}
         view = self.services().zero_shot(session, given[self.labels] or ())
-        return {self.bars: drawn(label_bars(view.probabilities, session.erased))}
+        legend = {CLIPERASE: session.fine_tuned.title} if session.fine_tuned else {}
+        return {self.bars: drawn(label_bars(view.probabilities, session.erased, legend))}
 
     def thumbnails(self, session: Session, given: Given) -> str:
         """Return the strip: images of the chosen concept, or of the erased concepts and those at risk, then others."""
