@@ -71,8 +71,9 @@ class Tour:
         return {panel.forget: forget, strength: ErasureRequest().strength, tabs: gr.Tabs(selected=story.tab)}
 
     def register_callbacks(self, panel: ErasePanel, tabs: gr.Tabs, visitor: gr.State) -> None:
-        def begin(given: Given, event: gr.EventData) -> Shown:
-            return self.told(panel, tabs, given[visitor], STORIES[str(event.story)])
+        def begin(given: Given, event: gr.EventData) -> Any:
+            story = STORIES.get(str(getattr(event, "story", "")))
+            return self.told(panel, tabs, given[visitor], story) if story else gr.skip()
 
         outputs = [panel.forget, panel.options["strength"], tabs]
         self.stories.click(on_screen(begin), {visitor}, outputs, **QUIET)
