@@ -7,10 +7,11 @@ from typing import Any, cast
 
 import pytest
 
+from unlearn.app.asked import ErasureRequest
 from unlearn.app.edits import FineTuned
 from unlearn.app.requests import erase
 from unlearn.app.services import Services
-from unlearn.app.session import ErasureRequest, Visitor
+from unlearn.app.session import Visitor
 from unlearn.concepts.selection import Vocabulary, select
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CLIPEraseSettings

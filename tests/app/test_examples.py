@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from unlearn.app import examples
+from unlearn.app.asked import ErasureRequest
 from unlearn.app.examples import HARDLY, HEADLINES, NAMED
 from unlearn.app.requests import erase, replaced
-from unlearn.app.session import ErasureRequest, Session, Visitor
+from unlearn.app.session import Session, Visitor
 from unlearn.concepts.selection import load_vocabulary
 from unlearn.data.gallery import bundled_gallery
 from unlearn.diffusion.pipelines import PIPELINES

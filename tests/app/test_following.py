@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from unlearn.app import following, sources
+from unlearn.app.asked import ErasureRequest
 from unlearn.app.requests import erase
 from unlearn.app.services import CHART_LABELS, Services
-from unlearn.app.session import ErasureRequest, Session, Visitor
+from unlearn.app.session import Session, Visitor
 
 
 @pytest.fixture
