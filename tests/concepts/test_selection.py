@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from unlearn.concepts import other_names
 from unlearn.concepts.named_vocabularies import match_names
+from unlearn.concepts.other_names import plain_key
 from unlearn.concepts.selection import (
     MAX_CONCEPT_LENGTH,
     Concept,
@@ -20,7 +21,6 @@ from unlearn.concepts.selection import (
     select,
     surface_forms,
 )
-from unlearn.concepts.spelling import plain_key
 from unlearn.errors import ConceptError
 
 ANIMALS = Vocabulary((Concept("cat", ("kitty", "feline")), Concept("dog", ("puppy",)), Concept("fox")))

@@ -1,23 +1,30 @@
-"""Other names of common concepts: more English words for the same, names in other languages, and words for kinds of it.
+"""What a typed word may mean: spellings of a name, other English words, other languages, and words for kinds of it.
 
-An erasure does not read them, unless a visitor erases one by name: they tell which concept a word means.
+An erasure does not read other names, unless a visitor erases one by name: they tell which concept a word means.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
-from unlearn.concepts.spelling import plain_key
-from unlearn.files.assets import ASSETS
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
-FILE = ASSETS / "other_names.json"
+FILE = Path(__file__).with_name("other_names.json")
 #: Languages of the names; the other lists of an entry are English: ``same`` and ``near``.
 LANGUAGES = {"de": "German", "es": "Spanish", "fr": "French", "it": "Italian"}
 #: Concepts that are offered in place of an unknown word.
 MOST_MEANT = 3
+#: Letters of a word for each letter that may be wrong, swapped, missing or added; up to six letters, one may be.
+LETTERS_PER_EDIT = 3
+#: Words of no more letters are close to many others: only swapped letters count as a misspelling of theirs.
+SHORT = 3
 
 
 @dataclass(frozen=True)
@@ -73,3 +80,22 @@ def _by_word(*lists: str) -> dict[str, str]:
                 yield from ((plain_key(word), name) for word in entry.get(kind, ()))
 
     return dict(words())
+
+
+def key_of(name: str) -> str:
+    """Return the common form of names that differ only in case, hyphens or ``_``."""
+    return " ".join(re.sub(r"[-_]+", " ", name.casefold()).split())
+
+
+def plain_key(name: str) -> str:
+    """Return :func:`key_of` without accents, which many keyboards lack."""
+    decomposed = unicodedata.normalize("NFKD", key_of(name))
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+
+
+def misspelled(word: str, keys: Collection[str]) -> list[str]:
+    """Return those of ``keys``, from :func:`plain_key`, of which ``word`` may be a misspelling, closest first."""
+    key = plain_key(word)
+    edits = max(1, (len(key) - 1) // LETTERS_PER_EDIT)
+    found = process.extract(key, list(keys), scorer=OSA.distance, score_cutoff=edits, limit=None)
+    return [other for other, *_ in found if len(key) > SHORT or sorted(other) == sorted(key)]

@@ -10,8 +10,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from unlearn.concepts.other_names import MOST_MEANT, Unknown, near_thing, same_thing, words_of_all
-from unlearn.concepts.spelling import key_of, misspelled, plain_key
+from unlearn.concepts.other_names import (
+    MOST_MEANT,
+    Unknown,
+    key_of,
+    misspelled,
+    near_thing,
+    plain_key,
+    same_thing,
+    words_of_all,
+)
 from unlearn.errors import ConceptError
 from unlearn.files.assets import ASSETS
 

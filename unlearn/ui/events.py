@@ -33,6 +33,11 @@ class Events:
         screen = self.screen
         loaded = self._opening(demo)
         self._changing()
+        # The list's own change event requests the new erasure.
+        for offers in (screen.panel.chips, screen.panel.summary, screen.collection.note):
+            offers.click(
+                on_screen(self.handlers.pick), {screen.visitor, screen.panel.forget}, screen.panel.forget, **QUIET
+            )
         self._closing_leaks()
         self._running(loaded)
         screen.address.change(None, screen.address, None, js=KEEP_ADDRESS, **QUIET)

@@ -59,6 +59,14 @@ class Handlers:
         names = services.vocabulary_of(session).names
         return self.screen.panel.values_for(app.requests.request_of(services, session), names)
 
+    def pick(self, given: Given, event: gr.EventData) -> Shown:
+        """Change the list of what is erased after a click on an offered concept: erase it, keep it, or replace a word."""
+        screen = self.screen
+        words = screen.services().vocabulary_of(given[screen.visitor].session)
+        erase, *gone = (str(getattr(event, name, "")) for name in ("erase", "keep", "instead"))
+        forget = screen.panel.forget
+        return {forget: app.requests.replaced(words, given[forget], erase, gone)}
+
     def change_erasure(self, given: Given) -> Any:
         """Erase the panel's concepts; without any, remove the erasure."""
         screen, services = self.screen, self.screen.services()

@@ -9,13 +9,11 @@ from typing import Any
 import gradio as gr
 
 from unlearn import app
-from unlearn.app.asked import ErasureRequest
 from unlearn.app.session import Visitor
 from unlearn.app.startup import Provider
-from unlearn.ui.components import Given, Shown, clickable
+from unlearn.ui.components import Given, clickable
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html.templates import fill
-from unlearn.ui.tabs.erase import ErasePanel
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -63,20 +61,22 @@ class Tour:
                 nexts[target] = gr.Button(f"Next: {question} →", size="sm", scale=0, min_width=240)
         return cls(services, stories, nexts)
 
-    def told(self, panel: ErasePanel, tabs: gr.Tabs, visitor: Visitor, story: Story) -> Shown:
-        """Return the inputs of ``panel`` and the open tab that begin ``story``, with a picture that follows it."""
+    def begun(self, visitor: Visitor, story: Story) -> list[str]:
+        """Return the concepts that ``story`` erases; the picture follows them again."""
         visitor.change(chose_image=False)
-        forget = app.examples.well_known(self.services(), visitor.session)[: story.count]
-        strength = panel.options["strength"]
-        return {panel.forget: forget, strength: ErasureRequest().strength, tabs: gr.Tabs(selected=story.tab)}
+        return app.examples.well_known(self.services(), visitor.session)[: story.count]
 
-    def register_callbacks(self, panel: ErasePanel, tabs: gr.Tabs, visitor: gr.State) -> None:
+    def register_callbacks(self, forget: gr.Dropdown, strength: gr.Slider, tabs: gr.Tabs, visitor: gr.State) -> None:
+        """Register the events, which set the inputs of the panel and open a tab."""
+
         def begin(given: Given, event: gr.EventData) -> Any:
             story = STORIES.get(str(getattr(event, "story", "")))
-            return self.told(panel, tabs, given[visitor], story) if story else gr.skip()
+            if story is None:
+                return gr.skip()
+            chosen = self.begun(given[visitor], story)
+            return {forget: chosen, strength: strength.value, tabs: gr.Tabs(selected=story.tab)}
 
-        outputs = [panel.forget, panel.options["strength"], tabs]
-        self.stories.click(on_screen(begin), {visitor}, outputs, **QUIET)
+        self.stories.click(on_screen(begin), {visitor}, [forget, strength, tabs], **QUIET)
         for target, button in self.nexts.items():
             button.click(lambda target=target: gr.Tabs(selected=target), None, tabs, **QUIET)
 

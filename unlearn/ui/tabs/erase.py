@@ -10,12 +10,9 @@ from typing import Any
 
 import gradio as gr
 
-from unlearn import app
 from unlearn.app.asked import RETAIN_OWN, ErasureRequest
-from unlearn.app.startup import Provider
 from unlearn.options import options_of
 from unlearn.ui.components import Given, Shown, clickable, element
-from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
 
 #: Options that are always visible; the others can be collapsed.
@@ -118,22 +115,7 @@ class ErasePanel:
         touched = (component for component in self.options.values() if component not in (*typed, self.form))
         return [*(component.change for component in typed), *(component.input for component in touched)]
 
-    def register_callbacks(self, services: Provider, visitor: gr.State, *others: gr.HTML) -> None:
-        """Register the events; a click on a concept in ``others`` erases it as one on the panel's own does."""
-
-        def pick(given: Given, event: gr.EventData) -> Shown:
-            words = services().vocabulary_of(given[visitor].session)
-            erase, *gone = (str(getattr(event, name, "")) for name in ("erase", "keep", "instead"))
-            return {self.forget: app.requests.replaced(words, given[self.forget], erase, gone)}
-
-        for offered in (self.chips, self.summary, *others):
-            offered.click(
-                on_screen(pick),
-                {visitor, self.forget},
-                self.forget,
-                show_progress="hidden",
-                api_visibility="private",
-            )
+    def register_callbacks(self) -> None:
         self.options["retain"].input(
             lambda retain: gr.update(visible=retain == RETAIN_OWN),
             self.options["retain"],
