@@ -60,7 +60,7 @@ class Handlers:
         return self.screen.panel.values_for(app.requests.request_of(services, session), names)
 
     def pick(self, given: Given, event: gr.EventData) -> Shown:
-        """Change the list of what is erased after a click on an offered concept: erase it, keep it, or replace a word."""
+        """Erase, keep again or take in place of a word the concept whose button was clicked."""
         screen = self.screen
         words = screen.services().vocabulary_of(given[screen.visitor].session)
         erase, *gone = (str(getattr(event, name, "")) for name in ("erase", "keep", "instead"))
