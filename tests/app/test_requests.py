@@ -74,7 +74,7 @@ def test_the_rest_of_the_words_stays_that_once_images_bring_a_word(services: Ser
     visitor = Visitor()
     erase(services, visitor, ErasureRequest(["cat"]))
     mug = Gallery("own", (GalleryImage("mug", "a mug", lambda: drawing("cat")),))
-    visitor.change(uploads=mug, measures_uploads=True)
+    visitor.change(uploads=mug, measured_on="own")
     assert "mug" in services.vocabulary_of(visitor.session).names
     assert write_link(link_of(services, visitor.session)) == "?forget=cat"
 
@@ -105,7 +105,7 @@ def test_an_erasure_without_its_request_tells_which_makes_it(services: Services,
 
 def test_a_request_goes_with_its_erasure(services: Services, visitor: Visitor):
     assert visitor.session.request == NEIGHBOURS
-    visitor.change(measures_uploads=False)
+    visitor.change(measured_on="gallery")
     assert visitor.session.request == NEIGHBOURS
     visitor.change(erasure=services.erase(Session(), ErasureRequest(["dog"])))
     assert visitor.session.request is None

@@ -110,7 +110,7 @@ def test_the_retain_set_follows_the_choice(services: Services):
 def test_a_visitors_collection_is_measured_with_its_own_words(services: Services, tmp_path: Path):
     drawing("pizza").save(tmp_path / "mug.png")
     uploads = add_uploads(None, [str(tmp_path / "mug.png")], " my  mug ")
-    session = Session(uploads=uploads, measures_uploads=True)
+    session = Session(uploads=uploads, measured_on="own")
     assert services.vocabulary_of(session).names == (*NAMES, "my mug")
     erasure = services.erase(session, ErasureRequest(["my mug"]))
     assert erasure.selection.notices == ()
@@ -212,10 +212,10 @@ def test_a_query_that_cannot_be_used_is_refused(services: Services, query: str):
 
 def test_events_of_one_page_do_not_undo_each_other():
     visitor = Visitor()
-    visitor.change(measures_uploads=True)
+    visitor.change(measured_on="own")
     before = visitor.session
     visitor.change(erasure="an erasure")
-    assert visitor.session == Session(erasure="an erasure", measures_uploads=True)
+    assert visitor.session == Session(erasure="an erasure", measured_on="own")
     assert before.erasure is None
 
 

@@ -6,13 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unlearn.concepts import other_names
+from unlearn.concepts.named_vocabularies import match_names
+from unlearn.concepts.other_names import plain_key
 from unlearn.concepts.selection import (
     MAX_CONCEPT_LENGTH,
     Concept,
     Vocabulary,
     clean_name,
     load_vocabulary,
-    match_names,
     parse_names,
     plural,
     prompts,
@@ -161,3 +163,51 @@ def test_a_phrase_says_which_concept_goes_with_it(phrase, within):
     assert bool(said) is (within is not None)
     if within:
         assert f"“{within}” goes with it" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("word", "concept"),
+    [("Hund", "dog"), ("perro", "dog"), ("elefant", "elephant"), ("boat", "sailboat"), ("couch", "sofa"),
+     ("Platano", "banana"), ("Regenschirm", "umbrella")],
+)  # fmt: skip
+def test_other_names_and_other_languages_find_the_concept(word, concept):
+    selection = select([word], vocabulary=load_vocabulary())
+    assert selection.forget_names == (concept,)
+    assert word in surface_forms(selection.forget[0]), "the word itself stops working too"
+    assert "another word for" in selection.notices[0]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("dgo", ("dog",)), ("golden retriever", ("dog",)), ("cup", ("coffee",)), ("gitar", ("guitar",)), ("zorb", ()),
+     ("violet", ()), ("rug", ()), ("my face", ())],
+)  # fmt: skip
+def test_unknown_words_may_mean_something_near_or_nothing(word, meant):
+    unknown = load_vocabulary().unknown(word)
+    assert unknown.meant == meant
+    assert ("Did you mean" in str(unknown)) == bool(meant)
+
+
+def test_a_leaking_word_is_erased_with_its_concept_in_any_order():
+    for names in (["umbrella", "parapluie"], ["parapluie", "umbrella"]):
+        (concept,) = select(names, vocabulary=load_vocabulary()).forget
+        assert concept.name == "umbrella"
+        assert "parapluie" in concept.synonyms
+
+
+def test_other_names_mean_one_thing_and_are_no_names_in_the_vocabulary():
+    vocabulary, entries = load_vocabulary(), json.loads(other_names.FILE.read_text(encoding="utf-8"))
+    meanings: dict[str, set[str]] = {}
+    for name, entry in entries.items():
+        assert set(entry) <= {"same", "near", *other_names.LANGUAGES}
+        for word in (word for words in entry.values() for word in words):
+            meanings.setdefault(plain_key(word), set()).add(name)
+            assert (vocabulary.listed(word) or Concept(name)).name == name, f"{word} is something else"
+            assert clean_name(word) == word
+    assert {word: names for word, names in meanings.items() if len(names) > 1} == {}
+
+
+def test_names_of_a_class_list_stay_apart_from_other_words_for_it():
+    classes = Vocabulary.of(["Hund", "dog", "cup"])
+    assert [concept.name for concept in classes.concepts] == ["Hund", "dog", "cup"]
+    assert classes.find("Hund") == classes.concepts[0]

@@ -50,6 +50,8 @@ def test_bars_are_paired_by_variant_and_hold_the_numbers():
 
 
 def test_erased_labels_carry_a_cross_and_labels_are_escaped():
+    named = checked(label_bars(PROBABILITIES, ["cat"], {"CCUP": "CCUP (<b>cat</b>)"}))
+    assert [bar.name for bar in named.data] == ["Original", "CCUP (&lt;b&gt;cat&lt;/b&gt;)"]
     ticks = checked(label_bars(PROBABILITIES, ["CAT"])).layout.yaxis.ticktext
     assert "✕ cat" in ticks[0]
     assert ticks[1] == "&lt;b&gt;dog&lt;/b&gt;"

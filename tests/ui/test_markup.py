@@ -7,6 +7,7 @@ import re
 from helpers.fakes import drawing
 
 from unlearn.app.results import Found, FoundCaption, FoundImage, SplitAccuracy, Summary
+from unlearn.concepts.other_names import Unknown
 from unlearn.data.gallery import GalleryImage
 from unlearn.evaluation.neighbours import Neighbour
 from unlearn.evaluation.retrieval import Recall, RetrievalReport
@@ -28,9 +29,10 @@ def evil_image() -> GalleryImage:
 
 def test_no_markup_of_a_visitor_survives():
     image = evil_image()
-    summary = Summary((EVIL,), (Neighbour(EVIL, EVIL, 0.5),), ACCURACY)
+    summary = Summary((EVIL,), (Neighbour(EVIL, EVIL, 0.5),), ACCURACY, (Unknown(EVIL, (EVIL,)),))
     pieces = [
-        markup.summary(summary, [EVIL]),
+        markup.summary(summary, [EVIL], [EVIL], [EVIL]),
+        markup.chips([EVIL], [EVIL]),
         markup.found_images({"Original": Found((FoundImage(image, 0.5),)), "CCUP": Found(unanswered=EVIL)}, [EVIL]),
         markup.found_captions({"Original": [FoundCaption(EVIL, EVIL, 0.5)]}, []),
         markup.strip([(0, image)], [EVIL]),

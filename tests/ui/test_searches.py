@@ -184,7 +184,7 @@ def test_without_an_index_there_is_one_place_and_no_other_is_taken():
 
 
 def test_the_place_says_whose_images_they_are(services: Services, toy_gallery: Gallery):
-    own = Session(uploads=toy_gallery.train, measures_uploads=True)
+    own = Session(uploads=toy_gallery.train, measured_on="own")
     assert places(services, own)[SEARCH_GALLERY] == "My pictures"
     assert places(services, Session())[SEARCH_GALLERY] == "The app's gallery"
 

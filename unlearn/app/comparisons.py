@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-import torch
-
 from unlearn.app.background import BackgroundRun, Plan
 from unlearn.app.services import Services, selection_of
 from unlearn.app.session import Session
-from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.data.gallery import Gallery
 from unlearn.erasers.methods import COMPARED, Task
 from unlearn.jobs import Progress, Status
@@ -44,7 +41,7 @@ def _plan(services: Services, session: Session, training_too: bool) -> Plan[Prog
     names = [name for name, method in COMPARED.items() if training_too or not method.trains]
 
     def begin() -> Generator[Progress, None, Compared]:
-        training = _training(services, session, encoder, selection.forget_names)
+        training = _training(services, session, selection.forget_names)
         task = Task(encoder, selection, services.vocabulary_of(session), training, probe)
         outcomes = yield from compare(task, names)
         return Compared(encoder.name, selection.forget_names, outcomes)
@@ -55,11 +52,8 @@ def _plan(services: Services, session: Session, training_too: bool) -> Plan[Prog
 COMPARISON = BackgroundRun("comparison", _plan, stopped="Stopped. The last comparison is still here.")
 
 
-def _training(services: Services, session: Session, encoder: OpenClipEncoder, names: Sequence[str]) -> Gallery:
+def _training(services: Services, session: Session, names: Sequence[str]) -> Gallery:
     """Return the server's training images, with the visitor's added where the server has none for one of ``names``."""
     if session.uploads is None or set(names) <= set(services.training.concepts):
         return services.training
-    parts = (services.training, session.uploads.train)
-    both = Gallery("both", tuple(image for part in parts for image in part))
-    encoder.keep_image_features(both, torch.cat([encoder.image_features(part) for part in parts if len(part)]))
-    return both
+    return session.uploads.train.after(services.training)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from unlearn.caching import Cache
 from unlearn.erasers.settings import LIVE
+from unlearn.erasers.variants import CLIPERASE, FINE_TUNED
 
 if TYPE_CHECKING:
     from unlearn.app.asked import FineTuneRequest
@@ -67,6 +69,25 @@ class FineTuned:
     @property
     def forget_names(self) -> tuple[str, ...]:
         return self.erasure.selection.forget_names
+
+    @property
+    def title(self) -> str:
+        """The method and what it erased, for legends: “CLIPErase (dog and 2 more)”."""
+        return f"{CLIPERASE} ({_shortened(self.forget_names)})"
+
+    def moved_on(self, forget: Sequence[str]) -> str:
+        """Return a sentence if the concepts to erase, ``forget``, are no longer those of this run; else ""."""
+        if not forget or set(forget) == set(self.forget_names):
+            return ""
+        return (
+            f"CLIPErase erased “{_shortened(self.forget_names)}”, and the list has moved on to “{_shortened(forget)}”: "
+            "start it again for that, or undo its run."
+        )
+
+
+def _shortened(names: Sequence[str]) -> str:
+    first, *others = names
+    return f"{first} and {len(others)} more" if others else first
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 
 from unlearn.app.asked import RETAIN_NEIGHBOURS, RETAIN_OWN, ErasureRequest, FineTuneRequest
 from unlearn.app.edits import FineTuned
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
-from unlearn.concepts.selection import parse_names
+from unlearn.concepts.selection import Vocabulary, parse_names
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import require_whole
 from unlearn.options import shared_options
@@ -63,6 +64,18 @@ def cleaned(request: ErasureRequest) -> ErasureRequest:
     """
     own = parse_names(request.own_retain, most=len(request.own_retain)) if request.retain == RETAIN_OWN else ()
     return replace(request, forget=list(parse_names(request.forget)), own_retain=list(own))
+
+
+def replaced(vocabulary: Vocabulary, forget: Sequence[str], erase: str, gone: Collection[str]) -> list[str]:
+    """Return ``forget`` with ``erase`` at its end, "" for nothing, and without the words for any of ``gone``."""
+    out = {name.casefold() for name in gone if name}
+
+    def meant(word: str) -> set[str]:
+        known = vocabulary.find(word)
+        return {word.casefold(), known.name.casefold() if known else ""}
+
+    kept = [word for word in forget if meant(word).isdisjoint({*out, erase.casefold()})]
+    return [*kept, erase] if erase else kept
 
 
 def settings_of(request: FineTuneRequest, most_steps: int) -> CLIPEraseSettings:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from unlearn.concepts.other_names import Unknown
     from unlearn.data.gallery import GalleryImage
     from unlearn.evaluation.neighbours import Neighbour
     from unlearn.evaluation.zero_shot import Accuracy
@@ -34,11 +35,33 @@ class SplitAccuracy:
 
 @dataclass(frozen=True)
 class Summary:
-    """Cost of the current edit by variant, and the retained concepts closest to the erased ones."""
+    """Cost of the current edit by variant, and the retained concepts closest to the erased ones.
+
+    Attributes:
+        notices: sentences about the edit, without those about ``unknown``.
+        at_risk: closest first; none are known for words that are not in the vocabulary.
+        unknown: erased words that no image is labelled with, and the concepts that each may mean.
+    """
 
     notices: tuple[str, ...]
     at_risk: tuple[Neighbour, ...]
     accuracy: dict[str, SplitAccuracy]
+    unknown: tuple[Unknown, ...] = ()
+
+
+@dataclass(frozen=True)
+class Called:
+    """What the unedited model calls the visitor's images of ``concept``.
+
+    Attributes:
+        named: number of the ``n`` images whose own label comes first.
+        others: the labels that come first for the other images, most frequent first.
+    """
+
+    concept: str
+    named: int
+    n: int
+    others: tuple[str, ...]
 
 
 @dataclass(frozen=True)

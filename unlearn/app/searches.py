@@ -10,7 +10,7 @@ from PIL import Image
 
 from unlearn.app.results import Found, FoundImage
 from unlearn.app.services import HITS, Services
-from unlearn.app.session import SEARCH_GALLERY, SEARCH_INDEX, Session
+from unlearn.app.session import GALLERY_ALONE, MEASURED_ON, SEARCH_GALLERY, SEARCH_INDEX, Session
 from unlearn.clip.encoders import TextImageEncoder
 from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.data.images import open_image
@@ -30,7 +30,8 @@ DECODED_SIDE = 224
 
 def places(services: Services, session: Session) -> dict[str, str]:
     """Return the sources that the visitor can search, each with its label."""
-    gallery = "The app's gallery" if services.collection(session) is services.gallery else "My pictures"
+    shown = GALLERY_ALONE if services.collection(session) is services.gallery else session.measured_on
+    gallery = MEASURED_ON[shown]
     if services.index is None:
         return {SEARCH_GALLERY: gallery}
     store = services.index.store

@@ -10,7 +10,7 @@ from typing import Any
 from unlearn.app.asked import RETAIN_NEIGHBOURS, RETAIN_OWN, ErasureRequest
 from unlearn.app.downloads import Downloads
 from unlearn.app.results import FoundCaption, LabelView, SplitAccuracy, Summary
-from unlearn.app.session import NOTHING_ERASED, Session, Visitor
+from unlearn.app.session import NOTHING_ERASED, OWN_ALONE, Session, Visitor
 from unlearn.caching import ObjectCache
 from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.clip.loading import load_clip
@@ -41,7 +41,8 @@ NEIGHBOURS_RETAINED = 50
 AT_RISK = 6
 #: Images or captions that a search returns.
 HITS = 8
-CHART_LABELS = 8
+#: Labels on the chart, and how many of them may be erased ones that no model puts first.
+CHART_LABELS, ERASED_LABELS = 8, 3
 #: Replacement for the training images if there are none.
 NOTHING = Gallery("nothing", ())
 
@@ -158,12 +159,16 @@ class Services:
         """Return the labelled images for accuracy and retrieval, none of which a model was trained on."""
         own = session.own_images
         learned = session.fine_tuned is not None and session.fine_tuned.learned_own
-        return self.held_out(session) if own is None or learned else own
+        return self.held_out(session) if own is None or learned else self._measured(session, own)
 
     def held_out(self, session: Session) -> Gallery:
         """Return the part of the collection that stays unseen if methods train on the visitor's images too."""
         own = session.own_images
-        return own.test if own is not None and len(own.test) else self.gallery
+        return self._measured(session, own.test) if own is not None and len(own.test) else self.gallery
+
+    def _measured(self, session: Session, own: Gallery) -> Gallery:
+        """Return ``own``, with the gallery before it if the visitor measures on both."""
+        return own if session.measured_on == OWN_ALONE else own.after(self.gallery)
 
     def measured_on(self, session: Session, names: Sequence[str]) -> Gallery:
         """Return held-out images: the collection, or another held-out gallery if the collection lacks ``names``."""
@@ -202,10 +207,11 @@ class Services:
         return tuple(neighbour.name for neighbour in near)
 
     def at_risk(self, session: Session) -> list[Neighbour]:
-        """Return the concepts closest to the erased ones."""
-        if not session.erased:
-            return []
-        return nearest_neighbours(self.encoder_of(session), session.erased, self.vocabulary_of(session), AT_RISK)
+        """Return the concepts closest to the erased ones; for words that the model may not know it would be noise."""
+        vocabulary = self.vocabulary_of(session)
+        unknown = unknown_of(session.erased, vocabulary)
+        known = [name for name in session.erased if name not in unknown]
+        return nearest_neighbours(self.encoder_of(session), known, vocabulary, AT_RISK) if known else []
 
     def accuracy(self, session: Session) -> dict[str, SplitAccuracy]:
         """Measure the zero-shot accuracy of every variant on the collection, with every label as a candidate."""
@@ -225,11 +231,16 @@ class Services:
         """Return the summary shown beside the strength slider."""
         notices, accuracy = self._left_out(session), self.accuracy(session)
         notices += tuple(filter(None, [self._left(session, accuracy)]))
+        if session.fine_tuned and session.erasure:
+            notices += tuple(filter(None, [session.fine_tuned.moved_on(session.erasure.selection.forget_names)]))
         if erasure := session.erasure:
             edited = erasure.apply(self.encoder_of(session))
             why = live_only(edited, erasure.selection, self.vocabulary_of(session).templates)
             notices = (*notices, *erasure.selection.notices, *([why] if why else []))
-        return Summary(notices, tuple(self.at_risk(session)), accuracy)
+        vocabulary = self.vocabulary_of(session)
+        unknown = tuple(map(vocabulary.unknown, unknown_of(session.erased, vocabulary)))
+        said = tuple(notice for notice in notices if notice not in map(str, unknown))
+        return Summary(said, tuple(self.at_risk(session)), accuracy, unknown)
 
     def _left(self, session: Session, accuracy: Mapping[str, SplitAccuracy]) -> str:
         """Return a sentence if all edits together, each at full strength, leave accuracy above chance."""
@@ -241,40 +252,42 @@ class Services:
     def _left_out(self, session: Session) -> tuple[str, ...]:
         """Return a sentence if measurements use fewer images than the visitor added."""
         own, collection = session.own_images, self.collection(session)
-        if own is None or collection is own:
+        if own is None or collection is self._measured(session, own):
             return ()
         if collection is self.gallery:
             return (
                 "CLIPErase learned from your pictures, and of fewer than five of a thing none is kept to measure on: "
                 "the app's gallery is measured instead.",
             )
-        return (f"Measured on {len(collection)} of your {len(own)} pictures: CLIPErase learned from the others.",)
+        return (f"Measured on {len(own.test)} of your {len(own)} pictures: CLIPErase learned from the others.",)
 
     def zero_shot(self, session: Session, labels: Sequence[str] = ()) -> LabelView:
         """Classify the visitor's image with each variant, among ``labels`` or by default the whole vocabulary.
+
+        The chart always has the erased labels, those that the vocabulary lacks too.
 
         Raises:
             ConceptError: a label is not valid, or no image was chosen.
         """
         image = _chosen(session)
         vocabulary = self.vocabulary_of(session)
-        offered = parse_names(labels, what="label") or vocabulary.names
+        offered = parse_names(labels, what="label") or (*vocabulary.names, *unknown_of(session.erased, vocabulary))
         probabilities = {}
         for variant, encoder in self.variants(session).items():
             row = label_probabilities(encoder, encoder.image_features(image), offered, vocabulary.templates)[0]
             probabilities[variant] = dict(zip(offered, row.tolist(), strict=True))
-        shown = most_telling(probabilities, [label for label in session.erased if label in offered][:2], CHART_LABELS)
+        original = probabilities[ORIGINAL]
+        erased = sorted(set(session.erased) & set(offered), key=original.__getitem__, reverse=True)
+        shown = most_telling(probabilities, erased[:ERASED_LABELS], CHART_LABELS)
         return LabelView({v: {label: p[label] for label in shown} for v, p in probabilities.items()}, len(offered))
 
     def clearest_image(self, session: Session, concept: str) -> GalleryImage:
-        """Return the gallery image of ``concept`` that the original recognises best, for the opening view."""
-        encoder = self.encoder_of(session)
-        own = [i for i, image in enumerate(self.gallery) if image.concept == concept]
-        scores = (
-            encoder.image_features(self.gallery)[own]
-            @ encoder.text_features([concept], self.vocabulary_of(session).templates)[0]
-        )
-        return self.gallery.images[own[int(scores.argmax())]]
+        """Return the image of ``concept`` in the collection that the original recognises best."""
+        encoder, collection = self.encoder_of(session), self.collection(session)
+        own = (collection.targets([concept]) == 0).nonzero().flatten()
+        text = encoder.text_features([concept], self.vocabulary_of(session).templates)[0]
+        scores = encoder.image_features(collection)[own] @ text
+        return collection.images[int(own[scores.argmax()])]
 
     def find_captions(self, session: Session) -> dict[str, list[FoundCaption]]:
         """Find the collection's captions for the visitor's image, by variant.
@@ -316,6 +329,12 @@ class Services:
         """Compute in advance what the views need first, so that no visitor waits for it."""
         decoding.start()
         self.recall(Session())
+
+
+def unknown_of(names: Sequence[str], vocabulary: Vocabulary) -> list[str]:
+    """Return the ``names`` that are no concept of ``vocabulary``: no image of the gallery is labelled with them."""
+    known = {name.casefold() for name in vocabulary.names}
+    return [name for name in names if name.casefold() not in known]
 
 
 def selection_of(session: Session) -> Selection:

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from unlearn.erasers.erasure import Erasure
     from unlearn.erasers.settings import CCUPSettings
 
+#: Images that measurements use: the server's gallery with the visitor's own, or one of them alone.
+TOGETHER, GALLERY_ALONE, OWN_ALONE = "together", "gallery", "own"
+MEASURED_ON = {
+    TOGETHER: "The gallery and my pictures",
+    GALLERY_ALONE: "The app's gallery",
+    OWN_ALONE: "My pictures",
+}
 SEARCH_GALLERY, SEARCH_INDEX = "gallery", "index"
 #: Form of a visitor's key: 128 random bits.
 KEY = re.compile("[0-9a-f]{32}", re.ASCII)
@@ -37,8 +44,10 @@ class Session:
         erasure: the active CCUP edit, or None.
         request: the request behind ``erasure``; None without an erasure, or if it came from a file.
         image: the chosen image, as a gallery of one, so that its embedding is cached like a gallery's.
+        chose_image: whether the visitor chose it; otherwise it follows what is erased.
+        focus: the concept that image, query and prompt follow, the first erased one of which there are images.
         uploads: the visitor's own labelled images; CLIPErase may train on those of their training split only.
-        measures_uploads: whether accuracy and retrieval use ``uploads`` instead of the server's gallery.
+        measured_on: images for accuracy and retrieval, of those in :data:`MEASURED_ON`; without uploads, the gallery.
         trade_off: the last measured curves, perhaps of an earlier erasure or model.
         fine_tuned: the result of CLIPErase, or None.
         audited: the result of the last audit, perhaps of an earlier edit.
@@ -50,8 +59,10 @@ class Session:
     request: ErasureRequest | None = None
     fine_tuned: FineTuned | None = None
     image: Gallery | None = None
+    chose_image: bool = False
+    focus: str = ""
     uploads: Gallery | None = None
-    measures_uploads: bool = False
+    measured_on: str = TOGETHER
     trade_off: TradeOff | None = None
     audited: Audited | None = None
 
@@ -65,7 +76,7 @@ class Session:
     @property
     def own_images(self) -> Gallery | None:
         """The visitor's images, if measurements use them."""
-        return self.uploads if self.measures_uploads else None
+        return None if self.measured_on == GALLERY_ALONE else self.uploads
 
     def only(self, variant: str) -> Session:
         """Return the session with one edit alone, CCUP's or CLIPErase's; "" keeps both."""
@@ -92,6 +103,10 @@ _changing = threading.Lock()
 _living: WeakSet[Visitor] = WeakSet()
 
 
+def _number_of_uploads(session: Session) -> int:
+    return len(session.uploads) if session.uploads else 0
+
+
 class Visitor:
     """Holder of one visitor's current session; ``gr.State`` stores it.
 
@@ -114,9 +129,17 @@ class Visitor:
         return Visitor()
 
     def take_key(self, key: Any) -> None:
-        """Take over ``key`` if it has the form of a visitor's key: a browser's storage may hold anything."""
-        if isinstance(key, str) and KEY.fullmatch(key):
-            self.key = key
+        """Take over ``key``, and the images added on earlier pages with it.
+
+        A browser's storage may hold anything; what does not have the form of a visitor's key is ignored.
+        """
+        if not isinstance(key, str) or not KEY.fullmatch(key):
+            return
+        self.key = key
+        earlier = [other.session for other in _living if other is not self and other.key == key]
+        added = max((session for session in earlier if session.uploads), key=_number_of_uploads, default=None)
+        if added and not self.session.uploads:
+            self.change(uploads=added.uploads, measured_on=added.measured_on)
 
     @property
     def job_keys(self) -> dict[str, str]:

@@ -22,11 +22,6 @@ KEPT_BYTES = 160_000
 STRIP_LENGTH = 18
 
 
-def example_concept(gallery: Gallery, wanted: str) -> str:
-    """Return the concept that is erased when the page opens: ``wanted``, if there is an image of it."""
-    return wanted if wanted in gallery.concepts else gallery.concepts[0]
-
-
 def alone(image: GalleryImage) -> Gallery:
     """Return ``image`` as a gallery of one."""
     return Gallery("picture", (image,))

@@ -14,6 +14,7 @@ from unlearn.attacks.groups import AUROC_EITHER_END, Group
 from unlearn.attacks.split import Split
 from unlearn.attacks.target import AttackTarget
 from unlearn.clip.encoders import TextImageEncoder, similarity
+from unlearn.concepts.other_names import translations
 from unlearn.concepts.selection import VERBATIM, Concept, plural, prompts, surface_forms
 from unlearn.evaluation.neighbours import nearest_neighbours
 
@@ -27,31 +28,6 @@ PARAPHRASES = (
     "a {} and nothing else",
     "the word {}",
 )
-#: Names of things that most galleries show, in German, Spanish and French.
-TRANSLATIONS = {
-    "apple": ("Apfel", "manzana", "pomme"),
-    "banana": ("Banane", "plátano", "banane"),
-    "bicycle": ("Fahrrad", "bicicleta", "vélo"),
-    "bird": ("Vogel", "pájaro", "oiseau"),
-    "book": ("Buch", "libro", "livre"),
-    "car": ("Auto", "coche", "voiture"),
-    "cat": ("Katze", "gato", "chat"),
-    "chair": ("Stuhl", "silla", "chaise"),
-    "clock": ("Uhr", "reloj", "horloge"),
-    "dog": ("Hund", "perro", "chien"),
-    "elephant": ("Elefant", "elefante", "éléphant"),
-    "fish": ("Fisch", "pez", "poisson"),
-    "flower": ("Blume", "flor", "fleur"),
-    "guitar": ("Gitarre", "guitarra", "guitare"),
-    "horse": ("Pferd", "caballo", "cheval"),
-    "house": ("Haus", "casa", "maison"),
-    "pizza": ("Pizza", "pizza", "pizza"),
-    "rose": ("Rose", "rosa", "rose"),
-    "tiger": ("Tiger", "tigre", "tigre"),
-    "train": ("Zug", "tren", "train"),
-    "tree": ("Baum", "árbol", "arbre"),
-    "umbrella": ("Regenschirm", "paraguas", "parapluie"),
-}
 TYPOS, NEAREST = 4, 3
 #: Names of other things that chance is measured with, and the number of random draws of them.
 UNRELATED_NAMES, DRAWS = 64, 50
@@ -167,7 +143,7 @@ def typos(word: str, count: int, seed: int = 0) -> list[str]:
 def _translations(concept: Concept) -> Sequence[str]:
     """Return the name in other languages, leaving out those equal to the English word."""
     english = {form.casefold() for form in surface_forms(concept)}
-    return [word for word in TRANSLATIONS.get(concept.name.casefold(), ()) if word.casefold() not in english]
+    return [word for word in translations(concept.name) if word.casefold() not in english]
 
 
 def _hypernyms(concept: Concept) -> Sequence[str]:

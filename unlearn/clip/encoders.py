@@ -64,6 +64,10 @@ class ImageCollection(Protocol):
     @property
     def images(self) -> Sequence[LoadsImage]: ...
 
+    @property
+    def parts(self) -> Sequence[ImageCollection]:
+        """The collections that it was joined from, if it was."""
+
 
 #: Callback with the number of encoded images and their total.
 Watch = Callable[[int, int], object]
@@ -144,6 +148,8 @@ class CachingEncoder(ABC):
         """See :class:`TextImageEncoder`."""
 
         def compute() -> Tensor:
+            if parts := [part for part in collection.parts if part.images]:
+                return torch.cat([self.image_features(part, progress=progress, watch=watch) for part in parts])
             total = len(collection.images)
             with tqdm(total=total, desc="encoding images", unit="image", disable=not progress) as bar:
 

@@ -89,6 +89,19 @@ def read_list(path: Path) -> str:
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
 
 
+def match_names(names: Iterable[str], classes: Vocabulary) -> tuple[tuple[str, ...], list[str]]:
+    """Return ``names`` in the spelling of ``classes``, and a sentence for each that is not a class."""
+    matched: dict[str, None] = {}
+    notices = []
+    for name in names:
+        known = classes.find(name)
+        matched[known.name if known else name] = None
+        if known is None:
+            asked = classes.unknown(name).did_you_mean
+            notices.append(f"“{name}” is none of the classes, so no picture counts as it.{asked}")
+    return tuple(matched), notices
+
+
 def vocabulary_text(vocabulary: Vocabulary) -> str:
     """Return the text from which :func:`named_vocabulary` gets ``vocabulary``: its name, or comma-separated words."""
     known = (name for name, make in VOCABULARIES.items() if make() == vocabulary)

@@ -7,10 +7,19 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from unlearn.concepts.other_names import (
+    MOST_MEANT,
+    Unknown,
+    key_of,
+    misspelled,
+    near_thing,
+    plain_key,
+    same_thing,
+    words_of_all,
+)
 from unlearn.errors import ConceptError
 from unlearn.files.assets import ASSETS
 
@@ -79,14 +88,37 @@ class Vocabulary:
         gone = {name.casefold() for name in names}
         return tuple(name for name in self.names if name.casefold() not in gone)
 
-    def find(self, name: str) -> Concept | None:
+    @cached_property
+    def _by_plain_key(self) -> dict[str, Concept]:
+        """Concepts by :func:`plain_key` of every word that means one of them or is near it."""
+        near = {key: known for key, name in words_of_all().items() if (known := self.listed(name))}
+        return near | {plain_key(name): concept for name, concept in self.by_name.items()}
+
+    def listed(self, name: str) -> Concept | None:
         """Return the concept with the name or synonym ``name``, ignoring case and hyphens, or None."""
         return self.by_name.get(name.casefold()) or self.by_key.get(key_of(name))
 
-    def closest(self, name: str) -> str:
-        """Return the name of which ``name`` may be a misspelling, or ""."""
-        alike = get_close_matches(name.casefold(), self.by_name, n=1, cutoff=0.6)
-        return self.by_name[alike[0]].name if alike else ""
+    def find(self, name: str) -> Concept | None:
+        """Return the concept that ``name`` means, also in other words or languages (“Hund”), or None."""
+        return self.listed(name) or self.listed(same_thing(name))
+
+    def meant(self, name: str) -> tuple[str, ...]:
+        """Return the concepts that the unknown word ``name`` may mean, as a kind of one or misspelled; best first."""
+        if near := self.find(near_thing(name) or near_thing(same_thing(name))):
+            return (near.name,)
+        found = dict.fromkeys(self._by_plain_key[key].name for key in misspelled(name, self._by_plain_key))
+        return tuple(found)[:MOST_MEANT]
+
+    def unknown(self, name: str) -> Unknown:
+        """Return ``name``, which is no concept, with those that it may mean or contains."""
+        contained = self.contained_in(name)
+        return Unknown(name, self.meant(name), contained.name if contained else "")
+
+    def contained_in(self, phrase: str) -> Concept | None:
+        """Return the concept whose name or synonym is the longest part of ``phrase``, whole words only, or None."""
+        words = key_of(phrase).split()
+        parts = (" ".join(words[i : i + n]) for n in range(len(words) - 1, 0, -1) for i in range(len(words) - n + 1))
+        return next((self.by_key[part] for part in parts if part in self.by_key), None)
 
 
 @lru_cache(maxsize=8)
@@ -96,31 +128,9 @@ def load_vocabulary(path: Path = ASSETS / "vocabulary.json") -> Vocabulary:
     return Vocabulary(tuple(Concept(e["name"], tuple(e["synonyms"]), e["group"], e["subgroup"]) for e in entries))
 
 
-def key_of(name: str) -> str:
-    """Return the common form of names that differ only in case, hyphens or ``_``."""
-    return " ".join(re.sub(r"[-_]+", " ", name.casefold()).split())
-
-
-def match_names(names: Iterable[str], classes: Vocabulary) -> tuple[tuple[str, ...], list[str]]:
-    """Return ``names`` in the spelling of ``classes``, and a sentence for each that is not a class."""
-    matched: dict[str, None] = {}
-    notices = []
-    for name in names:
-        known = classes.find(name)
-        matched[known.name if known else name] = None
-        if known is None:
-            notices.append(f"“{name}” is none of the classes, so no picture counts as it.{_meant(name, classes)}")
-    return tuple(matched), notices
-
-
-def _meant(name: str, vocabulary: Vocabulary) -> str:
-    closest = vocabulary.closest(name)
-    return f" Did you mean “{closest}”?" if closest else ""
-
-
 def concept_of(name: str) -> Concept:
     """Return ``name`` as a concept with its synonyms in the bundled vocabulary, or with its plural if it is unknown."""
-    known = load_vocabulary().find(name)
+    known = load_vocabulary().listed(name)
     if known is None:
         return Concept(name, (plural(name),))
     words = (known.name, *known.synonyms)
@@ -251,14 +261,12 @@ def select(
         known = vocabulary.find(name)
         if known is None:
             known = concept_of(name)
-            within = concept_within(name, vocabulary)
-            notices.append(
-                f"“{name}” is not in the vocabulary: it is erased by its words alone, and no picture measures it."
-                + (_goes_too(name, within.name) if within else _meant(name, vocabulary))
-            )
+            notices.append(str(vocabulary.unknown(name)))
         elif key_of(known.name) != key_of(name):
             notices.append(f"“{name}” is another word for “{known.name}”; that concept is erased.")
-        concepts.setdefault(known.name.casefold(), known)
+        concept = concepts.setdefault(known.name.casefold(), known)
+        if vocabulary.listed(name) is None and name != concept.name:  # a word that no erasure of the concept reads
+            concepts[known.name.casefold()] = replace(concept, synonyms=(*concept.synonyms, name))
     forgotten = tuple(concepts.values())
 
     if retain is None:
@@ -280,17 +288,6 @@ def select(
     if both:
         raise ConceptError(f"“{both[0]}” is to be erased and to be retained; take it off one of the two lists.")
     return Selection(forgotten, kept, tuple(notices))
-
-
-def concept_within(phrase: str, vocabulary: Vocabulary) -> Concept | None:
-    """Return the concept whose name or synonym is the longest part of ``phrase``, whole words only, or None."""
-    words = key_of(phrase).split()
-    parts = (" ".join(words[i : i + n]) for n in range(len(words) - 1, 0, -1) for i in range(len(words) - n + 1))
-    return next((vocabulary.by_key[part] for part in parts if part in vocabulary.by_key), None)
-
-
-def _goes_too(phrase: str, name: str) -> str:
-    return f" It contains “{name}”, and to CLIP the two are nearly one: “{name}” goes with it."
 
 
 def plural(name: str) -> str:

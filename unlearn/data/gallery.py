@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from unlearn.caching import ObjectCache
+from unlearn.caching import Cache, ObjectCache
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.selection import TEMPLATES, VERBATIM, load_vocabulary
 from unlearn.data.folders import read_classes, skipped_in_words
@@ -47,11 +47,15 @@ class GalleryImage:
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """An ordered collection of images, with notices from reading it, as sentences."""
+    """An ordered collection of images, with notices from reading it, as sentences.
+
+    A collection joined from others has them as ``parts``: their embeddings are its own.
+    """
 
     name: str
     images: tuple[GalleryImage, ...]
     notices: tuple[str, ...] = ()
+    parts: tuple[Gallery, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -86,6 +90,15 @@ class Gallery:
     def ranks(self) -> ObjectCache[Tensor]:
         """Cached results of :func:`unlearn.evaluation.zero_shot.evaluate_zero_shot`, by labels and templates."""
         return ObjectCache(most=4)
+
+    def after(self, first: Gallery) -> Gallery:
+        """Return the images of ``first`` and then of this gallery, as the same value each time."""
+        name = f"{first.name} and {self.name}"
+        return self._joined.get(first, lambda: Gallery(name, (*first.images, *self.images), parts=(first, self)))
+
+    @cached_property
+    def _joined(self) -> Cache[Gallery]:
+        return Cache(most=2)
 
     def where(self, wanted: Callable[[GalleryImage], bool]) -> Gallery:
         """Return the images for which ``wanted`` is true."""

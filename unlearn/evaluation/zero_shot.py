@@ -41,15 +41,15 @@ def most_telling(probabilities: Mapping[str, Mapping[str, float]], first: Sequen
 
     Args:
         probabilities: of the same labels for every model, the original first.
-        first: labels that are always shown, if they were offered.
+        first: labels that are always shown, if they were offered; at most ``most``.
         most: number of labels.
     """
     original = next(iter(probabilities.values()))
-    each = most // len(probabilities)
-    leaders = [label for p in probabilities.values() for label in sorted(p, key=p.__getitem__, reverse=True)[:each]]
+    ranked = [sorted(p, key=p.__getitem__, reverse=True) for p in probabilities.values()]
+    # The leader of each model comes before any model's second: ``first`` may leave little room.
+    leaders = [label for place in zip(*ranked, strict=True) for label in place]
     wanted = [label for label in first if label in original]
-    others = sorted(original, key=original.__getitem__, reverse=True)
-    return sorted(list(dict.fromkeys([*wanted, *leaders, *others]))[:most], key=original.__getitem__, reverse=True)
+    return sorted(list(dict.fromkeys([*wanted, *leaders]))[:most], key=original.__getitem__, reverse=True)
 
 
 @dataclass(frozen=True)

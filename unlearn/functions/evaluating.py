@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
-from unlearn.concepts.selection import match_names, parse_names
+from unlearn.concepts.named_vocabularies import match_names
+from unlearn.concepts.selection import parse_names
 from unlearn.evaluation.as_json import edit_metrics, retrieval_metrics, zero_shot_metrics
 from unlearn.evaluation.quality import Quality, evaluate_edit
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval

@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def label_bars(probabilities: Mapping[str, Mapping[str, float]], erased: Collection[str]) -> Figure:
+def label_bars(
+    probabilities: Mapping[str, Mapping[str, float]], erased: Collection[str], legend: Mapping[str, str] | None = None
+) -> Figure:
     """Draw the probability of every label, one bar per variant, with the erased labels marked.
 
     Args:
         probabilities: {variant: {label: probability}}, the original first; every variant has the same labels.
         erased: labels to mark.
+        legend: what the legend calls a variant, where that is not its name.
     """
     labels = list(next(iter(probabilities.values())))
     numbers = 13 if len(probabilities) <= 2 else 9
@@ -27,6 +30,7 @@ def label_bars(probabilities: Mapping[str, Mapping[str, float]], erased: Collect
             labels,
             [p[label] for label in labels],
             "%{customdata}: %{x:.1%}",
+            name=html.escape((legend or {}).get(variant, variant)),
             text=[f"{p[label]:.0%}" for label in labels],
             textposition="outside",
             textfont={"size": numbers},

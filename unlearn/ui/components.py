@@ -18,11 +18,11 @@ Given = Mapping[Block, Any]
 #: gr.skip()``: gradio treats an empty dict as a value.
 Shown = dict[Block, Any]
 
-#: Reports a click on a thumbnail of :func:`unlearn.ui.html.markup.strip` as ``{"index": …}``.
-CHOOSE = """
+#: Reports a click on a button in the HTML, with the button's ``data-`` attributes as the event's data.
+CLICKS = """
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('button[data-index]');
-  if (button) trigger('click', {index: Number(button.dataset.index)});
+  const button = event.target.closest('button');
+  if (button) trigger('click', {...button.dataset});
 });
 """
 #: Options of events that take an image. ``gr.Image`` would decode it before the handler runs, and report a damaged file
@@ -49,9 +49,9 @@ def image_input(**options: Any) -> gr.Image:
     return gr.Image(type="filepath", sources=["upload", "clipboard"], buttons=[], format="png", **options)
 
 
-def thumbnail_strip(**options: Any) -> gr.HTML:
-    """Return an empty :func:`unlearn.ui.html.markup.strip`; its ``click`` event's data holds the ``index``."""
-    return gr.HTML(js_on_load=CHOOSE, **options)
+def clickable(html: str = "", **options: Any) -> gr.HTML:
+    """Return HTML with buttons; the data of its ``click`` event holds the ``data-`` attributes of the clicked one."""
+    return gr.HTML(html, js_on_load=CLICKS, **options)
 
 
 def element(known: Option, **look: Any) -> Any:

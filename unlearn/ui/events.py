@@ -18,6 +18,8 @@ from unlearn.ui.screen import Screen, View
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 QUIET = PRIVATE | {"show_progress": "hidden"}
+#: Puts the edit into the browser's address, so that a reload or the way back restores it.
+KEEP_ADDRESS = "(query) => { history.replaceState(history.state, '', location.pathname + query); }"
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,14 @@ class Events:
         screen = self.screen
         loaded = self._opening(demo)
         self._changing()
+        # The list's own change event requests the new erasure.
+        for offers in (screen.panel.chips, screen.panel.summary, screen.collection.note):
+            offers.click(
+                on_screen(self.handlers.pick), {screen.visitor, screen.panel.forget}, screen.panel.forget, **QUIET
+            )
         self._closing_leaks()
         self._running(loaded)
+        screen.address.change(None, screen.address, None, js=KEEP_ADDRESS, **QUIET)
         for run in (screen.audit, screen.audit.comparison):
             loaded.then(run.watch, screen.visitor, run.run_outputs, concurrency_limit=None, **QUIET)
         for position, view in enumerate(screen.views):
@@ -56,9 +64,9 @@ class Events:
                 *screen.cliperase.settings.values(),
                 *model.outputs,
                 *panel.inputs,
+                *screen.collection.kept,
                 zero_shot.labels,
                 zero_shot.shown,
-                zero_shot.image,
                 *screen.outputs,
             ],
             show_progress_on=[zero_shot.image, zero_shot.bars],
@@ -87,7 +95,7 @@ class Events:
             show_progress_on=collection.note,
             **PRIVATE,
         )
-        self._anew(collection.source.input, collection.switched, [collection.source], collection.outputs, **QUIET)
+        self._anew(collection.source.input, collection.switched, [collection.source], **QUIET)
         opened = self._anew(
             upload.upload,
             self.handlers.open_file,
@@ -127,7 +135,7 @@ class Events:
         trigger(
             on_screen(self.handlers.change_erasure),
             {*screen.panel.inputs, *screen.inputs},
-            [screen.visitor, *screen.overview_outputs, *screen.view_outputs],
+            [screen.visitor, *screen.outputs],
             **QUIET,
             **options,
         )
@@ -147,8 +155,9 @@ class Events:
         screen = self.screen
 
         def handled(given: Given) -> Any:
+            before = given[screen.visitor].session
             own = handler(given[screen.visitor], given)
-            return gr.skip() if own is None else {**own, **screen.show(given)}
+            return gr.skip() if own is None else {**own, **screen.show(before, given)}
 
         return trigger(on_screen(handled), {*inputs, *screen.inputs}, [*outputs, *screen.outputs], **options)
 

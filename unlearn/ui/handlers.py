@@ -32,23 +32,23 @@ class Handlers:
         visitor: Visitor = given[screen.visitor]
         visitor.take_key(given[screen.key])
         app.fine_tuning.FINE_TUNING.find(services, visitor)
-        example = app.sources.example_concept(services.gallery, EXAMPLE)
-        usual = app.links.Link(erasure=ErasureRequest([example]))
+        usual = app.links.Link(erasure=ErasureRequest([app.examples.opening(services, visitor.session)]))
         link = follow_address(services, visitor, str(request.query_params), usual)
-        erased = visitor.session.erased
-        looked_at = erased[0] if erased and erased[0] in services.gallery.concepts else example
-        session = visitor.change(image=app.sources.alone(services.clearest_image(visitor.session, looked_at)))
+        before = visitor.change(image=None, focus=EXAMPLE)  # the fields were built for the example
+        followed = screen.show(before, given)
+        session = visitor.session
         shown: Shown = {
             screen.visitor: visitor,
             screen.key: visitor.key,
             **screen.model.opened(session, link.vocabulary),
             **self.in_force(session),
+            **screen.collection.shown(session),
             screen.zero_shot.labels: gr.update(choices=list(services.vocabulary_of(session).names)),
             screen.zero_shot.shown: gr.update(choices=[MOST_TELLING, *sorted(services.gallery.concepts)]),
             screen.zero_shot.image: session.image.images[0].load() if session.image else None,
-            **screen.show(given),
+            **followed,
         }
-        if link.fine_tune:
+        if link.fine_tune and not session.fine_tuned:  # the run of a page that was reloaded has been found
             shown[screen.tabs] = gr.Tabs(selected=screen.cliperase.tab.id)
             shown |= screen.cliperase.values_for(link.fine_tune)
         return shown
@@ -59,6 +59,14 @@ class Handlers:
         names = services.vocabulary_of(session).names
         return self.screen.panel.values_for(app.requests.request_of(services, session), names)
 
+    def pick(self, given: Given, event: gr.EventData) -> Shown:
+        """Erase, keep again or take in place of a word the concept whose button was clicked."""
+        screen = self.screen
+        words = screen.services().vocabulary_of(given[screen.visitor].session)
+        erase, *gone = (str(getattr(event, name, "")) for name in ("erase", "keep", "instead"))
+        forget = screen.panel.forget
+        return {forget: app.requests.replaced(words, given[forget], erase, gone)}
+
     def change_erasure(self, given: Given) -> Any:
         """Erase the panel's concepts; without any, remove the erasure."""
         screen, services = self.screen, self.screen.services()
@@ -68,8 +76,15 @@ class Handlers:
             return gr.skip()  # the list has just been opened and is still empty
         if app.requests.cleaned(asked) == app.requests.request_of(services, visitor.session):
             return gr.skip()  # the panel was set to the active erasure
+        before = visitor.session
         session = app.requests.erase(services, visitor, asked) if asked.forget else visitor.change(erasure=None)
-        return {screen.visitor: visitor, **screen.overview(session), **screen.render(given)}
+        followed = screen.follow(before, given)
+        return {
+            screen.visitor: visitor,
+            **screen.overview(session),
+            **followed,
+            **screen.render({**given, **followed}),
+        }
 
     def use_model(
         self,
@@ -82,10 +97,11 @@ class Handlers:
             progress(done / total if total else None, desc=what)
 
         screen = self.screen
+        before = given[screen.visitor].session
         session = screen.model.switch(given[screen.visitor], given, watch)
         names = list(screen.services().vocabulary_of(session).names)
         words: Shown = {words: gr.update(choices=names) for words in screen.word_lists}
-        return {**screen.model.chosen(session), **words, **screen.show(given)}
+        return {**screen.model.chosen(session), **words, **screen.show(before, given)}
 
     def open_file(self, visitor: Visitor, given: Given) -> Shown:
         """Open an erasure from a file, and set the panel to it."""

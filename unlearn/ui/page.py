@@ -25,8 +25,10 @@ def build_demo(services: Provider) -> gr.Blocks:
     with demo:
         screen = Screen.build(services)
         Events(screen, Handlers(screen)).register(demo)
-        for part in (screen.panel, screen.model):
-            part.register_callbacks()
+        panel = screen.panel
+        panel.register_callbacks()
+        screen.model.register_callbacks()
+        screen.tour.register_callbacks(panel.forget, panel.options["strength"], screen.tabs, screen.visitor)
         for view in screen.views:
             view.register_callbacks(screen.visitor)
         for endpoints in (ViewEndpoints, RunEndpoints, ExportEndpoints):

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.blocks import Block
 
+from unlearn import app
 from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
+from unlearn.ui import tour
 from unlearn.ui.components import Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
@@ -25,7 +27,10 @@ from unlearn.ui.tabs.retrieval import RetrievalTab
 from unlearn.ui.tabs.trade_off import TradeOffTab
 from unlearn.ui.tabs.zero_shot import ZeroShotTab
 
+#: What the fields hold before the services are loaded.
 EXAMPLE = "dog"
+#: Concepts to try under the list of what is erased.
+CHIPS = 6
 
 View = ZeroShotTab | RetrievalTab | GenerationTab | TradeOffTab | CLIPEraseTab | AuditTab | ExportTab
 
@@ -44,6 +49,8 @@ class Screen:
     key: gr.BrowserState
     front: gr.State
     tabs: gr.Tabs
+    tour: tour.Tour
+    address: gr.Textbox
     panel: ErasePanel
     model: ModelPanel
     collection: CollectionPanel
@@ -60,6 +67,7 @@ class Screen:
         visitor = gr.State(Visitor(), delete_callback=lambda visitor: services().end_session(visitor))
         key = gr.BrowserState("", storage_key="unlearn-visitor")
         gr.HTML(fill("header"))
+        stories = tour.stories()
         with gr.Row(equal_height=False, elem_classes="u-page"):
             with gr.Column(scale=1, min_width=300, elem_classes="u-side"):
                 panel = ErasePanel.build(EXAMPLE)
@@ -76,7 +84,10 @@ class Screen:
                     ExportTab.build(services),
                 )
                 build_about_tab()
-        return cls(services, visitor, key, gr.State(0), tabs, panel, model, collection, *views)
+            guide = tour.Tour.build(services, stories, {str(view.tab.id): view.tab for view in views})
+        # In the page but out of sight: a component that is not there reports no change.
+        address = gr.Textbox(elem_id="address", elem_classes="u-unseen", label="Address of this edit")
+        return cls(services, visitor, key, gr.State(0), tabs, guide, address, panel, model, collection, *views)
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -96,7 +107,7 @@ class Screen:
     @property
     def inputs(self) -> set[Block]:
         """The components that :meth:`render` and :meth:`show` read."""
-        return {self.visitor, self.front, *self.view_inputs}
+        return {self.visitor, self.front, *self.view_inputs, self.generation.prompt}
 
     def render(self, given: Given) -> Shown:
         """Return values of ``view_outputs`` from those of ``inputs``; other views are rendered when they are opened.
@@ -114,25 +125,55 @@ class Screen:
 
     @property
     def overview_outputs(self) -> list[gr.components.Component]:
-        return [self.panel.summary, self.zero_shot.accuracy]
+        return [self.address, self.panel.chips, self.panel.summary, self.zero_shot.accuracy]
 
     def overview(self, session: Session) -> Shown:
         """Return values of ``overview_outputs``: the cost of the erasure, measured once for both."""
-        summary = self.services().summary(session)
+        services = self.services()
+        summary = services.summary(session)
+        known, hardly = app.examples.well_known(services, session), app.examples.hardly_known(services, session)
         return {
-            self.panel.summary: markup.summary(summary, session.erased),
+            self.address: app.links.link_or_why(services, session)[0],
+            self.panel.chips: markup.chips(known[:CHIPS], session.erased),
+            self.panel.summary: markup.summary(summary, session.erased, hardly, known),
             self.zero_shot.accuracy: markup.accuracy_table(summary.accuracy),
         }
 
     @property
-    def outputs(self) -> list[gr.components.Component]:
-        return [*self.overview_outputs, self.zero_shot.strip, *self.view_outputs]
+    def following(self) -> list[gr.components.Component]:
+        """The components that follow what is erased, until the visitor chooses their content."""
+        return [self.zero_shot.image, self.zero_shot.strip, self.retrieval.query, self.generation.prompt]
 
-    def show(self, given: Given) -> Shown:
-        """Return values of ``outputs`` from those of ``inputs``: everything that depends on the session."""
+    def follow(self, before: Session, given: Given) -> Shown:
+        """Move the focus to what is erased now; return the values of ``following`` that differ from ``before``."""
+        session = app.following.follow(self.services(), given[self.visitor])
+        shown: Shown = {}
+        if session.erased != before.erased:
+            shown[self.zero_shot.strip] = self.zero_shot.thumbnails(session, given)
+        if session.image is not before.image and session.image:
+            shown[self.zero_shot.image] = session.image.images[0].load()
+        defaults = {self.retrieval.query: app.following.query_for, self.generation.prompt: app.following.prompt_for}
+        for field, default in defaults.items():
+            text = app.following.followed(given[field], default, before, session)
+            shown |= {field: text} if text != given[field] else {}
+        return shown
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [*self.overview_outputs, *self.following, *self.view_outputs]
+
+    def show(self, before: Session, given: Given) -> Shown:
+        """Return values of ``outputs`` from those of ``inputs``: everything that depends on the session.
+
+        Args:
+            before: the session before the event.
+            given: the values of ``inputs``.
+        """
+        followed = self.follow(before, given)
         session = given[self.visitor].session
         return {
             **self.overview(session),
+            **followed,
             self.zero_shot.strip: self.zero_shot.thumbnails(session, given),
-            **self.render(given),
+            **self.render({**given, **followed}),
         }

@@ -47,7 +47,7 @@ class ViewEndpoints:
             "forget": list(session.erased),
             "retained": len(erasure.selection.retain) if erasure else 0,
             "settings": asdict(erasure.settings) if erasure else {},
-            "notices": list(summary.notices),
+            "notices": [*summary.notices, *map(str, summary.unknown)],
             "at_risk": [asdict(neighbour) for neighbour in summary.at_risk],
             "accuracy": {variant: asdict(accuracy) for variant, accuracy in summary.accuracy.items()},
         }

@@ -9,16 +9,20 @@ from weakref import WeakKeyDictionary
 
 from unlearn.data.images import data_uri
 from unlearn.errors import ImageError
-from unlearn.ui.html.templates import fill, small
+from unlearn.ui.html.templates import fill, is_among, small
 
 if TYPE_CHECKING:
-    from unlearn.app.results import Found, FoundCaption, SplitAccuracy, Summary
-    from unlearn.data.gallery import GalleryImage
+    from unlearn.app.results import Called, Found, FoundCaption, SplitAccuracy, Summary
+    from unlearn.data.gallery import Gallery, GalleryImage
     from unlearn.evaluation.retrieval import RetrievalReport
 
 THUMBNAIL = 112
 #: Number of notices shown under the slider; the others are counted.
 MOST_NOTICES = 4
+#: Concepts offered in place of one that the model hardly knows.
+MOST_INSTEAD = 3
+#: Thumbnails of the visitor's own images.
+THUMBNAILS = 12
 NOTHING_LEFT = "The edit leaves nothing of this picture: no caption is closer to it than another."
 #: Weak keys: a visitor's thumbnails are freed with the visitor's images.
 _thumbnails: WeakKeyDictionary[GalleryImage, str] = WeakKeyDictionary()
@@ -36,8 +40,22 @@ def no_summary() -> str:
     return fill("loading")
 
 
-def summary(result: Summary, erased: Sequence[str]) -> str:
-    """Return the summary under the strength slider: the cost of the edit in two numbers, and the concepts at risk."""
+def chips(concepts: Sequence[str], erased: Collection[str]) -> str:
+    """Return buttons that erase a concept, or keep it again if it is erased."""
+    return fill("chips", concepts=concepts, erased=erased)
+
+
+def summary(
+    result: Summary, erased: Sequence[str], hardly_known: Sequence[str] = (), examples: Sequence[str] = ()
+) -> str:
+    """Return the summary under the strength slider: the cost of the edit in two numbers, and the concepts at risk.
+
+    Args:
+        result: the measurements.
+        erased: the concepts erased.
+        hardly_known: those of them that the model did not know well before the edit.
+        examples: concepts that it does know, to erase instead.
+    """
     if not erased:
         return fill("nothing_erased")
     before, *edited = result.accuracy.values()
@@ -47,6 +65,9 @@ def summary(result: Summary, erased: Sequence[str]) -> str:
         after=edited[-1] if edited else before,
         at_risk=result.at_risk,
         notices=result.notices,
+        unknown=result.unknown,
+        hardly_known=hardly_known,
+        instead=[name for name in examples if not is_among(name, erased)][:MOST_INSTEAD],
         most=MOST_NOTICES,
     )
 
@@ -95,6 +116,12 @@ def found_captions(found: Mapping[str, Sequence[FoundCaption]], erased: Collecti
 def strip(images: Sequence[tuple[int, GalleryImage]], erased: Collection[str]) -> str:
     """Return thumbnails to choose from; a click on one sends its index."""
     return fill("strip", images=images, thumbnail=thumbnail, erased=erased)
+
+
+def own_images(uploads: Gallery, called: Called | None) -> str:
+    """Return the visitor's own images as thumbnails, newest first, and what the model called the newest before."""
+    newest = list(reversed(uploads.images))[:THUMBNAILS]
+    return fill("own_images", uploads=uploads, newest=newest, thumbnail=thumbnail, called=called, few=MOST_INSTEAD)
 
 
 def shown_image(image: GalleryImage) -> str:

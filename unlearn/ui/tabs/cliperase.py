@@ -27,7 +27,9 @@ INTRO = small(
     "CLIPErase fine-tunes CLIP until it no longer ties pictures of the concepts to their names "
     "(forgetting), while it keeps matching the others (retention) and stays close to what it was (consistency). It "
     "erases the concepts named under “Erase”, learns from pictures that are never measured on, and when it is done "
-    "joins the comparison in every view. Pictures of a concept that the gallery lacks can be added under “Pictures”."
+    "joins the comparison in every view. It is trained on that list alone: when the list changes, start it again. "
+    "Drawings change only where more than the projections is trained. Pictures of a concept that the gallery lacks can "
+    "be added under “Pictures”."
 )
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import gradio as gr
 
 from unlearn import app
-from unlearn.app.session import Visitor
+from unlearn.app.session import MEASURED_ON, TOGETHER, Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.data.images import SUFFIXES
-from unlearn.ui.components import Given, Shown
+from unlearn.ui.components import Given, Shown, clickable
+from unlearn.ui.html import markup
 from unlearn.ui.html.templates import small
 
-GALLERY, OWN = "gallery", "own"
 NONE_YET = "Up to 64 pictures. They stay in this page's session and are gone with it."
 
 
@@ -30,12 +30,13 @@ class CollectionPanel:
 
     @classmethod
     def build(cls, services: Provider) -> CollectionPanel:
-        with gr.Accordion("Pictures", open=False):
+        with gr.Accordion("Pictures", open=False, elem_classes="u-fold"):
             source = gr.Radio(
-                [("The app's gallery", GALLERY), ("My pictures", OWN)],
-                value=GALLERY,
+                [(label, value) for value, label in MEASURED_ON.items()],
+                value=TOGETHER,
                 label="Measure on",
                 elem_id="collection-source",
+                visible=False,
             )
             files = gr.File(
                 file_count="multiple",
@@ -46,25 +47,37 @@ class CollectionPanel:
             )
             concept = gr.Textbox(label="What they show", placeholder="my mug", max_lines=1, elem_id="own-concept")
             add = gr.Button("Add to my pictures", size="sm", elem_id="add-own")
-            note = gr.HTML(small(NONE_YET))
+            note = clickable(small(NONE_YET), elem_id="own-pictures")
         return cls(services, source, files, concept, add, note)
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [self.source, self.files, self.concept, self.note]
+        return [self.files, self.concept, *self.kept]
+
+    @property
+    def kept(self) -> list[gr.components.Component]:
+        """The components that :meth:`shown` describes the visitor's images in."""
+        return [self.source, self.note]
+
+    def shown(self, session: Session) -> Shown:
+        """Return values of ``kept``: the visitor's images so far, or how to add some."""
+        if session.uploads is None:
+            return {self.source: gr.update(visible=False), self.note: small(NONE_YET)}
+        called = app.examples.called(self.services(), session)
+        return {
+            self.source: gr.update(value=session.measured_on, visible=True),
+            self.note: markup.own_images(session.uploads, called),
+        }
 
     def added(self, visitor: Visitor, given: Given) -> Shown:
-        """Add the files to the visitor's own images; return the values of ``outputs``."""
+        """Add the files to the visitor's own images, and look at the newest; return the values of ``outputs``."""
         uploads = app.sources.add_uploads(visitor.session.uploads, given[self.files] or [], given[self.concept])
-        counts = f"{len(uploads)} of your pictures, {len(uploads.concepts)} concepts."
-        visitor.change(uploads=uploads, measures_uploads=True)
-        return {self.source: OWN, self.files: None, self.concept: "", self.note: small(counts, *uploads.notices)}
+        together = visitor.session.measured_on if visitor.session.uploads else TOGETHER
+        image = app.sources.alone(uploads.images[-1])
+        session = visitor.change(uploads=uploads, measured_on=together, image=image, chose_image=True)
+        return {self.files: None, self.concept: "", **self.shown(session)}
 
     def switched(self, visitor: Visitor, given: Given) -> Shown:
         """Measure on the chosen source."""
-        source = given[self.source]
-        if source == OWN and visitor.session.uploads is None:
-            gr.Info("Add a few pictures of your own first; until then the app's gallery is used.")
-            source = GALLERY
-        visitor.change(measures_uploads=source == OWN)
-        return {self.source: source}
+        visitor.change(measured_on=given[self.source] or TOGETHER)
+        return {}

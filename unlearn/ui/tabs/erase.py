@@ -12,7 +12,7 @@ import gradio as gr
 
 from unlearn.app.asked import RETAIN_OWN, ErasureRequest
 from unlearn.options import options_of
-from unlearn.ui.components import Given, Shown, element
+from unlearn.ui.components import Given, Shown, clickable, element
 from unlearn.ui.html import markup
 
 #: Options that are always visible; the others can be collapsed.
@@ -25,10 +25,12 @@ class ErasePanel:
 
     Attributes:
         options: the inputs of the request, by the names of :class:`ErasureRequest`'s options.
-        summary: the cost of the erasure.
+        chips: concepts to try.
+        summary: the cost of the erasure, and concepts to erase in place of others.
     """
 
     options: Mapping[str, Any]
+    chips: gr.HTML
     summary: gr.HTML
 
     @classmethod
@@ -51,13 +53,14 @@ class ErasePanel:
 
         with gr.Group():
             options = {name: built(name) for name in IN_SIGHT}
-        summary = gr.HTML(markup.no_summary(), elem_id="summary", container=False)
-        with gr.Accordion("Settings", open=False):
+        chips = clickable(elem_id="chips", container=False, min_height=26)
+        summary = clickable(markup.no_summary(), elem_id="summary", container=False)
+        with gr.Accordion("Settings", open=False, elem_classes="u-fold"):
             folded = (name for name in known if name not in IN_SIGHT)
             for numbers, names in groupby(folded, lambda name: known[name].kind in (int, float)):
                 with gr.Row() if numbers else nullcontext():
                     options |= {name: built(name) for name in names}
-        return cls(options, summary)
+        return cls(options, chips, summary)
 
     @property
     def forget(self) -> gr.Dropdown:

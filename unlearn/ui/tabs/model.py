@@ -41,7 +41,7 @@ class ModelPanel:
 
     @classmethod
     def build(cls, services: Provider) -> ModelPanel:
-        with gr.Accordion("Model", open=False) as frame:
+        with gr.Accordion("Model", open=False, elem_classes="u-fold") as frame:
             model = gr.Dropdown(
                 [],
                 allow_custom_value=True,
@@ -82,7 +82,7 @@ class ModelPanel:
     def chosen(self, session: Session) -> Shown:
         """Return the values that describe the active model."""
         facts = app.model_choice.facts_of(self.services(), session)
-        return {self.frame: gr.update(label=f"Model: {facts.name}"), self.note: note_of(facts)}
+        return {self.frame: gr.update(label=title_of(facts)), self.note: note_of(facts)}
 
     def switch(self, visitor: Visitor, given: Given, watch: Watch) -> Session:
         """Apply the visitor's choice; ``watch`` receives the progress."""
@@ -98,6 +98,11 @@ class ModelPanel:
             show_progress="hidden",
             api_visibility="private",
         )
+
+
+def title_of(facts: ModelFacts) -> str:
+    """Return the panel's title: the active model and its size."""
+    return f"Model: {facts.name}" + (f", {facts.millions:.0f} M parameters" if facts.millions else "")
 
 
 def note_of(facts: ModelFacts) -> str:

@@ -11,8 +11,9 @@ from gradio.blocks import Block
 from unlearn import app
 from unlearn.app.session import Session
 from unlearn.app.startup import Provider
+from unlearn.erasers.variants import CLIPERASE
 from unlearn.plots.bars import label_bars
-from unlearn.ui.components import UNDECODED, Given, Shown, chart, drawn, image_input, thumbnail_strip
+from unlearn.ui.components import UNDECODED, Given, Shown, chart, clickable, drawn, image_input
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
 from unlearn.ui.html.templates import small
@@ -43,8 +44,8 @@ class ZeroShotTab:
     @classmethod
     def build(cls, services: Provider) -> ZeroShotTab:
         with gr.Tab("Zero-shot", id="zero-shot") as tab:
-            with gr.Row(equal_height=False):
-                with gr.Column(scale=2, min_width=240):
+            with gr.Row(equal_height=False, elem_classes="u-look"):
+                with gr.Column(scale=2, min_width=240, elem_classes="u-look-left"):
                     image = image_input(label="Picture", height=280, elem_id="picture")
                     labels = gr.Dropdown(
                         [],
@@ -74,7 +75,7 @@ class ZeroShotTab:
                     min_width=250,
                     scale=0,
                 )
-            strip = thumbnail_strip(elem_id="strip", min_height=110)
+            strip = clickable(elem_id="strip", min_height=110)
         return cls(services, tab, image, labels, bars, accuracy, shown, strip)
 
     @property
@@ -90,7 +91,8 @@ class ZeroShotTab:
         if session.image is None:
             return {}
         view = self.services().zero_shot(session, given[self.labels] or ())
-        return {self.bars: drawn(label_bars(view.probabilities, session.erased))}
+        legend = {CLIPERASE: session.fine_tuned.title} if session.fine_tuned else {}
+        return {self.bars: drawn(label_bars(view.probabilities, session.erased, legend))}
 
     def thumbnails(self, session: Session, given: Given) -> str:
         """Return the strip: images of the chosen concept, or of the erased concepts and those at risk, then others."""
@@ -101,7 +103,7 @@ class ZeroShotTab:
 
     def register_callbacks(self, visitor: gr.State) -> None:
         def look_at(given: Given, image: GalleryImage) -> Shown:
-            session = given[visitor].change(image=app.sources.alone(image))
+            session = given[visitor].change(image=app.sources.alone(image), chose_image=True)
             return {self.image: image.load(), **self.render(session, given)}
 
         def choose(given: Given, event: gr.EventData) -> Shown:
