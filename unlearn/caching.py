@@ -26,6 +26,11 @@ class Cache(Generic[Value]):
         """Return the value of ``key``, computed by ``compute`` if it is not cached."""
         return self.get_all([key], lambda missing: [compute()])[0]
 
+    def has(self, key: Hashable) -> bool:
+        """Return whether the value of ``key`` is cached."""
+        with self._lock:
+            return key in self._values
+
     def get_all(self, keys: Sequence[Key], compute: Callable[[list[Key]], Sequence[Value]]) -> list[Value]:
         """Return the values of ``keys``; ``compute`` is called once with the keys that are not cached."""
         with self._lock:
@@ -65,6 +70,10 @@ class ObjectCache(Generic[Value]):
     ) -> list[Value]:
         """Return the values of ``keys`` for ``owner``; ``compute`` is called once with the keys that are not cached."""
         return self._of(owner).get_all(keys, compute)
+
+    def has(self, owner: object, key: Hashable) -> bool:
+        """Return whether the value of ``key`` for ``owner`` is cached."""
+        return self._of(owner).has(key)
 
     def _of(self, owner: object) -> Cache[Value]:
         with self._lock:
