@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from unlearn.attacks.split import Split
+from unlearn.attacks.split import Split, images_of
 from unlearn.caching import Cache, Loaded, ObjectCache
 
 
@@ -74,15 +74,16 @@ def test_class_embeddings_are_encoded_once_a_name(words, monkeypatch):
 
 
 def test_the_images_of_a_concept_are_kept_as_long_as_few_others_are_attacked(toy_gallery):
-    first = Split.of(toy_gallery.test, "frog", copies=2)
-    again = Split.of(toy_gallery.test, "FROG", copies=2)
+    first = Split.of(toy_gallery.test, images_of(toy_gallery.test, "frog"), copies=2)
+    again = Split.of(toy_gallery.test, images_of(toy_gallery.test, "FROG"), copies=2)
     assert again.own is first.own
     assert again.some is first.some
-    assert Split.of(toy_gallery.test, "frog", copies=2, seed=1).own is not first.own
+    frogs = images_of(toy_gallery.test, "frog")
+    assert Split.of(toy_gallery.test, frogs, copies=2, seed=1).own is not first.own
     view = weakref.ref(first.own)
     del first, again
     for number in range(100):
-        Split.of(toy_gallery.test, f"a word that somebody typed, {number}")
+        Split.of(toy_gallery.test, frogs, seed=number)
     gc.collect()
     assert view() is None
 

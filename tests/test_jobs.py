@@ -21,7 +21,7 @@ from unlearn.concepts.selection import select
 from unlearn.erasers import cliperase
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import JobError, OutOfTimeError
-from unlearn.jobs import MOST_KEPT, NICENESS, Jobs, State
+from unlearn.jobs import MOST_KEPT, MOST_SHOWN, NICENESS, Jobs, Progress, State, map_progress, within
 
 NAMES = ("ann", "bob", "cec")
 
@@ -95,6 +95,66 @@ def test_progress_then_result(jobs):
     assert jobs.start("ann", Gate().open()).state in (State.WAITING, State.RUNNING)
     status = ended(jobs, "ann")
     assert (status.state, status.progress, status.result) == (State.DONE, (0, 1, 2), "result")
+
+
+def test_the_fraction_of_a_job_never_falls_and_is_full_only_at_its_end(jobs):
+    seen = []
+
+    def unsteady():
+        for whole in (0.0, 0.5, 0.2, 1.0):
+            yield Progress(text="…", whole=whole)
+            seen.append(jobs.find("ann").fraction)
+
+    jobs.start("ann", unsteady)
+    assert ended(jobs, "ann").fraction == 1.0
+    assert seen == [0.0, 0.5, 0.5, MOST_SHOWN]
+
+
+def test_the_seconds_left_are_those_of_the_whole_run(jobs, monkeypatch):
+    clock, seen = [0.0], []
+    monkeypatch.setattr("unlearn.jobs.time.monotonic", lambda: clock[0])
+
+    def run():
+        for clock[0], whole in ((0.0, 0.5), (1.0, 0.6), (2.0, 0.7)):
+            yield Progress(whole=whole)
+            seen.append(jobs.find("ann").seconds_left)
+
+    jobs.start("ann", run, kind="one")
+    jobs._worker.join(10)
+    assert seen == [None, 4, 3], "what was skipped at first says nothing of the rate"
+    seen.clear()
+    clock[0] = 0.0
+    jobs.start("ann", run, kind="one")
+    jobs._worker.join(10)
+    assert seen[0] == 2, "as long as the last of its kind took"
+
+
+def test_a_part_of_a_run_is_told_as_one_of_the_whole_and_hears_of_the_end_of_time():
+    def part():
+        yield Progress(1, 4)
+        try:
+            yield Progress(4, 4, whole=0.5)
+        except OutOfTimeError:
+            yield Progress(4, 4)
+            return "so far"
+
+    run = map_progress(part(), within(0.5, 0.9))
+    assert next(run).fraction == pytest.approx(0.6)
+    assert next(run).fraction == pytest.approx(0.7)
+    assert run.throw(OutOfTimeError("late")).fraction == pytest.approx(0.9)
+    with pytest.raises(StopIteration) as stop:
+        next(run)
+    assert stop.value.value == "so far"
+
+
+def test_a_cancelled_job_is_stopping_until_its_step_has_ended(jobs):
+    gate = Gate()
+    jobs.start("ann", gate)
+    gate.entered.wait(10)
+    assert jobs.cancel("ann").stopping
+    gate.open()
+    status = ended(jobs, "ann")
+    assert (status.state, status.stopping, status.progress) == (State.CANCELLED, False, (0,)), "what it found stays"
 
 
 def test_one_runs_the_others_know_their_place(jobs):

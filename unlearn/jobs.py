@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -25,6 +25,7 @@ from unlearn.logs import log_error
 P = TypeVar("P")
 Q = TypeVar("Q")
 R = TypeVar("R")
+AnyProgress = TypeVar("AnyProgress", bound="Progress")
 
 OUR_ERROR = "The run ended in an error of ours; nothing was changed. Try again, or ask for something else (error {})."
 
@@ -51,10 +52,16 @@ def run_to_end(run: Generator[P, None, R], watch: Callable[[P], object] = lambda
 
 
 def map_progress(run: Generator[P, None, R], change: Callable[[P], Q]) -> Generator[Q, None, R]:
-    """Return the same job with every yielded value passed through ``change``."""
+    """Return the same job with every yielded value passed through ``change``; errors thrown into it reach the job."""
     try:
+        progress = next(run)
         while True:
-            yield change(next(run))
+            try:
+                yield change(progress)
+            except Exception as error:
+                progress = run.throw(error)
+            else:
+                progress = next(run)
     except StopIteration as stop:
         result: R = stop.value
         return result
@@ -65,6 +72,8 @@ def map_progress(run: Generator[P, None, R], change: Callable[[P], Q]) -> Genera
 ENDED = frozenset({State.DONE, State.CANCELLED, State.FAILED})
 #: Maximum number of progress reports kept per job: as many as a chart can show.
 MOST_KEPT = 500
+#: Largest fraction shown of a job that has not ended.
+MOST_SHOWN = 0.99
 #: Number of finished runs per kind whose durations are kept.
 TIMED = 20
 #: Waiting times are estimates, rounded up to multiples of this many seconds, so that the status changes rarely.
@@ -77,11 +86,20 @@ NICENESS = 10
 
 @dataclass(frozen=True)
 class Progress:
-    """Progress of a run: ``done`` of a total, and its current step as a sentence for the visitor."""
+    """Progress of a run: ``done`` of a total, and its current step as a sentence for the visitor.
+
+    ``done`` and ``total`` may count one part of the run only; ``whole`` is then the fraction of the whole run.
+    """
 
     done: int = 0
     total: int = 1
     text: str = ""
+    whole: float | None = field(default=None, kw_only=True)
+
+    @property
+    def fraction(self) -> float:
+        """Fraction of the whole run that is done."""
+        return self.done / max(1, self.total) if self.whole is None else self.whole
 
     @property
     def short(self) -> str:
@@ -89,10 +107,14 @@ class Progress:
         return self.text
 
 
-def steps_text(done: int, total: int, seconds_left: float = math.nan) -> str:
+def within(start: float, end: float) -> Callable[[AnyProgress], AnyProgress]:
+    """Return a function for :func:`map_progress`, for the part of a run from ``start`` to ``end`` of the whole."""
+    return lambda part: replace(part, whole=start + (end - start) * min(1.0, part.fraction))
+
+
+def steps_text(done: int, total: int) -> str:
     """Return the text of a run that has completed ``done`` of ``total`` steps."""
-    left = "" if math.isnan(seconds_left) else f", about {seconds_left:.0f} s left"
-    return f"Step {done} of {total}{left}."
+    return f"Step {done} of {total}."
 
 
 @dataclass(frozen=True)
@@ -107,6 +129,9 @@ class Status(Generic[P, R]):
         message: reason of a failure, as a sentence for the visitor.
         reports: number of reports so far; it distinguishes two snapshots.
         wait: estimated seconds until it starts; None if there is no estimate or the job no longer waits.
+        fraction: fraction of the whole run that is done; it never falls, and is 1 only when the job is done.
+        seconds_left: estimated seconds until the job ends, as of its last report; None if there is no estimate.
+        stopping: whether the job was cancelled and has not ended yet.
     """
 
     state: State
@@ -116,6 +141,9 @@ class Status(Generic[P, R]):
     message: str = ""
     reports: int = 0
     wait: int | None = None
+    fraction: float = 0.0
+    seconds_left: int | None = None
+    stopping: bool = False
 
     @property
     def ended(self) -> bool:
@@ -137,8 +165,25 @@ class _Job(Generic[P, R]):
     kind: str = ""
     payer: str = ""
     since: float = 0.0
+    fraction: float = 0.0
+    #: Fraction and time of the first report: what was skipped, as it is cached, says nothing about the rate.
+    first: tuple[float, float] | None = None
+    seconds_left: int | None = None
 
-    def report(self, progress: P) -> None:
+    def report(self, progress: P, usual: float | None = None) -> None:
+        """Note ``progress``, and estimate the seconds left from its rate and the ``usual`` duration of such jobs."""
+        now = time.monotonic()
+        fraction = progress.fraction if isinstance(progress, Progress) else 0.0
+        self.fraction = max(self.fraction, min(fraction, MOST_SHOWN))
+        begun, at = self.first = self.first or (self.fraction, now)
+        left = [] if usual is None else [max(0.0, usual - (now - self.since))]
+        if self.fraction > begun:
+            left.append((now - at) / (self.fraction - begun) * (1 - self.fraction))
+        # At first the usual duration counts, at the end the job's own rate.
+        if len(left) == 2:
+            self.seconds_left = round((1 - self.fraction) * left[0] + self.fraction * left[1])
+        elif left:
+            self.seconds_left = round(left[0])
         self.reports += 1
         self.progress.append(progress)
         if len(self.progress) > MOST_KEPT:
@@ -249,7 +294,18 @@ class Jobs(Generic[P, R]):
         if job.state is State.WAITING:
             queue_position = self._unended().index(job)
             wait = self._wait(self._unended()[:queue_position])
-        return Status(job.state, queue_position, tuple(job.progress), job.result, job.message, job.reports, wait)
+        return Status(
+            job.state,
+            queue_position,
+            tuple(job.progress),
+            job.result,
+            job.message,
+            job.reports,
+            wait,
+            1.0 if job.state is State.DONE else job.fraction,
+            None if job.state in ENDED else job.seconds_left,
+            job.cancelled and job.state not in ENDED,
+        )
 
     def _wait(self, before: list[_Job[P, R]]) -> int | None:
         """Estimate the seconds until all of ``before`` have ended; None if no run has finished yet."""
@@ -312,7 +368,8 @@ class Jobs(Generic[P, R]):
                     in_time = time.monotonic() < late
                     progress = job.context.run(*((next, run) if in_time else (run.throw, self._out_of_time())))
                     with self._lock:
-                        job.report(progress)
+                        known = self._seconds.get(job.kind)
+                        job.report(progress, sum(known) / len(known) if known else None)
             except StopIteration as stop:
                 return (State.CANCELLED, None, "") if job.cancelled else (State.DONE, stop.value, "")
             finally:

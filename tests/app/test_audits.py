@@ -20,9 +20,10 @@ from unlearn.app.services import Services
 from unlearn.app.session import Visitor
 from unlearn.attacks import relearning, soft_prompt
 from unlearn.attacks.finding import Finding, Row
-from unlearn.attacks.groups import Group
+from unlearn.attacks.groups import PLANNED, Group
+from unlearn.attacks.report import SHORT, Report
 from unlearn.clip.models import Models
-from unlearn.concepts.selection import Vocabulary, select
+from unlearn.concepts.selection import Concept, Vocabulary, select
 from unlearn.data.gallery import Gallery
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.methods import COMPARED, Task
@@ -81,7 +82,9 @@ def test_an_audit_is_told_remembered_and_goes_stale_with_the_edit(services: Serv
         assert not audited.is_of(moved), "the same words asked of another model, vocabulary or pictures"
     told = audit_report(status)
     assert told["state"] == "done"
-    assert {finding["verdict"] for finding in told["findings"]} <= {"held", "leaked", "not applicable"}
+    assert {finding["verdict"] for finding in told["findings"]} <= {"held", "leaked", "undecided", "not applicable"}
+    assert told["answer"].startswith(SHORT[audited.report.verdict])
+    assert told["fraction"] == 1.0
     page = audit_markup.audited(audited, current=False)
     assert page.count("<details") == len(audited.report.findings)
     assert "have changed since" in page
@@ -150,9 +153,9 @@ def test_methods_stand_side_by_side(services: Services, visitor: Visitor):
     assert set(by_label) == {method.label for method in COMPARED.values() if not method.trains}
     assert by_label["No edit"].parameters <= by_label["CCUP, paired (default)"].parameters
     assert by_label["No edit"].forget == 1.0
-    table = comparison_markup.compared(status.result)
+    table = comparison_markup.compared(status.result.outcomes, status.result)
     assert all(label in table for label in by_label)
-    assert len(method_scatter(status.result.outcomes).data[0].x) == len(by_label)
+    assert len(method_scatter(status.result.outcomes)["data"][0]["x"]) == len(by_label)
     assert visitor.session.audited is None, "a comparison is no audit"
 
 
@@ -164,8 +167,8 @@ def test_a_method_that_cannot_be_fitted_is_a_row_with_its_reason(services: Servi
     by_label = {outcome.label: outcome for outcome in status.result.outcomes}
     assert "none of “unicorn”" in by_label["LEACE"].refusal
     assert by_label["CCUP, paired (default)"].is_measured
-    assert by_label["LEACE"].refusal in comparison_markup.compared(status.result)
-    assert len(method_scatter(status.result.outcomes).data[0].x) == len(by_label) - 1
+    assert by_label["LEACE"].refusal in comparison_markup.compared(status.result.outcomes, status.result)
+    assert len(method_scatter(status.result.outcomes)["data"][0]["x"]) == len(by_label) - 1
 
 
 def test_a_comparison_whose_time_is_up_keeps_what_it_has(toy, toy_gallery, toy_vocabulary):
@@ -239,20 +242,27 @@ def test_a_visitor_who_leaves_takes_every_run_along(services: Services, visitor:
     assert COMPARISON.find(services, visitor) is None
 
 
+def shown(*findings: Finding) -> str:
+    return audit_markup.found(Report(Concept("apple"), findings, 1.0, 4, 2))
+
+
 def test_every_word_of_a_finding_is_escaped_and_its_mark_is_more_than_colour():
     row = Row("<b>", 1.0, 0.9, 1.0)
-    finding = Finding(Group.WORDS, "<i>", "<u>", 1.0, 0.9, 0.5, control=1.0, n=4, rows=(row, row), meaning="<script>")
-    page = audit_markup.findings([finding])
-    for raw in ("<i>", "<u>", "<script>", "<b>&"):
+    finding = Finding(Group.WORDS, "<em>", "<u>", 1.0, 0.9, 0.5, control=1.0, n=40, rows=(row, row), meaning="<script>")
+    page = shown(finding)
+    for raw in ("<em>", "<u>", "<script>", "<b>&"):
         assert raw not in page
     assert "✕ leaked" in page
-    assert "✓ held" in audit_markup.findings([replace(finding, after=0.5)])
-    assert "no answer" in audit_markup.findings([replace(finding, before=0.5)])
+    assert "✓ held" in shown(replace(finding, after=0.2))
+    assert "no answer" in shown(replace(finding, before=0.5))
     assert "Random edit" in page
 
 
 def test_every_finding_that_is_counted_is_shown():
-    found = [Finding(group, f"attack {i}", "", 1.0, 0.9, 0.5) for i, group in enumerate(Group)]
-    assert audit_markup.findings(found).count("✕ leaked") == len(Group)
+    found = [Finding(group, f"attack {i}", "", 1.0, 1.0, 0.5, n=30) for i, group in enumerate(Group)]
+    page = shown(*found)
+    assert page.count("✕ leaked") == len(Group) - 1, "related words are no leak"
+    assert page.count("not counted") == 1
+    assert f"{len(Group)} of {PLANNED} attacks ran" in page
     with pytest.raises(TypeError, match="no group of attacks"):
         Finding("new", "attack", "", 1.0, 0.9, 0.5)  # type: ignore[arg-type]

@@ -57,8 +57,9 @@ def test_the_interval_is_the_published_one():
     assert all(math.isnan(bound) for bound in (*wilson(0.5, 0), *wilson(math.nan, 3)))
 
 
-def finding(before: float, after: float, chance: float = 0.5) -> Finding:
-    return Finding(Group.WORDS, "an attack", "a share", before, after, chance)
+def finding(before: float, after: float, chance: float = 0.5, n: int = 10_000) -> Finding:
+    """An attack measured on so many images that the interval decides, but for those on the threshold."""
+    return Finding(Group.WORDS, "an attack", "a share", before, after, chance, n=n)
 
 
 @given(fractions, fractions, fractions)
@@ -66,8 +67,23 @@ def test_a_verdict_is_about_what_is_left_of_the_advantage_over_chance(before, af
     verdict = finding(before, after, chance).verdict
     if before - chance < WORKED:
         assert verdict is Verdict.NOT_APPLICABLE
-    else:
-        assert (verdict is Verdict.LEAKED) == ((after - chance) / (before - chance) > LEFT)
+    elif abs(after - chance - LEFT * (before - chance)) > 0.02:
+        assert verdict is (Verdict.LEAKED if (after - chance) / (before - chance) > LEFT else Verdict.HELD)
+
+
+@given(fractions, fractions, fractions, st.integers(1, 40), st.sampled_from([0, 120]))
+def test_a_verdict_is_undecided_where_the_interval_holds_the_threshold(before, after, chance, n, others):
+    found = replace(finding(before, after, chance, n), others=others)
+    low, high = found.interval
+    assert low - 1e-6 <= found.after <= high + 1e-6
+    if found.works:
+        assert (found.verdict is Verdict.UNDECIDED) == (low <= found.threshold <= high)
+
+
+def test_of_two_images_nothing_is_decided_and_the_sentence_says_so():
+    told = finding(1.0, 0.5, n=2).worded(leaked="leaked.", held="held.")
+    assert told.verdict is Verdict.UNDECIDED
+    assert told.meaning == "2 pictures of it cannot tell: between 9% and 91%, and it counts as leaked above 75%."
 
 
 def test_which_end_is_read_is_learned_from_the_known_images_alone():

@@ -51,7 +51,7 @@ def test_an_audit_as_json_and_of_a_saved_erasure_in_lines(folder, tmp_path, caps
     capsys.readouterr()
     assert main([*asked, "--erasure", str(saved / "edit.safetensors")]) == 0
     told = capsys.readouterr().out
-    assert "held is no proof" in told
+    assert told.startswith(("Not gone.", "Undecided.", "Held."))
     assert all(name in told for name in by_name)
 
 

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlearn.evaluation.intervals import FEWEST, Compared, bootstrap, share, share_difference, wilson
+from unlearn.evaluation.intervals import FEWEST, Compared, auroc_interval, bootstrap, share, share_difference, wilson
 
 
 def by_hand(values: list[float], resamples: int = 2000) -> tuple[float, float]:
@@ -85,6 +85,47 @@ def test_twenty_skewed_values_have_an_interval_that_covers_the_mean_more_often_t
         by_percentiles += low <= 1 <= high
     assert covered > by_percentiles
     assert covered / trials > 0.9
+
+
+@pytest.mark.parametrize(
+    ("spread", "at_least"), [(0.5, 0.95), (1.0, 0.93), (2.0, 0.8)], ids=["half", "the same", "twice"]
+)
+@pytest.mark.parametrize("positives", [1, 2, 5, 20])
+def test_an_area_is_covered_by_its_interval(positives: int, spread: float, at_least: float):
+    """Of normal scores; ``spread``: how much those of positives vary, where those of 127 negatives vary by 1."""
+    generator, trials = torch.Generator().manual_seed(0), 1000
+    for area in (0.5, 0.75, 0.95):
+        shift = torch.special.ndtri(torch.tensor(area)) * math.sqrt(1 + spread**2)
+        own = shift + spread * torch.randn(trials, positives, 1, generator=generator)
+        others = torch.randn(trials, 1, 127, generator=generator)
+        found = (own > others).double().mean(dim=(1, 2)).tolist()
+        bounds = [auroc_interval(each, positives, 127) for each in found]
+        assert sum(low <= area <= high for low, high in bounds) / trials >= at_least
+
+
+def test_an_area_without_images_has_no_interval_and_one_with_few_is_wide():
+    assert all(math.isnan(bound) for bound in auroc_interval(0.5, 0, 9))
+    assert auroc_interval(1.0, 5, 127) == pytest.approx((0.8026, 1.0), abs=1e-4)
+    assert auroc_interval(0.0, 5, 127) == pytest.approx((0.0, 0.1974), abs=1e-4)
+    low, high = auroc_interval(0.5, 2, 127)
+    assert (high - 0.5) == pytest.approx(0.5 - low)
+    assert low < 0.2
+
+
+@pytest.mark.parametrize("n", [10, 20, 50])
+@pytest.mark.parametrize("draw", ["uniform", "skewed"])
+def test_a_mean_is_covered_by_its_bootstrap(n: int, draw: str):
+    generator, trials = torch.Generator().manual_seed(0), 200
+    covered = 0
+    for _ in range(trials):
+        values = torch.rand(n, dtype=torch.float64, generator=generator)
+        mean = 0.5
+        if draw == "skewed":
+            values, mean = -values.log(), 1.0
+        found = bootstrap(values)
+        covered += found.low <= mean <= found.high
+    # Of n = 10 skewed values, the bootstrap covers less than it says.
+    assert covered / trials > (0.84 if (n, draw) == (10, "skewed") else 0.89)
 
 
 def test_values_that_are_all_alike_have_an_interval_of_no_width():

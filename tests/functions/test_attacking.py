@@ -41,7 +41,8 @@ def test_an_audit_runs_every_attack(pocket, erasure, folder, monkeypatch):
     assert result.leaks == tuple(finding for finding in result.findings if finding.verdict == "leaked")
     assert seen[-1].done <= seen[-1].total
     assert repr(result).startswith("Audit(method='ccup', concept='guitar', ")
-    assert str(result).count("\n") == len(result.findings)
+    assert str(result).startswith(" ".join(result.report.answer))
+    assert str(result).count("\n") == len(result.findings) + 3
     told = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert [finding["name"] for finding in told["findings"]] == [finding.name for finding in result.findings]
 

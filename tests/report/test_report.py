@@ -16,6 +16,9 @@ import pytest
 import torch
 from helpers.fakes import fake_services
 
+from unlearn.attacks.finding import Finding
+from unlearn.attacks.groups import AUROC, Group
+from unlearn.attacks.report import Report as Audit
 from unlearn.cli import build_parser, main
 from unlearn.clip.loading import load_clip
 from unlearn.concepts.selection import Vocabulary, load_vocabulary, select
@@ -39,6 +42,13 @@ def record(selection, settings, method="ccup") -> Record:
     return Record(method, "fake & co", parameters, selection, {}, 0, {"input": "0" * 64}, {"torch": "2"})
 
 
+FINDINGS = (
+    Finding(Group.PROBES, "<b>a probe", AUROC, 1.0, 1.0, 0.5, n=9, others=40, meaning="It <i>leaks."),
+    Finding(Group.RELATED, "Wider words", AUROC, 1.0, 1.0, 0.5, n=9, others=40),
+    Finding(Group.UNDOING, "The edit's inverse", "", meaning="There is no projection."),
+)
+
+
 @pytest.fixture(scope="module")
 def report() -> Report:
     services = fake_services()
@@ -51,6 +61,7 @@ def report() -> Report:
         gallery,
         vocabulary,
         image=gallery.images[0],
+        audit=Audit(selection.forget[0], FINDINGS, 1.0, n=9, known=3),
         curves=tuple(sweep_strength(encoder, gallery, selection, erasure.settings, vocabulary=vocabulary)),
         drawn=DrawnPair("a <b>cat</b>", "pocket", [gallery.images[0].load()], [gallery.images[2].load()]),
         link="?forget=cat",
@@ -113,6 +124,17 @@ def test_where_no_image_has_a_label_the_page_says_so():
     page = render(measure_report(variants, [record(erasure.selection, erasure.settings)], services.gallery, words))
     assert "No picture of “fake” shows anything that the vocabulary has a word for" in page
     assert "<h2>How it was made" in page
+
+
+def test_a_report_opens_with_the_answer_of_the_attacks_or_says_that_there_were_none(report):
+    page = render(report)
+    assert page.index("Not gone.") < page.index("What it costs")
+    assert "the model and 3 pictures gets it back (1 of 1 succeed)" in page
+    assert "&lt;b&gt;a probe" in page
+    assert "not counted" in page
+    without = render(replace(report, audit=None))
+    assert "No attack was run" in without
+    assert "Not gone" not in without
 
 
 VOCABULARY = load_vocabulary()

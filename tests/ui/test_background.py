@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 
 import pytest
 from helpers.fakes import drawing
@@ -12,7 +13,7 @@ from unlearn.jobs import Progress, State, Status
 from unlearn.ui import background
 from unlearn.ui.background import button_states, poll, status_html
 
-RUNNING = Status(State.RUNNING, progress=(Progress(1, 9, "At 1."),))
+RUNNING = Status(State.RUNNING, progress=(Progress(1, 9, "At 1."),), fraction=1 / 9)
 
 
 @pytest.fixture(autouse=True)
@@ -50,14 +51,19 @@ def test_a_run_is_a_sentence_and_a_bar_only_while_it_moves():
         return re.sub(r"\n\s*", "", status_html(status, stopped="Stopped.", preview=images))
 
     assert "At 1." in shown(RUNNING)
-    assert '<progress value="1" max="9"></progress><div class="u-preview"><img src="data:image/' in shown(RUNNING)
+    bar = '<progress aria-label="Progress" max="1"'
+    assert f'{bar} value="0.111"></progress><div class="u-preview"><img src="data:image/' in shown(RUNNING)
+    assert f"{bar}></progress>" in shown(Status(State.WAITING)), "how far it is, is not known"
+    assert "At 1. About 40 s left." in shown(replace(RUNNING, seconds_left=40))
+    assert "At 1. About 3 minutes left." in shown(replace(RUNNING, seconds_left=170))
+    assert "Stopping …" in shown(replace(RUNNING, stopping=True))
     assert "Queued: 2 before you." in shown(Status(State.WAITING, queue_position=2))
     for wait, text in ((0, "less than a minute"), (60, "about a minute"), (170, "about 3 minutes")):
         assert f"Queued: 2 before you, {text}." in shown(Status(State.WAITING, queue_position=2, wait=wait))
     assert "&lt;cat&gt;" in shown(Status(State.FAILED, message="<cat>"))
     assert "Stopped." in shown(Status(State.CANCELLED))
-    assert "Starting." in shown(Status(State.RUNNING))
+    assert "Starting …" in shown(Status(State.RUNNING))
     assert shown(Status(State.DONE)) == ""
     for state in set(State) - {State.RUNNING}:
-        assert "<progress" not in shown(Status(state))
+        assert ("<progress" in shown(Status(state))) == (state is State.WAITING)
         assert "<img" not in shown(Status(state))

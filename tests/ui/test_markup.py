@@ -43,7 +43,11 @@ def test_no_markup_of_a_visitor_survives():
 
 
 def test_the_summary_says_before_and_after():
-    text = re.sub(r"<[^>]+>", "", markup.summary(Summary((), (Neighbour("wolf", "dog", 0.9),), ACCURACY), ["dog"]))
+    page = markup.summary(Summary((), (Neighbour("wolf", "dog", 0.9),), ACCURACY), ["dog"])
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "forget set (n = 13)" in text
+    assert "retain set (n = 400)" in text
+    assert 'title="95 % intervals: before 67% to 99%, after 0% to 23%"' in page
     assert "92% → 0%" in text
     assert "81% → 81%" in text
     assert "wolf" in text

@@ -32,7 +32,15 @@ def _plan(services: Services, session: Session, concept: str) -> Plan[AuditProgr
     own = session.uploads
     training = services.training if own is None or name in services.training.concepts else own.train
     test = services.measured_on(session, [name])
-    target = AttackTarget(erased[name], original, edited, training, test, services.vocabulary_of(session))
+    target = AttackTarget(
+        erased[name],
+        original,
+        edited,
+        training,
+        test,
+        services.vocabulary_of(session),
+        learned_from_images=session.fine_tuned is not None,
+    )
 
     def pipelines() -> tuple[LoadedPipeline, LoadedPipeline]:
         encoder = services.open_clip_encoder_of(session, DRIVES_NOTHING)
@@ -51,7 +59,7 @@ def _keep(visitor: Visitor, result: Audited, services: Services) -> None:
         visitor.change(audited=result)
 
 
-AUDIT = BackgroundRun("audit", _plan, stopped="Stopped. What was found before is still here.", keep=_keep)
+AUDIT = BackgroundRun("audit", _plan, stopped="Stopped. What was found until then is still here.", keep=_keep)
 
 
 def learnable(services: Services, session: Session, names: Sequence[str]) -> list[str]:

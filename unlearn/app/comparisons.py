@@ -10,8 +10,8 @@ from unlearn.app.services import Services, selection_of
 from unlearn.app.session import Session
 from unlearn.data.gallery import Gallery
 from unlearn.erasers.methods import COMPARED, Task
-from unlearn.jobs import Progress, Status
-from unlearn.sweeps.comparison import Outcome, compare
+from unlearn.jobs import Status
+from unlearn.sweeps.comparison import ComparisonProgress, Outcome, compare
 
 SHOWS_NO_WEIGHTS = "The methods are compared by the weights that they change, and this model shows none."
 
@@ -25,10 +25,17 @@ class Compared:
     outcomes: tuple[Outcome, ...]
 
 
-ComparisonStatus = Status[Progress, Compared]
+ComparisonStatus = Status[ComparisonProgress, Compared]
 
 
-def _plan(services: Services, session: Session, training_too: bool) -> Plan[Progress, Compared]:
+def outcomes_of(status: ComparisonStatus) -> tuple[Outcome, ...]:
+    """Return the outcomes so far, those of a run that was stopped too."""
+    if status.result is not None:
+        return status.result.outcomes
+    return status.progress[-1].outcomes if status.progress else ()
+
+
+def _plan(services: Services, session: Session, training_too: bool) -> Plan[ComparisonProgress, Compared]:
     """Plan the comparison on the erased concepts; ``training_too`` adds the methods that train, which take minutes.
 
     Raises:
@@ -40,7 +47,7 @@ def _plan(services: Services, session: Session, training_too: bool) -> Plan[Prog
     probe = services.measured_on(session, selection.forget_names)
     names = [name for name, method in COMPARED.items() if training_too or not method.trains]
 
-    def begin() -> Generator[Progress, None, Compared]:
+    def begin() -> Generator[ComparisonProgress, None, Compared]:
         training = _training(services, session, selection.forget_names)
         task = Task(encoder, selection, services.vocabulary_of(session), training, probe)
         outcomes = yield from compare(task, names)
@@ -49,7 +56,7 @@ def _plan(services: Services, session: Session, training_too: bool) -> Plan[Prog
     return Plan(begin, "trained" if training_too else "")
 
 
-COMPARISON = BackgroundRun("comparison", _plan, stopped="Stopped. The last comparison is still here.")
+COMPARISON = BackgroundRun("comparison", _plan, stopped="Stopped. What was measured until then is here.")
 
 
 def _training(services: Services, session: Session, names: Sequence[str]) -> Gallery:

@@ -19,12 +19,14 @@ from unlearn.diffusion.rates import Detected, DetectionRate, cases_of, detect, t
 from unlearn.diffusion.records import Detections, judged, report
 from unlearn.errors import ConceptError
 from unlearn.evaluation.judge import load_judge
-from unlearn.jobs import Progress, Status, map_progress
+from unlearn.jobs import Progress, Status, map_progress, within
 from unlearn.options import check_options
 from unlearn.zero_gpu import on_zero_gpu
 
 #: Images in each part of a judged batch: with the concept, without it, and with it beside another concept.
 JUDGED = 20
+#: Fractions of a run after which the diffusion model is loaded, and after which the images are drawn.
+LOADED, DRAWN = 0.2, 0.95
 DRIVES_NOTHING = "This model drives no diffusion pipeline."
 
 
@@ -78,13 +80,14 @@ def _plan(services: Services, session: Session, request: DrawRequest) -> Plan[Pr
     encoder = services.open_clip_encoder_of(session, DRIVES_NOTHING)
 
     def begin() -> Generator[Progress, None, Drawn | Rates]:
-        yield Progress(text="Loading the diffusion model and carrying the edit into it.")
+        yield Progress(text="Loading the diffusion model and carrying the edit into it.", whole=0.0)
         loaded = services.pipelines.get(request.pipeline)
         edited = edited_pipeline(services, session, loaded, encoder, request.carry_method)
         if request.judge:
-            return (yield from _judge_batch(services, session, loaded, edited, drawing))
+            batch = _judge_batch(services, session, loaded, edited, drawing)
+            return (yield from map_progress(batch, within(LOADED, DRAWN)))
         run = on_zero_gpu(lambda: draw(loaded, edited.loaded, drawing), loaded.pipeline, edited.loaded.pipeline)()
-        pair = yield from map_progress(run, _then_looking)
+        pair = yield from map_progress(map_progress(run, _then_looking), within(LOADED, DRAWN))
         notices = (*edited.notices, *_unknown_to(loaded, session.erased), *pair.notices)
         return Drawn(pair, judged(pair, session.erased, encoder), session.erased, session.edits, notices, edited)
 

@@ -13,7 +13,7 @@ from unlearn.erasers.variants import CLIPERASE, FINE_TUNED
 
 if TYPE_CHECKING:
     from unlearn.app.asked import FineTuneRequest
-    from unlearn.attacks.finding import Report
+    from unlearn.attacks.report import Report
     from unlearn.clip.encoders import OpenClipEncoder
     from unlearn.concepts.selection import Selection, Vocabulary
     from unlearn.data.gallery import Gallery

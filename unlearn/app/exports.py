@@ -162,6 +162,7 @@ def _write_report(wanted: Wanted, folder: Path) -> Path:
         services.collection(session),
         services.vocabulary_of(session),
         image=session.image.images[0] if session.image else None,
+        audit=session.audited.report if session.audited and session.audited.is_of(session) else None,
         curves=measured.by_strength if measured and trade_offs.holds(services, session) else (),
         drawn=last_drawn(services, visitor),
         link=link,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from unlearn.attacks import (
     examples,
@@ -17,8 +17,9 @@ from unlearn.attacks import (
     soft_prompt,
     words,
 )
-from unlearn.attacks.finding import Finding, Report
-from unlearn.attacks.groups import Group
+from unlearn.attacks.finding import Finding
+from unlearn.attacks.groups import PLANNED, Group
+from unlearn.attacks.report import Report
 from unlearn.attacks.target import AttackTarget
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.errors import ModelError
@@ -31,19 +32,30 @@ Attacking = Generator[Progress, None, Finding]
 
 @dataclass(frozen=True)
 class AuditProgress(Progress):
-    """Progress of an audit, with the findings so far."""
+    """Progress of an audit, with the report of the attacks that have run."""
 
-    findings: tuple[Finding, ...] = ()
+    report: Report = field(kw_only=True)
 
 
 @dataclass(frozen=True)
 class Attack:
-    """One attack of the audit, and the progress text that is shown while it runs."""
+    """One attack of the audit.
+
+    Attributes:
+        group, name: its group, and its name there.
+        text: what is shown while it runs.
+        cost: its share of the audit's time, relative to the other attacks.
+    """
 
     group: Group
     name: str
     text: str
     run: Callable[[], Attacking]
+    cost: float = 1.0
+
+
+#: Cost of the preparation, as :attr:`Attack.cost`.
+PREPARATION = 30.0
 
 
 def run_audit(target: AttackTarget, pipelines: PipelinePair | None = None) -> Generator[AuditProgress, None, Report]:
@@ -54,18 +66,33 @@ def run_audit(target: AttackTarget, pipelines: PipelinePair | None = None) -> Ge
         pipelines: returns a diffusion model before and after the edit, which draws the soft prompts.
     """
     started, findings = time.perf_counter(), list[Finding]()
+    attacks = _attacks(target, pipelines)
+    whole, spent = PREPARATION + sum(attack.cost for attack in attacks), 0.0
 
-    def during(text: str) -> Callable[[Progress], AuditProgress]:
-        return lambda part: AuditProgress(part.done, part.total, f"{text}…", tuple(findings))
+    def report() -> Report:
+        seconds = time.perf_counter() - started
+        return Report(target.concept, tuple(findings), seconds, target.n, target.images)
+
+    def during(text: str, cost: float) -> Callable[[Progress], AuditProgress]:
+        before = spent
+
+        def shown(part: Progress) -> AuditProgress:
+            fraction = (before + cost * min(1.0, part.fraction)) / whole
+            done = len(findings)
+            return AuditProgress(done, PLANNED, f"{text}… {done} of {PLANNED} ran.", whole=fraction, report=report())
+
+        return shown
 
     with suppress(ModelError):  # every attack that needs the weights reports it
-        yield from map_progress(target.prepare(), during("Looking at pictures"))
-    for attack in _attacks(target, pipelines):
+        yield from map_progress(target.prepare(), during("Looking at pictures", PREPARATION))
+    spent = PREPARATION
+    for attack in attacks:
         try:
-            findings.append((yield from map_progress(attack.run(), during(attack.text))))
+            findings.append((yield from map_progress(attack.run(), during(attack.text, attack.cost))))
         except ModelError as error:
             findings.append(Finding(attack.group, attack.name, "", meaning=str(error)))
-    return Report(target.concept, tuple(findings), time.perf_counter() - started, len(target.unseen.own))
+        spent += attack.cost
+    return report()
 
 
 def _attacks(target: AttackTarget, pipelines: PipelinePair | None) -> list[Attack]:
@@ -91,19 +118,25 @@ def _attacks(target: AttackTarget, pipelines: PipelinePair | None) -> list[Attac
 
         return run
 
-    by_words = [
-        Attack(words.GROUP, kind, "Trying other words", at_once(words.attack_words, kind)) for kind in words.KINDS
-    ]
+    def by_word(group: Group) -> list[Attack]:
+        return [
+            Attack(group, kind, f"Trying other words: {kind.lower()}", at_once(words.attack_words, kind))
+            for kind in group.attacks
+        ]
+
     by_probe = [
-        Attack(probes.GROUP, place, "Training a probe", at_once(probes.attack_probe, place)) for place in probes.PLACES
+        Attack(probes.GROUP, place, "Training a probe", at_once(probes.attack_probe, place))
+        for place in probes.GROUP.attacks
     ]
     return [
-        *by_words,
+        *by_word(Group.WORDS),
         Attack(examples.GROUP, examples.NAME, "Searching with pictures", at_once(examples.attack_examples)),
         *by_probe,
-        Attack(relearning.GROUP, relearning.NAME, "Teaching it again", lambda: relearning.attack_relearning(target)),
-        Attack(soft_prompt.GROUP, soft_prompt.NAME, "Searching for a soft prompt", invert),
-        Attack(soft_drawing.GROUP, soft_drawing.NAME, "Drawing the soft prompt", draw),
+        Attack(
+            relearning.GROUP, relearning.NAME, "Teaching it again", lambda: relearning.attack_relearning(target), 10
+        ),
+        Attack(soft_prompt.GROUP, soft_prompt.NAME, "Searching for a soft prompt", invert, 15),
+        Attack(soft_drawing.GROUP, soft_drawing.NAME, "Drawing the soft prompt", draw, 20),
         Attack(quantization.GROUP, quantization.NAME, "Rounding weights", at_once(quantization.attack_quantization)),
         Attack(
             projection_inverse.GROUP,
@@ -111,4 +144,5 @@ def _attacks(target: AttackTarget, pipelines: PipelinePair | None) -> list[Attac
             "Inverting the edit",
             at_once(projection_inverse.attack_projection_inverse),
         ),
+        *by_word(Group.RELATED),
     ]

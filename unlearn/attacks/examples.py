@@ -9,7 +9,8 @@ from unlearn.attacks.groups import AUROC, Group
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.white_box import WhiteBox
 
-GROUP, NAME = Group.EXAMPLES, "Its pictures as the query"
+GROUP = Group.EXAMPLES
+(NAME,) = GROUP.attacks
 
 
 def attack_examples(target: AttackTarget) -> Finding:
@@ -19,7 +20,7 @@ def attack_examples(target: AttackTarget) -> Finding:
         ModelError: the model's weights are not available.
     """
     before, after, control = (_found(white_box, target) for white_box in (target.before, target.after, target.random))
-    finding = Finding(GROUP, NAME, AUROC, before, after, 0.5, control=control, n=len(target.unseen.own))
+    finding = Finding(GROUP, NAME, AUROC, before, after, 0.5, control=control, n=target.n, others=target.others)
     return finding.worded(
         leaked="A picture of it finds the others: whatever the words say, like still lies beside like.",
         held="A picture of it no longer finds the others as before.",

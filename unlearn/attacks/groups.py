@@ -1,4 +1,4 @@
-"""Groups and measures of attacks, importable without torch: the app shows them."""
+"""Groups of attacks and their measures, importable without torch: what each needs, and which attacks belong to it."""
 
 from __future__ import annotations
 
@@ -8,41 +8,102 @@ from enum import StrEnum
 AUROC, AUROC_EITHER_END = "ranks above other pictures", "told from other pictures"
 
 
+class Access(StrEnum):
+    """What an attacker needs to have."""
+
+    WORDS = "words"
+    IMAGES = "images"
+    FILE = "file"
+
+
 class Group(StrEnum):
     """A kind of attack, with the text shown above its findings.
 
     Attributes:
         heading: its name on screen.
-        about: description of what attacks of this kind do.
+        access: what an attacker needs.
+        about: description of what attacks of this kind do, and of who could do it.
+        attacks: the names of its attacks, in the order in which an audit runs them.
     """
 
     heading: str
+    access: Access
     about: str
+    attacks: tuple[str, ...]
 
-    def __new__(cls, value: str, heading: str, about: str) -> Group:
+    def __new__(cls, value: str, heading: str, access: Access, about: str, *attacks: str) -> Group:
         group = str.__new__(cls, value)
         group._value_ = value
-        group.heading, group.about = heading, about
+        group.heading, group.access, group.about, group.attacks = heading, access, about, attacks
         return group
 
     WORDS = (
         "words",
-        "Other words",
-        "Search the gallery with them: do its pictures still stand out, first or last? Chance is what as many "
-        "names of other things tell.",
+        "Other words for it",
+        Access.WORDS,
+        "Anyone who can type a query. Search the gallery with them: do its pictures still stand out, first or last? "
+        "Chance is what as many names of other things tell.",
+        "Its name",
+        "Plural",
+        "Synonyms",
+        "Paraphrases",
+        "Typos",
+        "Other languages",
     )
-    EXAMPLES = "examples", "Search by example", "Pictures of the concept are the query: no word is asked for."
+    EXAMPLES = (
+        "examples",
+        "Search by example",
+        Access.IMAGES,
+        "Anyone with the model and pictures of the concept, which are the query: no word is asked for.",
+        "Its pictures as the query",
+    )
     PROBES = (
         "probes",
         "Linear probes",
-        "A classifier learns from pictures of the concept, those that CLIPErase learns from; beside it the same on "
-        "bare pixels. It finds a concept in a model that was never taught it, too.",
+        Access.IMAGES,
+        "Anyone with the model and pictures of the concept: a classifier learns from them; beside it the same on bare "
+        "pixels. It finds a concept in a model that was never taught it, too.",
+        "Features after the projection",
+        "Features before the projection",
     )
     RELEARNING = (
         "relearning",
         "Learning it again",
-        "A few pictures and fifty steps, beside a word that the model never knew.",
+        Access.IMAGES,
+        "Anyone who can train the model on a few pictures for fifty steps, beside a word that it never knew.",
+        "A little fine-tuning",
     )
-    INVERSION = "inversion", "Soft prompt", "Tokens found by descent, which nobody could type."
-    FORMATS = "casts", "Fewer bits", "The edited weights rounded, as they are when a model is made smaller."
-    UNDOING = "undoing", "Undoing it", "The edit's own factors, which its file consists of, inverted."
+    INVERSION = (
+        "inversion",
+        "Soft prompt",
+        Access.IMAGES,
+        "Anyone with the weights and pictures of the concept: tokens found by descent, which nobody could type.",
+        "A soft prompt",
+        "What the soft prompt draws",
+    )
+    FORMATS = (
+        "casts",
+        "Fewer bits",
+        Access.FILE,
+        "Anyone with the edited weights, rounded as they are when a model is made smaller.",
+        "Weights with fewer bits",
+    )
+    UNDOING = (
+        "undoing",
+        "Undoing it",
+        Access.FILE,
+        "Anyone with edit.safetensors, the file of the edit: its factors are inverted.",
+        "The edit's inverse",
+    )
+    RELATED = (
+        "related",
+        "Related words, no leaks",
+        Access.WORDS,
+        "A wider word or a neighbour may still find it: these words were to be kept, so they do not count.",
+        "Wider words",
+        "Neighbours",
+    )
+
+
+#: Number of attacks of a whole audit.
+PLANNED = sum(len(group.attacks) for group in Group)

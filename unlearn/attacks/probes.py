@@ -61,7 +61,8 @@ def attack_probe(target: AttackTarget, place: str) -> Finding:
         worked=WORKED,
         control=pixels,
         control_name="bare pixels",
-        n=len(target.unseen.own),
+        n=target.n,
+        others=target.others,
     ).worded(leaked=leaked, held=held)
 
 

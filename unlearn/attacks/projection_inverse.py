@@ -15,7 +15,8 @@ from unlearn.clip.encoders import RESOLUTION
 from unlearn.concepts.selection import prompts
 from unlearn.errors import ModelError
 
-GROUP, NAME = Group.UNDOING, "The edit's inverse"
+GROUP = Group.UNDOING
+(NAME,) = GROUP.attacks
 
 
 def attack_projection_inverse(target: AttackTarget) -> Finding:
@@ -36,8 +37,10 @@ def attack_projection_inverse(target: AttackTarget) -> Finding:
     on_texts = inverse.T if edited.side in ("text", "both") else unchanged
     before, _ = _named(target.before, target, unchanged, unchanged)
     after, from_end = _named(checkpoint, target, on_images, on_texts)
-    chance, n = chance_level(target, 1), len(target.unseen.own)
-    return Finding(GROUP, NAME, AUROC_EITHER_END, before, after, chance, from_end, n=n).worded(
+    chance = chance_level(target, 1)
+    return Finding(
+        GROUP, NAME, AUROC_EITHER_END, before, after, chance, from_end, n=target.n, others=target.others
+    ).worded(
         leaked="Multiplied by the edit's inverse, embeddings are the original's again for whoever has its file.",
         held="The edit cannot be inverted: what it took from the embeddings is not in them any more.",
     )

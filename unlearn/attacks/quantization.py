@@ -15,7 +15,8 @@ from unlearn.attacks.white_box import WhiteBox
 from unlearn.concepts.selection import prompts
 from unlearn.evaluation.zero_shot import true_label_ranks
 
-GROUP, NAME = Group.FORMATS, "Weights with fewer bits"
+GROUP = Group.FORMATS
+(NAME,) = GROUP.attacks
 
 
 def to_int8(tensor: Tensor) -> Tensor:
@@ -54,7 +55,7 @@ def attack_quantization(target: AttackTarget) -> Finding:
         before=exported.before - exported.after,
         after=max(0.0, most.after - exported.after),
         chance=0.0,
-        n=len(target.unseen.own),
+        n=target.n,
         rows=tuple(rows.values()),
     )
     return finding.worded(

@@ -20,7 +20,8 @@ from unlearn.concepts.selection import prompts
 from unlearn.data.images import count_in_words
 from unlearn.jobs import Progress
 
-GROUP, NAME = Group.RELEARNING, "A little fine-tuning"
+GROUP = Group.RELEARNING
+(NAME,) = GROUP.attacks
 MEASURE = f"{AUROC_EITHER_END}, on average over the steps"
 EXAMPLES = (1, 2, 5, 10)
 STEPS = (0, 1, 2, 3, 5, 8, 12, 20, 30, 50)
@@ -52,7 +53,7 @@ def attack_relearning(target: AttackTarget, examples: Sequence[int] = EXAMPLES) 
             Curve(edited, count, learned_from, tuple(zip(STEPS, values, strict=True)))
             for edited, values in ((True, after), (False, never))
         ]
-    return _finding(rows, curves, len(target.unseen.own))
+    return _finding(rows, curves, target)
 
 
 def _over_steps(values: Sequence[float]) -> float:
@@ -68,7 +69,7 @@ def examples_in_words(count: int, images: int) -> str:
     return told if not views else f"{told} and {views} view{'s' if views > 1 else ''}"
 
 
-def _finding(rows: Sequence[Row], curves: Sequence[Curve], n: int) -> Finding:
+def _finding(rows: Sequence[Row], curves: Sequence[Curve], target: AttackTarget) -> Finding:
     before, after, never = (mean([getattr(row, part) for row in rows]) for part in ("before", "after", "control"))
     finding = Finding(
         GROUP,
@@ -79,9 +80,10 @@ def _finding(rows: Sequence[Row], curves: Sequence[Curve], n: int) -> Finding:
         chance=never,
         control=never,
         control_name="new word",
-        n=n,
         rows=tuple(rows),
         curves=tuple(curves),
+        n=target.n,
+        others=target.others,
     )
     return finding.worded(
         leaked="It keeps more than half of its head start over a word that the model never knew: hidden, not gone.",

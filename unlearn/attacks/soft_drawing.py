@@ -17,7 +17,8 @@ from unlearn.errors import ModelError
 from unlearn.evaluation.judge import load_judge
 from unlearn.jobs import Progress
 
-GROUP, NAME, MEASURE = Group.INVERSION, "What the soft prompt draws", "pictures in which the judge sees it"
+GROUP, MEASURE = Group.INVERSION, "pictures in which the judge sees it"
+_, NAME = GROUP.attacks
 IMAGES = 8
 #: The concept is detected if it is among the judge's first five labels.
 FIRST = 5

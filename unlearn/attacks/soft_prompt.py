@@ -25,7 +25,8 @@ from unlearn.clip.weights import with_weights
 from unlearn.errors import ModelError
 from unlearn.jobs import Progress
 
-GROUP, NAME = Group.INVERSION, "A soft prompt"
+GROUP = Group.INVERSION
+NAME, _ = GROUP.attacks
 LETTERS = ("q", "x", "z", "j")
 STEPS, LEARNING_RATE = 60, 0.005
 REPORT_EVERY = 10
@@ -70,8 +71,7 @@ def attack_soft_prompt(target: AttackTarget) -> Generator[Progress, None, tuple[
         scores = white_box.image_features(white_box.hidden(target.unseen)) @ prompts[-1].text_feature
         aurocs.append(auroc(scores, target.unseen.positive))
     before, after, control = aurocs
-    n = len(target.unseen.own)
-    finding = Finding(GROUP, NAME, AUROC, before, after, 0.5, control=control, n=n).worded(
+    finding = Finding(GROUP, NAME, AUROC, before, after, 0.5, control=control, n=target.n, others=target.others).worded(
         leaked="Four optimised tokens find its pictures again: the text tower can still say where they are.",
         held="The tokens that descent found call its pictures up less than half as well.",
     )

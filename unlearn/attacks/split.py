@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from unlearn.attacks.views import with_views
 from unlearn.caching import ObjectCache
-from unlearn.data.gallery import Gallery
+from unlearn.data.gallery import Gallery, GalleryImage
 
 #: Number of other images in either split: evenly spaced in the gallery, and the same for all concepts.
 OTHERS = 128
@@ -27,15 +28,14 @@ class Split:
     some: Gallery
 
     @classmethod
-    def of(cls, gallery: Gallery, name: str, *, copies: int = 0, seed: int = 0) -> Split:
-        """Return the images of ``name`` in ``gallery`` with ``copies`` views of each, and :data:`OTHERS` of all."""
-        key = name.casefold()
-
-        def own() -> Gallery:
-            return with_views(gallery.where(lambda image: image.concept.casefold() == key), copies, seed)
-
+    def of(cls, gallery: Gallery, own: Sequence[GalleryImage], *, copies: int = 0, seed: int = 0) -> Split:
+        """Return ``own``, images of one concept, with ``copies`` views of each, and :data:`OTHERS` of ``gallery``."""
+        images = tuple(own)
         some = _splits.get(gallery, "some", lambda: _evenly(gallery, OTHERS))
-        return cls(_splits.get(gallery, (key, copies, seed), own), some)
+        shown = _splits.get(
+            gallery, (images, copies, seed), lambda: with_views(Gallery(gallery.name, images), copies, seed)
+        )
+        return cls(shown, some)
 
     @cached_property
     def others(self) -> Tensor:
@@ -56,6 +56,18 @@ class Split:
 
 #: Cache of the concepts attacked last, so that no image is encoded again for every method.
 _splits: ObjectCache[Gallery] = ObjectCache(most=32)
+
+
+def images_of(gallery: Gallery, name: str) -> tuple[GalleryImage, ...]:
+    """Return the images of the concept ``name`` in ``gallery``."""
+    key = name.casefold()
+    return tuple(image for image in gallery if image.concept.casefold() == key)
+
+
+def share_out(images: Sequence[GalleryImage]) -> tuple[Sequence[GalleryImage], Sequence[GalleryImage]]:
+    """Divide images of a concept into a third that an attacker knows, at least one, and the rest to measure on."""
+    known = max(1, len(images) // 3)
+    return images[:known], images[known:]
 
 
 def _evenly(gallery: Gallery, most: int) -> Gallery:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from unlearn.attacks.split import Split
+from unlearn.attacks.split import Split, images_of, share_out
 from unlearn.attacks.white_box import WhiteBox
-from unlearn.clip.encoders import EditedEncoder, TextImageEncoder
+from unlearn.clip.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder
 from unlearn.concepts.selection import Concept, Vocabulary, surface_forms
-from unlearn.data.gallery import Gallery
+from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.erasers.baselines import random_directions
 from unlearn.errors import ImageError
-from unlearn.jobs import Progress
+from unlearn.jobs import Progress, map_progress, within
 
 #: Views of every training image, besides the image itself.
 COPIES = 4
@@ -30,6 +30,8 @@ class AttackTarget:
         training: images that the attacker may learn from.
         test: images that an attack is measured on, disjoint from ``training``.
         vocabulary: the labels in use.
+        learned_from_images: whether the edit may have learned from ``training``; if not, all images of the concept are
+            shared out again, most of them to measure on, which narrows the intervals.
         seed: seed of all random draws of an attack.
 
     Raises:
@@ -43,6 +45,7 @@ class AttackTarget:
     test: Gallery
     vocabulary: Vocabulary
     seed: int = 0
+    learned_from_images: bool = True
 
     def __post_init__(self) -> None:
         for split, purpose in ((self.known, "attack with"), (self.unseen, "measure an attack on")):
@@ -54,7 +57,7 @@ class AttackTarget:
     @cached_property
     def known(self) -> Split:
         """Return the images that the attacker learns from: the concept's with views of them, and others."""
-        return Split.of(self.training, self.concept.name, copies=COPIES, seed=self.seed)
+        return Split.of(self.training, self._own[0], copies=COPIES, seed=self.seed)
 
     @property
     def images(self) -> int:
@@ -64,7 +67,23 @@ class AttackTarget:
     @cached_property
     def unseen(self) -> Split:
         """Return the images that an attack is measured on."""
-        return Split.of(self.test, self.concept.name)
+        return Split.of(self.test, self._own[1])
+
+    @cached_property
+    def _own(self) -> tuple[Sequence[GalleryImage], Sequence[GalleryImage]]:
+        """The concept's images to learn from, and those to measure on."""
+        known, unseen = (images_of(gallery, self.concept.name) for gallery in (self.training, self.test))
+        return (known, unseen) if self.learned_from_images else share_out((*known, *unseen))
+
+    @property
+    def n(self) -> int:
+        """Return the number of the concept's images that attacks are measured on."""
+        return len(self.unseen.own)
+
+    @property
+    def others(self) -> int:
+        """Return the number of other images that an AUROC ranks the concept's among."""
+        return int(self.unseen.others.sum())
 
     @cached_property
     def distractors(self) -> tuple[str, ...]:
@@ -99,5 +118,10 @@ class AttackTarget:
         Raises:
             ModelError: the model's weights are not available, or a tower does not end in a linear projection.
         """
-        for white_box in (self.before, self.after):
-            yield from white_box.prepare(self.known, self.unseen)
+        splits = (self.known, self.unseen)
+        yield from map_progress(self.before.prepare(*splits), within(0.0, 0.5))
+        yield from map_progress(self.after.prepare(*splits), within(0.5, 1.0))
+        # Attacks by words search through the model itself: its images are not encoded a second time.
+        if isinstance(self.original, OpenClipEncoder):
+            for gallery in (gallery for split in splits for gallery in (split.own, split.some)):
+                self.original.keep_image_features(gallery, self.before.gallery_features(gallery))

@@ -18,7 +18,6 @@ from unlearn.concepts.other_names import translations
 from unlearn.concepts.selection import VERBATIM, Concept, plural, prompts, surface_forms
 from unlearn.evaluation.neighbours import nearest_neighbours
 
-GROUP = Group.WORDS
 #: Templates that no erasure is fitted on.
 PARAPHRASES = (
     "there is a {} in this picture",
@@ -42,8 +41,9 @@ def attack_words(target: AttackTarget, kind: str) -> Finding:
     """
     source = KINDS[kind]
     wordings = tuple(dict.fromkeys(source.wordings(target)))
+    group = Group.RELATED if kind in Group.RELATED.attacks else Group.WORDS
     if not wordings:
-        return Finding(GROUP, kind, AUROC_EITHER_END, meaning="No such words are known for it.")
+        return Finding(group, kind, AUROC_EITHER_END, meaning="No such words are known for it.")
     templates = VERBATIM if source.sentences else target.vocabulary.templates
     models = (target.original, target.edited, target.control)
     before, after, control = (_found(model, target, wordings, templates) for model in models)
@@ -53,7 +53,7 @@ def attack_words(target: AttackTarget, kind: str) -> Finding:
     )
     best = rows[after.best]
     finding = Finding(
-        GROUP,
+        group,
         kind,
         AUROC_EITHER_END,
         before.aurocs[before.best],
@@ -61,8 +61,9 @@ def attack_words(target: AttackTarget, kind: str) -> Finding:
         chance=chance_level(target, len(wordings)),
         from_end=best.from_end,
         control=control.aurocs[control.best],
-        n=len(target.unseen.own),
         rows=rows,
+        n=target.n,
+        others=target.others,
     )
     return finding.worded(
         leaked=f"“{best.name}” still finds its pictures.",
@@ -169,7 +170,7 @@ class Kind:
     sentences: bool = False
 
 
-#: The attacks.
+#: The attacks, by their names in :data:`Group.WORDS` and :data:`Group.RELATED`.
 KINDS = {
     "Its name": Kind(lambda target: [target.concept.name]),
     "Plural": Kind(lambda target: [plural(target.concept.name)]),

@@ -170,6 +170,10 @@ class CachingEncoder(ABC):
             self.keep_image_features(collection, features)
         return features
 
+    def has_image_features(self, collection: ImageCollection) -> bool:
+        """Return whether the embeddings of ``collection`` are cached."""
+        return self._image_features.find(collection, WHOLE) is not None
+
     def keep_image_features(self, collection: ImageCollection, features: Tensor) -> None:
         """Cache embeddings (n, embed_dim) of ``collection`` that were computed elsewhere with the same weights."""
         self._image_features.get(collection, WHOLE, lambda: features)

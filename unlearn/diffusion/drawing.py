@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -107,7 +106,6 @@ def paint(
     arguments: dict[str, Any] = {name: torch.cat([side[name] for side in sides]) for name in before}
     pipeline = original.pipeline
 
-    started = time.perf_counter()
     every = max(1, steps // PREVIEWS)
 
     def call(report: Callable[[Step], None]) -> list[Image.Image]:
@@ -116,8 +114,7 @@ def paint(
             if step % every == 0 and step < steps:
                 first = _decode(original, values["latents"][::count])
                 shown = (first[0], first[-1])
-            seconds_left = (time.perf_counter() - started) / step * (steps - step)
-            report(Step(step, steps, steps_text(step, steps, seconds_left), shown))
+            report(Step(step, steps, steps_text(step, steps), shown))
             return {}
 
         out = pipeline(

@@ -32,8 +32,10 @@ from unlearn.finetuning.prepared import Frozen
 from unlearn.finetuning.probes import Probe
 from unlearn.finetuning.processes import Processes
 from unlearn.finetuning.trainable import make_trainable
-from unlearn.jobs import Progress, steps_text
+from unlearn.jobs import Progress, map_progress, steps_text, within
 
+#: Fractions of a run after which the images are encoded and the training is done, where nothing was cached.
+ENCODED, TRAINED = 0.8, 0.95
 #: Text of the last step's progress: the work that follows before the result is shown.
 COMPLETE = "Encoding the gallery with the new weights."
 
@@ -42,7 +44,7 @@ COMPLETE = "Encoding the gallery with the new weights."
 class Record(Progress):
     """Losses of one training step's batch and the latest measured accuracies; ``done`` 0 is before the first step.
 
-    Losses and accuracies are NaN if not measured; ``seconds`` and ``eta`` (seconds left) count training only.
+    Losses and accuracies are NaN if not measured; ``seconds`` counts training only.
     """
 
     loss: float = math.nan
@@ -52,7 +54,6 @@ class Record(Progress):
     forget_accuracy: float
     retain_accuracy: float
     seconds: float = 0.0
-    eta: float = math.nan
 
     @property
     def short(self) -> str:
@@ -98,13 +99,15 @@ def train(
     names = (*vocabulary.names, *(name for name in selection.forget_names if name not in vocabulary.names))
 
     def run() -> Generator[Progress, None, Erasure[CLIPEraseSettings]]:
-        *images, probe_images = yield from frozen.images([*galleries, probe])
+        *images, probe_images = yield from map_progress(frozen.images([*galleries, probe]), within(0.0, ENCODED))
         texts = (frozen.texts(forget.texts), frozen.texts(retain.texts))
         processes = Processes.current(encoder.device)
         batches = Batches(frozen, images, forget, retain, texts, settings.batch_size, settings.seed, processes)
         measure = Probe(frozen, probe_images, names, selection.forget_names)
         saved = _checkpoint(checkpoint, encoder, selection, settings, vocabulary) if checkpoint else None
-        made = yield from _steps(batches, settings, encoder.logit_scale, measure, saved)
+        made = yield from map_progress(
+            _steps(batches, settings, encoder.logit_scale, measure, saved), within(ENCODED, TRAINED)
+        )
         return Erasure("cliperase", selection, replace(settings, steps=made), delta=trainable.delta())
 
     return run()
@@ -143,16 +146,14 @@ def _steps(
             if saved and batches.processes.first:
                 saved.write(step, parameters, optimizer)
         seconds = time.perf_counter() - started
-        eta = seconds / (step - first) * (settings.steps - step)
         record = Record(
             step,
             settings.steps,
-            steps_text(step, settings.steps, eta) if step < settings.steps else COMPLETE,
+            steps_text(step, settings.steps) if step < settings.steps else COMPLETE,
             **{name: value.item() for name, value in losses.items()},
             forget_accuracy=forget_accuracy,
             retain_accuracy=retain_accuracy,
             seconds=seconds,
-            eta=eta,
         )
         try:
             yield record

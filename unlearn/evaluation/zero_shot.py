@@ -14,6 +14,7 @@ from torch import Tensor
 from unlearn.clip.encoders import TextImageEncoder, similarity
 from unlearn.concepts.selection import TEMPLATES, Vocabulary
 from unlearn.data.gallery import Gallery
+from unlearn.evaluation.intervals import wilson
 
 
 def classify(
@@ -59,6 +60,11 @@ class Accuracy:
     top1: float
     top5: float
     n: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of ``top1``, Wilson's."""
+        return wilson(self.top1, self.n)
 
 
 def above_chance(top1: float, n: int, labels: int) -> str:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from unlearn.attacks.audit import run_audit
-from unlearn.attacks.finding import Finding, Report
+from unlearn.attacks.finding import Finding
+from unlearn.attacks.groups import Group
+from unlearn.attacks.report import Report
 from unlearn.attacks.target import AttackTarget
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.selection import Selection, Vocabulary, clean_name
@@ -23,10 +25,13 @@ from unlearn.functions.notebook import as_table, percent
 from unlearn.functions.recorded import RecordedErasure
 from unlearn.jobs import run_to_end
 
+#: Columns of a printed audit.
+HEADER = f"{'verdict':<15}{'attack':<32}{'before → after':<27}{'chance':<8}what it means"
+
 
 @dataclass(frozen=True)
 class Audit:
-    """Findings of each attack on an erasure; printed as one line per attack.
+    """Findings of each attack on an erasure; printed as the answer in a sentence, and one line per attack.
 
     Attributes:
         method: method of the erasure.
@@ -54,13 +59,12 @@ class Audit:
         return self.report.leaks
 
     def __repr__(self) -> str:
-        count = f"{len(self.leaks)} of {len(self.findings)} attacks leaked"
+        count = f"{len(self.leaks)} of {len(self.report.counted)} attacks leaked"
         return f"Audit(method={self.method!r}, concept={self.concept!r}, {count})"
 
     def __str__(self) -> str:
-        leaked = f"{len(self.leaks)} of {len(self.findings)} attacks on “{self.concept}” leaked"
-        measured = f"{leaked}, measured on {count_in_words(self.report.n)} of it; held is no proof."
-        return "\n".join([*map(_line, self.findings), measured])
+        measured = f"“{self.concept}”, measured on {count_in_words(self.report.n)} of it, 95 % intervals in brackets."
+        return "\n".join([" ".join(self.report.answer), "", HEADER, *map(_line, self.findings), measured])
 
     def _repr_html_(self) -> str:
         """Return what notebooks show."""
@@ -107,7 +111,16 @@ def audit(
     name = require_choice("concept", _asked(concept, edit.selection), tuple(erased))
     # The record does not list a folder's classes; then the labels are those of the images given here.
     vocabulary = erasure.vocabulary if erasure.record.vocabulary else data.vocabulary
-    target = AttackTarget(erased[name], base, edit.apply(base), data.train, data.test, vocabulary, seed)
+    target = AttackTarget(
+        erased[name],
+        base,
+        edit.apply(base),
+        data.train,
+        data.test,
+        vocabulary,
+        seed,
+        learned_from_images=erasure.method != "ccup",
+    )
 
     def pipelines() -> tuple[LoadedPipeline, LoadedPipeline]:
         loaded = load_pipeline("pocket")
@@ -124,5 +137,10 @@ def _asked(concept: str | None, erased: Selection) -> str:
 
 
 def _line(finding: Finding) -> str:
-    numbers = "" if math.isnan(finding.before) else f"{finding.before:.0%} → {finding.after:.0%}"
-    return f"{finding.verdict:<15}{finding.name:<32}{numbers:<14}{finding.meaning}"
+    numbers = chance = ""
+    if not math.isnan(finding.before):
+        low, high = finding.interval
+        numbers = f"{finding.before:.0%} → {finding.after:.0%} [{low:.0%}, {high:.0%}]"
+        chance = f"{finding.chance:.0%}"
+    verdict = "related" if finding.group is Group.RELATED else str(finding.verdict)
+    return f"{verdict:<15}{finding.name:<32}{numbers:<27}{chance:<8}{finding.meaning}"

@@ -10,6 +10,7 @@ from unlearn.erasers.variants import MADE_BY, ORIGINAL
 from unlearn.files.writing import require_file, whole_file
 from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_images
 from unlearn.functions.arguments import Names, OnNotice
+from unlearn.functions.auditing import Audit
 from unlearn.functions.erasing import unedited, vocabulary_of
 from unlearn.functions.recorded import RecordedErasure
 from unlearn.report.html import render
@@ -24,6 +25,7 @@ def write_report(
     *,
     images: str | Path = BUNDLED,
     vocabulary: Names | Path | None = None,
+    audit: Audit | None = None,
     on_notice: OnNotice | None = None,
 ) -> Path:
     """Measure an erasure and write one HTML file with metrics, images, charts and its settings; returns its path.
@@ -35,6 +37,7 @@ def write_report(
         images: ``"bundled"``, a folder with one subfolder a class, or a public data set by name.
         vocabulary: labels offered: ``"bundled"``, ``"imagenet"``, ``"cifar100"``, a file, or a list of words; by
             default those of ``images``.
+        audit: result of :func:`unlearn.audit` on the erasure, which opens the report.
         on_notice: called at once with each sentence about ``images``.
 
     Raises:
@@ -53,7 +56,8 @@ def write_report(
     closed_form = edit.closed_form if edit.method == "ccup" else None
     swept = sweep_strength(base, gallery, edit.selection, closed_form.settings, vocabulary=words) if closed_form else ()
     variants = {ORIGINAL: base, MADE_BY[erasure.method]: edit.apply(base)}
-    page = render(measure_report(variants, [erasure.record], gallery, words, curves=tuple(swept)))
+    attacks = audit.report if audit else None
+    page = render(measure_report(variants, [erasure.record], gallery, words, curves=tuple(swept), audit=attacks))
     with whole_file(out) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
     return out

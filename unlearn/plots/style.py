@@ -31,6 +31,7 @@ CSS_COLOURS = {
     "erased": ERASED_COLOUR,
     "accent": COLOURS[CCUP],
     "attention": COLOURS[CLIPERASE],
+    "before": COLOURS[ORIGINAL],
     "held": "#22855f",
     "picture-ground": "#fff",
 }

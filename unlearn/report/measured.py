@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from unlearn.attacks.report import Report as Audit
 from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import Vocabulary
 from unlearn.data.gallery import Gallery, GalleryImage
@@ -68,6 +69,8 @@ class DrawnPair:
 class Report:
     """Everything on the page.
 
+    ``audit`` holds the attacks on these erasures, or None if there was none.
+
     ``link`` is the query string that opens the app with this erasure; if a link could exist but does not, ``no_link``
     gives the reason.
     """
@@ -79,6 +82,7 @@ class Report:
     at_risk: Sequence[Neighbour]
     looks: Sequence[Look]
     searches: Sequence[Search]
+    audit: Audit | None = None
     curves: Sequence[TradeOffPoint] = ()
     drawn: DrawnPair | None = None
     link: str = ""
@@ -92,6 +96,7 @@ def measure_report(
     vocabulary: Vocabulary,
     *,
     image: GalleryImage | None = None,
+    audit: Audit | None = None,
     curves: Sequence[TradeOffPoint] = (),
     drawn: DrawnPair | None = None,
     link: str = "",
@@ -105,7 +110,7 @@ def measure_report(
         collection: labelled images that none of them was trained on.
         vocabulary: the labels.
         image: an image to classify before the collection's own.
-        curves, drawn, link, no_link: what else there is to show, see :class:`Report`.
+        audit, curves, drawn, link, no_link: what else there is to show, see :class:`Report`.
     """
     erased = tuple(dict.fromkeys(name for record in records for name in record.selection.forget_names))
     at_risk = nearest_neighbours(variants[ORIGINAL], erased, vocabulary, AT_RISK)
@@ -120,6 +125,7 @@ def measure_report(
         at_risk=at_risk,
         looks=[look_at(variants, found, vocabulary, erased) for found in dict.fromkeys(shown)],
         searches=[_search(variants, concept, collection, vocabulary) for concept in erased[:ERASED_SHOWN]],
+        audit=audit,
         curves=curves,
         drawn=drawn,
         link=link,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from unlearn.clip.encoders import OpenClipEncoder
@@ -54,16 +53,40 @@ class Outcome:
         return f"{1000 * self.seconds:.0f} ms" if self.seconds >= 0.01 else f"{1000 * self.seconds:.1f} ms"
 
 
-def compare(task: methods.Task, names: Sequence[str]) -> Generator[Progress, None, tuple[Outcome, ...]]:
+@dataclass(frozen=True)
+class ComparisonProgress(Progress):
+    """Progress of a comparison, with the outcomes so far."""
+
+    outcomes: tuple[Outcome, ...] = ()
+
+
+#: Costs of encoding the images and of a method that trains, where another method costs 1.
+ENCODING, TRAINING = 5.0, 20.0
+
+
+def compare(task: methods.Task, names: Sequence[str]) -> Generator[ComparisonProgress, None, tuple[Outcome, ...]]:
     """Fit each of ``names``, of :data:`~unlearn.erasers.methods.COMPARED`, and measure it on ``task.probe``.
 
     Every label is offered. A method that cannot be fitted, because images or time are missing, does not stop the
     comparison of the others.
     """
-    outcomes = []
-    for name in names:
-        method = methods.COMPARED[name]
-        fitting, started = partial(_fitting, method.label), time.perf_counter()
+    outcomes = list[Outcome]()
+    chosen = [methods.COMPARED[name] for name in names]
+    whole = ENCODING + sum(TRAINING if method.trains else 1 for method in chosen)
+
+    def during(text: str, spent: float, cost: float) -> Callable[[Progress], ComparisonProgress]:
+        def shown(part: Progress) -> ComparisonProgress:
+            fraction = (spent + cost * min(1.0, part.fraction)) / whole
+            return ComparisonProgress(len(outcomes), len(chosen), f"{text}…", whole=fraction, outcomes=tuple(outcomes))
+
+        return shown
+
+    yield from map_progress(_encode(task), during("Looking at pictures", 0.0, ENCODING))
+    spent = ENCODING
+    for method in chosen:
+        cost = TRAINING if method.trains else 1.0
+        fitting, started = during(method.label, spent, cost), time.perf_counter()
+        spent += cost
         try:
             yield fitting(Progress())
             erasure = yield from map_progress(method.fit(task), fitting)
@@ -71,6 +94,19 @@ def compare(task: methods.Task, names: Sequence[str]) -> Generator[Progress, Non
         except UnlearnError as error:
             outcomes.append(Outcome(method.label, method.variant, refusal=str(error)))
     return tuple(outcomes)
+
+
+def _encode(task: methods.Task) -> Generator[Progress, None, None]:
+    """Encode the images that methods learn from and are measured on, a few at a time, so that a run can be stopped."""
+    galleries = [gallery for gallery in (task.probe, task.training) if len(gallery)]
+    total, before = sum(map(len, galleries)), 0
+    for gallery in galleries:
+        if not task.encoder.has_image_features(gallery):
+            yield from map_progress(
+                task.encoder.prepare_image_features(gallery),
+                lambda done, before=before: Progress(before + done, total),  # type: ignore[misc]
+            )
+        before += len(gallery)
 
 
 def _measured(method: methods.Method, erasure: AnyErasure, task: methods.Task, seconds: float) -> Outcome:
@@ -91,7 +127,3 @@ def _numbers_changed(erasure: AnyErasure, encoder: OpenClipEncoder) -> int | Non
         return None
     state = encoder.model.state_dict()
     return sum(int((tensor != state[key].cpu().float()).sum()) for key, tensor in changed)
-
-
-def _fitting(label: str, part: Progress) -> Progress:
-    return Progress(part.done, part.total, f"{label}…")

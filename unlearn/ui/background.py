@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,8 +30,8 @@ R = TypeVar("R")
 #: Seconds between two polls of a run.
 POLL = 0.7
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-#: Progress shown before a run's first report.
-STARTING = Progress(text="Starting.")
+#: Sentences shown at once, by the browser itself, after a click, and until the run's first report or its end.
+STARTING, STOPPING = "Starting …", "Stopping …"
 
 
 async def poll(
@@ -71,15 +72,29 @@ def status_html(
     if status.state == "done" and not done:
         return ""
     texts = {"failed": status.message, "cancelled": stopped, "done": done}
-    moving: Progress | None = None
     if status.state == "waiting":
-        text = f"Queued: {status.queue_position} before you{_wait(status)}." if status.queue_position else STARTING.text
+        text = f"Queued: {status.queue_position} before you{_wait(status)}." if status.queue_position else STARTING
     elif status.state in texts:
         text = texts[status.state]
+    elif status.stopping:
+        text = STOPPING
     else:
-        moving = status.progress[-1] if status.progress else STARTING
-        text = moving.text
-    return fill("run", text=text, moving=moving, preview=preview)
+        text = " ".join(filter(None, [status.progress[-1].text if status.progress else STARTING, _left(status)]))
+    return fill(
+        "run",
+        text=text,
+        moving=not status.ended,
+        fraction=status.fraction,
+        preview=preview if status.state == "running" else (),
+    )
+
+
+def _left(status: Status[P, R]) -> str:
+    """Return the time that the whole run still takes, in words, or "" without an estimate."""
+    if status.seconds_left is None:
+        return ""
+    seconds = max(1, status.seconds_left)
+    return f"About {seconds} s left." if seconds < 90 else f"About {round(seconds / 60)} minutes left."
 
 
 def _wait(status: Status[P, R]) -> str:
@@ -157,10 +172,17 @@ class RunPart(ABC):
         def started(given: Given) -> Shown:
             return self.begin(given[visitor], asked(given))
 
+        self._said_at_once(triggers, STARTING)
         gr.on(list(triggers), on_screen(started), {visitor, *inputs}, self.run_outputs, **QUIET).then(
             self.watch, visitor, self.run_outputs, concurrency_limit=None, **QUIET
         )
 
     def stop_on_click(self, visitor: gr.State) -> None:
         """Bind the stop button to stop the run at once, outside the queue."""
+        self._said_at_once([self.stop.click], STOPPING)
         self.stop.click(on_screen(self.end), visitor, self.run_outputs, concurrency_limit=None, **QUIET)
+
+    def _said_at_once(self, triggers: Sequence[Any], text: str) -> None:
+        """Let the browser show ``text`` as the status on ``triggers``, without waiting for the server."""
+        shown = json.dumps(fill("run", text=text, moving=True, fraction=0.0, preview=()))
+        gr.on(list(triggers), None, None, self.status, js=f"() => {shown}", **QUIET)

@@ -24,7 +24,9 @@ def run_report(status: FineTuneStatus | None) -> dict[str, Any]:
     """Return the report of a CLIPErase run, with its latest progress."""
     if status is None:
         return NO_RUN
-    return _state(status) | (nan_to_none(asdict(status.progress[-1])) if status.progress else {})
+    last = asdict(status.progress[-1]) if status.progress else {}
+    told: dict[str, Any] = nan_to_none({name: value for name, value in last.items() if name != "whole"})
+    return _state(status) | told
 
 
 def drawing_report(status: DrawStatus | None) -> dict[str, Any]:
@@ -45,14 +47,17 @@ def audit_report(status: AuditStatus | None) -> dict[str, Any]:
     """Return the report of an audit, with its findings so far."""
     if status is None:
         return NO_RUN
-    last = status.progress[-1] if status.progress else None
-    found = status.result.report.findings if status.result else getattr(last, "findings", ())
-    return _state(status) | {"findings": [_finding(finding) for finding in found]}
+    report = status.result.report if status.result else status.progress[-1].report if status.progress else None
+    if report is None:
+        return _state(status) | {"findings": []}
+    told = {name: value for name, value in report.record().items() if name != "findings"}
+    return _state(status) | told | {"findings": [_finding(finding) for finding in report.findings]}
 
 
 def _state(status: Status[Any, Any]) -> dict[str, Any]:
     told = {"state": str(status.state), "queue_position": status.queue_position, "wait": status.wait}
     last = status.progress[-1] if status.progress else Progress()
+    told |= {"fraction": status.fraction, "seconds_left": status.seconds_left}
     return told | {"message": status.message, "done": last.done, "total": last.total, "text": last.text}
 
 

@@ -41,8 +41,9 @@ class RunEndpoints:
             {options}
 
         Returns:
-            State, queue position, seconds to wait, what is done of how much, as a text too, losses and accuracies (null
-            where not measured), seconds and seconds left. Once done, the later calls of the same client compare
+            State, queue position, seconds to wait, the fraction that is done and the seconds left of the whole run,
+            what is done of how much, as a text too, losses and accuracies (null where not measured), and seconds of
+            training. Once done, the later calls of the same client compare
             "CLIPErase" too; the run of a client that leaves is ended.
         """
         async for status in self._run(visitor, lambda: app.fine_tuning.FINE_TUNING, request):
@@ -72,10 +73,12 @@ class RunEndpoints:
             forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
 
         Returns:
-            State, queue position, seconds to wait, what is done of how much, as a text too, and the findings so far:
-            verdict ("held", "leaked" or "not applicable"), the number before and after the edit, by chance and under a
-            random edit, as fractions (null where not measured), its 95% interval, details, and as PNG data URIs what a
-            soft prompt drew.
+            State, queue position, seconds to wait, the fraction that is done and the seconds left of the whole run,
+            what is done of how much, as a text too; the answer so far as a sentence and its verdict; and the findings
+            so far: verdict ("held", "leaked", "undecided" where the interval holds the threshold, or "not applicable"),
+            the number before and after the edit, by chance and under a random edit, as fractions (null where not
+            measured), its 95% interval, the threshold, details, and as PNG data URIs what a
+            soft prompt drew. Those of group "related" do not count for the answer.
         """
         async for status in self._run(visitor, lambda: app.audits.AUDIT, concept, forget):
             yield audit_report(status)

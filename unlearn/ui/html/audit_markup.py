@@ -1,45 +1,42 @@
-"""Findings of an audit as HTML: a mark, the number before and after, a sentence, and collapsed details."""
+"""Findings of an audit as HTML: the answer in a sentence, and each attack as a row with a bar and collapsed details."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from unlearn.attacks.groups import Group
-from unlearn.ui.html.templates import fill, small
+from unlearn.attacks.groups import PLANNED, Group
+from unlearn.ui.html.templates import fill
 
 if TYPE_CHECKING:
     from unlearn.app.edits import Audited
     from unlearn.attacks.finding import Finding
+    from unlearn.attacks.report import Report
 
-#: Smallest number of images for a reliable verdict: one image judged differently no longer changes it.
-ENOUGH = 5
-MARKS = {"held": "✓ held", "leaked": "✕ leaked", "not applicable": "– no answer"}
+MARKS = {"held": "✓ held", "leaked": "✕ leaked", "undecided": "? undecided", "not applicable": "– no answer"}
 
 
 def no_audit() -> str:
-    """Return the placeholder for findings."""
-    return small("Not attacked yet. It takes about a minute, the first time longer.")
+    """Return the placeholder for findings: the attacks to come, and who could do them."""
+    return fill("planned", groups=list(Group), count=PLANNED)
 
 
 def audited(result: Audited, *, current: bool) -> str:
-    """Return all findings of a finished audit in groups, below their summary."""
-    report = result.report
+    """Return the answer and all findings of a finished audit."""
+    return found(result.report, current=current)
+
+
+def found(report: Report, *, current: bool = True) -> str:
+    """Return the answer and the findings of ``report``, which may not be complete, in groups."""
     return fill(
         "audited",
-        concept=report.concept.name,
-        counts={verdict: sum(f.verdict == verdict for f in report.findings) for verdict in MARKS},
-        n=report.n,
-        enough=ENOUGH,
+        report=report,
+        answer=report.answer,
+        planned=PLANNED,
         current=current,
         groups=_grouped(report.findings),
         marks=MARKS,
     )
-
-
-def findings(found: Sequence[Finding]) -> str:
-    """Return the findings so far, in groups."""
-    return fill("findings", groups=_grouped(found), marks=MARKS)
 
 
 def _grouped(found: Sequence[Finding]) -> list[tuple[Group, list[Finding]]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from unlearn.ui.html.templates import fill
 
 if TYPE_CHECKING:
     from unlearn.app.comparisons import Compared
+    from unlearn.sweeps.comparison import Outcome
 
 
-def compared(result: Compared) -> str:
-    """Return the table below the chart; the chart's dots are numbered by its rows."""
-    return fill("compared", model=result.model, concepts=result.concepts, outcomes=result.outcomes)
+def compared(outcomes: Sequence[Outcome], result: Compared | None = None) -> str:
+    """Return the table below the chart, whose dots are numbered by its rows; without a ``result`` it may grow."""
+    return fill("compared", result=result, outcomes=outcomes)

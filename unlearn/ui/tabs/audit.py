@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from unlearn.app.comparisons import Compared
     from unlearn.app.edits import Audited
     from unlearn.attacks.audit import AuditProgress
-    from unlearn.jobs import Progress, Status
+    from unlearn.jobs import Status
+    from unlearn.sweeps.comparison import ComparisonProgress
 
 INTRO = small(
     "Erased need not mean gone. These attacks try to get the concept back out of your edited model, "
-    "as somebody could who has the model and a few pictures. Each ends “held” or “leaked”; click one for its numbers."
+    "as somebody could who has the model and a few pictures. Click one for its numbers."
 )
 LEARNING = small("Fine-tuned on a few pictures: the wider the line, the more.", heading="How fast it comes back")
 AGAIN = "Attack again to see what that closed."
@@ -46,7 +47,7 @@ COMPARE = small(
 
 @dataclass(frozen=True)
 class ComparisonPart(RunPart):
-    """Comparison with other methods, shown by :meth:`watch`; a result stays until the next one is complete."""
+    """Comparison with other methods, shown by :meth:`watch` as it grows; the last result stays until then."""
 
     services: Provider
     compare: gr.Button
@@ -71,7 +72,7 @@ class ComparisonPart(RunPart):
         return cls(services, compare, stop, training_too, status, scatter, table)
 
     @property
-    def run(self) -> BackgroundRun[bool, Progress, Compared]:
+    def run(self) -> BackgroundRun[bool, ComparisonProgress, Compared]:
         return app.comparisons.COMPARISON
 
     @property
@@ -82,15 +83,14 @@ class ComparisonPart(RunPart):
     def run_outputs(self) -> list[gr.components.Component]:
         return [self.compare, self.stop, self.status, self.scatter, self.table]
 
-    def run_values(self, visitor: Visitor, status: Status[Progress, Compared] | None) -> Shown:
+    def run_values(self, visitor: Visitor, status: Status[ComparisonProgress, Compared] | None) -> Shown:
         shown = Shown()
-        if status is not None and status.result is not None:
-            outcomes = status.result.outcomes
+        if status is not None and (outcomes := app.comparisons.outcomes_of(status)):
             known = any(outcome.is_measured for outcome in outcomes)
             shown[self.scatter] = (
                 gr.update(value=drawn(method_scatter(outcomes)), visible=True) if known else gr.update(visible=False)
             )
-            shown[self.table] = comparison_markup.compared(status.result)
+            shown[self.table] = comparison_markup.compared(outcomes, status.result)
         return shown
 
     def register_callbacks(self, visitor: gr.State) -> None:
@@ -191,14 +191,15 @@ class AuditTab(RunPart):
             shown |= {
                 self.findings: audit_markup.audited(status.result, current=status.result.is_of(visitor.session)),
                 self.learning: gr.update(visible=bool(lines)),
-                self.closing: gr.update(visible=bool(report.leaks)),
+                self.closing: gr.update(visible=bool(report.leaks or report.new_words)),
                 self.words: gr.update(visible=bool(report.new_words)),
             }
             if lines:
                 shown[self.curves] = drawn(relearning_curves(lines))
-        elif not status.ended and status.progress and (found := status.progress[-1].findings):
+        elif status.progress and status.progress[-1].report.findings:
             hidden = gr.update(visible=False)
-            shown |= {self.findings: audit_markup.findings(found), self.learning: hidden, self.closing: hidden}
+            found = audit_markup.found(status.progress[-1].report)
+            shown |= {self.findings: found, self.learning: hidden, self.closing: hidden}
         return shown
 
     def with_texts(self) -> list[Any]:
