@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from unlearn.caching import Cache
 from unlearn.erasers.settings import LIVE
-from unlearn.erasers.variants import CLIPERASE, FINE_TUNED
+from unlearn.erasers.variants import CLIPERASE
 
 if TYPE_CHECKING:
     from unlearn.app.asked import FineTuneRequest

@@ -29,7 +29,7 @@ SHORT = 3
 
 @dataclass(frozen=True)
 class Unknown:
-    """A word or phrase that is no concept of the vocabulary, the concepts that it may mean, and one that it contains."""
+    """A word or phrase that is no concept of the vocabulary, what it may mean, and a concept that it contains."""
 
     word: str
     meant: tuple[str, ...]
