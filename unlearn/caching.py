@@ -15,10 +15,14 @@ Value = TypeVar("Value")
 
 
 class Cache(Generic[Value]):
-    """A least-recently-used cache of at most ``most`` values."""
+    """A least-recently-used cache of at most ``most`` values.
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    If it ``grows``, it has room for twice the largest number of keys that were asked for at once: a set of keys that
+    does not fit would be computed again at every request.
+    """
+
+    def __init__(self, most: int, *, grows: bool = False) -> None:
+        self._most, self._grows = most, grows
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -40,6 +44,8 @@ class Cache(Generic[Value]):
             with self._lock:
                 for key in missing:
                     self._values[key] = fresh[key]
+                if self._grows:
+                    self._most = max(self._most, 2 * len(found))
                 while len(self._values) > self._most:
                     self._values.popitem(last=False)
         return [found[key] for key in keys]

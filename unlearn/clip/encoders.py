@@ -186,8 +186,8 @@ class CachingEncoder(ABC):
 
     @cached_property
     def _text_features(self) -> Cache[Tensor]:
-        """Text embeddings by name and templates: a few thousand rows, for vocabularies and words that visitors type."""
-        return Cache(most=8192)
+        """Text embeddings by name and templates: a few thousand rows, or more for a larger vocabulary."""
+        return Cache(most=8192, grows=True)
 
     @cached_property
     def _image_features(self) -> ObjectCache[Tensor]:
