@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from unlearn.attacks.split import Split
-from unlearn.caching import Loaded, ObjectCache
+from unlearn.caching import Cache, Loaded, ObjectCache
 
 
 class Encoder:
@@ -32,6 +32,21 @@ def test_only_what_is_missing_is_computed():
     cache.get_all(encoder, ["d"], compute)  # makes room: b was asked for longest ago
     cache.get_all(encoder, ["a", "b"], compute)
     assert asked[2:] == [["d"], ["b"]]
+
+
+def test_a_growing_cache_keeps_a_set_larger_than_itself():
+    cache, many, computed = Cache(most=3, grows=True), list(range(10)), []
+
+    def compute(missing: list[int]) -> list[int]:
+        computed.extend(missing)
+        return missing
+
+    for asked in (many, [10, 11], many):
+        assert cache.get_all(asked, compute) == asked
+    assert computed == list(range(12)), "none is computed twice"
+    cache.get_all(list(range(100, 109)), compute)
+    cache.get_all([0, 10], compute)
+    assert [computed.count(key) for key in (0, 10)] == [1, 2], "there is room for twice the largest set, and no more"
 
 
 def test_values_do_not_keep_their_encoder_alive():

@@ -74,7 +74,6 @@ def test_taking_texts_out_solves_both_problems_without_them(seed, k):
     _, retain = problem(seed)
     whole, columns = paired.RetainFactors.fit(retain, MU), torch.randn(D, 3, dtype=torch.float64)
     less = whole.without(range(k))
-    assert torch.equal(less.texts, retain[:, k:])
     centred = retain[:, k:] - retain.mean(dim=1, keepdim=True)
     identity = torch.eye(D, dtype=torch.float64)
     for factor, texts in ((less.images, centred), (less.words, retain[:, k:])):
@@ -191,3 +190,20 @@ def test_what_a_change_is_measured_against_is_the_sum_over_all_pairs_of_texts(se
     around = paired.RetainFactors.fit(retain, MU)
     centred = retain - retain.mean(dim=1, keepdim=True)
     assert around.scores == pytest.approx(float((centred.T @ retain).square().sum()), rel=1e-9)
+
+
+@given(seeds, st.integers(0, 6))
+@fast
+def test_the_gain_is_that_over_every_kept_text_with_every_other(seed, k):
+    """The slow reference: the matrix of all scores and of their changes, (n, n)."""
+    forget, retain = problem(seed)
+    generator = torch.Generator().manual_seed(seed)
+    weights = torch.rand(retain.shape[1], generator=generator) + 0.1
+    constants = paired.Constants(least=1e-6, most=1e6)
+    around = paired.RetainFactors.fit(retain, MU, constants, weights=weights)
+    left, right = torch.randn(2, D, len(forget), generator=generator, dtype=torch.float64)
+    texts = retain * weights.double().sqrt()
+    centred = texts - around.mean[:, None] * weights.double().sqrt()
+    change = (centred[:, k:].T @ left @ right.T @ texts[:, k:]).square().sum()
+    expected = (constants.budget * (centred.T @ texts).square().sum() / change).sqrt()
+    assert paired._gain(left, right, around.without(range(k))) == pytest.approx(float(expected), rel=1e-9)

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import count
 from statistics import median
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn import late
 from unlearn.bench.table import Table, machine
-from unlearn.clip.encoders import unit_or_zero
+from unlearn.clip.encoders import CachingEncoder, unit_or_zero
 from unlearn.clip.projection import Projection
-from unlearn.erasers import paired
+from unlearn.concepts.selection import Vocabulary, select
+from unlearn.erasers import ccup, paired
 from unlearn.erasers.closed_form import RetainFactor, fit
 from unlearn.evaluation.zero_shot import accuracy_of, true_label_ranks
 
 DIMENSION, RETAINED, FORGOTTEN, IMAGES = 768, 1_000, 6, 1_000
 LAM = MU = 100.0
+#: Number of names of ImageNet-21k, and the width of the towers that usually read them.
+NAMES, NAMES_DIMENSION = 21_841, 512
 
 
 def run(quick: bool = False) -> Table:
@@ -66,6 +71,9 @@ def run(quick: bool = False) -> Table:
             "LEACE (`concept-erasure`), fit on as many vectors": _milliseconds(
                 lambda: late.concept_erasure.LeaceFitter.fit(rows, labels).eraser, max(3, repeats // 4)
             ),
+            f"paired, new concept among {NAMES:,} names, d = {NAMES_DIMENSION}": _among_many_names(
+                max(3, repeats // 4)
+            ),
         }
     finally:
         torch.set_num_threads(threads)
@@ -84,6 +92,34 @@ def _accuracy(projection: Projection, classes: Tensor, images: Tensor, targets: 
     """Return the accuracy after a move of the slider: embeddings are edited, and every image is classified again."""
     edited = unit_or_zero(projection.on_images(images))
     return accuracy_of(true_label_ranks(edited, classes, targets)).top1
+
+
+class _RandomTexts(CachingEncoder):
+    """A stand-in for a model: every text has a random embedding about a common mean."""
+
+    name, embed_dim, logit_scale = "random texts", NAMES_DIMENSION, 100.0
+
+    def __init__(self) -> None:
+        self._generator = torch.Generator().manual_seed(0)
+        self._mean = 4 * torch.randn(1, NAMES_DIMENSION, generator=self._generator)
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        own = torch.randn(len(texts), NAMES_DIMENSION, generator=self._generator)
+        return F.normalize(self._mean + own, dim=1)
+
+    def encode_image(self, images: Sequence[Image.Image]) -> Tensor:
+        return self.encode_text([""] * len(images))
+
+
+def _among_many_names(repeats: int) -> float:
+    """Return the time in milliseconds of an erasure of another name each time; all names are encoded before."""
+    vocabulary, encoder = Vocabulary.of([f"name {number} of many" for number in range(NAMES)]), _RandomTexts()
+    positions = count()
+
+    def erase() -> None:
+        ccup.erase(encoder, select(vocabulary.names[next(positions)], vocabulary=vocabulary), vocabulary=vocabulary)
+
+    return _milliseconds(erase, repeats)
 
 
 def _milliseconds(step: Callable[[], object], repeats: int) -> float:

@@ -64,28 +64,34 @@ class Constants:
 
 
 CHOSEN = Constants()
+#: A variance this small beside the texts' squared lengths is rounding: the texts are equal.
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class RetainFactors:
     """Retained texts as columns (d, n), and the factors of both ridge problems over them.
 
+    All that grows with the number of texts is ``texts`` itself, which is read only to remove some.
+
     Attributes:
         mean: weighted mean of the texts that were factored, (d,).
-        texts: the retained texts, (d, n), each multiplied by its root.
+        texts: the texts that were factored, (d, n).
         roots: square roots of the texts' weights, (n,).
-        images: A / ρ.
-        words: I + μ (d/n) T_r T_rᵀ.
-        scores: summed squares of the scores of centred texts with texts, to which changes are relative.
+        scatter: S of those texts, (d, d).
+        gram: T_r T_rᵀ of those texts, (d, d).
+        images: A / ρ, and the centred texts that were removed from it.
+        words: I + μ (d/n) T_r T_rᵀ, and the texts that were removed from it.
         constants: constants that both problems were factored with.
     """
 
     mean: Tensor
     texts: Tensor
     roots: Tensor
+    scatter: Tensor
+    gram: Tensor
     images: RetainFactor
     words: RetainFactor
-    scores: float
     constants: Constants = CHOSEN
 
     @classmethod
@@ -96,33 +102,28 @@ class RetainFactors:
         d, n = texts.shape
         roots = (torch.ones(n) if weights is None else weights).double().sqrt()
         wide, total = texts.double() * roots, float(roots.square().sum())
-        mean = wide @ roots / total
-        centred = wide - mean[:, None] * roots
-        scatter, gram = centred @ centred.T, wide @ wide.T
+        mean, gram = wide @ roots / total, wide @ wide.T
+        scatter = gram - total * torch.outer(mean, mean)
         spread = float(scatter.trace() / d)
-        images = RetainFactor.of_gram(scatter, 1 / (constants.noise * spread) if spread else 0.0)
-        words = RetainFactor.of_gram(gram, mu * d / total)
-        # ‖CᵀT‖² = ⟨C Cᵀ, T Tᵀ⟩: two (d, d) matrices that are computed anyway instead of one (n, n) matrix.
-        return cls(mean, wide, roots, images, words, float((scatter * gram).sum()), constants)
+        # Of texts that are all equal, only rounding is left.
+        scale = 1 / (constants.noise * spread) if spread > ROUNDING * float(gram.trace() / d) else 0.0
+        images, words = RetainFactor.of_gram(scatter, scale), RetainFactor.of_gram(gram, mu * d / total)
+        return cls(mean, texts, roots, scatter, gram, images, words, constants)
 
     @property
-    def centred(self) -> Tensor:
-        """The retained texts with the mean subtracted, (d, n), each multiplied by its root."""
-        return self.texts - self.mean[:, None] * self.roots
+    def scores(self) -> float:
+        """Summed squares of the scores of centred texts with texts, to which changes are relative."""
+        # ‖CᵀT‖² = ⟨C Cᵀ, T Tᵀ⟩: two (d, d) matrices that are computed anyway instead of one (n, n) matrix.
+        return float((self.scatter * self.gram).sum())
 
     def without(self, removed: Sequence[int]) -> RetainFactors:
-        """Return the factors without the texts at the positions ``removed``; mean and scale stay the same."""
+        """Return the factors without the texts at the positions ``removed`` of ``texts``; mean and scale stay."""
         if not removed:
             return self
-        kept = torch.ones(self.texts.shape[1], dtype=torch.bool)
-        kept[list(removed)] = False
-        return replace(
-            self,
-            texts=self.texts[:, kept],
-            roots=self.roots[kept],
-            images=self.images.without(self.centred[:, ~kept]),
-            words=self.words.without(self.texts[:, ~kept]),
-        )
+        places = list(removed)
+        columns = self.texts[:, places].double() * self.roots[places]
+        centred = columns - self.mean[:, None] * self.roots[places]
+        return replace(self, images=self.images.without(centred), words=self.words.without(columns))
 
 
 def fit(forget: Sequence[Tensor], retain: RetainFactors, *, lam: float = 1000.0, strength: float = 1.0) -> Projection:
@@ -171,9 +172,19 @@ def _directions(centres: Tensor, texts: Sequence[Tensor], words: RetainFactor, l
 
 def _gain(left: Tensor, right: Tensor, retain: RetainFactors) -> float:
     """Return s, the largest gain within the budget, which is measured on retained texts in place of images."""
-    read, carried = retain.centred.T @ left, retain.texts.T @ right
     # ‖Cᵀ L Rᵀ T‖² = ⟨Lᵀ C Cᵀ L, Rᵀ T Tᵀ R⟩: two (k, k) matrices instead of one (n, n) matrix.
-    change = float(((read.T @ read) * (carried.T @ carried)).sum())
+    read = _products(left, retain.scatter, retain.images.removed)
+    carried = _products(right, retain.gram, retain.words.removed)
+    change = float((read * carried).sum())
     constants = retain.constants
     allowed = (constants.budget * retain.scores / change) ** 0.5 if change else constants.most
     return min(constants.most, max(constants.least, allowed))
+
+
+def _products(columns: Tensor, gram: Tensor, removed: Tensor | None) -> Tensor:
+    """Return Vᵀ(G − R Rᵀ)V for ``columns`` V (d, k), ``gram`` G (d, d) and ``removed`` R (d, r): (k, k)."""
+    products = columns.T @ gram @ columns
+    if removed is not None:
+        without = removed.T @ columns
+        products = products - without.T @ without
+    return products
