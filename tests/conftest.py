@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 # No test asks a hub, whatever machine it runs on; read when huggingface_hub is imported, here and by what tests start.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -24,6 +25,23 @@ from unlearn.app.services import Services
 from unlearn.clip.encoders import CachingEncoder, OpenClipEncoder
 from unlearn.concepts.selection import load_vocabulary
 from unlearn.data.gallery import bundled_gallery, restore_features
+
+#: The files that take longest, from the longest: one that starts last would run alone.
+LONGEST = (
+    "ui/test_browser.py",
+    "app/test_exports.py",
+    "diffusion/test_apply_edits.py",
+    "ui/test_searches.py",
+    "ui/test_page_events.py",
+    "export/test_snippets.py",
+    "ui/test_sessions.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of :data:`LONGEST` first; workers take files in this order."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 class WordEncoder(CachingEncoder):

@@ -85,9 +85,14 @@ def test_the_whole_model_in_open_clip(place, pocket, of_images):
 
 
 def test_the_whole_model_in_transformers(place):
-    model = untrained("ViT-B-32", layers=12)
-    preprocess = open_clip.image_transform(224, is_train=False)
-    encoder = OpenClipEncoder("ViT-B-32/x", model, preprocess, open_clip.get_tokenizer("ViT-B-32"), torch.device("cpu"))
+    preprocess, tokenizer = open_clip.image_transform(224, is_train=False), open_clip.get_tokenizer("ViT-B-32")
+    architecture = open_clip.get_model_config("ViT-B-32")
+    for tower in ("vision_cfg", "text_cfg"):
+        architecture[tower] |= {"layers": 2}
+    model = untrained("ViT-B-32", layers=2)
+    encoder = OpenClipEncoder(
+        "ViT-B-32/x", model, preprocess, tokenizer, torch.device("cpu"), architecture=architecture
+    )
     words = Vocabulary((Concept("cat"), Concept("dog")))
     erasure = ccup.erase(encoder, select("cat", vocabulary=words), vocabulary=words)
     save_erasure(place / "erased", encoder, erasure, metrics={}, seed=0, formats=("open_clip", "transformers"))
