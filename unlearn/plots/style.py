@@ -57,7 +57,7 @@ _LAYOUT: Json = {
     "dragmode": False,
     "autotypenumbers": "strict",
 }
-_AXIS: Json = {"gridcolor": GRID, "fixedrange": True, "automargin": True, "ticklabelstandoff": 4}
+_AXIS: Json = {"gridcolor": GRID, "ticks": "", "fixedrange": True, "automargin": True, "ticklabelstandoff": 4}
 
 
 @dataclass(frozen=True)
