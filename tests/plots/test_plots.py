@@ -166,7 +166,7 @@ def test_a_chart_costs_a_small_part_of_plotlys_own_objects():
         least_seconds(make)
         for make in (lambda: label_bars(PROBABILITIES, ["cat"]).to_json(), lambda: go.Figure(asked).to_json())
     )
-    assert plain < validated / 20
+    assert plain < validated / 5
 
 
 def least_seconds(make: Callable[[], object]) -> float:
