@@ -38,6 +38,14 @@ def test_ranks_equal_sorting_by_hand(seed, n, c):
         assert int(ranks[i]) == by_hand
 
 
+def test_ten_thousand_classes_are_ranked(words):
+    names = [f"thing {number}" for number in range(10_000)]
+    images = [GalleryImage(name, name, lambda: Image.new("RGB", (2, 2))) for name in names[:3]]
+    report = evaluate_zero_shot(words, Gallery("things", tuple(images)), vocabulary=Vocabulary.of(names))
+    assert report.retain.n == 3
+    assert 0 <= report.retain.top1 <= 1
+
+
 def test_ties_count_against_the_label():
     image, classes = torch.ones(1, 2) / 2**0.5, torch.ones(3, 2) / 2**0.5
     assert true_label_ranks(image, classes, torch.tensor([0])).tolist() == [2]

@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from unlearn.bench.faults import holding
+from unlearn.bench.faults.tally import Tally
+from unlearn.bench.faults.target import attacked
 from unlearn.bench.serving import ROOT, served
 from unlearn.errors import ParameterError
 from unlearn.ui.server.addresses import Proxies, payer, unmapped
@@ -95,6 +98,16 @@ def test_hundreds_of_idle_connections_leave_the_page_reachable(narrow_app: tuple
                 assert time.monotonic() - asked < 10
     assert httpx.get(address, timeout=20).status_code == 200
     assert "Traceback" not in log.read_text()
+
+
+def test_hundreds_of_idle_connections_while_the_model_loads_keep_nobody_out():
+    tally = Tally("idle sockets")
+    with attacked(open_files="-Sn 256") as target:  # the page answers now, and the model is not loaded yet
+        took = holding.sockets(target, tally, holding.SOCKETS)
+        assert target.alive
+        assert target.takes().files < 256
+    assert not tally.examples, tally.examples
+    assert took.startswith("after ")
 
 
 @pytest.mark.parametrize("host", ["::", "::1"])
