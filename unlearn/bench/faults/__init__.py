@@ -43,7 +43,7 @@ class Sizes:
     rest: float = SECONDS_TO_REST
 
 
-QUICK = Sizes(300, 42, 40, 22, 5, 5.0, 0, 0, 0, ("-n 256",), ("kill",), 0.0)
+QUICK = Sizes(300, 42, 40, 22, 5, 5.0, 0, 0, 0, ("-n 256",), ("kill",))
 
 
 class Report:
@@ -64,7 +64,11 @@ class Report:
             return
         with Watch(target) as watch:
             yield tally
-        self.add(tally, watch.before, watch.most, target.settled(watch.before.resident + GIVEN_BACK, rest))
+        aim = watch.before.resident + GIVEN_BACK
+        after = target.settled(aim, rest)
+        if rest and after.resident > aim:
+            tally.fault(f"{after.resident - watch.before.resident:+,.0f} MiB are held after {rest:.0f} s")
+        self.add(tally, watch.before, watch.most, after)
 
     def add(self, tally: Tally, *taken: Taken) -> None:
         counts = (tally.tried, tally.served, tally.refused, tally.broken, tally.tracebacks, tally.wrong)
