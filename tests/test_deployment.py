@@ -135,4 +135,4 @@ def test_every_client_in_the_documents_is_a_test():
     lines = (ROOT / "docs/clients.md").read_text(encoding="utf-8").splitlines()
     rows = [line for line in lines if line.startswith("| ") and "---" not in line][1:]
     assert len(rows) > 10
-    assert all((ROOT / re.search(r"`pytest (\S+)` \|$", row)[1]).is_file() for row in rows)
+    assert all((ROOT / re.search(r"`pytest (\S+)`[^|]*\|$", row)[1]).is_file() for row in rows)

@@ -106,6 +106,21 @@ def test_values_that_are_left_out_are_defaults(fake_app: str):
     assert "name at least one" in posted(fake_app, "erase", {"data": [[""]]})
 
 
+def test_nulls_of_the_javascript_client_are_defaults(fake_app: str):
+    events = httpx.get(f"{fake_app}/config", timeout=60).json()["dependencies"]
+    (erase,) = (event for event in events if event["api_name"] == "erase")
+    asked = {
+        "data": [None, ["cat"], *[None] * (len(erase["inputs"]) - 2)],
+        "fn_index": erase["id"],
+        "session_hash": "js",
+    }
+    httpx.post(f"{fake_app}/gradio_api/queue/join", json=asked, timeout=60).raise_for_status()
+    with httpx.stream("GET", f"{fake_app}/gradio_api/queue/data?session_hash=js", timeout=60) as stream:
+        done = next(line for line in stream.iter_lines() if "process_completed" in line)
+    assert '"success":true' in done
+    assert '"form":"paired"' in done
+
+
 @pytest.mark.parametrize("word", ["שלום", "Straße", "crème brûlée", "<b>cat</b>"])
 def test_any_word_can_be_erased(client: Client, word: str):
     erased = client.predict([word], api_name="/erase")

@@ -164,7 +164,7 @@ class Bodies:
         if trigger is not None and _whole(body, "trigger_id") not in (self._demo._id, *self._demo.blocks):
             raise BadRequestError("There is no component of this trigger_id on the page.")
         data = body.get("data")
-        if isinstance(data, list) and len(data) < len(fn.inputs) and self._named.get(str(fn.api_name)) is fn:
+        if isinstance(data, list) and len(data) <= len(fn.inputs) and self._named.get(str(fn.api_name)) is fn:
             data = self._with_states(fn, data)
         if not isinstance(data, list) or len(data) != len(fn.inputs):
             raise BadRequestError(f"data must be a list of {len(fn.inputs)} values for this event.")
@@ -202,9 +202,20 @@ class Bodies:
         return self._by_name(name, dict(zip(names, data, strict=False)))
 
     def _with_states(self, fn: Any, data: list[Any]) -> list[Any]:
-        """Return the values of a call by the JavaScript client, which sends null for states, with defaults."""
+        """Return the values of a call by the JavaScript client, with defaults.
+
+        That client sends null for states and for values that are left out.
+        """
         states = {index for index, block in enumerate(fn.inputs) if block.skip_api}
-        values = iter(self._completed(fn.api_name, [v for i, v in enumerate(data) if i not in states]))
+        given = [value for index, value in enumerate(data) if index not in states]
+        known = self._parameters.get(fn.api_name, [])
+        if len(given) > len(known):
+            return data
+        filled = [
+            parameter["parameter_default"] if value is None and parameter["parameter_has_default"] else value
+            for value, parameter in zip(given, known, strict=False)
+        ]
+        values = iter(self._completed(fn.api_name, filled))
         return [None if index in states else next(values, None) for index in range(len(fn.inputs))]
 
     def _by_name(self, name: str, body: dict[str, Any]) -> list[Any]:
