@@ -175,8 +175,8 @@ def run(
     images: str = BUNDLED,
     resume: Path | None = None,
     never_taught: Path | None = None,
-) -> Table:
-    """Attack every method's edit of every concept.
+) -> tuple[Table, Table]:
+    """Attack every method's edit of every concept; returns the means and, in a row each, what belongs to a mean.
 
     Args:
         quick: one concept, three methods.
@@ -202,11 +202,12 @@ def run(
                 bar.update()
     columns = (*ATTACKS, *SAME_IMAGES)
     shown = sum(image.concept in concepts for image in opponents.data.test)
-    return Table(
+    tallies = {(attack, method): Tally.of(runs, attack) for attack in columns for method, runs in found.items()}
+    means = Table(
         name="attacks",
         columns=("method", *columns),
         rows=(
-            *((LABELS[method], *(_cell(runs, attack) for attack in columns)) for method, runs in found.items()),
+            *((LABELS[method], *(tallies[attack, method].mean for attack in columns)) for method in found),
             ("What knows nothing", *(_chance(list(chain(*found.values())), attack) for attack in columns)),
         ),
         note=(
@@ -216,30 +217,50 @@ def run(
             f"average over 50 steps on {EXAMPLES} pictures, views of one or two included; inverse: the name, after the "
             "edit's factors were inverted. int8 and fp16: top-1 among about a hundred labels, beyond what unrounded "
             "weights give. What knows nothing: as many names of other things, before any edit; a coin; a probe on bare "
-            f"pixels; made-up words. Mean over {len(concepts)} concepts, erased alone, with its 95 % bootstrap "
-            "interval, and on how many it leaked: kept more than half of what it had above what knows nothing; fewer "
-            "concepts where they have no such words, or where it told hardly more before the edit. Attackers learn "
+            f"pixels; made-up words. Mean over {len(concepts)} concepts, erased alone. Attackers learn "
             "from pictures that no method learned from (of the bundled gallery: another style), but for the last "
             f"column, and are measured on {shown} others. "
             f"Concepts, drawn with seed {SEED}: {', '.join(concepts)}. {_about(never_taught)}"
             f"{machine()}, {threads()}."
         ),
     )
+    detail = Table(
+        name="attacks-detail",
+        columns=("attack", "method", "mean, %", "95 % from", "95 % to", "leaked", "concepts"),
+        rows=tuple((attack, LABELS[method], *astuple(tally)) for (attack, method), tally in tallies.items()),
+        note=(
+            "The means above with their 95 % bootstrap intervals, and on how many of the concepts the attack leaked: "
+            "kept more than half of what it had above what knows nothing. Concepts are fewer where they have no such "
+            "words, or where the attack had hardly more before the edit."
+        ),
+    )
+    return means, detail
 
 
 def _about(never_taught: Path | None) -> str:
     return "" if never_taught is None else "Never taught it: trained again without their pictures and labels. "
 
 
-def _cell(runs: Sequence[dict[str, Any]], attack: str) -> str:
-    results = [Result(*run[attack]) for run in runs]
-    told = [result for result in results if result.verdict != Verdict.NOT_APPLICABLE]
-    if not told:
-        return "–"
-    auroc = bootstrap(torch.tensor([100 * result.found for result in told]), seed=SEED)
-    leaked = sum(result.verdict == Verdict.LEAKED for result in told)
-    spread = "" if math.isnan(auroc.low) else f" [{auroc.low:.0f}, {auroc.high:.0f}]"
-    return f"{auroc.mean:.0f}{spread}, {leaked} of {len(told)}"
+@dataclass(frozen=True)
+class Tally:
+    """Cells for an attack on a method: its mean with the 95 % interval, and on how many of the concepts it leaked."""
+
+    mean: str
+    low: str = "–"
+    high: str = "–"
+    leaked: str = "–"
+    concepts: str = "0"
+
+    @classmethod
+    def of(cls, runs: Sequence[dict[str, Any]], attack: str) -> Tally:
+        results = [Result(*run[attack]) for run in runs]
+        counted = [result for result in results if result.verdict != Verdict.NOT_APPLICABLE]
+        if not counted:
+            return cls("–")
+        auroc = bootstrap(torch.tensor([100 * result.found for result in counted]), seed=SEED)
+        leaked = sum(result.verdict == Verdict.LEAKED for result in counted)
+        low, high = ("–" if math.isnan(end) else f"{end:.0f}" for end in (auroc.low, auroc.high))
+        return cls(f"{auroc.mean:.0f}", low, high, str(leaked), str(len(counted)))
 
 
 def _chance(runs: Sequence[dict[str, Any]], attack: str) -> str:
