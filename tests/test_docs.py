@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers import python_page
 
+import unlearn
 from unlearn.cli import build_parser
 from unlearn.data.gallery import bundled_gallery
 
@@ -64,13 +66,18 @@ def test_every_table_has_as_many_cells_in_each_row():
             assert len(counts) == 1, f"{page.name}: {table[:80]}"
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [ROOT / "README.md", python_page.PAGE], ids=lambda page: page.name)
 def test_the_code_for_python_runs_as_it_is_written(page: Path, tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     next(p for p in bundled_gallery().test if p.concept == SHOWN[0]).load().save("guitar.png")
     for block in blocks(page, "python"):
         exec(compile(block, page.name, "exec"), {})  # noqa: S102
     assert SHOWN[0] in capsys.readouterr().out
+
+
+def test_the_page_for_python_is_that_of_the_docstrings():
+    assert sorted(name for names in python_page.PARTS.values() for name in names) == unlearn.__all__
+    assert python_page.PAGE.read_text(encoding="utf-8") == python_page.page(), python_page.__doc__
 
 
 @pytest.mark.parametrize("command", commands())
