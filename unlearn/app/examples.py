@@ -15,7 +15,7 @@ from unlearn.data.gallery import Gallery
 from unlearn.evaluation.zero_shot import Accuracy, evaluate_zero_shot, label_probabilities
 
 #: Things that people know and that look different from each other, all among those that pocket-diffusion draws; the
-#: page opens with the first that the model names. ``python -m unlearn bench examples`` measures them.
+#: page opens with the first that the model names. A test measures them.
 HEADLINES = (
     "dog", "guitar", "train", "pizza", "butterfly", "coffee", "penguin", "sunflower", "bus", "elephant", "book",
     "dolphin", "strawberry", "motorcycle", "key", "shark", "cactus", "watermelon", "beer", "mushroom",
