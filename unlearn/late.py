@@ -18,10 +18,19 @@ if TYPE_CHECKING:
     import open_clip
     import peft
     import torch
+    from plotly import graph_objects
     from pyarrow import parquet
     from sklearn import linear_model
 
-__all__ = ["concept_erasure", "datasets", "diffusers", "linear_model", "open_clip", "parquet", "peft", "torch"]
+__all__ = [
+    "concept_erasure", "datasets", "diffusers", "graph_objects", "linear_model", "open_clip", "parquet", "peft", "torch",
+]  # fmt: skip
+#: Homes of the names that are not top-level modules.
+HOMES = {
+    "graph_objects": "plotly.graph_objects",
+    "linear_model": "sklearn.linear_model",
+    "parquet": "pyarrow.parquet",
+}
 
 
 def imported(home: str) -> Any:
@@ -44,6 +53,4 @@ def names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     return load
 
 
-__getattr__ = names(
-    __name__, {name: name for name in __all__} | {"linear_model": "sklearn.linear_model", "parquet": "pyarrow.parquet"}
-)
+__getattr__ = names(__name__, {name: HOMES.get(name, name) for name in __all__})
