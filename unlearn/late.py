@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from sklearn import linear_model
 
 __all__ = [
-    "concept_erasure", "datasets", "diffusers", "graph_objects", "linear_model", "open_clip", "parquet", "peft", "torch",
+    "concept_erasure", "datasets", "diffusers", "graph_objects", "linear_model", "open_clip", "parquet", "peft",
+    "torch",
 ]  # fmt: skip
 #: Homes of the names that are not top-level modules.
 HOMES = {
