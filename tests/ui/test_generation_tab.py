@@ -194,7 +194,7 @@ def test_a_run_that_trained_only_projections_draws_the_same_and_says_why(service
     DRAWING.start(services, visitor, replace(QUICK, count=1, steps=1))
     drawn = finish(services, visitor).result
     assert drawn.pair.before[0].tobytes() == drawn.pair.after[0].tobytes()
-    assert "fine-tune the last blocks" in drawn.notices[0]
+    assert "fine-tune the text tower" in drawn.notices[0]
 
 
 def test_a_model_that_drives_nothing_is_refused(visitor: Visitor):
