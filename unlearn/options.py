@@ -14,7 +14,7 @@ from typing import Any
 
 from unlearn.errors import ParameterError, require_choice, require_fraction, require_positive, require_whole
 
-KINDS: dict[str, type[Any]] = {"str": str, "float": float, "int": int, "bool": bool, "Sequence[str]": list}
+TYPES: dict[str, type[Any]] = {"str": str, "float": float, "int": int, "bool": bool, "Sequence[str]": list}
 AUTOMATIC = "automatic"
 
 
@@ -137,7 +137,7 @@ def options_of(owner: type[Any]) -> Mapping[str, Option]:
             entry.name: replace(
                 entry.metadata["option"],
                 name=entry.name,
-                kind=KINDS[str(entry.type).removesuffix(" | None")],
+                kind=TYPES[str(entry.type).removesuffix(" | None")],
                 default=entry.default,
             )
             for entry in fields(owner)

@@ -14,14 +14,14 @@ from helpers.waiting import ended
 from unlearn import zero_gpu
 from unlearn.app.asked import ErasureRequest
 from unlearn.app.audits import AUDIT, learnable
-from unlearn.app.comparisons import COMPARISON, Compared
+from unlearn.app.comparisons import COMPARISON, ComparedMethods
 from unlearn.app.edits import Audited, FineTuned
 from unlearn.app.services import Services
 from unlearn.app.session import Visitor
 from unlearn.attacks import relearning, soft_prompt
 from unlearn.attacks.finding import Finding, Row
 from unlearn.attacks.groups import PLANNED, Group
-from unlearn.attacks.report import SHORT, Report
+from unlearn.attacks.report import SHORT, AuditReport
 from unlearn.clip.models import Models
 from unlearn.concepts.selection import Concept, Vocabulary, select
 from unlearn.data.gallery import Gallery
@@ -148,7 +148,7 @@ def test_a_concept_is_attacked_with_the_images_that_show_it(services: Services, 
 def test_methods_stand_side_by_side(services: Services, visitor: Visitor):
     COMPARISON.start(services, visitor, False)
     status = finish(services, visitor, "comparison")
-    assert isinstance(status.result, Compared), status.message
+    assert isinstance(status.result, ComparedMethods), status.message
     by_label = {outcome.label: outcome for outcome in status.result.outcomes}
     assert set(by_label) == {method.label for method in COMPARED.values() if not method.trains}
     assert by_label["No edit"].parameters <= by_label["CCUP, paired (default)"].parameters
@@ -163,7 +163,7 @@ def test_a_method_that_cannot_be_fitted_is_a_row_with_its_reason(services: Servi
     visitor.change(erasure=services.erase(visitor.session, ErasureRequest(["apple", "unicorn"])))
     COMPARISON.start(services, visitor, False)
     status = finish(services, visitor, "comparison")
-    assert isinstance(status.result, Compared), status.message
+    assert isinstance(status.result, ComparedMethods), status.message
     by_label = {outcome.label: outcome for outcome in status.result.outcomes}
     assert "none of “unicorn”" in by_label["LEACE"].refusal
     assert by_label["CCUP, paired (default)"].is_measured
@@ -243,7 +243,7 @@ def test_a_visitor_who_leaves_takes_every_run_along(services: Services, visitor:
 
 
 def shown(*findings: Finding) -> str:
-    return audit_markup.found(Report(Concept("apple"), findings, 1.0, 4, 2))
+    return audit_markup.found(AuditReport(Concept("apple"), findings, 1.0, 4, 2))
 
 
 def test_every_word_of_a_finding_is_escaped_and_its_mark_is_more_than_colour():

@@ -17,7 +17,7 @@ from helpers.waiting import ended
 from unlearn.app.asked import ErasureRequest
 from unlearn.app.downloads import MARGIN, Downloads
 from unlearn.app.edits import FineTuned
-from unlearn.app.exports import KINDS, edits_of, make_export
+from unlearn.app.exports import FILE_KINDS, edits_of, make_export
 from unlearn.app.fine_tuning import FINE_TUNING, FineTuneStatus
 from unlearn.app.imports import open_edit
 from unlearn.app.requests import request_of
@@ -299,7 +299,7 @@ def test_a_visitor_has_one_file_and_takes_it_along(real: Services, visitor: Visi
 def test_every_kind_is_on_the_screen():
     from unlearn.ui.tabs.export import CHOICES
 
-    assert list(CHOICES) == list(KINDS)
+    assert list(CHOICES) == list(FILE_KINDS)
 
 
 # Room on disk

@@ -6,14 +6,14 @@ import pytest
 
 from unlearn.attacks.finding import Finding, Verdict
 from unlearn.attacks.groups import PLANNED, Group
-from unlearn.attacks.report import Report
-from unlearn.attacks.words import KINDS
+from unlearn.attacks.report import AuditReport
+from unlearn.attacks.words import WORD_KINDS
 from unlearn.concepts.selection import Concept
 
 AFTER = {"held": 0.5, "leaked": 1.0, "undecided": 0.75}
 
 
-def report(known: int = 5, **verdicts: str) -> Report:
+def report(known: int = 5, **verdicts: str) -> AuditReport:
     """A report with attacks of the named groups, one a letter: h for held, l leaked, u undecided, n not applicable."""
     findings = []
     for group, letters in verdicts.items():
@@ -21,7 +21,7 @@ def report(known: int = 5, **verdicts: str) -> Report:
             verdict = {"h": "held", "l": "leaked", "u": "undecided", "n": ""}[letter]
             before, after = (1.0, AFTER[verdict]) if verdict else (0.5, 0.5)
             findings.append(Finding(Group(group), f"{group} {number}", "", before, after, 0.5, n=300))
-    return Report(Concept("dog"), tuple(findings), 1.0, 7, known)
+    return AuditReport(Concept("dog"), tuple(findings), 1.0, 7, known)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def report(known: int = 5, **verdicts: str) -> Report:
         ),
     ],
 )
-def test_an_answer_says_who_gets_it_back(found: Report, verdict: Verdict, answer: str):
+def test_an_answer_says_who_gets_it_back(found: AuditReport, verdict: Verdict, answer: str):
     assert found.verdict is verdict
     assert " ".join(found.answer) == answer
     record = found.record()
@@ -77,5 +77,5 @@ def test_an_answer_says_who_gets_it_back(found: Report, verdict: Verdict, answer
 
 
 def test_every_kind_of_words_is_named_by_its_group():
-    assert (*Group.WORDS.attacks, *Group.RELATED.attacks) == tuple(KINDS)
+    assert (*Group.WORDS.attacks, *Group.RELATED.attacks) == tuple(WORD_KINDS)
     assert sum(len(group.attacks) for group in Group) == PLANNED == 16

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from unlearn.attacks import examples, finding, probes, projection_inverse, quantization, relearning, soft_prompt, words
-from unlearn.attacks.audit import Report, run_audit
+from unlearn.attacks.audit import run_audit
 from unlearn.attacks.finding import Finding, Row, Verdict, auroc
 from unlearn.attacks.groups import Group
+from unlearn.attacks.report import AuditReport
 from unlearn.attacks.split import Split, images_of, share_out
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.views import with_views
@@ -42,7 +43,7 @@ def blurred(monkeypatch):
 
 def quick_attacks(target: AttackTarget) -> list[Finding]:
     return [
-        *(words.attack_words(target, kind) for kind in words.KINDS),
+        *(words.attack_words(target, kind) for kind in words.WORD_KINDS),
         *(probes.attack_probe(target, place) for place in probes.PLACES),
         examples.attack_examples(target),
         projection_inverse.attack_projection_inverse(target),
@@ -193,7 +194,7 @@ def test_every_kind_of_words_is_the_concept_s(suspect_of):
     target = replace(
         suspect_of("none"), concept=Concept("apple", ("fruit of knowledge", "apples"), "food-drink", "food-fruit")
     )
-    wordings = {name: list(kind.wordings(target)) for name, kind in words.KINDS.items()}
+    wordings = {name: list(kind.wordings(target)) for name, kind in words.WORD_KINDS.items()}
     assert wordings["Plural"] == ["apples"]
     assert wordings["Synonyms"] == ["fruit of knowledge"]
     assert "manzana" in wordings["Other languages"]
@@ -287,7 +288,7 @@ def test_a_split_tells_the_concept_from_the_rest_and_is_made_once(toy_gallery):
 def test_an_audit_tells_its_findings_as_they_come(suspect_of):
     run, seen = run_audit(suspect_of("ccup")), []
     report = run_to_end(run, seen.append)
-    assert isinstance(report, Report)
+    assert isinstance(report, AuditReport)
     counts = [len(progress.report.findings) for progress in seen]
     assert counts == sorted(counts)
     assert [(f.group, f.name) for f in report.findings] == [(group, name) for group in Group for name in group.attacks]
@@ -308,9 +309,9 @@ def test_words_that_leak_and_are_not_erased_yet_are_named(suspect_of):
         Group.WORDS, "Typos", "", 1.0, 1.0, 0.5, from_end=True, rows=(Row("appel", 1.0, 1.0, from_end=True),)
     )
     assert last.left == 1
-    assert Report(Concept("apple"), (last,), 1.0).new_words == (), "by coming last it leaks too, but is erased"
-    assert Report(Concept("apple"), (leaking, wider), 1.0).new_words == ("apples",), "no interval is asked for"
-    assert Report(Concept("apple", ("apples",)), (leaking, wider), 1.0).new_words == ()
+    assert AuditReport(Concept("apple"), (last,), 1.0).new_words == (), "by coming last it leaks too, but is erased"
+    assert AuditReport(Concept("apple"), (leaking, wider), 1.0).new_words == ("apples",), "no interval is asked for"
+    assert AuditReport(Concept("apple", ("apples",)), (leaking, wider), 1.0).new_words == ()
 
 
 def test_a_model_whose_weights_are_out_of_reach_is_attacked_by_words_alone(request, toy_gallery, toy_vocabulary):

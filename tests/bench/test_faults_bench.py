@@ -11,9 +11,9 @@ from importlib import import_module
 import pytest
 
 from unlearn.bench.faults import fuzz, images, indexes
-from unlearn.bench.faults.tally import Tally
+from unlearn.bench.faults.tally import FaultTally
 from unlearn.bench.faults.target import PRIVATE, TRACEBACK, Target
-from unlearn.bench.faults.wire import Answer, Request, Result, Wire
+from unlearn.bench.faults.wire import CallResult, Request, Response, Wire
 from unlearn.bench.table import Table
 from unlearn.cli import main
 from unlearn.ui.guard import UNEXPECTED
@@ -55,7 +55,7 @@ def test_damaged_images_are_the_same_in_every_run_and_no_two_alike():
 
 
 def test_every_index_folder_is_opened_though_some_end_the_process(monkeypatch: pytest.MonkeyPatch):
-    tally = Tally("folders")
+    tally = FaultTally("folders")
     monkeypatch.setattr(indexes, "MEMORY", 6_000_000_000)
     indexes.attack(tally, 12)
     assert tally.tried == 12
@@ -64,34 +64,34 @@ def test_every_index_folder_is_opened_though_some_end_the_process(monkeypatch: p
 
 
 def test_answers_are_counted_by_what_they_say():
-    tally = Tally("t", secrets=(b"zugzwang",))
-    tally.answer("a", Answer(200, b"fine"))
-    tally.answer("b", Answer(422, b"no"))
-    tally.answer("c", Answer(503, b"queue"))
-    tally.answer("d", Answer(0))
-    tally.answer("e", Answer(404, b"zugzwang"))
-    tally.answer("f", Answer(400, b"Traceback (most recent call last)"))
-    tally.answer("g", Answer(200), forbidden=True)
+    tally = FaultTally("t", secrets=(b"zugzwang",))
+    tally.answer("a", Response(200, b"fine"))
+    tally.answer("b", Response(422, b"no"))
+    tally.answer("c", Response(503, b"queue"))
+    tally.answer("d", Response(0))
+    tally.answer("e", Response(404, b"zugzwang"))
+    tally.answer("f", Response(400, b"Traceback (most recent call last)"))
+    tally.answer("g", Response(200), forbidden=True)
     assert (tally.tried, tally.served, tally.refused, tally.broken, tally.wrong) == (7, 1, 1, 1, 4)
 
 
 def test_an_error_without_a_sentence_is_a_fault():
-    tally = Tally("t")
-    tally.result("a", Result("error", {"error": "Name a concept."}))
-    tally.result("b", Result("error", {"error": None}))
-    tally.result("c", Result("error", {"error": f"{UNEXPECTED} (a1b2)"}))
-    tally.result("d", Result("refused", {"detail": "full"}, 503))
-    tally.result("e", Result("refused", {"detail": "wait"}, 429))
-    tally.result("f", Result("refused", {"detail": "wait"}, 429), owed=True)
-    tally.result("g", Result("lost"))
+    tally = FaultTally("t")
+    tally.result("a", CallResult("error", {"error": "Name a concept."}))
+    tally.result("b", CallResult("error", {"error": None}))
+    tally.result("c", CallResult("error", {"error": f"{UNEXPECTED} (a1b2)"}))
+    tally.result("d", CallResult("refused", {"detail": "full"}, 503))
+    tally.result("e", CallResult("refused", {"detail": "wait"}, 429))
+    tally.result("f", CallResult("refused", {"detail": "wait"}, 429), owed=True)
+    tally.result("g", CallResult("lost"))
     assert (tally.refused, tally.broken, tally.wrong) == (2, 3, 2)
     assert tally.failures == len(tally.examples) == 5
 
 
 def test_what_another_process_counted_is_added():
-    tally, other = Tally("t"), Tally("t")
-    tally.answer("a", Answer(200, b"fine"))
-    for result in (Result("complete"), Result("lost"), Result("refused", {"detail": "wait"}, 429)):
+    tally, other = FaultTally("t"), FaultTally("t")
+    tally.answer("a", Response(200, b"fine"))
+    for result in (CallResult("complete"), CallResult("lost"), CallResult("refused", {"detail": "wait"}, 429)):
         other.result("b", result)
     tally.add(json.loads(json.dumps(other.counts())))
     assert (tally.tried, tally.served, tally.refused, tally.wrong) == (4, 2, 1, 1)
@@ -99,7 +99,7 @@ def test_what_another_process_counted_is_added():
 
 
 def test_a_log_is_read_once_and_has_no_words_of_visitors(tmp_path):
-    log, tally = tmp_path / "log", Tally("t")
+    log, tally = tmp_path / "log", FaultTally("t")
     log.write_text("Traceback (most recent call last):\n")
     target = Target("", None, log, tmp_path)
     target.look_at_log(tally, "first")
@@ -125,8 +125,8 @@ def test_a_request_goes_over_the_wire_as_it_is():
     with server_that_says(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno", b"") as (address, came):
         visitor = Wire(address)
         request = Request("G\x01T", "/%00/../x", (("Host", "a b"), ("X", "\xff")), b"\x00")
-        assert visitor.send(request) == Answer(400, b"no")
-        assert visitor.get("/") == Answer(0)
+        assert visitor.send(request) == Response(400, b"no")
+        assert visitor.get("/") == Response(0)
     assert came[0].startswith(b"G\x01T /%00/../x HTTP/1.1\r\n")
     assert b"Host: a b\r\nX: \xff\r\n\r\n\x00" in came[0]
     assert b"Content-Length: 1\r\n" in came[0]

@@ -41,7 +41,7 @@ def test_an_audit_as_json_and_of_a_saved_erasure_in_lines(folder, tmp_path, caps
     assert report["concept"] == "pizza"
     assert report["method"] == "baseline"
     by_name = {finding["name"]: finding for finding in report["findings"]}
-    assert set(words.KINDS) < set(by_name)
+    assert set(words.WORD_KINDS) < set(by_name)
     assert by_name["Its name"]["verdict"] != "held", "nothing was erased"
     assert by_name["Its name"]["after"] == pytest.approx(by_name["Its name"]["before"])
     assert len(by_name["A little fine-tuning"]["rows"]) == len(relearning.EXAMPLES)

@@ -84,7 +84,7 @@ def test_cliperase_trains_it(blip, toy_gallery, toy_vocabulary, tmp_path, traina
     )
     records: list[object] = []
     erasure = run_to_end(run, records.append)
-    losses = [record.forgetting for record in records if isinstance(record, cliperase.Record) and record.done]
+    losses = [record.forgetting for record in records if isinstance(record, cliperase.TrainingStep) and record.done]
     assert losses[-1] < losses[0]
     edited = erasure.apply(blip)
     apples = [image.load() for image in toy_gallery.test if image.concept == "apple"]

@@ -91,7 +91,7 @@ def test_gradient_ascent_forgets_too(toy, toy_gallery, start):
 
 def test_records_tell_of_every_step(toy, toy_gallery, start):
     seen, _ = finish(start(replace(SETTINGS, eval_every=15)))
-    records = [r for r in seen if isinstance(r, cliperase.Record)]
+    records = [r for r in seen if isinstance(r, cliperase.TrainingStep)]
     assert [r.done for r in records] == list(range(41))
     assert (records[0].forget_accuracy, records[0].retain_accuracy) == (1.0, 1.0)
     assert records[-1].forget_accuracy == 0.0
@@ -108,9 +108,9 @@ def test_preparation_is_reported_once_and_then_reused(toy_gallery, start, toy):
     fresh = replace(toy)
     parts = [Gallery(g.name, g.images) for g in (toy_gallery.train, toy_gallery.test)]
     first, again = (finish(start(encoder=fresh, galleries=[parts[0]], probe=parts[1]))[0] for _ in range(2))
-    preparations = [p for p in first if not isinstance(p, cliperase.Record)]
+    preparations = [p for p in first if not isinstance(p, cliperase.TrainingStep)]
     assert preparations[-1] == within(0.0, cliperase.ENCODED)(encoding(72, 72))
-    assert not [p for p in again if not isinstance(p, cliperase.Record)]
+    assert not [p for p in again if not isinstance(p, cliperase.TrainingStep)]
 
 
 def test_the_base_model_stays_whatever_happens(toy, start):
@@ -141,7 +141,7 @@ def test_names_are_learned_in_the_sentences_given(toy_gallery, toy_vocabulary):
 
 def test_a_run_whose_time_is_up_is_one_of_fewer_steps(start):
     run = start(replace(SETTINGS, steps=40))
-    while not (isinstance(progress := next(run), cliperase.Record) and progress.done == 3):
+    while not (isinstance(progress := next(run), cliperase.TrainingStep) and progress.done == 3):
         pass
     with pytest.raises(StopIteration) as stop:
         run.throw(OutOfTimeError("It was ended."))
@@ -187,11 +187,11 @@ def test_a_resumed_run_ends_in_the_same_weights(start, tmp_path):
     path = tmp_path / "run.safetensors"
     interrupted = start(settings, checkpoint=path)
     for record in interrupted:
-        if isinstance(record, cliperase.Record) and record.done == 5:
+        if isinstance(record, cliperase.TrainingStep) and record.done == 5:
             break
     interrupted.close()
     seen, resumed = finish(start(settings, checkpoint=path))
-    assert next(r for r in seen if isinstance(r, cliperase.Record)).done == 4
+    assert next(r for r in seen if isinstance(r, cliperase.TrainingStep)).done == 4
     for name, tensor in straight.delta.items():
         torch.testing.assert_close(resumed.delta[name], tensor, atol=1e-7, rtol=0)
 

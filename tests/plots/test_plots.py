@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from unlearn.attacks.finding import Curve
-from unlearn.erasers.cliperase import Record
+from unlearn.erasers.cliperase import TrainingStep
 from unlearn.erasers.methods import COMPARED
 from unlearn.erasers.variants import BOTH, CCUP
 from unlearn.evaluation.interference import Interference
@@ -135,7 +135,7 @@ def test_a_method_without_numbers_has_no_dot_and_the_others_keep_their_places():
 
 def test_curves_of_a_run_are_valid_and_leave_out_what_was_not_measured():
     records = [
-        Record(done, 10, forgetting=0.5, consistency=0.1, forget_accuracy=forget, retain_accuracy=retain)
+        TrainingStep(done, 10, forgetting=0.5, consistency=0.1, forget_accuracy=forget, retain_accuracy=retain)
         for done, forget, retain in ((0, 1.0, 0.9), (5, math.nan, math.nan))
     ]
     losses, accuracy = loss_curves(records).to_plotly(), accuracy_curves(records).to_plotly()

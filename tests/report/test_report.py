@@ -18,7 +18,7 @@ from helpers.fakes import fake_services
 
 from unlearn.attacks.finding import Finding
 from unlearn.attacks.groups import AUROC, Group
-from unlearn.attacks.report import Report as Audit
+from unlearn.attacks.report import AuditReport as Audit
 from unlearn.cli import build_parser, main
 from unlearn.clip.loading import load_clip
 from unlearn.concepts.selection import Vocabulary, load_vocabulary, select
@@ -31,7 +31,7 @@ from unlearn.export.saved import load_recorded
 from unlearn.files.assets import ASSETS
 from unlearn.report.command import command_of
 from unlearn.report.html import render
-from unlearn.report.measured import DrawnPair, Report, measure_report
+from unlearn.report.measured import AuditReport, DrawnPair, measure_report
 from unlearn.sweeps.trade_off import sweep_strength
 
 FORGET = ["cat", "<script>alert('x')</script> thing"]
@@ -50,7 +50,7 @@ FINDINGS = (
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
+def report() -> AuditReport:
     services = fake_services()
     encoder, vocabulary, gallery = services.models.own, services.vocabulary, services.gallery
     selection = select(FORGET, vocabulary=vocabulary)
@@ -82,7 +82,7 @@ class Reader(HTMLParser):
         self.loaded += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
 
 
-def test_nothing_is_loaded_from_elsewhere_and_no_word_becomes_markup(report: Report):
+def test_nothing_is_loaded_from_elsewhere_and_no_word_becomes_markup(report: AuditReport):
     page = render(report)
     read = Reader(page)
     assert read.loaded
@@ -95,7 +95,7 @@ def test_nothing_is_loaded_from_elsewhere_and_no_word_becomes_markup(report: Rep
     assert "default-src 'none'" in page
 
 
-def test_the_numbers_are_those_measured(report: Report):
+def test_the_numbers_are_those_measured(report: AuditReport):
     first = report.measures[0]
     assert first.changes[CCUP] == Compared(torch.ones(2).bool(), torch.zeros(2).bool()).change()
     assert first.before.n == 2
@@ -109,7 +109,7 @@ def test_the_numbers_are_those_measured(report: Report):
     assert all(neighbour.name in render(report) for neighbour in report.at_risk)
 
 
-def test_without_curves_and_drawings_their_sections_are_not_there(report: Report):
+def test_without_curves_and_drawings_their_sections_are_not_there(report: AuditReport):
     page = render(replace(report, curves=(), drawn=None, link=""))
     assert "Against the strength" not in page
     assert "What is drawn" not in page

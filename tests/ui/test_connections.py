@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from unlearn.bench.faults import holding
-from unlearn.bench.faults.tally import Tally
+from unlearn.bench.faults.tally import FaultTally
 from unlearn.bench.faults.target import attacked
 from unlearn.bench.serving import ROOT, served
 from unlearn.errors import ParameterError
@@ -101,7 +101,7 @@ def test_hundreds_of_idle_connections_leave_the_page_reachable(narrow_app: tuple
 
 
 def test_hundreds_of_idle_connections_while_the_model_loads_keep_nobody_out():
-    tally = Tally("idle sockets")
+    tally = FaultTally("idle sockets")
     with attacked(open_files="-Sn 256") as target:  # the page answers now, and the model is not loaded yet
         took = holding.sockets(target, tally, holding.SOCKETS)
         assert target.alive

@@ -6,7 +6,7 @@ import re
 
 from helpers.fakes import drawing
 
-from unlearn.app.results import Found, FoundCaption, FoundImage, SplitAccuracy, Summary
+from unlearn.app.results import FoundCaption, FoundImage, Hits, SplitAccuracy, Summary
 from unlearn.concepts.other_names import Unknown
 from unlearn.data.gallery import GalleryImage
 from unlearn.evaluation.neighbours import Neighbour
@@ -33,7 +33,7 @@ def test_no_markup_of_a_visitor_survives():
     pieces = [
         markup.summary(summary, [EVIL], [EVIL], [EVIL]),
         markup.chips([EVIL], [EVIL]),
-        markup.found_images({"Original": Found((FoundImage(image, 0.5),)), "CCUP": Found(unanswered=EVIL)}, [EVIL]),
+        markup.found_images({"Original": Hits((FoundImage(image, 0.5),)), "CCUP": Hits(unanswered=EVIL)}, [EVIL]),
         markup.found_captions({"Original": [FoundCaption(EVIL, EVIL, 0.5)]}, []),
         markup.strip([(0, image)], [EVIL]),
         markup.shown_image(image),

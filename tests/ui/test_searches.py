@@ -21,7 +21,7 @@ from test_assistants import call
 
 from unlearn.app.asked import ErasureRequest
 from unlearn.app.edits import FineTuned
-from unlearn.app.results import Found, FoundCaption
+from unlearn.app.results import FoundCaption, Hits
 from unlearn.app.searches import NOTHING_LEFT, find_images, places
 from unlearn.app.services import Services, open_index
 from unlearn.app.session import SEARCH_GALLERY, SEARCH_INDEX, Session
@@ -100,7 +100,7 @@ def test_what_clip_finds_in_the_index_goes_with_the_concept(services: Services):
 def test_of_a_word_that_is_all_gone_no_order_is_shown(services: Services, source: str):
     found = find_images(services, erased(services, "apple", form="nullspace"), "apple", source)
     assert found[ORIGINAL].images
-    assert found[CCUP] == Found(unanswered=NOTHING_LEFT)
+    assert found[CCUP] == Hits(unanswered=NOTHING_LEFT)
 
 
 def test_of_a_image_that_is_all_gone_no_caption_is_shown():

@@ -11,7 +11,7 @@ import pytest
 
 from unlearn.ui.server import turns
 from unlearn.ui.server.routes import Turn
-from unlearn.ui.server.turns import AT_ONCE, LONG, PRESENT, UPLOADS, BusyError, Turns, turn_of
+from unlearn.ui.server.turns import AT_ONCE, LONG, PRESENT, UPLOADS, TurnError, Turns, turn_of
 
 WORK, FOLLOW = SimpleNamespace(concurrency_limit="default"), SimpleNamespace(concurrency_limit=None)
 
@@ -62,14 +62,14 @@ async def ask(allowed: Turns, queue: Queue, address: str, fn: Any = WORK) -> Non
 def is_refused(allowed: Turns, queue: Queue, address: str) -> bool:
     try:
         asyncio.run(ask(allowed, queue, address))
-    except BusyError:
+    except TurnError:
         return True
     return False
 
 
 def test_one_address_has_so_many_requests_open_and_another_its_own(allowed: Turns):
     with allowed.open_request("192.0.2.1"), allowed.open_request("192.0.2.1"), allowed.open_request("192.0.2.1"):
-        with pytest.raises(BusyError, match="More than 3 requests"), allowed.open_request("192.0.2.1"):
+        with pytest.raises(TurnError, match="More than 3 requests"), allowed.open_request("192.0.2.1"):
             pass
         with allowed.open_request("192.0.2.2"):
             pass
@@ -126,7 +126,7 @@ def test_pages_and_events_of_an_address_share_its_turns(allowed: Turns, queue: Q
     async def page() -> None:
         await ask(allowed, queue, "192.0.2.2")
         async with allowed.turn("192.0.2.1", Turn.WORK):
-            with pytest.raises(BusyError):
+            with pytest.raises(TurnError):
                 await ask(allowed, queue, "192.0.2.1")
         await ask(allowed, queue, "192.0.2.1")
 
@@ -162,7 +162,7 @@ def test_so_many_uploads_of_an_address_are_under_way_and_the_next_waits(allowed:
     async def uploads() -> None:
         for _ in range(UPLOADS):
             await stack.enter_async_context(allowed.turn("192.0.2.1", Turn.UPLOAD))
-        with pytest.raises(BusyError):
+        with pytest.raises(TurnError):
             async with allowed.turn("192.0.2.1", Turn.UPLOAD):
                 pass
         async with allowed.turn("192.0.2.2", Turn.UPLOAD), allowed.turn("192.0.2.1", Turn.WORK):

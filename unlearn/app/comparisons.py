@@ -17,7 +17,7 @@ SHOWS_NO_WEIGHTS = "The methods are compared by the weights that they change, an
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class ComparedMethods:
     """A finished comparison of methods on ``concepts``, erased from ``model``."""
 
     model: str
@@ -25,7 +25,7 @@ class Compared:
     outcomes: tuple[Outcome, ...]
 
 
-ComparisonStatus = Status[ComparisonProgress, Compared]
+ComparisonStatus = Status[ComparisonProgress, ComparedMethods]
 
 
 def outcomes_of(status: ComparisonStatus) -> tuple[Outcome, ...]:
@@ -35,7 +35,7 @@ def outcomes_of(status: ComparisonStatus) -> tuple[Outcome, ...]:
     return status.progress[-1].outcomes if status.progress else ()
 
 
-def _plan(services: Services, session: Session, training_too: bool) -> Plan[ComparisonProgress, Compared]:
+def _plan(services: Services, session: Session, training_too: bool) -> Plan[ComparisonProgress, ComparedMethods]:
     """Plan the comparison on the erased concepts; ``training_too`` adds the methods that train, which take minutes.
 
     Raises:
@@ -47,11 +47,11 @@ def _plan(services: Services, session: Session, training_too: bool) -> Plan[Comp
     probe = services.measured_on(session, selection.forget_names)
     names = [name for name, method in COMPARED.items() if training_too or not method.trains]
 
-    def begin() -> Generator[ComparisonProgress, None, Compared]:
+    def begin() -> Generator[ComparisonProgress, None, ComparedMethods]:
         training = _training(services, session, selection.forget_names)
         task = Task(encoder, selection, services.vocabulary_of(session), training, probe)
         outcomes = yield from compare(task, names)
-        return Compared(encoder.name, selection.forget_names, outcomes)
+        return ComparedMethods(encoder.name, selection.forget_names, outcomes)
 
     return Plan(begin, "trained" if training_too else "")
 

@@ -13,7 +13,7 @@ from unlearn.erasers.variants import CLIPERASE
 
 if TYPE_CHECKING:
     from unlearn.app.asked import FineTuneRequest
-    from unlearn.attacks.report import Report
+    from unlearn.attacks.report import AuditReport
     from unlearn.clip.encoders import OpenClipEncoder
     from unlearn.concepts.selection import Selection, Vocabulary
     from unlearn.data.gallery import Gallery
@@ -116,7 +116,7 @@ class Edited(Protocol):
 class Audited:
     """A finished audit, the edits it attacked, and the visitor's images, if it used them."""
 
-    report: Report
+    report: AuditReport
     edits: Edits
     images: Gallery | None
 

@@ -57,7 +57,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileKind:
     """A kind of file: its name on screen, the function that writes it to a folder, and code that uses it."""
 
     name: str
@@ -77,7 +77,7 @@ def make_export(services: Services, visitor: Visitor, kind: str, variant: str = 
         ModelError: the model cannot be written in this format.
         JobError: there is not enough disk space.
     """
-    made = KINDS[require_choice("file", kind, tuple(KINDS))]
+    made = FILE_KINDS[require_choice("file", kind, tuple(FILE_KINDS))]
     encoder = services.open_clip_encoder_of(visitor.session, NOT_WRITTEN)
     erasure = _chosen(edits_of(services, visitor.session), kind, variant)
     wanted = Wanted(services, visitor, encoder, erasure)
@@ -214,24 +214,24 @@ def _driven_by(encoder: OpenClipEncoder) -> str:
     return next((name for name, known in PIPELINES.items() if encoder.name == known.clips[0]), "pocket")
 
 
-KINDS = {
-    "edit": Kind("The edit alone", lambda wanted, folder: _save(wanted, folder) / EDIT, _code("edit", "")),
-    "open_clip": Kind("Whole model, open_clip", _whole_model("open_clip"), _code("open_clip", "erased"), True),
-    "transformers": Kind(
+FILE_KINDS = {
+    "edit": FileKind("The edit alone", lambda wanted, folder: _save(wanted, folder) / EDIT, _code("edit", "")),
+    "open_clip": FileKind("Whole model, open_clip", _whole_model("open_clip"), _code("open_clip", "erased"), True),
+    "transformers": FileKind(
         "Whole model, transformers", _whole_model("transformers"), _code("transformers", "erased"), True
     ),
-    GATE: Kind(
+    GATE: FileKind(
         "For diffusers, gated",
         _for_diffusers(GATE_FILE, save_gate, "gated"),
         _pipeline_code("gated_pipeline", GATE=GATE_FILE),
     ),
-    ATTENTION: Kind(
+    ATTENTION: FileKind(
         "For diffusers",
         _for_diffusers(ATTENTION_FILE, save_attention, "ridge"),
         _pipeline_code("diffusers_pipeline", ATTENTION=ATTENTION_FILE),
     ),
-    REPORT: Kind("Report", _write_report, lambda wanted: ""),
-    "record": Kind(
+    REPORT: FileKind("Report", _write_report, lambda wanted: ""),
+    "record": FileKind(
         "Record",
         lambda wanted, folder: _save(wanted, folder) / RECORD,
         lambda wanted: snippet("check_hashes", FOLDER="erased"),

@@ -67,7 +67,7 @@ def _keep(visitor: Visitor, result: FineTuned, services: Services) -> None:
 def _done(status: Status[Progress, FineTuned]) -> str:
     last = status.progress[-1] if status.progress else None
     text = "Done"
-    if isinstance(last, cliperase.Record):
+    if isinstance(last, cliperase.TrainingStep):
         cut = f", after {last.done} of {last.total} steps, when its time was up" if last.done < last.total else ""
         text = f"Done in {last.seconds:.0f} s of training{cut}"
     return f"{text}: “CLIPErase” now stands in every view."
@@ -84,6 +84,6 @@ def take_off(services: Services, visitor: Visitor) -> Session:
     return visitor.change(fine_tuned=None)
 
 
-def steps_of(status: Status[Progress, FineTuned]) -> list[cliperase.Record]:
+def steps_of(status: Status[Progress, FineTuned]) -> list[cliperase.TrainingStep]:
     """Return the training steps of a run, without the preparation before them."""
-    return [progress for progress in status.progress if isinstance(progress, cliperase.Record)]
+    return [progress for progress in status.progress if isinstance(progress, cliperase.TrainingStep)]

@@ -19,11 +19,15 @@ from unlearn.erasers import ccup
 
 #: Words encoded between two progress reports.
 AT_ONCE = 50
-Watch = Callable[[str, int, int], object]
+WatchLoading = Callable[[str, int, int], object]
 
 
 def choose(
-    services: Services, visitor: Visitor, model: str, vocabulary: str, watch: Watch = lambda what, done, total: None
+    services: Services,
+    visitor: Visitor,
+    model: str,
+    vocabulary: str,
+    watch: WatchLoading = lambda what, done, total: None,
 ) -> Session:
     """Give ``visitor`` another model and vocabulary, and return the new session.
 

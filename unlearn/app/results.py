@@ -84,7 +84,7 @@ class FoundImage:
 
 
 @dataclass(frozen=True)
-class Found:
+class Hits:
     """Images that a variant found for a query, best first; or a sentence with the reason why it found none."""
 
     images: tuple[FoundImage, ...] = ()

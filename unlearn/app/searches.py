@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from unlearn.app.results import Found, FoundImage
+from unlearn.app.results import FoundImage, Hits
 from unlearn.app.services import HITS, Services
 from unlearn.app.session import GALLERY_ALONE, MEASURED_ON, SEARCH_GALLERY, SEARCH_INDEX, Session
 from unlearn.clip.encoders import TextImageEncoder
@@ -38,7 +38,7 @@ def places(services: Services, session: Session) -> dict[str, str]:
     return {SEARCH_GALLERY: gallery, SEARCH_INDEX: f"{_legible(store.name)} ({len(store):,} pictures)"}
 
 
-def find_images(services: Services, session: Session, query: str, source: str = SEARCH_GALLERY) -> dict[str, Found]:
+def find_images(services: Services, session: Session, query: str, source: str = SEARCH_GALLERY) -> dict[str, Hits]:
     """Find the images for a text, by variant.
 
     Args:
@@ -67,22 +67,22 @@ def recall(services: Services, session: Session) -> dict[str, dict[str, Any]]:
     return {variant: retrieval_metrics(report) for variant, report in services.recall(session).items()}
 
 
-def _in_gallery(encoder: TextImageEncoder, text: str, gallery: Gallery, templates: Sequence[str]) -> Found:
+def _in_gallery(encoder: TextImageEncoder, text: str, gallery: Gallery, templates: Sequence[str]) -> Hits:
     hits = find_in_gallery(encoder, text, gallery, templates, HITS)
     return _found(FoundImage(gallery.images[hit.index], hit.score) for hit in hits)
 
 
-def _in_index(encoder: TextImageEncoder, text: str, index: ImageIndex, templates: Sequence[str]) -> Found:
+def _in_index(encoder: TextImageEncoder, text: str, index: ImageIndex, templates: Sequence[str]) -> Hits:
     try:
         hits = index.find(encoder, text, templates, HITS)
     except ModelError as error:
-        return Found(unanswered=str(error))
+        return Hits(unanswered=str(error))
     return _found(FoundImage(_gallery_image(index.store, hit.index), hit.score) for hit in hits)
 
 
-def _found(images: Iterable[FoundImage]) -> Found:
+def _found(images: Iterable[FoundImage]) -> Hits:
     hits = tuple(images)
-    return Found(hits) if hits else Found(unanswered=NOTHING_LEFT)
+    return Hits(hits) if hits else Hits(unanswered=NOTHING_LEFT)
 
 
 @lru_cache(maxsize=REMEMBERED)

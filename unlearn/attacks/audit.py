@@ -19,7 +19,7 @@ from unlearn.attacks import (
 )
 from unlearn.attacks.finding import Finding
 from unlearn.attacks.groups import PLANNED, Group
-from unlearn.attacks.report import Report
+from unlearn.attacks.report import AuditReport
 from unlearn.attacks.target import AttackTarget
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.errors import ModelError
@@ -34,7 +34,7 @@ Attacking = Generator[Progress, None, Finding]
 class AuditProgress(Progress):
     """Progress of an audit, with the report of the attacks that have run."""
 
-    report: Report = field(kw_only=True)
+    report: AuditReport = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class Attack:
 PREPARATION = 30.0
 
 
-def run_audit(target: AttackTarget, pipelines: PipelinePair | None = None) -> Generator[AuditProgress, None, Report]:
+def run_audit(
+    target: AttackTarget, pipelines: PipelinePair | None = None
+) -> Generator[AuditProgress, None, AuditReport]:
     """Run every attack on ``target``; an attack that its model does not support is reported as not applicable.
 
     Args:
@@ -69,9 +71,9 @@ def run_audit(target: AttackTarget, pipelines: PipelinePair | None = None) -> Ge
     attacks = _attacks(target, pipelines)
     whole, spent = PREPARATION + sum(attack.cost for attack in attacks), 0.0
 
-    def report() -> Report:
+    def report() -> AuditReport:
         seconds = time.perf_counter() - started
-        return Report(target.concept, tuple(findings), seconds, target.n, target.images)
+        return AuditReport(target.concept, tuple(findings), seconds, target.n, target.images)
 
     def during(text: str, cost: float) -> Callable[[Progress], AuditProgress]:
         before = spent

@@ -29,7 +29,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Report:
+class AuditReport:
     """Result of an audit of ``concept``, which may have been stopped before all attacks ran.
 
     Attributes:

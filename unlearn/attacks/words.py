@@ -39,7 +39,7 @@ def attack_words(target: AttackTarget, kind: str) -> Finding:
     order. Any word separates a few images of one kind from others to some degree, so chance is measured: it is the
     result of the same procedure on the original with as many names of other things.
     """
-    source = KINDS[kind]
+    source = WORD_KINDS[kind]
     wordings = tuple(dict.fromkeys(source.wordings(target)))
     group = Group.RELATED if kind in Group.RELATED.attacks else Group.WORDS
     if not wordings:
@@ -72,7 +72,7 @@ def attack_words(target: AttackTarget, kind: str) -> Finding:
 
 
 @dataclass(frozen=True)
-class Found:
+class ByWording:
     """Results of the wordings with one model, each read from the end of the order that is better on the known images.
 
     Attributes:
@@ -91,13 +91,15 @@ class Found:
         return max(range(len(self.known)), key=self.known.__getitem__)
 
 
-def _found(model: TextImageEncoder, target: AttackTarget, wordings: Sequence[str], templates: Sequence[str]) -> Found:
+def _found(
+    model: TextImageEncoder, target: AttackTarget, wordings: Sequence[str], templates: Sequence[str]
+) -> ByWording:
     texts = model.text_features(wordings, templates)
     known, unseen = (similarity(texts, _images(model, split)) for split in (target.known, target.unseen))
     own, positive = target.known.positive, target.unseen.positive
     read = [auroc_either_end(row, own, new, positive) for row, new in zip(known, unseen, strict=True)]
     aurocs, from_end = zip(*read, strict=True)
-    return Found(tuple(max(found := auroc(row, own), 1 - found) for row in known), aurocs, from_end)
+    return ByWording(tuple(max(found := auroc(row, own), 1 - found) for row in known), aurocs, from_end)
 
 
 def _images(model: TextImageEncoder, split: Split) -> Tensor:
@@ -163,7 +165,7 @@ def _paraphrases(target: AttackTarget) -> Sequence[str]:
 
 
 @dataclass(frozen=True)
-class Kind:
+class WordKind:
     """A source of wordings: names, which go into templates like class names, or whole sentences, used as given."""
 
     wordings: Callable[[AttackTarget], Sequence[str]]
@@ -171,13 +173,13 @@ class Kind:
 
 
 #: The attacks, by their names in :data:`Group.WORDS` and :data:`Group.RELATED`.
-KINDS = {
-    "Its name": Kind(lambda target: [target.concept.name]),
-    "Plural": Kind(lambda target: [plural(target.concept.name)]),
-    "Synonyms": Kind(lambda target: _synonyms(target.concept)),
-    "Paraphrases": Kind(_paraphrases, sentences=True),
-    "Typos": Kind(lambda target: typos(target.concept.name, TYPOS, target.seed)),
-    "Other languages": Kind(lambda target: _translations(target.concept)),
-    "Wider words": Kind(lambda target: _hypernyms(target.concept)),
-    "Neighbours": Kind(_neighbours),
+WORD_KINDS = {
+    "Its name": WordKind(lambda target: [target.concept.name]),
+    "Plural": WordKind(lambda target: [plural(target.concept.name)]),
+    "Synonyms": WordKind(lambda target: _synonyms(target.concept)),
+    "Paraphrases": WordKind(_paraphrases, sentences=True),
+    "Typos": WordKind(lambda target: typos(target.concept.name, TYPOS, target.seed)),
+    "Other languages": WordKind(lambda target: _translations(target.concept)),
+    "Wider words": WordKind(lambda target: _hypernyms(target.concept)),
+    "Neighbours": WordKind(_neighbours),
 }

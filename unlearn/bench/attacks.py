@@ -40,19 +40,19 @@ ATTACKED = ("none", "nullspace", "consistent", "ccup", "leace", "cliperase", "st
 #: Name of a model trained without the concepts instead of an edit: the best result that an erasure can hope for.
 NEVER_TAUGHT = "never taught"
 LABELS = {method: COMPARED[method].label for method in ATTACKED} | {NEVER_TAUGHT: "Never taught it"}
-Attack = Callable[[AttackTarget], Finding]
+AttackFunction = Callable[[AttackTarget], Finding]
 
 
-def _by_words(kind: str) -> Attack:
+def _by_words(kind: str) -> AttackFunction:
     return partial(words.attack_words, kind=kind)
 
 
-def _by_probe(place: str) -> Attack:
+def _by_probe(place: str) -> AttackFunction:
     return partial(probes.attack_probe, place=place)
 
 
 #: Titles of the table's columns, and the attack by someone whose images no method learned from.
-ATTACKS: dict[str, Attack] = {
+ATTACKS: dict[str, AttackFunction] = {
     "name": _by_words("Its name"),
     "paraphrases": _by_words("Paraphrases"),
     "synonyms": _by_words("Synonyms"),
@@ -70,7 +70,7 @@ SAME_IMAGES = {"probe, same pictures": ATTACKS["probe"]}
 
 
 @dataclass(frozen=True)
-class Result:
+class Recorded:
     """Recorded result of an attack on one concept: its value after the edit, and chance."""
 
     found: float
@@ -127,7 +127,7 @@ class Opponents:
             task = Task(self.encoder, selection, data.vocabulary, data.train, data.test, seed)
             erasure = run_to_end(COMPARED[method].fit(task))
             edited = erasure.apply(self.encoder)
-        found: dict[str, Result] = {}
+        found: dict[str, Recorded] = {}
         for attacks, images in ((ATTACKS, self.unrelated), (SAME_IMAGES, data.train)):
             target = AttackTarget(selection.forget[0], self.encoder, edited, images, data.test, data.vocabulary, seed)
             run_to_end(target.prepare())
@@ -148,12 +148,12 @@ def _with_weights_of(file: Path, encoder: OpenClipEncoder) -> OpenClipEncoder:
     return with_weights(encoder, weights, name=NEVER_TAUGHT)
 
 
-def _result(attack: Attack, target: AttackTarget) -> Result:
+def _result(attack: AttackFunction, target: AttackTarget) -> Recorded:
     try:
         finding = attack(target)
     except ModelError:  # the attack does not apply to this kind of edit
-        return Result(math.nan, math.nan, str(Verdict.NOT_APPLICABLE))
-    return Result(finding.after, finding.chance, str(finding.verdict))
+        return Recorded(math.nan, math.nan, str(Verdict.NOT_APPLICABLE))
+    return Recorded(finding.after, finding.chance, str(finding.verdict))
 
 
 def halves(gallery: Gallery) -> tuple[Gallery, Gallery]:
@@ -253,7 +253,7 @@ class Tally:
 
     @classmethod
     def of(cls, runs: Sequence[dict[str, Any]], attack: str) -> Tally:
-        results = [Result(*run[attack]) for run in runs]
+        results = [Recorded(*run[attack]) for run in runs]
         counted = [result for result in results if result.verdict != Verdict.NOT_APPLICABLE]
         if not counted:
             return cls("–")
@@ -265,6 +265,6 @@ class Tally:
 
 def _chance(runs: Sequence[dict[str, Any]], attack: str) -> str:
     """Return chance over the same concepts as the cells above."""
-    results = [Result(*run[attack]) for run in runs]
+    results = [Recorded(*run[attack]) for run in runs]
     chances = [result.chance for result in results if result.verdict != Verdict.NOT_APPLICABLE]
     return f"{100 * mean(chances):.0f}" if chances else "–"

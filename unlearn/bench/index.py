@@ -23,7 +23,7 @@ from unlearn.index.store import Appender, Header, Store
 DIMENSION, CLASSES, FORGOTTEN, QUERIES, K = 512, 1_000, 6, 50, 10
 SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000), (2_000, 5_000)
 CHUNK = 50_000
-Search = Callable[[Query, int], list[Hit]]
+SearchFunction = Callable[[Query, int], list[Hit]]
 
 
 class Space:
@@ -104,7 +104,7 @@ def _measure(store: Store, texts: Tensor, projection: Projection) -> list[tuple[
     return rows
 
 
-def _timed(search: Search, queries: Sequence[Query]) -> tuple[list[set[int]], list[float]]:
+def _timed(search: SearchFunction, queries: Sequence[Query]) -> tuple[list[set[int]], list[float]]:
     """Return the results of each query, and its time in milliseconds."""
     search(queries[0], K)  # loads the rows into memory
     found, times = [], []

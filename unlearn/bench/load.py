@@ -27,7 +27,7 @@ REQUESTS = ("erase", "zero_shot", "retrieve")
 
 
 @dataclass
-class Crowd:
+class Visitors:
     """Visitors who start together; records every response time in seconds, and every error."""
 
     start: threading.Barrier
@@ -93,7 +93,7 @@ def run(quick: bool = False) -> Table:
     # All visitors come from one address.
     app = served(UNLEARN_REQUESTS_PER_MINUTE="1000000")
     with app as (address, process), tempfile.TemporaryDirectory() as folder:
-        crowd = Crowd(threading.Barrier(visitors), seconds)
+        crowd = Visitors(threading.Barrier(visitors), seconds)
         with Resident(process.pid) as resident:
             lasted = _let_in(crowd, address, _drawings(Path(folder), visitors))
             time.sleep(0 if quick else UNTIL_GIVEN_BACK)
@@ -119,7 +119,7 @@ def _drawings(folder: Path, n: int) -> dict[str, Path]:
     return files
 
 
-def _let_in(crowd: Crowd, address: str, drawings: dict[str, Path]) -> float:
+def _let_in(crowd: Visitors, address: str, drawings: dict[str, Path]) -> float:
     """Start a visitor for each of ``drawings``; returns the seconds until all were done."""
     clients = [Client(address, verbose=False, httpx_kwargs={"timeout": PATIENCE}) for _ in drawings]
     clients[0].predict(["cat"], api_name="/erase")  # loads the model before the time starts

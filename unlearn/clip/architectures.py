@@ -33,7 +33,7 @@ Small = Annotated[float, Field(gt=0, le=0.1)]
 Channel = Annotated[float, Field(ge=-10, le=10)]
 Activation = Literal["gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu"]
 
-Schema = TypeVar("Schema", bound=BaseModel)
+Checked = TypeVar("Checked", bound=BaseModel)
 
 
 class _Known(BaseModel):
@@ -375,7 +375,7 @@ class TransformersPreprocessing(Chosen):
         )
 
 
-def checked(schema: type[Schema], given: str | bytes | dict[str, Any], source: str) -> Schema:
+def checked(schema: type[Checked], given: str | bytes | dict[str, Any], source: str) -> Checked:
     """Validate ``given``, as JSON or parsed, against ``schema``; ``source`` names it in the error message.
 
     Raises:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from unlearn import zero_gpu
 from unlearn.clip.encoders import OpenClipEncoder
-from unlearn.clip.sources import Found, find
+from unlearn.clip.sources import FoundModel, find
 from unlearn.errors import ModelError, ParameterError, lacking, require_choice
 
 Result = TypeVar("Result")
@@ -54,7 +54,7 @@ def load_clip(
     return encoder
 
 
-def _build(found: Found, name: str, device: torch.device, dtype: torch.dtype) -> OpenClipEncoder:
+def _build(found: FoundModel, name: str, device: torch.device, dtype: torch.dtype) -> OpenClipEncoder:
     model, preprocess, tokenizer = found.build()
     model = model.to(device).eval().requires_grad_(False)
     return OpenClipEncoder(

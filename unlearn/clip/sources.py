@@ -43,7 +43,7 @@ _HUB = re.compile(rf"(hf-hub|blip):({NAME})", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundModel:
     """A model before it is built: its weights file, its build function, and its ``model_cfg`` in open_clip."""
 
     weights: Path
@@ -51,7 +51,7 @@ class Found:
     architecture: dict[str, Any] | None = None
 
 
-def find(name: str, *, from_files: bool) -> Callable[[], Found]:
+def find(name: str, *, from_files: bool) -> Callable[[], FoundModel]:
     """Return a function that finds the parts of the model ``name``. No path is accessed without ``from_files``.
 
     Raises:
@@ -93,7 +93,7 @@ def repository_of(name: str) -> str | None:
     return _repository_and_file(facts)[0] or None
 
 
-def _pocket() -> Found:
+def _pocket() -> FoundModel:
     """Find the embedded model, which is a part of this package: open_clip reads its folder directly.
 
     Its byte pairs are faster than the tokenizer for other programs in the same folder, which gives the same tokens.
@@ -105,10 +105,10 @@ def _pocket() -> Found:
         context = model.context_length
         return model, preprocess, open_clip.SimpleTokenizer(bpe_path=words, context_length=context)
 
-    return Found(POCKET / WEIGHTS[0], build, open_clip.factory.get_model_config(f"{LOCAL}{POCKET}"))
+    return FoundModel(POCKET / WEIGHTS[0], build, open_clip.factory.get_model_config(f"{LOCAL}{POCKET}"))
 
 
-def _tagged(architecture: str, facts: dict[str, Any]) -> Found:
+def _tagged(architecture: str, facts: dict[str, Any]) -> FoundModel:
     """Find weights that open_clip knows by a tag, in the repository from which open_clip would fetch them."""
     repository, file = _repository_and_file(facts)
     if not repository:
@@ -123,7 +123,7 @@ def _repository_and_file(facts: dict[str, Any]) -> tuple[str, str]:
     return repository, file
 
 
-def _of_architecture(architecture: str, facts: dict[str, Any], weights: Callable[[], Path]) -> Found:
+def _of_architecture(architecture: str, facts: dict[str, Any], weights: Callable[[], Path]) -> FoundModel:
     """Find a model with one of open_clip's own architectures; ``facts`` is open_clip's entry for the weights."""
     model = open_clip.get_model_config(architecture)
     # Some weights were trained with another activation than their architecture's default; open_clip would only warn.
@@ -132,12 +132,12 @@ def _of_architecture(architecture: str, facts: dict[str, Any], weights: Callable
     return _open_clip(checked(OpenClipConfig, given, architecture), weights)
 
 
-def _on_hub(repository: Repository) -> Found:
+def _on_hub(repository: Repository) -> FoundModel:
     config = read_checked(OpenClipConfig, repository.fetch(CONFIG))
     return _open_clip(config, lambda: repository.fetch(*WEIGHTS), repository)
 
 
-def _open_clip(config: OpenClipConfig, weights: Callable[[], Path], own: Repository | None = None) -> Found:
+def _open_clip(config: OpenClipConfig, weights: Callable[[], Path], own: Repository | None = None) -> FoundModel:
     """Find the parts of ``config``; its tokenizer may be in another repository than its ``own``."""
     name = config.model_cfg.text_cfg.hf_tokenizer_name
     if not name:
@@ -146,14 +146,14 @@ def _open_clip(config: OpenClipConfig, weights: Callable[[], Path], own: Reposit
     return _assembled(config, weights, find_tokenizer(theirs))
 
 
-def _assembled(config: OpenClipConfig, weights: Callable[[], Path], tokenizer: dict[str, Path]) -> Found:
+def _assembled(config: OpenClipConfig, weights: Callable[[], Path], tokenizer: dict[str, Path]) -> FoundModel:
     """Run the last checks, cheapest first: the weights of a model that is too large are not fetched."""
     text: HuggingFaceText | None = None
     if name := config.model_cfg.text_cfg.hf_model_name:
         text = read_checked(HuggingFaceText, _named("hf_model_name", name).fetch("config.json"))
     parameters = count_parameters(config, text)
     parts = Parts(config, weights(), parameters, tokenizer, text)
-    return Found(parts.weights, partial(build, parts), config.model_cfg.options())
+    return FoundModel(parts.weights, partial(build, parts), config.model_cfg.options())
 
 
 def _named(key: str, name: str) -> Repository:
@@ -163,12 +163,12 @@ def _named(key: str, name: str) -> Repository:
         raise ModelError(f"{key}: {error}") from error
 
 
-def _blip(files: Files) -> Found:
+def _blip(files: Files) -> FoundModel:
     parts = find_blip(files)
-    return Found(parts.weights, partial(build_blip, parts))
+    return FoundModel(parts.weights, partial(build_blip, parts))
 
 
-def _in_folder(folder: Folder) -> Found:
+def _in_folder(folder: Folder) -> FoundModel:
     """Find a model in a local folder: an open_clip model, a transformers ``CLIPModel`` or a BLIP."""
     path = folder.fetch(CONFIG, "config.json")
     if path.name == CONFIG:

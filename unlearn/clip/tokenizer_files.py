@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from open_clip.tokenizer import HFTokenizer
 from pydantic import BeforeValidator, Field
 
-from unlearn.clip.architectures import Chosen, Schema, checked
+from unlearn.clip.architectures import Checked, Chosen, checked
 from unlearn.clip.repositories import Files, require_size
 
 VOCABULARY, OPTIONS, MARKS = "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"
@@ -75,7 +75,7 @@ def load_tokenizer(folder: Path, context: int, **options: Any) -> Any:
     return HFTokenizer(str(folder), context_length=context, **options, trust_remote_code=False)
 
 
-def read_checked(schema: type[Schema], path: Path) -> Schema:
+def read_checked(schema: type[Checked], path: Path) -> Checked:
     """Read the JSON file ``path`` and validate it against ``schema``.
 
     Raises:

@@ -23,7 +23,7 @@ from unlearn.data.folders import read_classes, skipped_in_words
 from unlearn.data.images import open_image
 from unlearn.errors import ImageError
 from unlearn.files.assets import ASSETS
-from unlearn.files.schemas import InnerPath, RefusedError, Schema, TensorFile, Text, check, parse_json
+from unlearn.files.schemas import InnerPath, RefusedError, Schema, ShortText, TensorFile, check, parse_json
 
 BUNDLED = ASSETS / "gallery" / "gallery.zip"
 SHIPPED_FEATURES = ASSETS / "gallery" / "features.safetensors"
@@ -133,13 +133,13 @@ class _Entry(Schema):
     """A line of the bundled gallery's ``metadata.jsonl``."""
 
     file_name: InnerPath
-    concept: Text
-    caption: Text
+    concept: ShortText
+    caption: ShortText
     split: Literal["train", "test"]
-    style: Text
-    licence: Text
-    source: Text
-    author: Text
+    style: ShortText
+    licence: ShortText
+    source: ShortText
+    author: ShortText
 
 
 def _zip_loader(path: Path, member: str) -> Callable[[], Image.Image]:

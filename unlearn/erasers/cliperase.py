@@ -41,7 +41,7 @@ COMPLETE = "Encoding the gallery with the new weights."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record(Progress):
+class TrainingStep(Progress):
     """Losses of one training step's batch and the latest measured accuracies; ``done`` 0 is before the first step.
 
     Losses and accuracies are NaN if not measured; ``seconds`` counts training only.
@@ -115,13 +115,13 @@ def train(
 
 def _steps(
     batches: Batches, settings: CLIPEraseSettings, logit_scale: float, measure: Probe, saved: Checkpoint | None
-) -> Generator[Record, None, int]:
+) -> Generator[TrainingStep, None, int]:
     """Train and yield progress; returns the number of steps made."""
     parameters = batches.frozen.trainable.parameters
     optimizer = torch.optim.Adam(parameters.values(), lr=settings.learning_rate)
     first = saved.restore(parameters, optimizer) if saved else 0
     forget_accuracy, retain_accuracy = measure()
-    yield Record(
+    yield TrainingStep(
         first,
         settings.steps,
         steps_text(first, settings.steps),
@@ -146,7 +146,7 @@ def _steps(
             if saved and batches.processes.first:
                 saved.write(step, parameters, optimizer)
         seconds = time.perf_counter() - started
-        record = Record(
+        record = TrainingStep(
             step,
             settings.steps,
             steps_text(step, settings.steps) if step < settings.steps else COMPLETE,
@@ -163,7 +163,7 @@ def _steps(
 
 
 def _losses(forget: Embedded, retain: Embedded, settings: CLIPEraseSettings, logit_scale: float) -> dict[str, Tensor]:
-    """Return the three losses and their weighted sum ``loss``, named as in :class:`Record`."""
+    """Return the three losses and their weighted sum ``loss``, named as in :class:`TrainingStep`."""
     if settings.forgetting == "gradient_ascent":
         forgetting = gradient_ascent_loss(forget.images, forget.texts, retain.images, retain.texts, logit_scale)
     else:

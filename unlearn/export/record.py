@@ -19,7 +19,7 @@ from unlearn.concepts.selection import (
     unite,
 )
 from unlearn.errors import ErasureFileError
-from unlearn.files.schemas import LARGEST, InnerPath, RefusedError, Schema, Sha256, Text, check, parse_json
+from unlearn.files.schemas import LARGEST, InnerPath, RefusedError, Schema, Sha256, ShortText, check, parse_json
 from unlearn.finetuning.sources import BUNDLED
 
 #: Maximum number of retained words and of synonyms per concept in a record; longer lists in a file are refused.
@@ -131,10 +131,10 @@ _Retained = Annotated[str, Field(min_length=1, max_length=MAX_CAPTION_LENGTH)]
 
 
 class _Concept(Schema):
-    name: Text
-    synonyms: Annotated[list[Text], Field(max_length=MAX_SYNONYMS)]
-    group: Text
-    subgroup: Text
+    name: ShortText
+    synonyms: Annotated[list[ShortText], Field(max_length=MAX_SYNONYMS)]
+    group: ShortText
+    subgroup: ShortText
 
 
 class _Concepts(Schema):
@@ -146,17 +146,17 @@ class _Concepts(Schema):
 
 class _Part(Schema):
     format: Literal[1]
-    method: Text
-    model: Text
-    parameters: Annotated[dict[Text, JsonValue], Field(max_length=64)]
+    method: ShortText
+    model: ShortText
+    parameters: Annotated[dict[ShortText, JsonValue], Field(max_length=64)]
     concepts: _Concepts
     vocabulary: Annotated[str, Field(max_length=MAX_VOCABULARY)] = BUNDLED
     images: Annotated[str, Field(max_length=4096)] = BUNDLED
-    metrics: dict[Text, JsonValue]
+    metrics: dict[ShortText, JsonValue]
     seed: Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
     #: Hashes of files by their names in the folder; ``input`` is the hash of the base model's weights.
     sha256: Annotated[dict[InnerPath, Sha256], Field(max_length=1000)]
-    versions: Annotated[dict[Text, Text], Field(max_length=64)]
+    versions: Annotated[dict[ShortText, ShortText], Field(max_length=64)]
 
 
 class _Whole(_Part):

@@ -202,7 +202,7 @@ def inner_path(path: str) -> str:
 
 
 MOST_PATH = 4096
-Text = Annotated[str, Field(max_length=1000)]
+ShortText = Annotated[str, Field(max_length=1000)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\z")]
 InnerPath = Annotated[str, AfterValidator(inner_path)]
 

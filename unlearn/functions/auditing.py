@@ -10,7 +10,7 @@ from typing import Any
 from unlearn.attacks.audit import run_audit
 from unlearn.attacks.finding import Finding
 from unlearn.attacks.groups import Group
-from unlearn.attacks.report import Report
+from unlearn.attacks.report import AuditReport
 from unlearn.attacks.target import AttackTarget
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.selection import Selection, Vocabulary, clean_name
@@ -40,7 +40,7 @@ class Audit:
     """
 
     method: str
-    report: Report
+    report: AuditReport
     notices: tuple[str, ...] = ()
 
     @property

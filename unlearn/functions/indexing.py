@@ -37,7 +37,7 @@ class IndexSummary:
 
 
 @dataclass(frozen=True)
-class FoundImage:
+class IndexHit:
     """An image that was found, and its cosine with the query."""
 
     path: str
@@ -73,7 +73,7 @@ def search_images(
     clip: OpenClipEncoder | None = None,
     k: int = 10,
     device: str | None = None,
-) -> list[FoundImage]:
+) -> list[IndexHit]:
     """Find images of an index for a text, with the model or an erasure of it; no image is encoded again.
 
     Args:
@@ -96,4 +96,4 @@ def search_images(
         erasure = load(erasure, base)
     encoder = base if erasure is None else erasure.apply(base)
     hits = opened.find(encoder, query, TEMPLATES, k)
-    return [FoundImage(str(opened.store.location(hit.index)), hit.score) for hit in hits]
+    return [IndexHit(str(opened.store.location(hit.index)), hit.score) for hit in hits]

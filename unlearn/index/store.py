@@ -23,7 +23,17 @@ from pydantic import Field
 from torch import Tensor
 
 from unlearn.errors import ImageError
-from unlearn.files.schemas import InnerPath, RefusedError, Schema, Sha256, Text, check, parse_json, read_bytes, size_of
+from unlearn.files.schemas import (
+    InnerPath,
+    RefusedError,
+    Schema,
+    Sha256,
+    ShortText,
+    check,
+    parse_json,
+    read_bytes,
+    size_of,
+)
 
 HEADER, EMBEDDINGS, IMAGES = "index.json", "embeddings.f32", "images.jsonl"
 FLOAT_BYTES = 4
@@ -33,7 +43,7 @@ MOST_HEADER, MOST_LINE = 100_000, 100_000
 class Header(Schema):
     """The model of the embeddings and the folder of the images."""
 
-    model: Text
+    model: ShortText
     sha256: Sha256
     embed_dim: Annotated[int, Field(ge=1, le=65_536)]
     images: str

@@ -10,7 +10,7 @@ from unlearn.erasers.variants import BOTH, CCUP
 from unlearn.plots.style import COLOURS, ERASED_COLOUR, PARTS, Figure, Json, axis_title, styled
 
 if TYPE_CHECKING:
-    from unlearn.erasers.cliperase import Record
+    from unlearn.erasers.cliperase import TrainingStep
 
 MODULES = {
     "forgetting": (ERASED_COLOUR, "solid"),
@@ -19,7 +19,7 @@ MODULES = {
 }
 
 
-def loss_curves(records: Sequence[Record]) -> Figure:
+def loss_curves(records: Sequence[TrainingStep]) -> Figure:
     """Draw CLIPErase's three modules over the steps of a run, each loss unweighted."""
     steps = [record.done for record in records]
     lines = [
@@ -36,7 +36,7 @@ def loss_curves(records: Sequence[Record]) -> Figure:
     return _over_steps(records, lines, {"title": axis_title("loss"), "tickformat": "~r"})
 
 
-def accuracy_curves(records: Sequence[Record]) -> Figure:
+def accuracy_curves(records: Sequence[TrainingStep]) -> Figure:
     """Draw top-1 on images of the erased concepts and of others, at the steps where the run measured it."""
     lines: list[Json] = []
     for part, (name, colour) in PARTS.items():
@@ -55,5 +55,5 @@ def accuracy_curves(records: Sequence[Record]) -> Figure:
     return _over_steps(records, lines, {"title": axis_title("top-1"), "tickformat": ".0%", "range": [-0.02, 1.02]})
 
 
-def _over_steps(records: Sequence[Record], lines: Sequence[Json], yaxis: Mapping[str, Any]) -> Figure:
+def _over_steps(records: Sequence[TrainingStep], lines: Sequence[Json], yaxis: Mapping[str, Any]) -> Figure:
     return styled(360, lines, xaxis={"title": axis_title("step"), "range": [0, records[-1].total]}, yaxis=yaxis)

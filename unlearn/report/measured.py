@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from unlearn.attacks.report import Report as Audit
+from unlearn.attacks.report import AuditReport
 from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import Vocabulary
 from unlearn.data.gallery import Gallery, GalleryImage
@@ -48,7 +48,7 @@ class Look:
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
+class ImageSearch:
     """Images that each variant finds for a text, best first."""
 
     query: str
@@ -81,8 +81,8 @@ class Report:
     measures: Sequence[Measure]
     at_risk: Sequence[Neighbour]
     looks: Sequence[Look]
-    searches: Sequence[Search]
-    audit: Audit | None = None
+    searches: Sequence[ImageSearch]
+    audit: AuditReport | None = None
     curves: Sequence[TradeOffPoint] = ()
     drawn: DrawnPair | None = None
     link: str = ""
@@ -96,7 +96,7 @@ def measure_report(
     vocabulary: Vocabulary,
     *,
     image: GalleryImage | None = None,
-    audit: Audit | None = None,
+    audit: AuditReport | None = None,
     curves: Sequence[TradeOffPoint] = (),
     drawn: DrawnPair | None = None,
     link: str = "",
@@ -149,14 +149,14 @@ def look_at(
 
 def _search(
     variants: Mapping[str, TextImageEncoder], query: str, collection: Gallery, vocabulary: Vocabulary
-) -> Search:
+) -> ImageSearch:
     found = {
         name: [
             collection.images[hit.index] for hit in find_images(encoder, query, collection, vocabulary.templates, FOUND)
         ]
         for name, encoder in variants.items()
     }
-    return Search(query, found)
+    return ImageSearch(query, found)
 
 
 def _measures(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from unlearn.bench.faults import edits, flood, fuzz, holding, images, indexes, leftovers
-from unlearn.bench.faults.tally import Tally
-from unlearn.bench.faults.target import BYSTANDER, Taken, Target, Watch, attacked
+from unlearn.bench.faults.tally import FaultTally
+from unlearn.bench.faults.target import BYSTANDER, Taken, Target, TargetWatch, attacked
 from unlearn.bench.faults.wire import Wire
 from unlearn.bench.table import Table, machine
 
@@ -46,7 +46,7 @@ class Sizes:
 QUICK = Sizes(300, 42, 40, 22, 5, 5.0, 0, 0, 0, ("-n 256",), ("kill",))
 
 
-class Report:
+class FaultReport:
     """Rows of the table in the order of the attacks, and the notes below it."""
 
     def __init__(self) -> None:
@@ -55,14 +55,14 @@ class Report:
         self.failures: list[str] = []
 
     @contextmanager
-    def row(self, name: str, target: Target | None = None, rest: float = 0.0) -> Iterator[Tally]:
+    def row(self, name: str, target: Target | None = None, rest: float = 0.0) -> Iterator[FaultTally]:
         """Count one attack, on ``target`` if it is an attack on a running app."""
-        tally = Tally(name)
+        tally = FaultTally(name)
         if target is None:
             yield tally
             self.add(tally)
             return
-        with Watch(target) as watch:
+        with TargetWatch(target) as watch:
             yield tally
         aim = watch.before.resident + GIVEN_BACK
         after = target.settled(aim, rest)
@@ -70,7 +70,7 @@ class Report:
             tally.fault(f"{after.resident - watch.before.resident:+,.0f} MiB are held after {rest:.0f} s")
         self.add(tally, watch.before, watch.most, after)
 
-    def add(self, tally: Tally, *taken: Taken) -> None:
+    def add(self, tally: FaultTally, *taken: Taken) -> None:
         counts = (tally.tried, tally.served, tally.refused, tally.broken, tally.tracebacks, tally.wrong)
         resident = [f"{one.resident:,.0f}" for one in taken] or ["–"] * 3
         files = [str(one.files) for one in taken] or ["–"] * 3
@@ -80,7 +80,7 @@ class Report:
 
 def run(quick: bool = False) -> Table:
     """Attack apps in processes of their own; every attack is drawn with seed 0."""
-    sizes, report, load, begun = QUICK if quick else Sizes(), Report(), os.getloadavg()[0], time.monotonic()
+    sizes, report, load, begun = QUICK if quick else Sizes(), FaultReport(), os.getloadavg()[0], time.monotonic()
     form = "short form, `--quick`" if quick else "full form"
     with report.row("damaged index folders") as tally:
         indexes.attack(tally, sizes.indexes)
@@ -101,7 +101,7 @@ def run(quick: bool = False) -> Table:
     )
 
 
-def _hostile_input(sizes: Sizes, report: Report) -> None:
+def _hostile_input(sizes: Sizes, report: FaultReport) -> None:
     """Send malformed requests, images and edits to one app, and check that its state is unchanged."""
     with attacked(limited=False) as target:
         _warm_up(target)
@@ -130,7 +130,7 @@ def _warm_up(target: Target) -> None:
     target.new_log()
 
 
-def _fuzz(target: Target, tally: Tally, n: int) -> None:
+def _fuzz(target: Target, tally: FaultTally, n: int) -> None:
     sender, witness = target.visitor(), target.visitor(BYSTANDER)
     tally.secrets = (ERASED_BY_ANOTHER.encode(),)
     witness.call("erase", [ERASED_BY_ANOTHER])
@@ -151,17 +151,17 @@ def _fuzz(target: Target, tally: Tally, n: int) -> None:
             _still_there(witness, tally)
 
 
-def _still_there(witness: Wire, tally: Tally) -> None:
+def _still_there(witness: Wire, tally: FaultTally) -> None:
     """Check that another visitor's erasure is unchanged."""
     seen = witness.call("retrieve", "a dog")
     if seen.state != "complete" or seen.value[0]["forget"] != [ERASED_BY_ANOTHER]:
         tally.fault(f"another visitor's erasure → {seen.state} {str(seen.value)[:200]}")
 
 
-def _flooded(sizes: Sizes, report: Report) -> None:
+def _flooded(sizes: Sizes, report: FaultReport) -> None:
     with attacked() as target:
         _warm_up(target)
-        quiet, tally = Tally("visitors alone"), Tally(f"{sizes.visitors} visitors beside the flood")
+        quiet, tally = FaultTally("visitors alone"), FaultTally(f"{sizes.visitors} visitors beside the flood")
         with report.row("flood of one address", target, sizes.rest) as floods:
             alone, beside = flood.attack(target, (quiet, tally), floods, sizes.visitors, sizes.seconds)
         report.add(quiet)
@@ -172,7 +172,7 @@ def _flooded(sizes: Sizes, report: Report) -> None:
         )
 
 
-def _held(sizes: Sizes, report: Report) -> None:
+def _held(sizes: Sizes, report: FaultReport) -> None:
     for limit in sizes.limits:
         with (
             attacked(open_files=limit) as target,
@@ -180,7 +180,7 @@ def _held(sizes: Sizes, report: Report) -> None:
         ):
             took = holding.sockets(target, tally, holding.SOCKETS)
         report.said.append(f"Beside the idle sockets (`ulimit {limit}`) the page answers another visitor {took}.")
-    parts: tuple[tuple[str, Callable[[Target, Tally, int], Any], int], ...] = (
+    parts: tuple[tuple[str, Callable[[Target, FaultTally, int], Any], int], ...] = (
         ("sessions of one address", holding.sessions, sizes.sessions),
         ("exports of one address", holding.exports, sizes.exports),
         ("background runs of one address", holding.runs, sizes.runs),
@@ -194,7 +194,7 @@ def _held(sizes: Sizes, report: Report) -> None:
             report.said.append(f"Of {n} runs that one address asks for, {found} are accepted.")
 
 
-def _left(sizes: Sizes, report: Report) -> None:
+def _left(sizes: Sizes, report: FaultReport) -> None:
     for signal in sizes.signals:
         with report.row(f"files of a process ended by {signal}") as tally:
             leftovers.attack(tally, signal)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from unlearn.bench.faults.tally import OURS, Tally
+from unlearn.bench.faults.tally import OURS, FaultTally
 from unlearn.bench.faults.target import Target, finite
-from unlearn.bench.faults.wire import API, Result, Wire
+from unlearn.bench.faults.wire import API, CallResult, Wire
 from unlearn.bench.mutations import mutated_edits
 from unlearn.errors import JobError
 
 
-def attack(target: Target, tally: Tally, n: int) -> None:
+def attack(target: Target, tally: FaultTally, n: int) -> None:
     """Open ``n`` damaged files: the app refuses each with a sentence, or its edit gives valid results."""
     visitor = target.visitor()
     sound = exported(visitor)
@@ -38,7 +38,7 @@ def exported(visitor: Wire) -> bytes:
     return visitor.get(f"{API}/file={quote(made.value[0]['path'])}").body
 
 
-def _false(visitor: Wire, result: Result) -> str:
+def _false(visitor: Wire, result: CallResult) -> str:
     """Return an error if an opened edit does not give finite numbers, else ""."""
     if result.state != "complete":
         return ""

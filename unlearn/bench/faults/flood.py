@@ -22,9 +22,9 @@ from PIL import Image
 
 from unlearn.bench.faults.holding import IDLE
 from unlearn.bench.faults.images import LABELS
-from unlearn.bench.faults.tally import Tally
+from unlearn.bench.faults.tally import FaultTally
 from unlearn.bench.faults.target import Target
-from unlearn.bench.faults.wire import API, JSON, Request, Result, Wire
+from unlearn.bench.faults.wire import API, JSON, CallResult, Request, Wire
 from unlearn.bench.serving import ROOT
 from unlearn.data.gallery import bundled_gallery
 
@@ -40,7 +40,7 @@ class Crowd:
     """Visitors, each with a different concept, and counts of the responses they get."""
 
     people: Sequence[tuple[Wire, str]]
-    tally: Tally
+    tally: FaultTally
     times: list[float] = field(default_factory=list)
 
     def visit(self, seconds: float) -> float:
@@ -73,7 +73,7 @@ class Crowd:
                 return
             time.sleep(min(left, chance.expovariate(1 / LOOKING)))
 
-    def _judge(self, name: str, concept: str, result: Result) -> None:
+    def _judge(self, name: str, concept: str, result: CallResult) -> None:
         """Check that a response is a result for this visitor's concept."""
         erased = result.value[0]["forget"] if result.state == "complete" else [concept]
         wrong = "" if erased == [concept] else f"{erased} instead of {concept}"
@@ -81,7 +81,7 @@ class Crowd:
 
 
 def attack(
-    target: Target, crowds: tuple[Tally, Tally], floods: Tally, visitors: int, seconds: float
+    target: Target, crowds: tuple[FaultTally, FaultTally], floods: FaultTally, visitors: int, seconds: float
 ) -> tuple[float, float]:
     """Return the 95th percentile of the visitors' response times in seconds: alone, and while one address floods.
 
@@ -109,7 +109,7 @@ def _image_of(concept: str) -> bytes:
 
 
 @contextmanager
-def _flooded(target: Target, tally: Tally) -> Iterator[None]:
+def _flooded(target: Target, tally: FaultTally) -> Iterator[None]:
     """Flood ``target`` during the block, from a process of lower priority: its computer would not be the app's."""
     command = [sys.executable, "-W", "ignore::RuntimeWarning", "-m", __name__, target.address]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as flooding:  # noqa: S603
@@ -124,7 +124,7 @@ def _flooded(target: Target, tally: Tally) -> Iterator[None]:
 
 def flood(address: str) -> None:
     """Request pages, sessions, uploads, exports and runs, and hold sockets open, until standard input ends."""
-    tally, over = Tally("flood"), threading.Event()
+    tally, over = FaultTally("flood"), threading.Event()
     with ExitStack() as stack, ThreadPoolExecutor(2 * len(FLOODS)) as pool:
         for number in range(SOCKETS):
             try:
@@ -139,7 +139,7 @@ def flood(address: str) -> None:
     print(json.dumps(tally.counts()))  # noqa: T201
 
 
-def _keep_on(kind: Callable[[Wire, Tally], None], address: str, tally: Tally, over: threading.Event) -> None:
+def _keep_on(kind: Callable[[Wire, FaultTally], None], address: str, tally: FaultTally, over: threading.Event) -> None:
     while not over.wait(PAUSE):
         try:
             kind(Wire(address, FLOODER), tally)
@@ -147,15 +147,15 @@ def _keep_on(kind: Callable[[Wire, Tally], None], address: str, tally: Tally, ov
             tally.fault(f"{kind.__name__} → {error!r}")
 
 
-def _pages(visitor: Wire, tally: Tally) -> None:
+def _pages(visitor: Wire, tally: FaultTally) -> None:
     tally.answer("page", visitor.get("/"))
 
 
-def _erasures(visitor: Wire, tally: Tally) -> None:
+def _erasures(visitor: Wire, tally: FaultTally) -> None:
     tally.result("/erase", visitor.call("erase", ["cat", "dog", "pizza"]))
 
 
-def _uploads(visitor: Wire, tally: Tally) -> None:
+def _uploads(visitor: Wire, tally: FaultTally) -> None:
     tally.answer("upload", visitor.upload("large.png", bytes(9_000_000)))
 
 
@@ -167,20 +167,20 @@ def _large() -> bytes:
     return file.getvalue()
 
 
-def _large_images(visitor: Wire, tally: Tally) -> None:
+def _large_images(visitor: Wire, tally: FaultTally) -> None:
     tally.result("/zero_shot", visitor.call("zero_shot", LABELS, visitor.uploaded("large.png", _large()), []))
 
 
-def _exports(visitor: Wire, tally: Tally) -> None:
+def _exports(visitor: Wire, tally: FaultTally) -> None:
     visitor.call("erase", ["cat"])
     tally.result("/export", visitor.call("export", "open_clip", ""))
 
 
-def _runs(visitor: Wire, tally: Tally) -> None:
+def _runs(visitor: Wire, tally: FaultTally) -> None:
     tally.result("/cliperase", visitor.begin("cliperase", ["cat"], 500))
 
 
-def _closed_doors(visitor: Wire, tally: Tally) -> None:
+def _closed_doors(visitor: Wire, tally: FaultTally) -> None:
     body = json.dumps({"data": [None, LABELS, visitor.uploaded("large.png", _large()), []]}).encode()
     request = Request("POST", f"{API}/api/zero_shot", JSON, body, forbidden=True)
     tally.answer("/api/zero_shot", visitor.send(request), forbidden=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from unlearn.bench.faults.tally import Tally
+from unlearn.bench.faults.tally import FaultTally
 from unlearn.bench.faults.target import BYSTANDER, Target
 from unlearn.bench.faults.wire import API, Wire
 from unlearn.ui.server.sessions import EVERY
@@ -39,7 +39,7 @@ IDLE: tuple[Callable[[Wire], socket.socket], ...] = (
 )
 
 
-def sockets(target: Target, tally: Tally, held: int) -> str:
+def sockets(target: Target, tally: FaultTally, held: int) -> str:
     """Hold sockets open from the start; returns another visitor's response time in words."""
     visitor = target.visitor(BYSTANDER)
     with ExitStack() as stack:
@@ -63,7 +63,7 @@ def sockets(target: Target, tally: Tally, held: int) -> str:
     return f"after {took:.2f} s" if page.status == 200 else "with no page"
 
 
-def sessions(target: Target, tally: Tally, opened: int) -> None:
+def sessions(target: Target, tally: FaultTally, opened: int) -> None:
     """Open sessions from one address; a session that began before them must still hold its erasure."""
     visitor = target.visitor(BYSTANDER)
     visitor.call("erase", ["dog"])
@@ -79,7 +79,7 @@ def sessions(target: Target, tally: Tally, opened: int) -> None:
     target.look_at_log(tally, "sessions")
 
 
-def exports(target: Target, tally: Tally, made: int) -> None:
+def exports(target: Target, tally: FaultTally, made: int) -> None:
     """Export whole models from one address; another visitor must still be able to export one."""
     for _ in range(made):
         greedy = target.visitor(GREEDY)
@@ -92,7 +92,7 @@ def exports(target: Target, tally: Tally, made: int) -> None:
     target.look_at_log(tally, "exports")
 
 
-def runs(target: Target, tally: Tally, asked: int) -> int:
+def runs(target: Target, tally: FaultTally, asked: int) -> int:
     """Request background runs from one address; returns the number accepted."""
     greedy = [target.visitor(GREEDY) for _ in range(asked)]
     results = [visitor.begin("cliperase", ["cat"], 500) for visitor in greedy]

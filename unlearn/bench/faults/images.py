@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 
 from PIL import Image, ImageDraw
 
-from unlearn.bench.faults.tally import Tally
+from unlearn.bench.faults.tally import FaultTally
 from unlearn.bench.faults.target import Target, finite
-from unlearn.bench.faults.wire import Result, Wire
+from unlearn.bench.faults.wire import CallResult, Wire
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP")
 LABELS = ["cat", "dog", "pizza"]
@@ -21,7 +21,7 @@ SIDES = (0, 1, 255, 20_000, 65_535, 2**31 - 1)
 Mutator = Callable[[bytes, random.Random], bytes]
 
 
-def attack(target: Target, tally: Tally, n: int) -> None:
+def attack(target: Target, tally: FaultTally, n: int) -> None:
     """Classify ``n`` damaged images: the app returns labels for each, or refuses it with a sentence."""
     visitor = target.visitor()
     for name, content in damaged(n):
@@ -111,11 +111,11 @@ def drawn(kind: str) -> bytes:
     return file.getvalue()
 
 
-def _look(visitor: Wire, name: str, content: bytes) -> Result:
+def _look(visitor: Wire, name: str, content: bytes) -> CallResult:
     return visitor.call("zero_shot", LABELS, visitor.uploaded(name, content), [])
 
 
-def _false(result: Result) -> str:
+def _false(result: CallResult) -> str:
     """Return an error in a complete response, or ""."""
     if result.state != "complete":
         return ""

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unlearn.bench.faults.tally import Tally
+from unlearn.bench.faults.tally import FaultTally
 from unlearn.bench.faults.target import PRIVATE
-from unlearn.bench.faults.wire import Result
+from unlearn.bench.faults.wire import CallResult
 from unlearn.bench.mutations import mutated_indexes
 from unlearn.bench.serving import ROOT
 from unlearn.clip.encoders import similarity
@@ -31,7 +31,7 @@ ROWS, DIMENSION = 3_000, 64
 SECONDS, MEMORY = 600, 6_000_000_000
 
 
-def attack(tally: Tally, n: int) -> None:
+def attack(tally: FaultTally, n: int) -> None:
     """Open ``n`` damaged folders: each is refused with a sentence, or its search results are correctly sorted."""
     with tempfile.TemporaryDirectory(prefix="faults-") as work:
         sound, done = _sound(Path(work) / "sound"), 0
@@ -45,7 +45,7 @@ def attack(tally: Tally, n: int) -> None:
                 done += 1
 
 
-def _opened(sound: Path, first: int, n: int) -> tuple[list[tuple[str, Result, str]], str]:
+def _opened(sound: Path, first: int, n: int) -> tuple[list[tuple[str, CallResult, str]], str]:
     """Return the results of the damaged folders from ``first`` on, as far as one process came, and how it ended."""
     command = [sys.executable, "-m", "unlearn.bench.faults.indexes", str(sound), str(first), str(n)]
     try:
@@ -56,11 +56,11 @@ def _opened(sound: Path, first: int, n: int) -> tuple[list[tuple[str, Result, st
     except subprocess.TimeoutExpired as error:
         output, end = error.stdout or b"", f"after {SECONDS} s"
     lines = [json.loads(line) for line in output.splitlines()]
-    return [(line[0], Result(*line[1:4]), line[4]) for line in lines], end
+    return [(line[0], CallResult(*line[1:4]), line[4]) for line in lines], end
 
 
 def open_and_search(folder: Path) -> tuple[str, str, int, str]:
-    """Return state, value and status of a :class:`Result`, and an error in it or ""."""
+    """Return state, value and status of a :class:`CallResult`, and an error in it or ""."""
     try:
         index = ImageIndex.open(folder)
         rows = index.store.embeddings

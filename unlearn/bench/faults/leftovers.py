@@ -7,12 +7,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from unlearn.bench.faults import images
-from unlearn.bench.faults.tally import Tally
+from unlearn.bench.faults.tally import FaultTally
 from unlearn.bench.faults.target import BYSTANDER, Target, attacked
 from unlearn.bench.faults.wire import API
 
 
-def attack(tally: Tally, signal: str) -> None:
+def attack(tally: FaultTally, signal: str) -> None:
     """End a process that made files for a visitor by ``signal``, "terminate" or "kill", and check the next process."""
     with tempfile.TemporaryDirectory(prefix="faults-") as work:
         folder = Path(work)

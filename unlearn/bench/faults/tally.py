@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from unlearn.bench.faults.wire import Answer, Request, Result
+from unlearn.bench.faults.wire import CallResult, Request, Response
 from unlearn.ui.guard import UNEXPECTED
 
 #: Words that disclose the implementation if a response contains them.
@@ -20,7 +20,7 @@ COUNTED = ("tried", "served", "refused", "broken", "wrong", "tracebacks")
 
 
 @dataclass
-class Tally:
+class FaultTally:
     """One row of the table.
 
     Attributes:
@@ -41,7 +41,7 @@ class Tally:
     _found: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answer(self, what: object, answer: Answer, *, forbidden: bool = False) -> None:
+    def answer(self, what: object, answer: Response, *, forbidden: bool = False) -> None:
         """Count the response to one request."""
         kind = ("broken", "served", "served", "served", "refused", "broken")[min(5, answer.status // 100)]
         leaked = any(text in answer.body for text in (*GIVEN_AWAY, *self.secrets))
@@ -52,7 +52,7 @@ class Tally:
         else:
             self._count(kind, f"{what} → {answer.status} {answer.body[:200]!r}")
 
-    def result(self, what: object, result: Result, *, wrong: str = "", owed: bool = False) -> None:
+    def result(self, what: object, result: CallResult, *, wrong: str = "", owed: bool = False) -> None:
         """Count the end of one call.
 
         Args:
@@ -70,7 +70,7 @@ class Tally:
         else:
             self._count("wrong" if owed else "refused", f"{what} → refused: {result.sentence[:200]}")
 
-    def event(self, request: Request, result: Result) -> None:
+    def event(self, request: Request, result: CallResult) -> None:
         """Count the end of an event that ``request`` began; an event that must not begin is wrong."""
         began = request.forbidden and result.state in {"complete", "running"}
         self.result(request, result, wrong=f"{result.state}: {str(result.value)[:200]}" if began else "")

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from unlearn.bench.faults.tally import Tally
+from unlearn.bench.faults.tally import FaultTally
 from unlearn.bench.faults.wire import Wire
 from unlearn.bench.serving import served
 
@@ -59,7 +59,7 @@ class Target:
         self._read += len(text)
         return text
 
-    def look_at_log(self, tally: Tally, after: object) -> None:
+    def look_at_log(self, tally: FaultTally, after: object) -> None:
         """Count the tracebacks and private words added to the log since the last call."""
         text = self.new_log()
         if found := len(TRACEBACK.findall(text)):
@@ -93,7 +93,7 @@ class Target:
 
 
 @dataclass
-class Watch:
+class TargetWatch:
     """Peak use of resources of a target during the block."""
 
     target: Target
@@ -102,7 +102,7 @@ class Watch:
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> TargetWatch:
         self.before = self.most = self.target.takes()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()

@@ -43,7 +43,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """A response; ``status`` is 0 if there was none."""
 
     status: int
@@ -58,7 +58,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Result:
+class CallResult:
     """Result of a call: ``state`` is "complete", "running", "error", "refused" or "lost"; ``value`` is the content."""
 
     state: str
@@ -84,7 +84,7 @@ class Wire:
     def connect(self, timeout: float = PATIENCE) -> socket.socket:
         return socket.create_connection(self.server, timeout, source_address=(self._source, 0))
 
-    def send(self, request: Request, timeout: float = PATIENCE) -> Answer:
+    def send(self, request: Request, timeout: float = PATIENCE) -> Response:
         """Send ``request`` unchanged; of a streamed response, only the first event is read."""
         try:
             with closing(self.connect(timeout)) as wire:
@@ -93,41 +93,41 @@ class Wire:
                 with closing(http.client.HTTPResponse(wire, method=request.method)) as answer:
                     answer.begin()
                     if answer.headers.get_content_type() == "text/event-stream":
-                        return Answer(answer.status, answer.readline(MOST_READ))
-                    return Answer(answer.status, answer.read(MOST_READ))
+                        return Response(answer.status, answer.readline(MOST_READ))
+                    return Response(answer.status, answer.read(MOST_READ))
         except (OSError, http.client.HTTPException):
-            return Answer(0)
+            return Response(0)
 
-    def get(self, target: str, timeout: float = PATIENCE) -> Answer:
+    def get(self, target: str, timeout: float = PATIENCE) -> Response:
         return self.send(Request("GET", target), timeout)
 
-    def call(self, name: str, *data: Any) -> Result:
+    def call(self, name: str, *data: Any) -> CallResult:
         """Call the endpoint ``name`` with its other arguments as usual, and return the result."""
         return self.follow(self._posted(name, data))
 
-    def begin(self, name: str, *data: Any) -> Result:
+    def begin(self, name: str, *data: Any) -> CallResult:
         """Call an endpoint that reports progress, and return its first report, or its result if there is none."""
         return self.follow(self._posted(name, data), to_the_end=False)
 
-    def follow(self, answer: Answer, *, to_the_end: bool = True) -> Result:
+    def follow(self, answer: Response, *, to_the_end: bool = True) -> CallResult:
         """Return the result, or the first report, of the event that ``answer`` announces."""
         said = answer.json()
         event = said.get("event_id") if isinstance(said, dict) else None
         if answer.status != 200 or not isinstance(event, str):
-            return Result("refused" if answer.status else "lost", said, answer.status)
+            return CallResult("refused" if answer.status else "lost", said, answer.status)
         for kind, value in self._events(f"{API}/call/_/{quote(event, safe='')}"):
             if kind in {"complete", "error"}:
-                return Result(kind, value)
+                return CallResult(kind, value)
             if kind == "generating" and not to_the_end:
-                return Result("running", value)
-        return Result("lost")
+                return CallResult("running", value)
+        return CallResult("lost")
 
-    def _posted(self, name: str, data: Sequence[Any]) -> Answer:
+    def _posted(self, name: str, data: Sequence[Any]) -> Response:
         usual = usual_arguments(self).get(name, [])
         body = json.dumps({"data": [*data, *usual[len(data) :]], "session_hash": self.session}).encode()
         return self.send(Request("POST", f"{API}/call/{name}", JSON, body))
 
-    def upload(self, name: str, content: bytes) -> Answer:
+    def upload(self, name: str, content: bytes) -> Response:
         return self.send(Request("POST", f"{API}/upload", *multipart(name, content)))
 
     def uploaded(self, name: str, content: bytes) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class Wire:
                     if field == "event":
                         kind = text
                     elif field == "data":
-                        yield kind, Answer(200, text.encode()).json()
+                        yield kind, Response(200, text.encode()).json()
 
 
 #: Usual arguments by the server's address.

@@ -11,7 +11,7 @@ from unlearn.ui.html.templates import fill
 if TYPE_CHECKING:
     from unlearn.app.edits import Audited
     from unlearn.attacks.finding import Finding
-    from unlearn.attacks.report import Report
+    from unlearn.attacks.report import AuditReport
 
 MARKS = {"held": "✓ held", "leaked": "✕ leaked", "undecided": "? undecided", "not applicable": "– no answer"}
 
@@ -26,7 +26,7 @@ def audited(result: Audited, *, current: bool) -> str:
     return found(result.report, current=current)
 
 
-def found(report: Report, *, current: bool = True) -> str:
+def found(report: AuditReport, *, current: bool = True) -> str:
     """Return the answer and the findings of ``report``, which may not be complete, in groups."""
     return fill(
         "audited",

@@ -12,7 +12,7 @@ from unlearn.errors import ImageError
 from unlearn.ui.html.templates import fill, is_among, small
 
 if TYPE_CHECKING:
-    from unlearn.app.results import Called, Found, FoundCaption, SplitAccuracy, Summary
+    from unlearn.app.results import Called, FoundCaption, Hits, SplitAccuracy, Summary
     from unlearn.data.gallery import Gallery, GalleryImage
     from unlearn.evaluation.retrieval import RetrievalReport
 
@@ -82,7 +82,7 @@ def recall_table(recall: Mapping[str, RetrievalReport]) -> str:
     return fill("recall", recall=recall)
 
 
-def found_images(found: Mapping[str, Found], erased: Collection[str]) -> str:
+def found_images(found: Mapping[str, Hits], erased: Collection[str]) -> str:
     """Return the images that each variant found, side by side, best first; or the reason why it found none."""
     original = next(iter(found.values()))
     if original.unanswered:  # then no edit of it has an answer either

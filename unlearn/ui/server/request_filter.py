@@ -31,7 +31,7 @@ from unlearn.ui.server.listeners import AWAITED_BY
 from unlearn.ui.server.rate_limit import RateLimit
 from unlearn.ui.server.routes import SESSION, Route, Takes, find_route
 from unlearn.ui.server.sessions import Visits
-from unlearn.ui.server.turns import BusyError, Turns, turn_of
+from unlearn.ui.server.turns import TurnError, Turns, turn_of
 
 MEGABYTE = 1_000_000
 MCP = f"{API_PREFIX}/mcp"
@@ -100,7 +100,7 @@ class RequestFilter:
             await answer.refuse(scope, receive, refused.status, str(refused), refused.headers)
         except BadRequestError as error:
             await answer.refuse(scope, receive, error.status, str(error))
-        except BusyError as busy:
+        except TurnError as busy:
             await answer.refuse(scope, receive, 429, str(busy), {"Retry-After": "5"})
         except Exception as error:
             await self._last_resort(error, scope, receive, answer)

@@ -35,7 +35,7 @@ WAITING, SECONDS = 64, 120.0
 LOOK = 0.05
 
 
-class BusyError(Exception):
+class TurnError(Exception):
     """Refusal of a request because its address has reached a limit; the message says which."""
 
 
@@ -75,7 +75,7 @@ class Turns:
         """
         whose = payer(address)
         if self._open[whose] >= self._most:
-            raise BusyError(f"More than {self._most} requests from your address are open; close some pages.")
+            raise TurnError(f"More than {self._most} requests from your address are open; close some pages.")
         self._open[whose] += 1
         try:
             yield
@@ -114,7 +114,7 @@ class Turns:
         return event_id not in queue.event_ids_to_events and not answered
 
     async def _wait(self, line: _Line, whose: str, kind: Turn) -> None:
-        refusal = BusyError("Many requests from your address wait already; try again when some are answered.")
+        refusal = TurnError("Many requests from your address wait already; try again when some are answered.")
         if line.waiting >= WAITING:
             raise refusal
         line.waiting += 1

@@ -21,7 +21,7 @@ from unlearn.ui.tabs.erase import ErasePanel
 
 if TYPE_CHECKING:
     from unlearn.app.background import BackgroundRun
-    from unlearn.app.comparisons import Compared
+    from unlearn.app.comparisons import ComparedMethods
     from unlearn.app.edits import Audited
     from unlearn.attacks.audit import AuditProgress
     from unlearn.jobs import Status
@@ -72,7 +72,7 @@ class ComparisonPart(RunPart):
         return cls(services, compare, stop, training_too, status, scatter, table)
 
     @property
-    def run(self) -> BackgroundRun[bool, ComparisonProgress, Compared]:
+    def run(self) -> BackgroundRun[bool, ComparisonProgress, ComparedMethods]:
         return app.comparisons.COMPARISON
 
     @property
@@ -83,7 +83,7 @@ class ComparisonPart(RunPart):
     def run_outputs(self) -> list[gr.components.Component]:
         return [self.compare, self.stop, self.status, self.scatter, self.table]
 
-    def run_values(self, visitor: Visitor, status: Status[ComparisonProgress, Compared] | None) -> Shown:
+    def run_values(self, visitor: Visitor, status: Status[ComparisonProgress, ComparedMethods] | None) -> Shown:
         shown = Shown()
         if status is not None and (outcomes := app.comparisons.outcomes_of(status)):
             known = any(outcome.is_measured for outcome in outcomes)

@@ -14,7 +14,7 @@ from unlearn.ui.components import Given, Shown
 from unlearn.ui.html.templates import small
 
 if TYPE_CHECKING:
-    from unlearn.app.model_choice import Watch
+    from unlearn.app.model_choice import WatchLoading
     from unlearn.app.results import ModelFacts
 
 APP, OWN = "", "own"
@@ -84,7 +84,7 @@ class ModelPanel:
         facts = app.model_choice.facts_of(self.services(), session)
         return {self.frame: gr.update(label=title_of(facts)), self.note: note_of(facts)}
 
-    def switch(self, visitor: Visitor, given: Given, watch: Watch) -> Session:
+    def switch(self, visitor: Visitor, given: Given, watch: WatchLoading) -> Session:
         """Apply the visitor's choice; ``watch`` receives the progress."""
         own, vocabulary = given[self.own], given[self.vocabulary]
         words = own or " " if vocabulary == OWN else vocabulary  # an empty list must not select the app's vocabulary
