@@ -155,7 +155,7 @@ def test_methods_stand_side_by_side(services: Services, visitor: Visitor):
     assert by_label["No edit"].forget == 1.0
     table = comparison_markup.compared(status.result.outcomes, status.result)
     assert all(label in table for label in by_label)
-    assert len(method_scatter(status.result.outcomes)["data"][0]["x"]) == len(by_label)
+    assert len(method_scatter(status.result.outcomes).data[0]["x"]) == len(by_label)
     assert visitor.session.audited is None, "a comparison is no audit"
 
 
@@ -168,7 +168,7 @@ def test_a_method_that_cannot_be_fitted_is_a_row_with_its_reason(services: Servi
     assert "none of “unicorn”" in by_label["LEACE"].refusal
     assert by_label["CCUP, paired (default)"].is_measured
     assert by_label["LEACE"].refusal in comparison_markup.compared(status.result.outcomes, status.result)
-    assert len(method_scatter(status.result.outcomes)["data"][0]["x"]) == len(by_label) - 1
+    assert len(method_scatter(status.result.outcomes).data[0]["x"]) == len(by_label) - 1
 
 
 def test_a_comparison_whose_time_is_up_keeps_what_it_has(toy, toy_gallery, toy_vocabulary):

@@ -12,6 +12,6 @@ from unlearn.options import options_of
 def test_choices_and_limits_are_those_of_the_pipelines():
     known = options_of(DrawRequest)
     assert tuple(known["pipeline"].choices) == tuple(PIPELINES)
-    assert tuple(known["carry_method"].choices) == CARRY_METHODS
+    assert tuple(known["carry_method"].choices) == tuple(CARRY_METHODS)
     limits = {"steps": MAX_STEPS, "guidance": MAX_GUIDANCE, "seed": MAX_SEED, "count": MAX_IMAGES}
     assert {name: known[name].largest for name in limits} == limits

@@ -19,7 +19,7 @@ from unlearn.erasers.settings import CLIPEraseSettings
 
 def tuned(*names: str, encoder: Any = None) -> FineTuned:
     selection = select(names, vocabulary=Vocabulary.of([*names, "car"]))
-    return FineTuned(Erasure("cliperase", selection, CLIPEraseSettings()), cast(Any, encoder))
+    return FineTuned(cast(Any, encoder), Erasure("cliperase", selection, CLIPEraseSettings()))
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_a_visitors_collection_is_measured_with_its_own_words(services: Services
     erasure = services.erase(session, ErasureRequest(["my mug"]))
     assert erasure.selection.notices == ()
     assert services.accuracy(replace(session, erasure=erasure))[ORIGINAL].forget.n == 1
-    assert services.collection(Session(uploads=uploads)) is services.gallery
+    assert services.collection(Session(uploads=uploads, measured_on="gallery")) is services.gallery
 
 
 @pytest.mark.parametrize("noise", [(0, 1, 255), (0, 255)])

@@ -6,17 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import torch
-
 from unlearn.bench.methods import Bench
 from unlearn.clip.encoders import weights_checksum
-from unlearn.concepts.selection import TEMPLATES, select
-from unlearn.data.gallery import Gallery
-from unlearn.erasers import cliperase
 from unlearn.erasers.methods import COMPARED
-from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.finetuning.sources import TrainingData
-from unlearn.jobs import run_to_end
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,27 +17,6 @@ ROOT = Path(__file__).parents[2]
 def bench_of(toy, toy_gallery, toy_vocabulary) -> Bench:
     data = TrainingData(toy_gallery.train, toy_gallery.test, toy_vocabulary)
     return Bench(toy, data, weights_checksum(toy.model))
-
-
-def test_embeddings_are_the_models_own(toy, toy_gallery, toy_vocabulary):
-    bench = bench_of(toy, toy_gallery, toy_vocabulary)
-    run = cliperase.train(
-        toy,
-        select("frog", vocabulary=toy_vocabulary),
-        CLIPEraseSettings.of(steps=5),
-        galleries=[toy_gallery.train],
-        probe=toy_gallery.test,
-        vocabulary=toy_vocabulary,
-    )
-    erasure = run_to_end(run)
-    told, own = erasure.apply(toy), erasure.apply(toy)
-    bench._spare_encoding(told)
-    afresh = Gallery("the same pictures", toy_gallery.test.images)
-    torch.testing.assert_close(told.image_features(bench.data.test), own.image_features(afresh), atol=1e-5, rtol=0)
-    names = toy_vocabulary.names
-    torch.testing.assert_close(
-        told.text_features(names, TEMPLATES), own.text_features(names, TEMPLATES), atol=1e-5, rtol=0
-    )
 
 
 def test_every_method_that_does_not_train_is_measured(toy, toy_gallery, toy_vocabulary):

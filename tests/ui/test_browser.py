@@ -112,7 +112,7 @@ def test_a_file_of_both_edits_is_opened_in_the_background_and_joins_every_view(f
     with visiting(visit.address) as client:
         *_, last = client.submit(["pizza"], steps=2, api_name="/cliperase")
         assert last["state"] == "done"
-        client.predict(["guitar"], 0.6, api_name="/erase")
+        client.predict(["guitar"], strength=0.6, api_name="/erase")
         path, _ = client.predict("edit", "", api_name="/export")
         shutil.copy(path, tmp_path / "edit.safetensors")
     visit.open()

@@ -178,7 +178,7 @@ def test_two_visitors_at_once_never_see_each_others_erasure(fake_app: str):
         visitor = Client(fake_app, verbose=False)
         for strength in (1.0, 0.9, 0.8, 0.7):
             both_ready.wait(timeout=60)
-            own = visitor.predict([concept], strength, api_name="/erase")
+            own = visitor.predict([concept], strength=strength, api_name="/erase")
             found = visitor.predict(f"a {other}", api_name="/retrieve")
             if own["forget"] != [concept] or own["settings"]["strength"] != strength or found["forget"] != [concept]:
                 mixed_up.append(f"{concept}: {own['forget']}, {found['forget']}")
@@ -195,7 +195,7 @@ def test_two_visitors_at_once_never_see_each_others_erasure(fake_app: str):
 
 
 def test_a_link_opens_the_page_with_what_a_program_erased(client: Client):
-    client.predict(["cat", "rose"], 0.4, "nullspace", api_name="/erase")
+    client.predict(["cat", "rose"], strength=0.4, form="nullspace", api_name="/erase")
     assert client.predict(api_name="/link") == {"link": "?forget=cat,rose&form=nullspace&strength=0.4"}
 
 
