@@ -129,7 +129,7 @@ def test_a_setting_takes_effect_or_is_refused(name, setting, task, monkeypatch):
         return
     settings = asdict(run_to_end(methods.COMPARED[name].fit(task, **given)).settings)
     parts = settings.values() if name == "stacked" else [settings]
-    assert [part[setting] for part in parts if setting in part] == [SOME[setting]]
+    assert {part[setting] for part in parts if setting in part} == {SOME[setting]}
 
 
 def test_arguments_are_settings_of_some_method():

@@ -287,8 +287,8 @@ def test_settings_that_cannot_be_used(wrong):
 
 def test_presets_give_way_to_what_is_given():
     assert CLIPEraseSettings.of() == CLIPEraseSettings()
-    assert CLIPEraseSettings.of("last_blocks").learning_rate != CLIPEraseSettings.learning_rate
-    assert CLIPEraseSettings.of("last_blocks", learning_rate=0.01).learning_rate == 0.01
+    assert CLIPEraseSettings.of("projections").learning_rate != CLIPEraseSettings.learning_rate
+    assert CLIPEraseSettings.of("projections", learning_rate=0.01).learning_rate == 0.01
     with pytest.raises(ParameterError, match="everything"):
         CLIPEraseSettings.of("everything")
 

@@ -40,7 +40,7 @@ def test_an_erasure_is_measured_beside_the_model(pocket, erasure, folder):
     assert "3 labels offered" in str(result)
     assert repr(result).startswith("Evaluation(model='pocket, edited', images=")
     assert len(repr(result)) < 300
-    assert "forget, change of top-1: " in str(result)
+    assert "forget -100.0% (95% " in str(result)
 
 
 def test_any_encoder_is_measured_and_notices_are_kept(pocket, erasure, folder):

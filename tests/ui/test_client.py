@@ -26,7 +26,7 @@ def test_the_endpoints_are_documented(client: Client):
     assert set(endpoints) >= compared | {"/link"}
     assert all(len(endpoint["description"]) > 80 for endpoint in endpoints.values())
     assert [p["parameter_name"] for p in endpoints["/erase"]["parameters"]] == [
-        "forget", "strength", "form", "side", "retain", "own_retain", "lam", "mu", "synonyms",
+        "forget", "retain", "own_retain", "form", "strength", "lam", "mu", "side", "synonyms",
     ]  # fmt: skip
     assert endpoints["/erase"]["parameters"][0]["python_type"]["type"] == "list[str]"
 

@@ -105,7 +105,7 @@ def _with_names(rows: Any, i: int) -> dict[str, Any]:
     """Return row ``i`` with the names of its classes in place of their numbers."""
     row: dict[str, Any] = dict(rows[i])
     for column, feature in rows.features.items():
-        if (names := getattr(feature, "names", None)) and isinstance(row[column], int):
+        if (names := getattr(feature, "names", None)) and isinstance(row.get(column), int):
             row[column] = names[row[column]]
     return row
 
