@@ -25,6 +25,9 @@ ARGUMENTS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
+#: Whether the charts clip by the page's own address; by that of before, lines and legends are not drawn.
+CLIPPED_HERE = """() => [...document.querySelectorAll('.js-plotly-plot [clip-path]')].every(
+  (part) => part.getAttribute('clip-path').includes(`'${location.href.split('#')[0]}#`))"""
 SCREENSHOTS = os.environ.get("UNLEARN_SCREENSHOTS")
 #: An error in place of a sentence is a red toast, which goes by itself.
 RED_TOASTS = """
@@ -113,8 +116,9 @@ class Visit:
             shot.quantize(palette=palette).save(Path(SCREENSHOTS) / f"{name}.png", optimize=True)
 
     def fits(self) -> None:
-        """Nothing makes the page wider than the window."""
+        """Nothing makes the page wider than the window, and what charts clip by is in this page, so that it is seen."""
         assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        self.page.wait_for_function(CLIPPED_HERE, timeout=5000)
 
 
 @contextmanager

@@ -19,7 +19,14 @@ from unlearn.ui.screen import Screen, View
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 QUIET = PRIVATE | {"show_progress": "hidden"}
 #: Puts the edit into the browser's address, so that a reload or the way back restores it.
-KEEP_ADDRESS = "(query) => { history.replaceState(history.state, '', location.pathname + query); }"
+KEEP_ADDRESS = """(query) => {
+  const before = location.href.split('#')[0];
+  history.replaceState(history.state, '', location.pathname + query);
+  // Plotly clips by the whole address, as gradio's page has a <base>: at another one lines and legends would vanish.
+  for (const part of document.querySelectorAll('.js-plotly-plot [clip-path]')) {
+    part.setAttribute('clip-path', part.getAttribute('clip-path').replace(before, location.href.split('#')[0]));
+  }
+}"""
 
 
 @dataclass(frozen=True)
