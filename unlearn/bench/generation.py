@@ -37,7 +37,7 @@ from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.jobs import run_to_end
 
 CONCEPTS, SEEDS = 20, 8
-QUICK_CONCEPTS, QUICK_SEEDS = 4, 4
+QUICK_CONCEPTS, QUICK_SEEDS = 1, 2
 #: Sentences around a concept's plural and synonyms; no method is fitted to them.
 OTHER_WORDS = ("my {}", "a small {} in the rain", "{} and nothing else")
 #: The rows: how CCUP is carried, and which weights CLIPErase trains; None leaves that method out.
