@@ -191,7 +191,7 @@ def broken_weights(tmp_path):
 def test_broken_weights_end_the_app_in_a_sentence(broken_weights, tmp_path):
     log = tmp_path / "log"
     with served(log=log, UNLEARN_MODEL=f"ViT-S-32-alt/{broken_weights}") as (_, process):
-        assert process.wait(timeout=100) == 1
+        assert process.wait(timeout=100) == 2
     assert "could not be loaded" in log.read_text()
     assert "Traceback" not in log.read_text()
 

@@ -242,6 +242,20 @@ def requests(random_: random.Random, events: list[dict[str, Any]]) -> Iterator[t
         yield path, text
 
 
+@pytest.mark.parametrize("carried", [None, 5, "erase index story", ["erase", "index"], {"index": -5}, {"index": 10**9}])
+def test_a_click_may_carry_anything(app: App, carried: Any):
+    for event in app.get("/config").json()["dependencies"]:
+        if not event["backend_fn"]:
+            continue
+        asked = {"session_hash": "clicks", "fn_index": event["id"], "event_data": carried}
+        assert app.post(f"{API}/queue/join", json={"data": [None] * len(event["inputs"]), **asked}).status_code == 200
+    with app.stream("GET", f"{API}/queue/data?session_hash=clicks") as answers:
+        for line in answers.iter_lines():
+            if "close_stream" in line:
+                break
+    assert not TRACEBACK.search(app.logged().encode())
+
+
 def test_hundreds_of_random_requests_are_answered_without_an_error_of_ours(app: App):
     seen: dict[int, int] = {}
     events = app.get("/config").json()["dependencies"]

@@ -38,7 +38,7 @@ def test_both_edits_go_into_one_file_and_come_back(folder_app: str):
     with visiting(folder_app) as client, visiting(folder_app) as other:
         *_, last = client.submit(["pizza"], api_name="/cliperase")
         assert last["state"] == "done"
-        client.predict(["cat"], 0.6, api_name="/erase")
+        client.predict(["cat"], strength=0.6, api_name="/erase")
         path, told = client.predict("edit", "", api_name="/export")
         assert told["title"].endswith("cat, pizza erased by CLIPErase + CCUP")
         record = other.predict(handle_file(path), api_name="/import")

@@ -49,11 +49,17 @@ def request_of(services: Services, session: Session) -> ErasureRequest:
 
 
 def fine_tune_request_of(tuned: FineTuned) -> FineTuneRequest:
-    """Return the request behind a fine-tuned model; for one from a file, its settings as a request."""
+    """Return the request behind a fine-tuned model; for one from a file, the shortest request for its settings."""
     if tuned.asked is not None:
         return tuned.asked
     settings = tuned.erasure.settings
-    return FineTuneRequest(tuned.forget_names, **shared_options(FineTuneRequest, settings))
+    asked = FineTuneRequest(tuned.forget_names, **shared_options(FineTuneRequest, settings))
+    automatic = CLIPEraseSettings.of(settings.trainable)
+    return replace(
+        asked,
+        steps=None if settings.steps == automatic.steps else settings.steps,
+        learning_rate=None if settings.learning_rate == automatic.learning_rate else settings.learning_rate,
+    )
 
 
 def cleaned(request: ErasureRequest) -> ErasureRequest:

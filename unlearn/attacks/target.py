@@ -35,7 +35,7 @@ class AttackTarget:
         seed: seed of all random draws of an attack.
 
     Raises:
-        ImageError: there is no image of the concept to attack with, or none to measure on.
+        ImageError: there is no image of the concept, or of anything else, to attack with or to measure on.
     """
 
     concept: Concept
@@ -53,6 +53,8 @@ class AttackTarget:
                 raise ImageError(
                     f"There is no picture of “{self.concept.name}” to {purpose}; upload some of it, ten are enough."
                 )
+            if not split.others.any():
+                raise ImageError(f"There is no picture of anything but “{self.concept.name}” to {purpose}; add some.")
 
     @cached_property
     def known(self) -> Split:

@@ -54,6 +54,14 @@ def clickable(html: str = "", **options: Any) -> gr.HTML:
     return gr.HTML(html, js_on_load=CLICKS, **options)
 
 
+def clicked(event: gr.EventData, name: str) -> str:
+    """Return the ``data-`` attribute ``name`` of the clicked button; empty if the request has none."""
+    try:
+        return str(getattr(event, name, ""))
+    except TypeError:  # the event's data, which come from outside, are no object
+        return ""
+
+
 def element(known: Option, **look: Any) -> Any:
     """Return the component for an option of a request; an empty number leaves it automatic."""
     label = f"{known.label} (empty: automatic)" if known.default is None else known.label

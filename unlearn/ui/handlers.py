@@ -11,7 +11,7 @@ from unlearn import app
 from unlearn.app.asked import RETAIN_OWN, ErasureRequest
 from unlearn.app.session import Session, Visitor
 from unlearn.errors import JobError
-from unlearn.ui.components import Given, Shown
+from unlearn.ui.components import Given, Shown, clicked
 from unlearn.ui.opening import follow_address, open_file
 from unlearn.ui.screen import EXAMPLE, Screen
 from unlearn.ui.tabs.zero_shot import MOST_TELLING
@@ -63,7 +63,7 @@ class Handlers:
         """Erase, keep again or take in place of a word the concept whose button was clicked."""
         screen = self.screen
         words = screen.services().vocabulary_of(given[screen.visitor].session)
-        erase, *gone = (str(getattr(event, name, "")) for name in ("erase", "keep", "instead"))
+        erase, *gone = (clicked(event, name) for name in ("erase", "keep", "instead"))
         forget = screen.panel.forget
         return {forget: app.requests.replaced(words, given[forget], erase, gone)}
 

@@ -11,7 +11,7 @@ import gradio as gr
 from unlearn import app
 from unlearn.app.session import Visitor
 from unlearn.app.startup import Provider
-from unlearn.ui.components import Given, clickable
+from unlearn.ui.components import Given, clickable, clicked
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html.templates import fill
 
@@ -70,7 +70,7 @@ class Tour:
         """Register the events, which set the inputs of the panel and open a tab."""
 
         def begin(given: Given, event: gr.EventData) -> Any:
-            story = STORIES.get(str(getattr(event, "story", "")))
+            story = STORIES.get(clicked(event, "story"))
             if story is None:
                 return gr.skip()
             chosen = self.begun(given[visitor], story)

@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.components.api_component import Api
 from gradio.state_holder import SessionState
 
 from unlearn.ui.guard import sentence_of
@@ -22,13 +23,13 @@ class GuardedPage(UploadsOnly):
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], state: SessionState | None, *args: Any, **kwargs: Any
     ) -> list[Any]:
-        """Run gradio's method, with None for every choice that was withdrawn while the request was on its way.
+        """Run gradio's method with inputs that handlers can use.
 
-        Gradio would refuse the whole event, and a click made just before an update would be lost. None for a list of
-        choices is an empty list.
+        A choice that was withdrawn while the request was on its way becomes None: gradio would refuse the whole event,
+        and a click made just before an update would be lost. A null becomes the input's empty value.
         """
         current = [
-            None if state is not None and _withdrawn(value, block, state) else [] if _no_list(value, block) else value
+            None if state is not None and _withdrawn(value, block, state) else _empty(block) if value is None else value
             for value, block in zip(inputs, block_fn.inputs, strict=False)
         ]
         # Inputs beyond the event's own are left for gradio to refuse.
@@ -49,8 +50,13 @@ class GuardedPage(UploadsOnly):
             raise gr.Error(sentence_of(error), print_exception=False) from None
 
 
-def _no_list(value: Any, block: Block) -> bool:
-    return value is None and isinstance(block, gr.Dropdown) and bool(block.multiselect)
+def _empty(block: Block) -> Any:
+    """Return what null means for ``block``: an endpoint's default, an empty text, an empty list of choices, or None."""
+    if isinstance(block, Api):
+        return "" if block.value is None and block.api_info() == {"type": "string"} else block.value
+    if isinstance(block, gr.Textbox):
+        return ""
+    return [] if isinstance(block, gr.Dropdown) and block.multiselect else None
 
 
 def _withdrawn(value: Any, block: Block, state: SessionState) -> bool:

@@ -12,7 +12,7 @@ from unlearn.errors import lacking
 from unlearn.ui.server.bodies import mismatch
 
 #: Components whose values have a type that gradio does not check, or only by an error in the middle of an event.
-TYPED = (Api, gr.Dropdown, gr.Radio, gr.Textbox, gr.Number, gr.Slider, gr.Checkbox)
+TYPED = (Api, gr.Dropdown, gr.Radio, gr.Textbox, gr.Number, gr.Slider, gr.Checkbox, gr.Image)
 UNUSABLE = "A value of this request is not what its field on the page takes."
 
 

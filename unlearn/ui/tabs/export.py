@@ -123,7 +123,9 @@ class ExportTab:
 
     def register_callbacks(self, visitor: gr.State) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        self.kind.input(lambda kind: small(CHOICES[kind][1]), self.kind, self.about, **quiet)
+        self.kind.input(
+            lambda kind: small(CHOICES[kind][1]) if kind in CHOICES else gr.skip(), self.kind, self.about, **quiet
+        )
         self.copy.click(None, None, self.copy, js=COPY, **quiet)
         self.make.click(lambda: gr.Button(MAKING_LABEL, interactive=False), None, self.make, **quiet).then(
             on_screen(self.show_made, otherwise=lambda *_: {self.make: _ready()}),

@@ -12,8 +12,9 @@ from unlearn import app
 from unlearn.app.session import Session
 from unlearn.app.startup import Provider
 from unlearn.erasers.variants import CLIPERASE
+from unlearn.errors import ImageError
 from unlearn.plots.bars import label_bars
-from unlearn.ui.components import UNDECODED, Given, Shown, chart, clickable, drawn, image_input
+from unlearn.ui.components import UNDECODED, Given, Shown, chart, clickable, clicked, drawn, image_input
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
 from unlearn.ui.html.templates import small
@@ -108,7 +109,10 @@ class ZeroShotTab:
 
         def choose(given: Given, event: gr.EventData) -> Shown:
             collection = self.services().collection(given[visitor].session)
-            return look_at(given, collection.images[int(event.index)])
+            index = clicked(event, "index")
+            if not index.isdecimal() or int(index) >= len(collection):
+                raise ImageError("That picture is no longer in the collection; choose another one.")
+            return look_at(given, collection.images[int(index)])
 
         def upload(given: Given) -> Any:
             file: dict[str, Any] | None = given[self.image]
