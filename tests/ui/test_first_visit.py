@@ -23,9 +23,8 @@ def test_the_page_follows_what_is_erased_until_the_visitor_chooses(desk: Visit):
     expect(page.locator("#label-chart")).to_contain_text("✕ guitar")
     expect(page.locator("#strip button").first).to_contain_text("✕ guitar")
     chips = page.locator("#chips")
-    chips.get_by_role("button", name="guitar").click()
-    expect(chips.get_by_role("button", name="guitar")).to_have_attribute("aria-pressed", "false")
-    chips.get_by_role("button", name="pizza").click()
+    for name in ("guitar", "pizza"):  # faster than they are answered
+        chips.get_by_role("button", name=name).click()
     expect(page.locator("#strip button").first).to_contain_text("✕ pizza")
     expect(page.locator("#label-chart")).to_contain_text("✕ pizza")
     expect(page.locator("#chips").get_by_role("button", name="pizza")).to_have_attribute("aria-pressed", "true")

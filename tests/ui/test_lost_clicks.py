@@ -58,6 +58,13 @@ def test_a_click_while_the_last_answer_is_on_its_way_is_not_lost(desk: Visit):
     expect(page.get_by_test_id("toast-body")).to_contain_text("picture", timeout=SOON)
 
 
+def test_concepts_clicked_faster_than_they_are_answered_are_all_erased(desk: Visit):
+    chips = desk.page.locator("#chips")
+    chips.evaluate("""(chips) => [...chips.querySelectorAll('[data-keep], [data-erase="guitar"], [data-erase="bus"]')]
+        .forEach((chip) => chip.click())""")
+    expect(chips.locator("[aria-pressed=true]")).to_have_text(["✕ guitar", "✕ bus"])
+
+
 def test_a_stream_that_breaks_off_is_a_stream_that_breaks_off(desk: Visit):
     """What keeps clicks from being lost leaves the page's own handling of a lost connection alone."""
     page = desk.page

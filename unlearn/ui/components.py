@@ -25,6 +25,20 @@ element.addEventListener('click', (event) => {
   if (button) trigger('click', {...button.dataset});
 });
 """
+#: The same for buttons that change what the next click starts from: a click waits for the answer to the one before it,
+#: which :data:`ANSWERED` says has come, or ten seconds at most.
+CLICKS_IN_TURN = """
+const clicks = (window.clicksInTurn ??= {waiting: [], since: 0});
+clicks.next ??= () => { clicks.since = Date.now(); clicks.waiting[0]?.(); };
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button');
+  if (!button) return;
+  if (Date.now() - clicks.since > 10_000) clicks.waiting.length = 0;
+  const data = {...button.dataset};
+  if (clicks.waiting.push(() => trigger('click', data)) === 1) clicks.next();
+});
+"""
+ANSWERED = "() => { window.clicksInTurn.waiting.shift(); window.clicksInTurn.next(); }"
 #: Options of events that take an image. ``gr.Image`` would decode it before the handler runs, and report a damaged file
 #: with its own error, not that of :func:`unlearn.data.decoding.decode`; with these, the handler gets the file data.
 UNDECODED: dict[str, Any] = {"preprocess": False}
@@ -49,9 +63,12 @@ def image_input(**options: Any) -> gr.Image:
     return gr.Image(type="filepath", sources=["upload", "clipboard"], buttons=[], format="png", **options)
 
 
-def clickable(html: str = "", **options: Any) -> gr.HTML:
-    """Return HTML with buttons; the data of its ``click`` event holds the ``data-`` attributes of the clicked one."""
-    return gr.HTML(html, js_on_load=CLICKS, **options)
+def clickable(html: str = "", *, in_turn: bool = False, **options: Any) -> gr.HTML:
+    """Return HTML with buttons; the data of its ``click`` event holds the ``data-`` attributes of the clicked one.
+
+    With ``in_turn``, clicks wait for each other; an event on them takes all of them and ends in :data:`ANSWERED`.
+    """
+    return gr.HTML(html, js_on_load=CLICKS_IN_TURN if in_turn else CLICKS, **options)
 
 
 def clicked(event: gr.EventData, name: str) -> str:

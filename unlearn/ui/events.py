@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from unlearn.app.session import Visitor
-from unlearn.ui.components import Given, Shown
+from unlearn.ui.components import ANSWERED, Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.handlers import Handlers
 from unlearn.ui.screen import Screen, View
@@ -43,8 +43,12 @@ class Events:
         # The list's own change event requests the new erasure.
         for offers in (screen.panel.chips, screen.panel.summary, screen.collection.note):
             offers.click(
-                on_screen(self.handlers.pick), {screen.visitor, screen.panel.forget}, screen.panel.forget, **QUIET
-            )
+                on_screen(self.handlers.pick),
+                {screen.visitor, screen.panel.forget},
+                screen.panel.forget,
+                trigger_mode="multiple",
+                **QUIET,
+            ).then(None, js=ANSWERED, **QUIET)
         self._closing_leaks()
         self._running(loaded)
         screen.address.change(None, screen.address, None, js=KEEP_ADDRESS, **QUIET)

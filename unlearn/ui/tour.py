@@ -76,7 +76,7 @@ class Tour:
             chosen = self.begun(given[visitor], story)
             return {forget: chosen, strength: strength.value, tabs: gr.Tabs(selected=story.tab)}
 
-        self.stories.click(on_screen(begin), {visitor}, [forget, strength, tabs], **QUIET)
+        self.stories.click(on_screen(begin), {visitor}, [forget, strength, tabs], trigger_mode="always_last", **QUIET)
         for target, button in self.nexts.items():
             button.click(lambda target=target: gr.Tabs(selected=target), None, tabs, **QUIET)
 

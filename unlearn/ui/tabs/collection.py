@@ -47,7 +47,7 @@ class CollectionPanel:
             )
             concept = gr.Textbox(label="What they show", placeholder="my mug", max_lines=1, elem_id="own-concept")
             add = gr.Button("Add to my pictures", size="sm", elem_id="add-own")
-            note = clickable(small(NONE_YET), elem_id="own-pictures")
+            note = clickable(small(NONE_YET), in_turn=True, elem_id="own-pictures")
         return cls(services, source, files, concept, add, note)
 
     @property

@@ -53,8 +53,8 @@ class ErasePanel:
 
         with gr.Group():
             options = {name: built(name) for name in IN_SIGHT}
-        chips = clickable(elem_id="chips", container=False, min_height=26)
-        summary = clickable(markup.no_summary(), elem_id="summary", container=False)
+        chips = clickable(elem_id="chips", in_turn=True, container=False, min_height=26)
+        summary = clickable(markup.no_summary(), in_turn=True, elem_id="summary", container=False)
         with gr.Accordion("Settings", open=False, elem_classes="u-fold"):
             folded = (name for name in known if name not in IN_SIGHT)
             for numbers, names in groupby(folded, lambda name: known[name].kind in (int, float)):

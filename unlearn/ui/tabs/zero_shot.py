@@ -133,7 +133,7 @@ class ZeroShotTab:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         asked: set[Block] = {visitor, *self.inputs}
         shown = [self.image, *self.outputs]
-        self.strip.click(on_screen(choose), asked, shown, **quiet)
+        self.strip.click(on_screen(choose), asked, shown, trigger_mode="always_last", **quiet)
         # Not .input, which still carries the image when it is removed.
         self.image.upload(on_screen(upload, as_before), {*asked, self.image}, shown, **UNDECODED, **quiet)
         self.labels.change(on_screen(relabel), asked, self.outputs, trigger_mode="always_last", **quiet)
