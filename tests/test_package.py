@@ -71,6 +71,7 @@ def test_the_wheel_has_all_that_is_read_and_nothing_else(wheel: Path):
     assert {name for name in there if "__pycache__" not in name} <= set(inside)
 
 
+@pytest.mark.slow
 def test_a_wheel_in_an_empty_folder_erases_and_evaluates(run: Any, tmp_path: Path):
     assert run("unlearn-clip", "--version").stdout == f"unlearn-clip {unlearn.__version__}\n"
     erased = run("unlearn-clip", "erase", "--forget", "guitar", "--out", "erased")
@@ -83,6 +84,7 @@ def test_a_wheel_in_an_empty_folder_erases_and_evaluates(run: Any, tmp_path: Pat
     assert {path.name for path in tmp_path.iterdir()} == {"erased"}
 
 
+@pytest.mark.slow
 def test_a_wheel_serves_the_demo(installed: Path, tmp_path: Path):
     log = tmp_path / "log"
     with (

@@ -34,6 +34,7 @@ def short(monkeypatch):
     monkeypatch.setattr(soft_drawing, "IMAGES", 1)
 
 
+@pytest.mark.slow
 def test_an_audit_as_json_and_of_a_saved_erasure_in_lines(folder, tmp_path, capsys):
     asked = ["audit", "--images", str(folder)]
     assert main([*asked, "--forget", "cat", "pizza", "--concept", "pizza", "--method", "none", "--json"]) == 0

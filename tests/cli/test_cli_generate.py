@@ -40,6 +40,7 @@ def test_at_strength_zero_before_and_after_are_the_identical_file(tmp_path):
         assert before.read_bytes() == after.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_saved_erasure_draws_what_its_concepts_draw(tmp_path):
     assert main(["erase", "--forget", "cat", "--out", str(tmp_path / "erased")]) == 0
     saved = ["--erasure", str(tmp_path / "erased" / "edit.safetensors")]

@@ -206,6 +206,7 @@ def test_a_checkpoint_of_another_run_is_refused(start, tmp_path):
         finish(start(replace(SETTINGS, steps=2), checkpoint=path))
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(tmp_path):
     root = Path(__file__).parents[2]
     command = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --main_process_port 0"

@@ -85,6 +85,7 @@ def test_the_whole_model_in_open_clip(place, pocket, of_images):
         assert f"{name} unchanged" in hashes
 
 
+@pytest.mark.slow
 def test_the_whole_model_in_transformers(place):
     preprocess, tokenizer = open_clip.image_transform(224, is_train=False), open_clip.get_tokenizer("ViT-B-32")
     architecture = open_clip.get_model_config("ViT-B-32")
@@ -146,6 +147,7 @@ def test_the_edit_of_both(place, pocket, vocabulary):
     assert snippets_of(Path("erased"), erasure, "pocket", [])["the edit alone"].count("\n") > 30
 
 
+@pytest.mark.slow
 def test_the_pipeline(place, pocket):
     from unlearn.cli import main
 

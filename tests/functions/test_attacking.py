@@ -31,6 +31,7 @@ def folder(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_an_audit_runs_every_attack(pocket, erasure, folder, monkeypatch):
     monkeypatch.setattr(relearning, "STEPS", (0, 1))
     monkeypatch.setattr(soft_prompt, "STEPS", 2)

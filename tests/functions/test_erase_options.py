@@ -73,6 +73,7 @@ def checked(script: str, folder: Path) -> str:
     return subprocess.run([*command, str(file)], capture_output=True, text=True, check=False).stdout
 
 
+@pytest.mark.slow
 def test_a_type_checker_accepts_right_options_and_refuses_wrong_ones(tmp_path):
     assert (ROOT / "unlearn" / "py.typed").is_file()
     right = """

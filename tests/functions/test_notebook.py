@@ -16,6 +16,7 @@ CELLS = json.loads((EXAMPLES / "quickstart.ipynb").read_text(encoding="utf-8"))[
 CODE = [cell for cell in CELLS if cell["cell_type"] == "code"]
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_as_it_is_written(capsys):
     names: dict[str, Any] = {}
     for cell in CODE:

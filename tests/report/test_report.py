@@ -170,6 +170,7 @@ def made(folder, *asked: str) -> Record:
     return load_recorded(folder, load_clip("pocket"))[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "asked",
     [

@@ -128,6 +128,7 @@ def test_a_file_of_both_edits_is_opened_in_the_background_and_joins_every_view(f
     assert visit.complaints == []
 
 
+@pytest.mark.slow
 def test_an_edit_is_attacked_and_what_closes_a_leak_changes_it(desk: Visit):
     page = desk.page
     desk.open()
@@ -169,6 +170,7 @@ def test_an_edit_is_attacked_and_what_closes_a_leak_changes_it(desk: Visit):
     expect(page.locator("#findings")).not_to_contain_text("have changed since")
 
 
+@pytest.mark.slow
 def test_leaking_words_are_erased_too_and_cliperase_starts_on_top(folder_visit: Visit):
     visit, page = folder_visit, folder_visit.page
     visit.open("?forget=umbrella&strength=0.5")
@@ -190,6 +192,7 @@ def test_leaking_words_are_erased_too_and_cliperase_starts_on_top(folder_visit: 
     expect(page.locator("#accuracy")).to_contain_text("CLIPErase + CCUP")
 
 
+@pytest.mark.slow
 def test_other_methods_stand_beside_the_edit_those_that_train_too(folder_visit: Visit):
     visit, page = folder_visit, folder_visit.page
     visit.open()

@@ -22,6 +22,7 @@ def blocks(language: str) -> Iterator[str]:
     yield from found
 
 
+@pytest.mark.slow
 def test_the_code_for_python_runs_as_it_is_written(real_app: str, capsys):
     for block in blocks("python"):
         exec(compile(block.replace(WRITTEN, real_app), PAGE.name, "exec"), {})  # noqa: S102

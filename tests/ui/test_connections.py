@@ -110,6 +110,7 @@ def test_hundreds_of_idle_connections_leave_the_page_reachable(narrow_app: tuple
     assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.slow
 def test_hundreds_of_idle_connections_while_the_model_loads_keep_nobody_out():
     tally = FaultTally("idle sockets")
     with attacked(open_files="-Sn 256") as target:  # the page answers now, and the model is not loaded yet
@@ -120,6 +121,7 @@ def test_hundreds_of_idle_connections_while_the_model_loads_keep_nobody_out():
     assert took.startswith("after ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", ["::", "::1"])
 def test_ipv6_is_listened_on_and_by_all_addresses_ipv4_too(tmp_path: Path, host: str):
     try:
@@ -133,6 +135,7 @@ def test_ipv6_is_listened_on_and_by_all_addresses_ipv4_too(tmp_path: Path, host:
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "socks://127.0.0.1:9"])
 def test_a_proxy_in_the_environment_is_not_asked_for_the_app_itself(tmp_path: Path, proxy: str):
     names = (

@@ -46,6 +46,7 @@ def unlearn(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.slow
 def test_a_stopped_server_is_gone_at_once_though_a_run_is_under_way(tmp_path):
     log = tmp_path / "log"
     with served(log=log) as (address, process):
@@ -69,6 +70,7 @@ def served_file(address: str, path: str) -> int:
         return error.code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_visitors_files_end_with_the_process(tmp_path, number):
     drawing("cat").save(tmp_path / "cat.png")
@@ -103,6 +105,7 @@ def streamed(address: str, name: str, data: list[object]) -> tuple[str, urllib.r
     return event, urllib.request.Request(f"{address}/gradio_api/call/{name}/{event}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listens", [True, False])
 def test_the_run_of_a_program_that_is_gone_is_ended(tmp_path, listens):
     with served(log=tmp_path / "log") as (address, _), visiting(address) as visitor:

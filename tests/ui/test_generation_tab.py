@@ -47,6 +47,7 @@ def finish(services: Services, visitor: Visitor):
     return ended(services.jobs, visitor.job_keys["drawing"])
 
 
+@pytest.mark.slow
 def test_a_drawing_is_judged_and_found_again(services: Services, visitor: Visitor):
     DRAWING.start(services, visitor, QUICK)
     status = finish(services, visitor)

@@ -203,6 +203,7 @@ def test_a_visit_that_ended_starts_anew(house):
     assert after.session.erasure is None
 
 
+@pytest.mark.slow
 def test_hundreds_of_visits_leave_the_memory_where_it_was(house):
     def come_and_go(visitors: int) -> float:
         for number in range(visitors):

@@ -15,7 +15,7 @@ from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.diffusion.apply_edits import EditedPipeline, apply_to_pipeline
 from unlearn.diffusion.drawing import Drawing, Pair, draw
 from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline
-from unlearn.diffusion.rates import Detected, DetectionRate, cases_of, detect, two_thing_cases
+from unlearn.diffusion.rates import Case, Detected, DetectionRate, cases_of, detect, two_thing_cases
 from unlearn.diffusion.records import Detections, judged, report
 from unlearn.errors import ConceptError
 from unlearn.evaluation.judge import load_judge
@@ -82,9 +82,10 @@ def _plan(services: Services, session: Session, request: DrawRequest) -> Plan[Pr
     def begin() -> Generator[Progress, None, Drawn | Rates]:
         yield Progress(text="Loading the diffusion model and carrying the edit into it.", whole=0.0)
         loaded = services.pipelines.get(request.pipeline)
+        cases = _cases(services, session, loaded, drawing.seed) if request.judge else None
         edited = edited_pipeline(services, session, loaded, encoder, request.carry_method)
-        if request.judge:
-            batch = _judge_batch(services, session, loaded, edited, drawing)
+        if cases:
+            batch = _judge_batch(loaded, edited, drawing, cases)
             return (yield from map_progress(batch, within(LOADED, DRAWN)))
         run = on_zero_gpu(lambda: draw(loaded, edited.loaded, drawing), loaded.pipeline, edited.loaded.pipeline)()
         pair = yield from map_progress(map_progress(run, _then_looking), within(LOADED, DRAWN))
@@ -123,9 +124,12 @@ def _unknown_to(loaded: LoadedPipeline, erased: Sequence[str]) -> tuple[str, ...
     return (f"“{loaded.name}” draws {len(loaded.draws)} concepts, and “{unknown[0]}” is not one of them.",)
 
 
-def _judge_batch(
-    services: Services, session: Session, loaded: LoadedPipeline, edited_pipeline: EditedPipeline, drawing: Drawing
-) -> Generator[Progress, None, Rates]:
+def _cases(services: Services, session: Session, loaded: LoadedPipeline, seed: int) -> list[list[Case]]:
+    """Return the cases of each part of a judged batch, in the order of :class:`Rates`.
+
+    Raises:
+        ConceptError: the pipeline draws none of the erased concepts, or nothing else.
+    """
     known = loaded.draws or services.vocabulary_of(session).names
     erased = [name for name in session.erased if name in known]
     if not erased:
@@ -133,15 +137,20 @@ def _judge_batch(
     others = [name for name in known if name not in session.erased]
     if not others:
         raise ConceptError(f"All that “{loaded.name}” draws is erased, so there is nothing else to judge beside it.")
-    judge = load_judge()
-    groups = [
-        cases_of(erased, JUDGED, drawing.seed),
-        cases_of(others[:: max(1, len(others) // JUDGED)], JUDGED, drawing.seed),
-        two_thing_cases(erased[0], others, JUDGED, drawing.seed),
+    return [
+        cases_of(erased, JUDGED, seed),
+        cases_of(others[:: max(1, len(others) // JUDGED)], JUDGED, seed),
+        two_thing_cases(erased[0], others, JUDGED, seed),
     ]
 
+
+def _judge_batch(
+    loaded: LoadedPipeline, edited_pipeline: EditedPipeline, drawing: Drawing, cases: Sequence[Sequence[Case]]
+) -> Generator[Progress, None, Rates]:
+    judge = load_judge()
+
     def start() -> Generator[Progress, None, list[list[Detected]]]:
-        return detect(loaded, edited_pipeline.loaded, groups, judge, steps=drawing.steps, guidance=drawing.guidance)
+        return detect(loaded, edited_pipeline.loaded, cases, judge, steps=drawing.steps, guidance=drawing.guidance)
 
     run = on_zero_gpu(start, loaded.pipeline, edited_pipeline.loaded.pipeline)()
     verdicts = yield from map_progress(run, _then_looking)
