@@ -29,7 +29,7 @@ from unlearn.errors import ModelError
 from unlearn.export.saved import save_erasure
 from unlearn.export.transformers_clip import as_clip_model, save_transformers
 
-TEXTS = ["a photo of an apple", "two frogs"]
+TEXTS = ["a photo of an apple", "two frogs!"]
 IMAGE = Image.radial_gradient("L").resize((80, 60)).convert("RGB")
 TOWERS = {
     "vision_cfg": {"image_size": 32, "patch_size": 8, "width": 64, "layers": 2, "head_width": 32},

@@ -15,7 +15,7 @@ from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.errors import ModelError
 from unlearn.export.transformers_clip import as_clip_model, as_clip_tokenizer, save_transformers
 
-TEXTS = ["a cat", "A  photo of a crème brûlée and the dogs' 12 bowls", "", "שלום 😀"]
+TEXTS = ["a cat", "A  photo of a crème brûlée and the dogs' 12 bowls", "", "שלום 😀", "oh! a cat!!", "<|endoftext|>"]
 
 
 @pytest.mark.parametrize("architecture", ["ViT-B-32", "ViT-B-32-quickgelu", "ViT-L-14", "ViT-H-14"])

@@ -39,6 +39,7 @@ class _Options(Chosen):
     padding_side: Literal["left", "right"] = "right"
     truncation_side: Literal["left", "right"] = "right"
     clean_up_tokenization_spaces: bool = False
+    split_special_tokens: bool = False
 
 
 def find_tokenizer(files: Files) -> dict[str, Path]:

@@ -77,6 +77,7 @@ def as_clip_tokenizer(tokenizer: Any) -> transformers.CLIPTokenizer:
         merges=sorted(tokenizer.bpe_ranks, key=tokenizer.bpe_ranks.__getitem__),
         model_max_length=tokenizer.context_length,
         pad_token=tokenizer.decoder[0],
+        split_special_tokens=True,  # token 0 is "!", which a text may contain
     )
 
 
