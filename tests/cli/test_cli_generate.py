@@ -6,6 +6,7 @@ import hashlib
 import json
 
 import pytest
+from huggingface_hub import ModelCard
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -29,7 +30,19 @@ def test_generate_writes_images_record_and_edit(tmp_path, capsys):
     assert before.size == after.size == (64, 64)
     assert before.tobytes() != after.tobytes()
     assert {key.partition(".")[2] for key in load_file(out / "token_gate.safetensors")} >= {"change", "readers"}
-    assert "cat: seen by the judge in" in capsys.readouterr().out
+    assert record["erasure"]["concepts"]["forget"][0]["name"] == "cat"
+    printed = capsys.readouterr().out
+    assert "cat: seen by the judge in" in printed
+    card = ModelCard.load(out / "README.md")
+    assert (card.data.license, card.data.library_name, card.data.pipeline_tag) == (
+        "apache-2.0",
+        "diffusers",
+        "text-to-image",
+    )
+    assert f"`a cat and a pizza: {printed.splitlines()[0]}`" in card.text
+    assert 'GATE = "out/token_gate.safetensors"' in card.text
+    assert main([*asked[:-1], *QUICK, "--out", str(out)]) == 0
+    assert not (out / "README.md").exists(), "the edit went, and its card with it"
 
 
 def test_at_strength_zero_before_and_after_are_the_identical_file(tmp_path):

@@ -19,7 +19,7 @@ from unlearn.diffusion.apply_edits import EditedPipeline, apply_to_pipeline
 from unlearn.diffusion.pipelines import PIPELINES
 from unlearn.diffusion.records import ATTENTION as ATTENTION_FILE
 from unlearn.diffusion.records import GATE as GATE_FILE
-from unlearn.diffusion.records import save_attention, save_gate
+from unlearn.diffusion.records import code_of, save_attention, save_gate
 from unlearn.erasers.erasure import AnyErasure
 from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, MADE_BY, ORIGINAL
 from unlearn.errors import ConceptError, ModelError, require_choice
@@ -27,7 +27,6 @@ from unlearn.evaluation.as_json import before_and_after
 from unlearn.export.edit_file import record_of
 from unlearn.export.saved import EDIT, RECORD, save_erasure
 from unlearn.export.snippets import snippet, snippet_of
-from unlearn.files.assets import SHIPPED
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.report.html import render
 from unlearn.report.measured import DrawnPair, measure_report
@@ -198,15 +197,11 @@ def _for_diffusers(
     return write
 
 
-def _pipeline_code(example: str, **file: str) -> Callable[[Wanted], str]:
-    """Return a function that fills in the script ``example``, which uses ``file`` in a stock pipeline."""
-
-    def code(wanted: Wanted) -> str:
-        source = PIPELINES[_driven_by(wanted.encoder)].source
-        where = str(Path(source).relative_to(SHIPPED)) if Path(source).is_dir() else source
-        return snippet(example, PIPELINE=where, PROMPT=f"a {wanted.erasure.selection.forget_names[0]}", **file)
-
-    return code
+def _pipeline_code(file: str) -> Callable[[Wanted], str]:
+    """Return a function that gives code which uses ``file`` in a stock pipeline."""
+    return lambda wanted: code_of(
+        PIPELINES[_driven_by(wanted.encoder)], file, f"a {wanted.erasure.selection.forget_names[0]}"
+    )
 
 
 def _driven_by(encoder: OpenClipEncoder) -> str:
@@ -223,12 +218,12 @@ FILE_KINDS = {
     GATE: FileKind(
         "For diffusers, gated",
         _for_diffusers(GATE_FILE, save_gate, "gated"),
-        _pipeline_code("gated_pipeline", GATE=GATE_FILE),
+        _pipeline_code(GATE_FILE),
     ),
     ATTENTION: FileKind(
         "For diffusers",
         _for_diffusers(ATTENTION_FILE, save_attention, "ridge"),
-        _pipeline_code("diffusers_pipeline", ATTENTION=ATTENTION_FILE),
+        _pipeline_code(ATTENTION_FILE),
     ),
     REPORT: FileKind("Report", _write_report, lambda wanted: ""),
     "record": FileKind(

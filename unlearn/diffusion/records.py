@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +18,21 @@ from unlearn.diffusion.conditioning import StateMap
 from unlearn.erasers.token_gate import GatedMap
 from unlearn.evaluation.generation import Detection, look, named_in
 from unlearn.evaluation.judge import load_judge
+from unlearn.export.card import CARD, may_be_written, write_card
+from unlearn.export.snippets import snippet
+from unlearn.files.assets import SHIPPED
 from unlearn.files.writing import files_in, listed_in, whole_folder
 
 if TYPE_CHECKING:
     from unlearn.clip.encoders import OpenClipEncoder
     from unlearn.diffusion.drawing import Pair
-    from unlearn.diffusion.pipelines import LoadedPipeline
+    from unlearn.diffusion.pipelines import LoadedPipeline, PipelineSpec
     from unlearn.erasers.erasure import AnyErasure
+    from unlearn.export.record import Record
 
 RECORD, ATTENTION, GATE = "generation.json", "cross_attention.safetensors", "token_gate.safetensors"
+#: Script of each file's code, and its constant that names the file.
+_EXAMPLES = {GATE: ("gated_pipeline", "GATE"), ATTENTION: ("diffusers_pipeline", "ATTENTION")}
 Detections = tuple[tuple[Detection, ...], tuple[Detection, ...]]
 
 
@@ -72,20 +78,56 @@ def report(pair: Pair, edited_pipeline: EditedPipeline, detections: Detections) 
     }
 
 
+def counts(detections: Detections) -> list[str]:
+    """Return a line for each concept that the judge knows: in how many images it detects it."""
+    return [
+        f"{before.concept}: seen by the judge in {sum(before.seen)} of {len(before.seen)} before, "
+        f"{sum(after.seen)} after"
+        for before, after in zip(*detections, strict=True)
+        if before.seen is not None and after.seen is not None
+    ]
+
+
+def code_of(known: PipelineSpec, file: str | Path, prompt: str) -> str:
+    """Return code that uses ``file``, an exported edit under its own name, in a stock pipeline."""
+    example, constant = _EXAMPLES[Path(file).name]
+    where = str(Path(known.source).relative_to(SHIPPED)) if Path(known.source).is_dir() else known.source
+    return snippet(example, PIPELINE=where, PROMPT=prompt, **{constant: str(file)})
+
+
 def save_pair(
-    folder: Path, pair: Pair, edited_pipeline: EditedPipeline, detections: Detections, *, export: bool = False
+    folder: Path,
+    pair: Pair,
+    edited_pipeline: EditedPipeline,
+    detections: Detections,
+    erasure: Record,
+    *,
+    export: bool = False,
 ) -> dict[str, Any]:
-    """Write ``before_I.png``, ``after_I.png`` and ``generation.json``, and with ``export`` also the edit itself."""
-    with whole_folder(folder, last=RECORD, replaces=listed_in(folder / RECORD)) as new:
+    """Write ``before_I.png``, ``after_I.png`` and ``generation.json``; with ``export`` also the edit and its card."""
+    gated = any(isinstance(token_map, GatedMap) for token_map in edited_pipeline.maps)
+    file, save = (GATE, save_gate) if gated else (ATTENTION, save_attention)
+    own_card = [CARD] if may_be_written(folder) else []
+    with whole_folder(folder, last=RECORD, replaces=[*listed_in(folder / RECORD), *own_card]) as new:
         for side, images in (("before", pair.before), ("after", pair.after)):
             for index, image in enumerate(images):
                 image.save(new / f"{side}_{index}.png")
         if export:
-            gated = any(isinstance(token_map, GatedMap) for token_map in edited_pipeline.maps)
-            (save_gate if gated else save_attention)(new / (GATE if gated else ATTENTION), edited_pipeline)
+            save(new / file, edited_pipeline)
         hashes = {name: hashlib.sha256((new / name).read_bytes()).hexdigest() for name in files_in(new)}
-        record = report(pair, edited_pipeline, detections) | {"sha256": hashes}
+        record = report(pair, edited_pipeline, detections) | {"erasure": erasure.to_json(), "sha256": hashes}
         (new / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if export and own_card:
+            known, prompt = edited_pipeline.loaded.known, pair.drawing.prompt
+            write_card(
+                new,
+                replace(erasure, metrics={}),
+                {"the edit in a stock pipeline": code_of(known, Path(folder.name, file), prompt)},
+                library="diffusers",
+                drawn=[f"{prompt}: {line}" for line in counts(detections)],
+                base=known.source if known.revision else None,
+                recorded=RECORD,
+            )
     return record
 
 

@@ -32,8 +32,9 @@ def write_card(
     *,
     library: str,
     findings: Sequence[Mapping[str, Any]] = (),
+    drawn: Sequence[str] = (),
     base: str | None = None,
-    licence: str = "",
+    recorded: str = "erasure.json",
 ) -> None:
     """Write the model card of an erasure to ``folder``.
 
@@ -43,11 +44,12 @@ def write_card(
         snippets: code that uses each file, by what it does.
         library: library that loads the files, in a hub's words.
         findings: findings of an audit of the erasure, as JSON; none if it was not attacked.
-        base: repository of the model that was edited; by default that of the record's CLIP.
-        licence: licence of its weights, in words; by default that of the record's CLIP.
+        drawn: sentences about images that were drawn with the edit.
+        base: repository of the pipeline that was edited; by default the record's CLIP was.
+        recorded: name of the file that holds the record.
     """
-    known = CURATED.get(record.model)
-    licence = licence or (known.licence if known else "")
+    known = None if base else CURATED.get(record.model)
+    licence = known.licence if known else ""
     data = ModelCardData(
         license=LICENCES.get(licence, "other"),
         license_name=None if licence in LICENCES else "licence-of-the-base-model",
@@ -59,7 +61,8 @@ def write_card(
         model_name="erased" if record.metrics else None,
         eval_results=list(_results(record)) or None,
     )
-    body = "\n".join(_lines(record, snippets, findings))
+    title = f"# {base or record.model} without "
+    body = title + "\n".join(_lines(record, snippets, findings, drawn, recorded))
     ModelCard(f"---\n{data.to_yaml()}\n---\n\n{body}\n").save(folder / CARD)
 
 
@@ -89,14 +92,20 @@ def _measured(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[st
                 yield label, part, metrics[label][part]
 
 
-def _lines(record: Record, snippets: Mapping[str, str], findings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _lines(
+    record: Record,
+    snippets: Mapping[str, str],
+    findings: Sequence[Mapping[str, Any]],
+    drawn: Sequence[str],
+    recorded: str,
+) -> Iterator[str]:
     names = [concept.name for concept in record.selection.forget]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    yield f"# {record.model} without {_code(names[0])}{' and more' if names[1:] else ''}\n"
+    yield f"{_code(names[0])}{' and more' if names[1:] else ''}\n"
     yield (
         f"Concepts erased from {_code(record.model)} by {record.method}: {', '.join(map(_code, names[:NAMED]))}{more}. "
         f"Retain set: {len(record.selection.retain)} names. "
-        "`erasure.json` has all settings, versions and hashes.\n"
+        f"`{recorded}` has all settings, versions and hashes.\n"
     )
     yield "## Measured\n"
     measured = {(label, part): values for label, part, values in _measured(record.metrics)}
@@ -108,7 +117,8 @@ def _lines(record: Record, snippets: Mapping[str, str], findings: Sequence[Mappi
                 before, after = measured["before", part], measured["after", part]
                 yield f"| {part} | {after['n']} | {before['top1']:.1%} | {after['top1']:.1%} |".replace("%", "")
         yield f"\nOn {_code(record.metrics['images'])}; seed {record.seed}.\n"
-    else:
+    yield from (f"- {_code(line)}\n" for line in drawn)
+    if not measured and not drawn:
         yield "Nothing was measured.\n"
     yield "## Attacked\n"
     if findings:
@@ -119,7 +129,7 @@ def _lines(record: Record, snippets: Mapping[str, str], findings: Sequence[Mappi
             yield f"| {finding['name']} | {finding['verdict']} | {numbers} |"
         yield ""
     else:
-        yield "With nothing yet: `unlearn-clip audit --erasure FOLDER` runs every attack.\n"
+        yield "With nothing yet: `unlearn-clip audit` runs every attack.\n"
     yield f"{NO_PROOF}\n"
     yield "## How to load\n"
     for what, code in snippets.items():

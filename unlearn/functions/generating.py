@@ -13,8 +13,7 @@ from unlearn.clip.loading import load_clip
 from unlearn.diffusion.apply_edits import EditedPipeline
 from unlearn.diffusion.drawing import Drawing, Pair, draw
 from unlearn.diffusion.pipelines import LoadedPipeline, load_pipeline
-from unlearn.diffusion.records import apply_erasure_to_pipeline, judged, report, save_pair
-from unlearn.evaluation.generation import Detection
+from unlearn.diffusion.records import Detections, apply_erasure_to_pipeline, counts, judged, report, save_pair
 from unlearn.files.writing import require_folder
 from unlearn.functions.arguments import OnProgress
 from unlearn.functions.erasing import unedited
@@ -31,11 +30,13 @@ class Generation:
         pair: prompt, parameters and images.
         edited_pipeline: the pipeline with the erasure in it.
         detections: detections of each concept, before and after.
+        erasure: the erasure and its record.
     """
 
     pair: Pair
     edited_pipeline: EditedPipeline
-    detections: tuple[tuple[Detection, ...], tuple[Detection, ...]]
+    detections: Detections
+    erasure: RecordedErasure
 
     @property
     def before(self) -> tuple[Image.Image, ...]:
@@ -57,12 +58,7 @@ class Generation:
         return f"Generation(prompt={asked.prompt!r}, pipeline={self.edited_pipeline.loaded.name!r}, n={asked.count})"
 
     def __str__(self) -> str:
-        return "\n".join(
-            f"{before.concept}: seen by the judge in {sum(before.seen)} of {len(before.seen)} before, "
-            f"{sum(after.seen)} after"
-            for before, after in zip(*self.detections, strict=True)
-            if before.seen is not None and after.seen is not None
-        )
+        return "\n".join(counts(self.detections))
 
     def _repr_html_(self) -> str:
         """Return what notebooks show."""
@@ -70,7 +66,7 @@ class Generation:
         return as_table(f"{self.pair.drawing.prompt}: the same seeds before and after", (), drawn=drawn)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as in ``generation.json``, without hashes."""
+        """Return the record as in ``generation.json``, without the erasure's and without hashes."""
         return report(self.pair, self.edited_pipeline, self.detections)
 
     def save(self, folder: str | Path, *, export: bool = False) -> dict[str, Any]:
@@ -78,14 +74,15 @@ class Generation:
 
         Args:
             folder: folder to write to.
-            export: whether to write also the edit for other tools: ``token_gate.safetensors``, or
-                ``cross_attention.safetensors`` where the edit is linear.
+            export: whether to write also the edit for other tools, with its model card: ``token_gate.safetensors``,
+                or ``cross_attention.safetensors`` where the edit is linear.
 
         Raises:
             ParameterError: the folder cannot be written to.
         """
         require_folder(Path(folder))
-        return save_pair(Path(folder), self.pair, self.edited_pipeline, self.detections, export=export)
+        record = self.erasure.record
+        return save_pair(Path(folder), self.pair, self.edited_pipeline, self.detections, record, export=export)
 
 
 def generate(
@@ -130,4 +127,4 @@ def generate(
     base = unedited(load_clip(loaded.known.clips[0]) if clip is None else clip)
     edited = apply_erasure_to_pipeline(loaded, base, erasure.erasure, carry_method=carry_method)
     pair = run_to_end(draw(loaded, edited.loaded, drawing), on_progress or (lambda progress: None))
-    return Generation(pair, edited, judged(pair, erasure.forget, base))
+    return Generation(pair, edited, judged(pair, erasure.forget, base), erasure)
