@@ -20,10 +20,13 @@ from PIL import Image
 import unlearn
 from unlearn.attacks.finding import Finding
 from unlearn.attacks.groups import Group
-from unlearn.concepts.selection import Concept
+from unlearn.concepts.selection import Concept, select
+from unlearn.data.gallery import bundled_gallery
+from unlearn.erasers import ccup
 from unlearn.errors import ModelError, ParameterError
 from unlearn.export.hub import require_repository
 from unlearn.export.saved import save_erasure
+from unlearn.files.writing import files_in
 
 REPOSITORY = "someone/pocket-without-guitar"
 
@@ -52,19 +55,38 @@ def test_only_the_files_of_the_erasure_are_pushed_and_weights_are_safetensors(hu
     assert config["model_cfg"]["text_cfg"]["hf_tokenizer_name"] == REPOSITORY
 
 
-def test_the_code_of_the_card_loads_it_from_the_hub_in_stock_open_clip(hub, pocket, gallery, tmp_path: Path):
-    environ, folder, _ = hub
-    next(p for p in gallery if p.concept == "guitar").load().save(tmp_path / "picture.jpg", quality=95)
+def printed_by(folder: Path, model: str, environ: dict[str, str], place: Path) -> dict[str, float]:
+    """Probabilities that the code on the card in ``folder`` prints, which loads ``model``; it knows nothing of us."""
+    next(p for p in bundled_gallery().test if p.concept == "guitar").load().save(place / "picture.jpg", quality=95)
     codes = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
-    (code,) = (code for code in codes if f'MODEL = "hf-hub:{REPOSITORY}"' in code)
+    (code,) = (code for code in codes if f'MODEL = "{model}"' in code)
     done = subprocess.run(
-        [sys.executable, "-I", "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+        [sys.executable, "-I", "-c", code], cwd=place, env=environ, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    printed = {label: float(value) for label, value in (line.split(": ") for line in done.stdout.splitlines())}
+    return {label: float(value) for label, value in (line.split(": ") for line in done.stdout.splitlines())}
+
+
+def test_the_code_of_the_card_loads_it_from_the_hub_in_stock_open_clip(hub, pocket, tmp_path: Path):
+    environ, folder, _ = hub
+    printed = printed_by(folder, f"hf-hub:{REPOSITORY}", environ, tmp_path)
     edited = unlearn.load(folder, pocket).apply(pocket)
     image = Image.open(tmp_path / "picture.jpg").convert("RGB")
     assert printed == pytest.approx(unlearn.classify(edited, image, list(printed), ("a photo of a {}",)), abs=1e-3)
+
+
+def test_the_code_of_the_card_loads_it_from_the_hub_in_stock_transformers(hub, toy, toy_vocabulary, tmp_path: Path):
+    environ, _, held = hub
+    erasure, folder = (
+        ccup.erase(toy, select("apple", vocabulary=toy_vocabulary), vocabulary=toy_vocabulary),
+        tmp_path / "x",
+    )
+    save_erasure(folder, toy, erasure, metrics={}, formats=("transformers",), repository="someone/toy")
+    held["someone/toy"] = {name: (folder / name).read_bytes() for name in files_in(folder)}
+    printed = printed_by(folder, "someone/toy", environ, tmp_path)
+    image = Image.open(tmp_path / "picture.jpg").convert("RGB")
+    expected = unlearn.classify(erasure.apply(toy), image, list(printed), ("a photo of a {}",))
+    assert printed == pytest.approx(expected, abs=5e-3)
 
 
 def test_files_get_the_permissions_of_the_umask(hub):
