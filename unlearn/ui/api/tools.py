@@ -23,7 +23,7 @@ from mcp.types import (
 )
 
 #: Endpoints that are no tools: their files belong to a session, which an assistant's call does not have.
-NO_TOOLS = ("export", "import")
+NO_TOOLS = ("/export", "/import")
 #: Every call has a visitor of its own, so that most tools leave nothing behind.
 READS = ToolAnnotations(readOnlyHint=True, openWorldHint=False)
 CHANGES = {
@@ -35,8 +35,8 @@ Handler = Callable[[Any], Awaitable[ServerResult]]
 
 def describe_tools(server: GradioMCPServer) -> None:
     """Wrap the handlers of ``server`` that list and call tools."""
-    for name in NO_TOOLS:
-        server.tool_to_endpoint.pop(name, None)
+    tools = server.tool_to_endpoint.items()
+    server.tool_to_endpoint = {name: endpoint for name, endpoint in tools if endpoint not in NO_TOOLS}
     handlers: dict[type[Any], Handler] = server.mcp_server.request_handlers
     listing, calling = handlers[ListToolsRequest], handlers[CallToolRequest]
 
