@@ -13,6 +13,7 @@ from unlearn import late
 if TYPE_CHECKING:
     from unlearn.app import (
         audits,
+        by_strength,
         comparisons,
         drawings,
         examples,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "audits",
+    "by_strength",
     "comparisons",
     "drawings",
     "examples",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,10 +67,10 @@ class Called:
 
 @dataclass(frozen=True)
 class LabelView:
-    """Probabilities of an image's main labels, {variant: {label: probability}}, and the number of candidate labels."""
+    """Probabilities of an image's main labels, {variant: {label: probability}}, and all candidate labels."""
 
     probabilities: dict[str, dict[str, float]]
-    offered: int
+    labels: Sequence[str]
 
 
 @dataclass(frozen=True)

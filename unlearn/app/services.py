@@ -279,7 +279,7 @@ class Services:
         original = probabilities[ORIGINAL]
         erased = sorted(set(session.erased) & set(offered), key=original.__getitem__, reverse=True)
         shown = most_telling(probabilities, erased[:ERASED_LABELS], CHART_LABELS)
-        return LabelView({v: {label: p[label] for label in shown} for v, p in probabilities.items()}, len(offered))
+        return LabelView({v: {label: p[label] for label in shown} for v, p in probabilities.items()}, offered)
 
     def clearest_image(self, session: Session, concept: str) -> GalleryImage:
         """Return the image of ``concept`` in the collection that the original recognises best."""

@@ -114,6 +114,7 @@ class ZeroShotReport:
         overall, forget, retain: accuracy on all images, on those of erased concepts, on the others.
         classnames: the labels offered.
         targets: index of each image's own label, (n,).
+        forgotten: whether each image's concept is erased, (n,).
         ranks: number of labels that score higher or tie, (n,).
     """
 
@@ -122,6 +123,7 @@ class ZeroShotReport:
     retain: Accuracy
     classnames: tuple[str, ...]
     targets: Tensor
+    forgotten: Tensor
     ranks: Tensor
 
     @cached_property
@@ -186,5 +188,6 @@ def evaluate_zero_shot(
         retain=accuracy_of(ranks[~forgotten]),
         classnames=names,
         targets=targets,
+        forgotten=forgotten,
         ranks=ranks,
     )

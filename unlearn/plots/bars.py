@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def label_bars(
-    probabilities: Mapping[str, Mapping[str, float]], erased: Collection[str], legend: Mapping[str, str] | None = None
+    probabilities: Mapping[str, Mapping[str, float]],
+    erased: Collection[str],
+    legend: Mapping[str, str] | None = None,
+    by_strength: Mapping[str, Any] | None = None,
 ) -> Figure:
     """Draw the probability of every label, one bar per variant, with the erased labels marked.
 
@@ -21,6 +24,8 @@ def label_bars(
         probabilities: {variant: {label: probability}}, the original first; every variant has the same labels.
         erased: labels to mark.
         legend: what the legend calls a variant, where that is not its name.
+        by_strength: what the page computes the last variant's bars from while the strength slider moves, as
+            :func:`unlearn.app.by_strength.label_scores` returns it.
     """
     labels = list(next(iter(probabilities.values())))
     numbers = 13 if len(probabilities) <= 2 else 9
@@ -40,7 +45,7 @@ def label_bars(
         for variant, p in probabilities.items()
     ]
     percent = {"range": [0, 1.1], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]}
-    return _grouped(460, bars, labels, erased, xaxis=percent)
+    return _grouped(460, bars, labels, erased, xaxis=percent, meta={"by_strength": by_strength})
 
 
 def own_similarity_bars(similarity: Mapping[str, Tensor], names: Sequence[str], erased: Collection[str]) -> Figure:
@@ -73,7 +78,12 @@ def _bar(variant: str, labels: Sequence[str], values: Sequence[float], hover: st
 
 
 def _grouped(
-    height: int, bars: Sequence[Json], labels: Sequence[str], erased: Collection[str], xaxis: Mapping[str, Any]
+    height: int,
+    bars: Sequence[Json],
+    labels: Sequence[str],
+    erased: Collection[str],
+    xaxis: Mapping[str, Any],
+    **layout: Any,
 ) -> Figure:
     names = {
         "tickvals": list(range(len(labels))),
@@ -81,4 +91,4 @@ def _grouped(
         "autorange": "reversed",
         "showgrid": False,
     }
-    return styled(height, bars, xaxis=xaxis, yaxis=names, barmode="group", bargap=0.28, bargroupgap=0.06)
+    return styled(height, bars, xaxis=xaxis, yaxis=names, barmode="group", bargap=0.28, bargroupgap=0.06, **layout)

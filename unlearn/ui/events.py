@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -18,6 +19,8 @@ from unlearn.ui.screen import Screen, View
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 QUIET = PRIVATE | {"show_progress": "hidden"}
+#: Takes the slider's position, and ends when it has come to rest.
+FOLLOW_SLIDER = (Path(__file__).parent / "html" / "follow_slider.js").read_text(encoding="utf-8")
 #: Puts the edit into the browser's address, so that a reload or the way back restores it.
 KEEP_ADDRESS = """(query) => {
   const before = location.href.split('#')[0];
@@ -88,8 +91,9 @@ class Events:
         """Register the events of the panels and of an opened file."""
         screen = self.screen
         panel, model, collection, upload = screen.panel, screen.model, screen.collection, screen.export.upload
-        # A fast drag requests only its last position.
         self._erasing(partial(gr.on, panel.triggers), trigger_mode="always_last")
+        followed = panel.strength.input(None, panel.strength, js=FOLLOW_SLIDER, trigger_mode="multiple", **QUIET)
+        self._erasing(followed.then, trigger_mode="always_last")
         self._erasing(panel.form.input(panel.offer_sides, [panel.form, panel.side], panel.side, **QUIET).then)
         used = model.use.click(
             on_screen(self.handlers.use_model),

@@ -28,7 +28,7 @@ def build_demo(services: Provider) -> gr.Blocks:
         panel = screen.panel
         panel.register_callbacks()
         screen.model.register_callbacks()
-        screen.tour.register_callbacks(panel.forget, panel.options["strength"], screen.tabs, screen.visitor)
+        screen.tour.register_callbacks(panel.forget, panel.strength, screen.tabs, screen.visitor)
         for view in screen.views:
             view.register_callbacks(screen.visitor)
         for endpoints in (ViewEndpoints, RunEndpoints, ExportEndpoints):

@@ -131,11 +131,12 @@ class Screen:
         """Return values of ``overview_outputs``: the cost of the erasure, measured once for both."""
         services = self.services()
         summary = services.summary(session)
+        top1 = app.by_strength.top1(services, session)
         known, hardly = app.examples.well_known(services, session), app.examples.hardly_known(services, session)
         return {
             self.address: app.links.link_or_why(services, session)[0],
             self.panel.chips: markup.chips(known[:CHIPS], session.erased),
-            self.panel.summary: markup.summary(summary, session.erased, hardly, known),
+            self.panel.summary: markup.summary(summary, session.erased, hardly, known, top1),
             self.zero_shot.accuracy: markup.accuracy_table(summary.accuracy),
         }
 

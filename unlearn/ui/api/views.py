@@ -83,7 +83,7 @@ class ViewEndpoints:
         erase_first(self.services, visitor, forget)
         session = _looking_at(visitor, image)
         view = self.services().zero_shot(session, labels)
-        return {"forget": list(session.erased), "offered": view.offered, "probabilities": view.probabilities}
+        return {"forget": list(session.erased), "offered": len(view.labels), "probabilities": view.probabilities}
 
     def retrieve(
         self,

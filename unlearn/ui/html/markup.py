@@ -46,7 +46,11 @@ def chips(concepts: Sequence[str], erased: Collection[str]) -> str:
 
 
 def summary(
-    result: Summary, erased: Sequence[str], hardly_known: Sequence[str] = (), examples: Sequence[str] = ()
+    result: Summary,
+    erased: Sequence[str],
+    hardly_known: Sequence[str] = (),
+    examples: Sequence[str] = (),
+    top1: Mapping[str, Sequence[float]] | None = None,
 ) -> str:
     """Return the summary under the strength slider: the cost of the edit in two numbers, and the concepts at risk.
 
@@ -55,6 +59,7 @@ def summary(
         erased: the concepts erased.
         hardly_known: those of them that the model did not know well before the edit.
         examples: concepts that it does know, to erase instead.
+        top1: top-1 after the edit at every position of the strength slider, as :func:`unlearn.app.by_strength.top1`.
     """
     if not erased:
         return fill("nothing_erased")
@@ -69,6 +74,7 @@ def summary(
         hardly_known=hardly_known,
         instead=[name for name in examples if not is_among(name, erased)][:MOST_INSTEAD],
         most=MOST_NOTICES,
+        top1=top1 or {},
     )
 
 

@@ -67,6 +67,10 @@ class ErasePanel:
         return self.options["forget"]  # type: ignore[no-any-return]
 
     @property
+    def strength(self) -> gr.Slider:
+        return self.options["strength"]  # type: ignore[no-any-return]
+
+    @property
     def form(self) -> gr.Radio:
         return self.options["form"]  # type: ignore[no-any-return]
 
@@ -109,10 +113,11 @@ class ErasePanel:
         """The events that request another erasure: every change of an input, without a button.
 
         A dropdown's ``input`` event does not fire when a choice is made with the Enter key; its ``change`` event does.
-        The form is not included: the sides it allows are updated first.
+        The form is not included: the sides it allows are updated first. Nor is the strength: the page follows it.
         """
         typed = (self.forget, self.own_retain)
-        touched = (component for component in self.options.values() if component not in (*typed, self.form))
+        others = (*typed, self.form, self.strength)
+        touched = (component for component in self.options.values() if component not in others)
         return [*(component.change for component in typed), *(component.input for component in touched)]
 
     def register_callbacks(self) -> None:

@@ -92,8 +92,9 @@ class ZeroShotTab:
         if session.image is None:
             return {}
         view = self.services().zero_shot(session, given[self.labels] or ())
+        by_strength = app.by_strength.label_scores(self.services(), session, view)
         legend = {CLIPERASE: session.fine_tuned.title} if session.fine_tuned else {}
-        return {self.bars: drawn(label_bars(view.probabilities, session.erased, legend))}
+        return {self.bars: drawn(label_bars(view.probabilities, session.erased, legend, by_strength))}
 
     def thumbnails(self, session: Session, given: Given) -> str:
         """Return the strip: images of the chosen concept, or of the erased concepts and those at risk, then others."""
