@@ -30,9 +30,9 @@ from unlearn.erasers.methods import COMPARED, Task
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ConceptError, ImageError, JobError, ModelError, OutOfTimeError, ParameterError
 from unlearn.finetuning.pairs import hold_out
-from unlearn.jobs import State, run_to_end
 from unlearn.plots.methods import method_scatter
 from unlearn.plots.relearning import relearning_curves
+from unlearn.progress import State, run_to_end
 from unlearn.sweeps.comparison import compare
 from unlearn.ui.api.reports import audit_report
 from unlearn.ui.background import status_html

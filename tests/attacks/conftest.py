@@ -9,7 +9,7 @@ import pytest
 from unlearn.attacks.target import AttackTarget
 from unlearn.concepts.selection import select
 from unlearn.erasers import methods
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from unlearn.concepts.selection import Concept, Vocabulary
 from unlearn.data.gallery import Gallery
 from unlearn.erasers import baselines
 from unlearn.errors import ImageError, ModelError
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 AFTER, BEFORE = "Features after the projection", "Features before the projection"
 

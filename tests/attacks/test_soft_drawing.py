@@ -19,7 +19,7 @@ from unlearn.concepts.selection import Concept
 from unlearn.data.gallery import bundled_gallery
 from unlearn.diffusion.pipelines import LoadedPipeline, load_pipeline
 from unlearn.errors import ModelError
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 TABLE = "token_embedding.weight"
 

@@ -15,7 +15,7 @@ from unlearn.erasers import ccup, cliperase
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ModelError
 from unlearn.export.saved import load_erasure, save_erasure
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ModelError, ParameterError
 from unlearn.finetuning.trainable import make_trainable
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 FEW = Vocabulary.of(("cat", "dog", "pizza", "car", "tree"))
 DRAWING = Drawing("a cat and a pizza", seed=3, steps=2, guidance=3.0, count=1)

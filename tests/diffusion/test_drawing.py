@@ -15,7 +15,7 @@ from unlearn.diffusion.drawing import MAX_SEED, Drawing, draw
 from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline, PipelineCache, _place, load_pipeline
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError, InvalidInputError, ModelError
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 QUICK = Drawing("a cat", seed=5, steps=3, count=2)
 

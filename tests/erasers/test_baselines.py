@@ -19,8 +19,8 @@ from unlearn.erasers.settings import BaselineSettings, CLIPEraseSettings
 from unlearn.errors import ImageError, ParameterError
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 from unlearn.export.saved import load_erasure, save_erasure
-from unlearn.jobs import run_to_end
 from unlearn.options import in_words
+from unlearn.progress import run_to_end
 
 TRAINS = CLIPEraseSettings(steps=3, batch_size=6, learning_rate=1e-3, eval_every=3)
 

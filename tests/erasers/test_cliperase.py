@@ -34,7 +34,7 @@ from unlearn.export.edit_file import load_edit, record_of, save_edit
 from unlearn.finetuning.batches import Embedded
 from unlearn.finetuning.pairs import forget_and_retain, hold_out
 from unlearn.finetuning.prepared import encoding
-from unlearn.jobs import within
+from unlearn.progress import within
 
 SETTINGS = CLIPEraseSettings("last_blocks", steps=40, batch_size=6, learning_rate=1e-3)
 

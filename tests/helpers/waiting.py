@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from unlearn.jobs import Jobs, Status
+from unlearn.jobs import Jobs
+from unlearn.progress import Status
 
 
 def ended(jobs: Jobs, key: str, seconds: float = 300) -> Status:

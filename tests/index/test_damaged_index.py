@@ -18,7 +18,7 @@ from unlearn.index.build import build_index
 from unlearn.index.codes import CODES, write_codes
 from unlearn.index.search import ImageIndex, Query
 from unlearn.index.store import EMBEDDINGS, HEADER, IMAGES, Appender, Header, Store
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 ROWS, WIDTH = 200, 32
 

@@ -23,7 +23,7 @@ from unlearn.data.gallery import bundled_gallery
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ConceptError, JobError, ModelError, ParameterError
-from unlearn.jobs import State
+from unlearn.progress import State
 from unlearn.ui.background import status_html
 from unlearn.ui.html import drawing_markup
 

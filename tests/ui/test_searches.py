@@ -37,7 +37,7 @@ from unlearn.errors import ImageError, ModelError, ParameterError
 from unlearn.index.build import build_index
 from unlearn.index.search import ImageIndex
 from unlearn.index.store import Store
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 from unlearn.ui.html import markup
 
 EVIL = "<img src=x onerror=alert(1)>.png"

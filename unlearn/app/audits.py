@@ -14,7 +14,7 @@ from unlearn.attacks.target import AttackTarget
 from unlearn.concepts.selection import Concept
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.errors import require_choice
-from unlearn.jobs import Status
+from unlearn.progress import Status
 
 AuditStatus = Status[AuditProgress, Audited]
 

@@ -19,8 +19,8 @@ from unlearn.diffusion.rates import Case, Detected, DetectionRate, cases_of, det
 from unlearn.diffusion.records import Detections, judged, report
 from unlearn.errors import ConceptError
 from unlearn.evaluation.judge import load_judge
-from unlearn.jobs import Progress, Status, map_progress, within
 from unlearn.options import check_options
+from unlearn.progress import Progress, Status, map_progress, within
 from unlearn.zero_gpu import on_zero_gpu
 
 #: Images in each part of a judged batch: with the concept, without it, and with it beside another concept.

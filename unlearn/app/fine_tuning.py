@@ -14,7 +14,7 @@ from unlearn.concepts.selection import select
 from unlearn.data.gallery import bundled_gallery
 from unlearn.erasers import cliperase
 from unlearn.finetuning.sources import BUNDLED
-from unlearn.jobs import Progress, Status
+from unlearn.progress import Progress, Status
 
 FineTuneStatus = Status[Progress, FineTuned]
 CANNOT_TRAIN = "This model cannot be fine-tuned; CCUP needs no training."

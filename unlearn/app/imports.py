@@ -24,7 +24,7 @@ from unlearn.errors import ErasureFileError, UnlearnError
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
 from unlearn.finetuning.prepared import encoding
-from unlearn.jobs import Progress, map_progress
+from unlearn.progress import Progress, map_progress
 
 #: Largest relative difference between solutions of the same problem on two machines, as a share of the edit.
 SAME = 0.01

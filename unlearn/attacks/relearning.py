@@ -18,7 +18,7 @@ from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.white_box import WhiteBox
 from unlearn.concepts.selection import prompts
 from unlearn.data.images import count_in_words
-from unlearn.jobs import Progress
+from unlearn.progress import Progress
 
 GROUP = Group.RELEARNING
 (NAME,) = GROUP.attacks

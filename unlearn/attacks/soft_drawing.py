@@ -15,7 +15,7 @@ from unlearn.diffusion.drawing import paint
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.errors import ModelError
 from unlearn.evaluation.judge import load_judge
-from unlearn.jobs import Progress
+from unlearn.progress import Progress
 
 GROUP, MEASURE = Group.INVERSION, "pictures in which the judge sees it"
 _, NAME = GROUP.attacks

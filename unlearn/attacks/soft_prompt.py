@@ -23,7 +23,7 @@ from unlearn.clip.text_encoding import encode_text
 from unlearn.clip.text_tower import text_tower
 from unlearn.clip.weights import with_weights
 from unlearn.errors import ModelError
-from unlearn.jobs import Progress
+from unlearn.progress import Progress
 
 GROUP = Group.INVERSION
 NAME, _ = GROUP.attacks

@@ -13,7 +13,7 @@ from unlearn.concepts.selection import Concept, Vocabulary, surface_forms
 from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.erasers.baselines import random_directions
 from unlearn.errors import ImageError
-from unlearn.jobs import Progress, map_progress, within
+from unlearn.progress import Progress, map_progress, within
 
 #: Views of every training image, besides the image itself.
 COPIES = 4

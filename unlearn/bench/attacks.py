@@ -30,7 +30,7 @@ from unlearn.errors import ModelError
 from unlearn.evaluation.intervals import bootstrap
 from unlearn.files.schemas import RefusedError, TensorFile
 from unlearn.finetuning.sources import BUNDLED, TrainingData
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 CONCEPTS = 20
 #: Images and views of them that relearning trains on.

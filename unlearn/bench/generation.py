@@ -34,7 +34,7 @@ from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.evaluation.judge import load_judge
 from unlearn.evaluation.neighbours import nearest_neighbours
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 CONCEPTS, SEEDS = 20, 8
 QUICK_CONCEPTS, QUICK_SEEDS = 1, 2

@@ -34,7 +34,7 @@ from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.evaluation.quality import evaluate_edit
 from unlearn.evaluation.zero_shot import true_label_ranks
 from unlearn.finetuning.sources import BUNDLED, training_data
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -27,7 +27,7 @@ from unlearn.clip.projection import Projection
 from unlearn.clip.text_encoding import encode_text
 from unlearn.concepts.selection import prompts
 from unlearn.errors import ModelError
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 #: An edited embedding with a norm below this (unit norm before the edit) has no meaningful direction left.
 NOTHING_LEFT = 0.1

@@ -13,7 +13,7 @@ from torch import Tensor
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.diffusion.stepwise import stepwise
 from unlearn.errors import ConceptError, ParameterError, require_whole
-from unlearn.jobs import Progress, steps_text
+from unlearn.progress import Progress, steps_text
 
 MAX_PROMPT, MAX_SEED, MAX_STEPS, MAX_GUIDANCE, MAX_IMAGES = 20_000, 2**32 - 1, 150, 30.0, 8
 Images = tuple[Image.Image, ...]

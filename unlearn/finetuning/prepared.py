@@ -22,7 +22,7 @@ from unlearn.clip.weights import require_shapes, with_weights
 from unlearn.data.gallery import Gallery
 from unlearn.errors import ModelError
 from unlearn.finetuning.trainable import Trainable, make_trainable
-from unlearn.jobs import Progress, map_progress
+from unlearn.progress import Progress, map_progress
 
 CHUNK = 32
 PRECISIONS = {torch.float32: "float32", torch.bfloat16: "bfloat16"}

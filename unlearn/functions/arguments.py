@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from unlearn.erasers.settings import BaselineOptions, CCUPOptions, CLIPEraseOptions
-from unlearn.jobs import Progress
+from unlearn.progress import Progress
 
 if TYPE_CHECKING:
     from unlearn.functions.recorded import RecordedErasure

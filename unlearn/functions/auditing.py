@@ -23,7 +23,7 @@ from unlearn.functions.arguments import OnNotice, OnProgress
 from unlearn.functions.erasing import unedited
 from unlearn.functions.notebook import as_table, percent
 from unlearn.functions.recorded import RecordedErasure
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 #: Columns of a printed audit.
 HEADER = f"{'verdict':<15}{'attack':<32}{'before → after':<27}{'chance':<8}what it means"
@@ -96,7 +96,7 @@ def audit(
         images: labelled images to attack with: ``"bundled"``, a folder with one subfolder a class, or a public data set
             by name.
         seed: random seed of the attacks.
-        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
+        on_progress: called with each :class:`unlearn.progress.Progress`, which has ``done``, ``total`` and ``text``.
         on_notice: called at once with each of :attr:`Audit.notices`.
 
     Raises:

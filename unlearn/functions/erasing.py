@@ -38,8 +38,8 @@ from unlearn.functions.arguments import (
     StackedArguments,
 )
 from unlearn.functions.recorded import RecordedErasure
-from unlearn.jobs import run_to_end
 from unlearn.options import options_of
+from unlearn.progress import run_to_end
 
 #: True for models with shipped embeddings.
 _shipped: ObjectCache[bool] = ObjectCache(most=1)
@@ -122,7 +122,7 @@ def erase(
         on: an erasure by CLIPErase to put CCUP on top of.
         checkpoint: file to save a run of CLIPErase to, and to resume it from.
         measure: whether to measure accuracy before and after on images held out, for :attr:`RecordedErasure.metrics`.
-        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
+        on_progress: called with each :class:`unlearn.progress.Progress`, which has ``done``, ``total`` and ``text``.
         on_notice: called at once with each sentence of :attr:`RecordedErasure.notices` and with notices about
             ``images``.
         **options: options of the method, see below.

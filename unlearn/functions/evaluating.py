@@ -112,7 +112,7 @@ def evaluate(
         forget: classes that count as erased; those of ``erasure`` by default.
         vocabulary: labels offered: ``"bundled"``, ``"imagenet"``, ``"cifar100"``, a file, or a list of words; by
             default the classes of ``images``.
-        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
+        on_progress: called with each :class:`unlearn.progress.Progress`, which has ``done``, ``total`` and ``text``.
 
     Raises:
         ConceptError, ImageError: an argument cannot be used; the message says what is allowed.

@@ -19,7 +19,7 @@ from unlearn.functions.arguments import OnProgress
 from unlearn.functions.erasing import unedited
 from unlearn.functions.notebook import as_table
 from unlearn.functions.recorded import RecordedErasure
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -110,7 +110,7 @@ def generate(
         n: number of images.
         steps: denoising steps; the pipeline's by default.
         guidance: guidance scale; the pipeline's by default.
-        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
+        on_progress: called with each :class:`unlearn.progress.Progress`, which has ``done``, ``total`` and ``text``.
 
     Raises:
         ConceptError, ParameterError: an argument cannot be used; the message says what is allowed.

@@ -16,7 +16,7 @@ from unlearn.functions.erasing import load
 from unlearn.functions.recorded import RecordedErasure
 from unlearn.index.build import build_index
 from unlearn.index.search import ImageIndex
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def index_images(
         folder: folder with images in it or in its subfolders.
         out: folder of the index.
         clip: the model, unedited.
-        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
+        on_progress: called with each :class:`unlearn.progress.Progress`, which has ``done``, ``total`` and ``text``.
 
     Raises:
         ImageError: ``folder`` holds no images, or ``out`` is not an index.

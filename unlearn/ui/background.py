@@ -13,7 +13,7 @@ from gradio.blocks import Block
 
 from unlearn.app.session import Visitor
 from unlearn.app.startup import Provider
-from unlearn.jobs import Progress, Status
+from unlearn.progress import Progress, Status
 from unlearn.ui.components import Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html.templates import fill

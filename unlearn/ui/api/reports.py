@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from unlearn import app
 from unlearn.data.images import data_uri
 from unlearn.evaluation.missing import nan_to_none
-from unlearn.jobs import Progress
+from unlearn.progress import Progress
 
 if TYPE_CHECKING:
     from unlearn.app.audits import AuditStatus
     from unlearn.app.drawings import DrawStatus
     from unlearn.app.fine_tuning import FineTuneStatus
     from unlearn.attacks.finding import Finding
-    from unlearn.jobs import Status
+    from unlearn.progress import Status
 
 NO_RUN = {"state": "none"}
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from unlearn.app.drawings import Drawn, Rates
-    from unlearn.jobs import Progress
+    from unlearn.progress import Progress
 
 #: Longest part of a prompt, in characters, that is shown above its images.
 LONGEST = 160

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from unlearn.app.comparisons import ComparedMethods
     from unlearn.app.edits import Audited
     from unlearn.attacks.audit import AuditProgress
-    from unlearn.jobs import Status
+    from unlearn.progress import Status
     from unlearn.sweeps.comparison import ComparisonProgress
 
 INTRO = small(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from unlearn.app.background import BackgroundRun
     from unlearn.app.drawings import Drawn, Rates
-    from unlearn.jobs import Progress, Status
+    from unlearn.progress import Progress, Status
 
 INTRO = small(
     "A diffusion model draws what its text encoder tells it. The same noise is drawn twice: with "
