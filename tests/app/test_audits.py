@@ -23,7 +23,8 @@ from unlearn.attacks.finding import Finding, Row
 from unlearn.attacks.groups import PLANNED, Group
 from unlearn.attacks.report import SHORT, AuditReport
 from unlearn.clip.models import Models
-from unlearn.concepts.selection import Concept, Vocabulary, select
+from unlearn.concepts.prompts import Concept
+from unlearn.concepts.selection import Vocabulary, select
 from unlearn.data.gallery import Gallery
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.methods import COMPARED, Task

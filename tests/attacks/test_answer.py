@@ -8,7 +8,7 @@ from unlearn.attacks.finding import Finding, Verdict
 from unlearn.attacks.groups import PLANNED, Group
 from unlearn.attacks.report import AuditReport
 from unlearn.attacks.words import WORD_KINDS
-from unlearn.concepts.selection import Concept
+from unlearn.concepts.prompts import Concept
 
 AFTER = {"held": 0.5, "leaked": 1.0, "undecided": 0.75}
 

@@ -16,10 +16,12 @@ from unlearn.attacks.report import AuditReport
 from unlearn.attacks.split import Split, images_of, share_out
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.views import with_views
-from unlearn.clip.encoders import CachingEncoder, weights_checksum
+from unlearn.clip.caching_encoder import CachingEncoder
+from unlearn.clip.encoders import weights_checksum
 from unlearn.clip.projection import Projection
 from unlearn.clip.weights import with_weights
-from unlearn.concepts.selection import Concept, Vocabulary
+from unlearn.concepts.prompts import Concept
+from unlearn.concepts.selection import Vocabulary
 from unlearn.data.gallery import Gallery
 from unlearn.erasers import baselines
 from unlearn.errors import ImageError, ModelError

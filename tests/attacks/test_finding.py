@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from unlearn.attacks.finding import LEFT, WORKED, Finding, Verdict, auroc, auroc_either_end, mean, wilson
 from unlearn.attacks.groups import Group
-from unlearn.clip.encoders import RESOLUTION
+from unlearn.clip.embeddings import RESOLUTION
 
 fractions = st.floats(0, 1)
 

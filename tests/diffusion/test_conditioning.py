@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import torch
 
-from unlearn.concepts.selection import Vocabulary, load_vocabulary, prompts, select
+from unlearn.concepts.prompts import prompts
+from unlearn.concepts.selection import Vocabulary, load_vocabulary, select
 from unlearn.diffusion.conditioning import TEMPLATES, _forget_rows, solve, solve_gated
 
 

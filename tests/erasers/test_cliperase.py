@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from unlearn.clip.encoders import weights_checksum
-from unlearn.concepts.selection import TEMPLATES, select
+from unlearn.concepts.prompts import TEMPLATES
+from unlearn.concepts.selection import select
 from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.erasers import ccup, cliperase
 from unlearn.erasers.settings import TRAINABLE, CLIPEraseSettings

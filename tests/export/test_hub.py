@@ -20,7 +20,8 @@ from PIL import Image
 import unlearn
 from unlearn.attacks.finding import Finding
 from unlearn.attacks.groups import Group
-from unlearn.concepts.selection import Concept, select
+from unlearn.concepts.prompts import Concept
+from unlearn.concepts.selection import select
 from unlearn.data.gallery import bundled_gallery
 from unlearn.erasers import ccup
 from unlearn.errors import ModelError, ParameterError

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from helpers.toy import COLOURS, toy_gallery, toy_model
-from unlearn.concepts.selection import Concept, Vocabulary, select
+from unlearn.concepts.prompts import Concept
+from unlearn.concepts.selection import Vocabulary, select
 from unlearn.erasers import cliperase
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.finetuning.processes import Processes

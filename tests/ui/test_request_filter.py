@@ -183,7 +183,8 @@ def test_a_mistake_of_ours_is_a_sentence_and_one_line_in_the_log(caplog):
     (line,) = [record.getMessage() for record in caplog.records]
     number = re.search(r"error ([0-9a-f]{8})", line).group(1)
     assert number in body.decode()
-    assert "KeyError in test_request_filter, line" in line
+    assert "KeyError at " in line
+    assert "ui/test_request_filter.py:" in line
     assert "what the visitor sent" not in caplog.text
     assert "Traceback" not in caplog.text
 

@@ -21,9 +21,10 @@ from test_assistants import call
 
 from unlearn.app.asked import ErasureRequest
 from unlearn.app.edits import FineTuned
+from unlearn.app.loading import open_index
 from unlearn.app.results import FoundCaption, Hits
 from unlearn.app.searches import NOTHING_LEFT, find_images, places
-from unlearn.app.services import Services, open_index
+from unlearn.app.services import Services
 from unlearn.app.session import SEARCH_GALLERY, SEARCH_INDEX, Session
 from unlearn.clip import models
 from unlearn.clip.encoders import OpenClipEncoder

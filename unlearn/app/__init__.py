@@ -21,10 +21,10 @@ if TYPE_CHECKING:
         following,
         imports,
         links,
+        loading,
         model_choice,
         requests,
         searches,
-        services,
         sources,
         trade_offs,
     )
@@ -39,10 +39,10 @@ __all__ = [
     "following",
     "imports",
     "links",
+    "loading",
     "model_choice",
     "requests",
     "searches",
-    "services",
     "sources",
     "trade_offs",
 ]

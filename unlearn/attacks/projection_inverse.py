@@ -11,8 +11,8 @@ from unlearn.attacks.groups import AUROC_EITHER_END, Group
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.white_box import WhiteBox
 from unlearn.attacks.words import chance_level
-from unlearn.clip.encoders import RESOLUTION
-from unlearn.concepts.selection import prompts
+from unlearn.clip.embeddings import RESOLUTION
+from unlearn.concepts.prompts import prompts
 from unlearn.errors import ModelError
 
 GROUP = Group.UNDOING

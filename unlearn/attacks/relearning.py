@@ -16,7 +16,7 @@ from unlearn.attacks.finding import Curve, Finding, Row, auroc_either_end, mean
 from unlearn.attacks.groups import AUROC_EITHER_END, Group
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.white_box import WhiteBox
-from unlearn.concepts.selection import prompts
+from unlearn.concepts.prompts import prompts
 from unlearn.data.images import count_in_words
 from unlearn.progress import Progress
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from unlearn.attacks.finding import Finding, Verdict
 from unlearn.attacks.groups import PLANNED, Access, Group
-from unlearn.concepts.selection import Concept, surface_forms
+from unlearn.concepts.prompts import Concept, surface_forms
 from unlearn.data.images import count_in_words
 
 #: Attacks with words that belong to the concept itself: erasing them too would close the leak.

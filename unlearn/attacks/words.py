@@ -13,9 +13,10 @@ from unlearn.attacks.finding import Finding, Row, auroc, auroc_either_end, mean
 from unlearn.attacks.groups import AUROC_EITHER_END, Group
 from unlearn.attacks.split import Split
 from unlearn.attacks.target import AttackTarget
-from unlearn.clip.encoders import TextImageEncoder, similarity
+from unlearn.clip.embeddings import similarity
+from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.other_names import translations
-from unlearn.concepts.selection import VERBATIM, Concept, plural, prompts, surface_forms
+from unlearn.concepts.prompts import VERBATIM, Concept, plural, prompts, surface_forms
 from unlearn.evaluation.neighbours import nearest_neighbours
 
 #: Templates that no erasure is fitted on.

@@ -17,7 +17,8 @@ from unlearn import late
 from unlearn.bench.table import Table, machine
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.loading import load_clip
-from unlearn.concepts.selection import load_vocabulary, prompts
+from unlearn.concepts.prompts import prompts
+from unlearn.concepts.selection import load_vocabulary
 from unlearn.data.gallery import ENOUGH, bundled_gallery
 from unlearn.data.images import open_image
 

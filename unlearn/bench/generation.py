@@ -23,7 +23,8 @@ from unlearn.bench.table import Table, machine
 from unlearn.caching import Cache
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.loading import load_clip
-from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary, prompts, select
+from unlearn.concepts.prompts import prompts
+from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary, select
 from unlearn.data.gallery import bundled_gallery, restore_features
 from unlearn.diffusion.apply_edits import apply_to_pipeline
 from unlearn.diffusion.drawing import paint

@@ -20,11 +20,7 @@ from tqdm import tqdm
 from unlearn.bench.measurements import Measurements
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine, threads
-from unlearn.clip.encoders import (
-    OpenClipEncoder,
-    TextImageEncoder,
-    weights_checksum,
-)
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder, weights_checksum
 from unlearn.clip.loading import load_clip
 from unlearn.concepts.selection import select
 from unlearn.data.gallery import Gallery, restore_features

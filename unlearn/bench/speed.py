@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from unlearn import late
 from unlearn.bench.table import Table, machine
-from unlearn.clip.encoders import CachingEncoder, unit_or_zero
+from unlearn.clip.caching_encoder import CachingEncoder
+from unlearn.clip.embeddings import unit_or_zero
 from unlearn.clip.projection import Projection
 from unlearn.concepts.selection import Vocabulary, select
 from unlearn.erasers import ccup, paired

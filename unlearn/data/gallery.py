@@ -18,7 +18,8 @@ from torch import Tensor
 
 from unlearn.caching import Cache, ObjectCache
 from unlearn.clip.encoders import OpenClipEncoder
-from unlearn.concepts.selection import TEMPLATES, VERBATIM, load_vocabulary
+from unlearn.concepts.prompts import TEMPLATES, VERBATIM
+from unlearn.concepts.selection import load_vocabulary
 from unlearn.data.folders import read_classes, skipped_in_words
 from unlearn.data.images import open_image
 from unlearn.errors import ImageError

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from unlearn.caching import ObjectCache
 from unlearn.clip.weights import sharing_copy
-from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary, prompts, surface_forms
+from unlearn.concepts.prompts import prompts, surface_forms
+from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary
 from unlearn.erasers import token_gate
 from unlearn.erasers.paired import CHOSEN
 from unlearn.erasers.token_gate import GatedMap

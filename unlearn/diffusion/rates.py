@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from unlearn.concepts.selection import prompts
+from unlearn.concepts.prompts import prompts
 from unlearn.diffusion.drawing import paint
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.evaluation.judge import Judge

@@ -21,7 +21,8 @@ from torch.nn import functional as F
 
 from unlearn.caching import ObjectCache
 from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
-from unlearn.concepts.selection import Concept, Selection, Vocabulary, load_vocabulary, surface_forms
+from unlearn.concepts.prompts import Concept, surface_forms
+from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary
 from unlearn.erasers import closed_form, paired
 from unlearn.erasers.closed_form import RetainFactor
 from unlearn.erasers.erasure import Erasure, Stacked

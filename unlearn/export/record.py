@@ -9,15 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
-from unlearn.concepts.selection import (
-    MAX_CAPTION_LENGTH,
-    MAX_CONCEPTS,
-    Concept,
-    Selection,
-    clean_name,
-    parse_names,
-    unite,
-)
+from unlearn.concepts.prompts import Concept
+from unlearn.concepts.selection import MAX_CAPTION_LENGTH, MAX_CONCEPTS, Selection, clean_name, parse_names, unite
 from unlearn.errors import ErasureFileError
 from unlearn.files.schemas import LARGEST, InnerPath, RefusedError, Schema, Sha256, ShortText, check, parse_json
 from unlearn.finetuning.sources import BUNDLED

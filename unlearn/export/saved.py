@@ -18,7 +18,7 @@ from typing import Any
 
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.weights import with_weights
-from unlearn.concepts.selection import TEMPLATES
+from unlearn.concepts.prompts import TEMPLATES
 from unlearn.erasers.erasure import AnyErasure
 from unlearn.errors import ErasureFileError, ModelError, ParameterError
 from unlearn.export.card import may_be_written, write_card
@@ -102,17 +102,14 @@ def require_own(folder: Path) -> None:
         )
 
 
-def load_erasure(source: str | Path, encoder: OpenClipEncoder) -> AnyErasure:
-    """Load an erasure of ``encoder`` from a folder written by :func:`save_erasure`, or from an edit file.
+def load_recorded(source: str | Path, encoder: OpenClipEncoder) -> tuple[AnyErasure, Record]:
+    """Load an erasure of ``encoder``, and its record, from a folder written by :func:`save_erasure` or an edit file.
+
+    The record of a folder also contains the hashes of its files.
 
     Raises:
         ErasureFileError: a file is missing, has changed, or belongs to another model.
     """
-    return load_recorded(source, encoder)[0]
-
-
-def load_recorded(source: str | Path, encoder: OpenClipEncoder) -> tuple[AnyErasure, Record]:
-    """Load an erasure with its record; the record of a folder also contains the hashes of its files."""
     path = Path(source)
     if path.is_file():
         return load_edit(path, encoder)

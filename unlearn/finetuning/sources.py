@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unlearn.concepts.selection import VERBATIM, Concept, Vocabulary, load_vocabulary
+from unlearn.concepts.prompts import VERBATIM, Concept
+from unlearn.concepts.selection import Vocabulary, load_vocabulary
 from unlearn.data.gallery import Gallery, bundled_gallery, folder_gallery
 from unlearn.data.public_datasets import DATASETS, NAMED, Labelled, hub_gallery, named_dataset
 from unlearn.data.tables import is_table, table_gallery

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.loading import load_clip
-from unlearn.concepts.selection import TEMPLATES
+from unlearn.concepts.prompts import TEMPLATES
 from unlearn.data.folders import skipped_in_words
 from unlearn.errors import require_whole
 from unlearn.files.writing import require_folder
