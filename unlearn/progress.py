@@ -46,7 +46,7 @@ def steps_text(done: int, total: int) -> str:
     return f"Step {done} of {total}."
 
 
-def run_to_end(run: Generator[P, None, R], watch: Callable[[P], object] = lambda progress: None) -> R:
+def run_to_end(run: Generator[P, None, R], watch: Callable[[P], object] | None = None) -> R:
     """Run a job to its end in this thread and return its result; ``watch`` is called with every yielded value."""
     while True:
         try:
@@ -54,7 +54,8 @@ def run_to_end(run: Generator[P, None, R], watch: Callable[[P], object] = lambda
         except StopIteration as stop:
             result: R = stop.value
             return result
-        watch(progress)
+        if watch:
+            watch(progress)
 
 
 def map_progress(run: Generator[P, None, R], change: Callable[[P], Q]) -> Generator[Q, None, R]:

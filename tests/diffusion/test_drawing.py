@@ -39,7 +39,7 @@ def difference(one, other) -> int:
         ({"seed": 2**64}, f"from 0 to {MAX_SEED:,}"),
         ({"steps": 0}, "steps is 0"),
         ({"steps": 10_000}, "steps is 10000; it must be a whole number from 1 to 150"),
-        ({"guidance": float("nan")}, "guidance is nan; it must be a number from 0 to 30"),
+        ({"guidance": float("nan")}, "guidance is nan; it must be a number from 0 up to 30"),
         ({"guidance": float("inf")}, "guidance is inf"),
         ({"count": 9}, "number of pictures is 9"),
     ],

@@ -13,7 +13,7 @@ from unlearn.app.background import BackgroundRun, Plan
 from unlearn.app.edits import FineTuned
 from unlearn.app.fine_tuning import FINE_TUNING
 from unlearn.app.links import Link
-from unlearn.app.model_choice import choose
+from unlearn.app.model_choice import choose, encode_words
 from unlearn.app.requests import erase, request_of, settings_of
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
@@ -29,8 +29,6 @@ from unlearn.progress import Progress, map_progress
 #: Largest relative difference between solutions of the same problem on two machines, as a share of the edit.
 SAME = 0.01
 NOT_OPENED = "This model opens no file of an edit; choose one of open_clip's."
-#: Words encoded between two progress reports.
-AT_ONCE = 50
 
 
 def follow(services: Services, visitor: Visitor, link: Link) -> None:
@@ -123,8 +121,7 @@ def _open(services: Services, session: Session, file: Opened) -> Generator[Progr
     collection = services.collection(opened)
     progress = partial(encoding, total=len(collection))
     features = yield from map_progress(encoder.prepare_image_features(collection), progress)
-    for start in range(0, len(words.names), AT_ONCE):
-        encoder.text_features(words.names[start : start + AT_ONCE], words.templates)
+    for _ in encode_words(encoder, words.names, words.templates):
         yield progress(len(collection))
     if not torch.isfinite(features).all():
         raise ErasureFileError("With the weights of this file, some pictures have no embedding any more.")

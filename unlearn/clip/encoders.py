@@ -25,6 +25,7 @@ from unlearn.clip.embeddings import unit_or_zero
 from unlearn.clip.projection import Projection
 from unlearn.clip.text_encoding import encode_text
 from unlearn.errors import ModelError
+from unlearn.files.writing import sha256_of
 
 #: Advice for embeddings that are not finite, by the precision of the towers.
 _REMEDIES = {
@@ -108,8 +109,7 @@ class OpenClipEncoder(CachingEncoder):
     def sha256(self) -> str:
         """Hash of the weights file, or of the weights themselves if there is no single file."""
         if self.weights_file is not None:
-            with self.weights_file.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            return sha256_of(self.weights_file)
         return weights_checksum(self.model)
 
     @torch.inference_mode()

@@ -25,6 +25,7 @@ from unlearn.data.images import open_image
 from unlearn.errors import ImageError
 from unlearn.files.assets import ASSETS
 from unlearn.files.schemas import InnerPath, RefusedError, Schema, ShortText, TensorFile, check, parse_json
+from unlearn.files.writing import sha256_of
 
 BUNDLED = ASSETS / "gallery" / "gallery.zip"
 SHIPPED_FEATURES = ASSETS / "gallery" / "features.safetensors"
@@ -223,6 +224,6 @@ def _fingerprint(encoder: OpenClipEncoder) -> dict[str, str]:
     """Return hashes of the inputs of the shipped embeddings: weights, images, words."""
     return {
         "weights": encoder.sha256,
-        "gallery": hashlib.sha256(BUNDLED.read_bytes()).hexdigest(),
+        "gallery": sha256_of(BUNDLED),
         "vocabulary": hashlib.sha256(json.dumps([load_vocabulary().names, TEMPLATES]).encode()).hexdigest(),
     }

@@ -164,19 +164,19 @@ def solve(
     return ridge(forget, targets, retain, lam=settings.lam, mu=settings.mu, strength=strength)
 
 
-def solve_gated(
+def behind_gate(
+    token_map: TokenMap,
     text_encoder: TextEncoder,
     selection: Selection,
     *,
     vocabulary: Vocabulary | None = None,
-    strength: float = 1.0,
     synonyms: bool = True,
-    settings: RidgeSettings | None = None,
 ) -> GatedMap:
-    """Solve CCUP on the token states behind a gate (:mod:`unlearn.erasers.token_gate`); arguments as for `solve`."""
+    """Put ``token_map``, which :func:`solve` returned for the same arguments, behind a gate.
+
+    See :mod:`unlearn.erasers.token_gate`.
+    """
     vocabulary = vocabulary or load_vocabulary()
-    asked: Any = {"vocabulary": vocabulary, "strength": strength, "synonyms": synonyms, "settings": settings}
-    token_map = solve(text_encoder, selection, **asked)
     outer, mean = _retain_moments(text_encoder, selection, vocabulary)
     forms = _forms(selection, synonyms)
     gate = token_gate.fit(

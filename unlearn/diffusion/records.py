@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -21,7 +20,7 @@ from unlearn.evaluation.judge import load_judge
 from unlearn.export.card import CARD, may_be_written, write_card
 from unlearn.export.snippets import snippet
 from unlearn.files.assets import SHIPPED
-from unlearn.files.writing import files_in, listed_in, whole_folder
+from unlearn.files.writing import files_in, listed_in, sha256_of, whole_folder
 
 if TYPE_CHECKING:
     from unlearn.clip.encoders import OpenClipEncoder
@@ -114,7 +113,7 @@ def save_pair(
                 image.save(new / f"{side}_{index}.png")
         if export:
             save(new / file, edited_pipeline)
-        hashes = {name: hashlib.sha256((new / name).read_bytes()).hexdigest() for name in files_in(new)}
+        hashes = {name: sha256_of(new / name) for name in files_in(new)}
         record = report(pair, edited_pipeline, detections) | {"erasure": erasure.to_json(), "sha256": hashes}
         (new / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         if export and own_card:

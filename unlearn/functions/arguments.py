@@ -22,6 +22,13 @@ OnNotice: TypeAlias = Callable[[str], object]
 Names: TypeAlias = str | Iterable[str]
 
 
+def announce(notices: Iterable[str], on_notice: OnNotice | None) -> None:
+    """Call ``on_notice``, if there is one, with each of ``notices``."""
+    if on_notice:
+        for notice in notices:
+            on_notice(notice)
+
+
 class AnyMethod(TypedDict, total=False):
     """Arguments that every method takes."""
 

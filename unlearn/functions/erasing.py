@@ -36,6 +36,7 @@ from unlearn.functions.arguments import (
     OnNotice,
     OnProgress,
     StackedArguments,
+    announce,
 )
 from unlearn.functions.recorded import RecordedErasure
 from unlearn.options import options_of
@@ -136,21 +137,17 @@ def erase(
     require_whole("seed", seed, lowest=0, largest=2**31 - 1)
     if checkpoint is not None:
         require_file(Path(checkpoint))
-    tell, show = on_notice or (lambda notice: None), on_progress or (lambda progress: None)
+    show = on_progress or (lambda progress: None)
     names = parse_names(forget)
     data = training_data(str(images), names)
     words = data.vocabulary if vocabulary is None else vocabulary_of(vocabulary)
     selection = select(names, retain, vocabulary=words)
-    told = dict.fromkeys((*data.notices, *selection.notices))
-    for notice in told:
-        tell(notice)
-
+    known = dict.fromkeys((*data.notices, *selection.notices))
+    announce(known, on_notice)
     tuned = _tuned_part(on)
     task = Task(base, selection, words, data.train, data.test, seed, tuned, Path(checkpoint) if checkpoint else None)
     erasure = run_to_end(fit(method, task, **options), show)
-    for notice in erasure.selection.notices:
-        if notice not in told:
-            tell(notice)
+    announce((notice for notice in erasure.selection.notices if notice not in known), on_notice)
     metrics: dict[str, Any] = {}
     if measure:
         edited = erasure.apply(base)

@@ -117,14 +117,8 @@ def generate(
         ModelError: there is no such pipeline, or the edit cannot be carried to it.
     """
     loaded = pipeline if isinstance(pipeline, LoadedPipeline) else load_pipeline(pipeline)
-    drawing = Drawing(
-        prompt,
-        seed,
-        loaded.known.steps if steps is None else steps,
-        loaded.known.guidance if guidance is None else guidance,
-        n,
-    )
+    drawing = Drawing.of(loaded.known, prompt, seed=seed, count=n, steps=steps, guidance=guidance)
     base = unedited(load_clip(loaded.known.clips[0]) if clip is None else clip)
     edited = apply_erasure_to_pipeline(loaded, base, erasure.erasure, carry_method=carry_method)
-    pair = run_to_end(draw(loaded, edited.loaded, drawing), on_progress or (lambda progress: None))
+    pair = run_to_end(draw(loaded, edited.loaded, drawing), on_progress)
     return Generation(pair, edited, judged(pair, erasure.forget, base), erasure)

@@ -61,7 +61,7 @@ def index_images(
         ParameterError: ``out`` cannot be written to.
     """
     require_folder(Path(out))
-    store = run_to_end(build_index(folder, out, clip), on_progress or (lambda progress: None))
+    store = run_to_end(build_index(folder, out, clip), on_progress)
     return IndexSummary(Path(out), len(store), len(store.skipped), tuple(skipped_in_words(store.skipped)))
 
 

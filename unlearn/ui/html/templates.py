@@ -8,12 +8,7 @@ from pathlib import Path
 
 from unlearn.data.images import count_in_words, data_uri
 from unlearn.plots.style import COLOURS
-from unlearn.templates import Templates
-
-
-def percent(fraction: float, digits: int = 0) -> str:
-    """Format a fraction as percent, as Plotly formats it; a dash where nothing was measured."""
-    return "–" if math.isnan(fraction) else f"{fraction:.{digits}%}"
+from unlearn.templates import Templates, percent
 
 
 def is_among(name: str, names: Collection[str]) -> bool:
