@@ -45,7 +45,7 @@ def record(selection, settings, method="ccup") -> Record:
 FINDINGS = (
     Finding(Group.PROBES, "<b>a probe", AUROC, 1.0, 1.0, 0.5, n=9, others=40, meaning="It <i>leaks."),
     Finding(Group.RELATED, "Wider words", AUROC, 1.0, 1.0, 0.5, n=9, others=40),
-    Finding(Group.UNDOING, "The edit's inverse", "", meaning="There is no projection."),
+    Finding(Group.INVERSE, "The edit's inverse", "", meaning="There is no projection."),
 )
 
 

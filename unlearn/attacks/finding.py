@@ -27,7 +27,7 @@ LEFT = 0.5
 WORKED = 0.1
 NAN = math.nan
 NO_EVIDENCE = "It gets hardly more out of the original model than chance, so it says nothing about the edit."
-FROM_END = "Its pictures stand out by coming late: whoever reads the order from its end finds them."
+FROM_END = "Its pictures come last, so anyone who reads the order from its end finds them."
 
 
 class Verdict(StrEnum):

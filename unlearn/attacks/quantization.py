@@ -15,7 +15,7 @@ from unlearn.attacks.white_box import WhiteBox
 from unlearn.concepts.prompts import prompts
 from unlearn.evaluation.zero_shot import true_label_ranks
 
-GROUP = Group.FORMATS
+GROUP = Group.QUANTIZATION
 (NAME,) = GROUP.attacks
 
 

@@ -34,7 +34,7 @@ UNRELATED_NAMES, DRAWS = 64, 50
 
 
 def attack_words(target: AttackTarget, kind: str) -> Finding:
-    """Search with other words for the concept; ``kind`` is one of :data:`KINDS`.
+    """Search with other words for the concept; ``kind`` is one of :data:`WORD_KINDS`.
 
     Of several wordings the attacker takes the one that separates the known images best, from the better end of the
     order. Any word separates a few images of one kind from others to some degree, so chance is measured: it is the
@@ -78,7 +78,7 @@ class ByWording:
 
     Attributes:
         known: AUROC of each wording on the known images.
-        areas: AUROC of each wording on the unseen images.
+        aurocs: AUROC of each wording on the unseen images.
         from_end: whether each was read from the end of the order.
     """
 

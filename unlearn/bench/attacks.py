@@ -85,7 +85,7 @@ class Opponents:
     Attributes:
         encoder: the model before any edit.
         data: images that methods learn from, and that attacks are measured on.
-        strangers: images that attackers learn from.
+        unrelated: images that attackers learn from.
         never_taught: a model of the same architecture trained without the concepts, or None.
     """
 

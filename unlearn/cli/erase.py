@@ -121,8 +121,8 @@ def run(arguments: argparse.Namespace) -> Result | None:
     )
     for notice in filter(None, (erasure.left_over, *saved.notices)):
         tell(notice)
-    told = f"Wrote {saved.folder}; its README.md says how to load each file."
-    lines = [*_accuracy(erasure.metrics), f"{told} Pushed to {saved.address}" if saved.address else told]
+    written = f"Wrote {saved.folder}; its README.md says how to load each file."
+    lines = [*_accuracy(erasure.metrics), f"{written} Pushed to {saved.address}" if saved.address else written]
     return Result("\n".join(lines), saved.to_dict() | {"record": erasure.to_dict()})
 
 

@@ -162,8 +162,8 @@ def _read(given: _Part, parts: Sequence[Record] = ()) -> Record:
     selection = Selection(
         tuple(map(_concept, concepts.forget)), tuple(concepts.retain), surroundings=tuple(concepts.surroundings)
     )
-    told = {name: getattr(given, name) for name in type(given).model_fields if name in Record.__dataclass_fields__}
-    return Record(**told | {"selection": selection, "parts": tuple(parts)})
+    values = {name: getattr(given, name) for name in type(given).model_fields if name in Record.__dataclass_fields__}
+    return Record(**values | {"selection": selection, "parts": tuple(parts)})
 
 
 def _concept(given: _Concept) -> Concept:

@@ -16,7 +16,9 @@ def is_among(name: str, names: Collection[str]) -> bool:
     return name.casefold() in {other.casefold() for other in names}
 
 
-_templates = Templates(Path(__file__).parent)
+#: Templates, texts and styles of the page.
+FOLDER = Path(__file__).parent
+_templates = Templates(FOLDER)
 _templates.filters |= {
     "colour": COLOURS.__getitem__,
     "count_in_words": count_in_words,
