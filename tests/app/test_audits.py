@@ -82,11 +82,11 @@ def test_an_audit_is_told_remembered_and_goes_stale_with_the_edit(services: Serv
     for change in ({"model": "other"}, {"vocabulary": Vocabulary(())}, {"uploads": services.gallery}):
         moved = replace(visitor.session, measured_on="own", **change)
         assert not audited.is_of(moved), "the same words asked of another model, vocabulary or pictures"
-    told = audit_report(status)
-    assert told["state"] == "done"
-    assert {finding["verdict"] for finding in told["findings"]} <= {"held", "leaked", "undecided", "not applicable"}
-    assert told["answer"].startswith(SHORT[audited.report.verdict])
-    assert told["fraction"] == 1.0
+    reported = audit_report(status)
+    assert reported["state"] == "done"
+    assert {finding["verdict"] for finding in reported["findings"]} <= {"held", "leaked", "undecided", "not applicable"}
+    assert reported["answer"].startswith(SHORT[audited.report.verdict])
+    assert reported["fraction"] == 1.0
     page = found(audited.report, current=False)
     assert page.count("<details") == len(audited.report.findings)
     assert "have changed since" in page

@@ -194,9 +194,9 @@ def test_a_changed_checkpoint_is_refused(erased, pocket, tmp_path):
 
 def test_a_record_changed_by_hand_is_refused(erased, pocket, tmp_path):
     shutil.copytree(erased, tmp_path, dirs_exist_ok=True)
-    told = json.loads((erased / "erasure.json").read_text())
-    told["concepts"]["forget"][0]["name"] = "harmless"
-    (tmp_path / "erasure.json").write_text(json.dumps(told))
+    answer = json.loads((erased / "erasure.json").read_text())
+    answer["concepts"]["forget"][0]["name"] = "harmless"
+    (tmp_path / "erasure.json").write_text(json.dumps(answer))
     with pytest.raises(ErasureFileError, match="tells of another erasure than the record inside"):
         load_recorded(tmp_path, pocket)
 

@@ -48,7 +48,7 @@ def test_after_leace_no_linear_classifier_beats_chance():
         for name, x in (("before", features), ("after", after))
     }
     assert scores["before"] > 0.8, "there was something to erase"
-    assert scores["after"] == pytest.approx(2 / 3, abs=0.01), "the majority is all there is to be told"
+    assert scores["after"] == pytest.approx(2 / 3, abs=0.01), "the majority is all that there is to know"
 
 
 def test_leace_is_the_library_s_as_a_low_rank_projection():

@@ -305,9 +305,9 @@ def test_a_loss_that_is_not_finite_ends_the_run(toy, start, monkeypatch):
 
 def test_an_edit_of_another_architecture_does_not_apply(toy, start):
     _, erasure = finish(start(replace(SETTINGS, steps=1)))
-    stranger = replace(erasure, delta={"visual.proj": torch.zeros(3, 3)})
+    misfit = replace(erasure, delta={"visual.proj": torch.zeros(3, 3)})
     with pytest.raises(ModelError, match=r"visual\.proj"):
-        stranger.apply(toy)
+        misfit.apply(toy)
 
 
 def test_consistency_is_how_far_the_edited_embeddings_are_from_the_original_ones():

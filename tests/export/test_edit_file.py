@@ -1,4 +1,4 @@
-"""The edit alone comes back as it was, and a file that a stranger made is refused in a sentence."""
+"""The edit alone comes back as it was, and an untrusted file is refused in a sentence."""
 
 from __future__ import annotations
 

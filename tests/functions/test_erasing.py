@@ -116,10 +116,10 @@ def test_cliperase_reports_and_ccup_goes_on_top_of_it(pocket, training):
 
 
 def test_notices_come_at_once_and_stay(pocket):
-    told = []
-    erasure = unlearn.erase(pocket, ["guitr"], on_notice=told.append)
-    assert "Did you mean “guitar”?" in told[0]
-    assert set(told) == set(erasure.notices)
+    answer = []
+    erasure = unlearn.erase(pocket, ["guitr"], on_notice=answer.append)
+    assert "Did you mean “guitar”?" in answer[0]
+    assert set(answer) == set(erasure.notices)
 
 
 @pytest.mark.parametrize(

@@ -147,10 +147,10 @@ def test_a_file_that_is_gone_or_broken_is_a_name_and_the_rest_is_shown(services:
 def test_nothing_is_told_of_the_servers_disk(services: Services, folder: Path):
     (folder / "apple").rename(folder / "elsewhere")
     found = find_images(services, Session(), "an apple", SEARCH_INDEX)
-    told = markup.found_images(found, []) + str(places(services, Session()))
-    assert "private" not in told
-    assert str(folder.parent) not in told
-    assert 'title="apple/apple ' in told
+    reported = markup.found_images(found, []) + str(places(services, Session()))
+    assert "private" not in reported
+    assert str(folder.parent) not in reported
+    assert 'title="apple/apple ' in reported
     assert places(services, Session())[SEARCH_INDEX] == "photos (24 pictures)"
 
 
@@ -226,8 +226,8 @@ def test_programs_and_assistants_search_it(index_app: str):
     assert in_index["unanswered"] == {}
     best = {variant: hits[0]["score"] for variant, hits in in_index["images"].items()}
     assert best["CCUP"] < best["Original"] / 1.5
-    told = call(index_app, "retrieve", query="a dog", forget=["dog"], source="index")
-    assert told["images"]["CCUP"][0]["score"] == pytest.approx(best["CCUP"], abs=1e-4)
+    reported = call(index_app, "retrieve", query="a dog", forget=["dog"], source="index")
+    assert reported["images"]["CCUP"][0]["score"] == pytest.approx(best["CCUP"], abs=1e-4)
 
 
 def test_only_a_program_that_names_it_gets_it(client: Client):
