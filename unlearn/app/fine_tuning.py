@@ -65,9 +65,8 @@ def _keep(visitor: Visitor, result: FineTuned, services: Services) -> None:
 
 
 def _done(status: Status[Progress, FineTuned]) -> str:
-    last = status.progress[-1] if status.progress else None
     text = "Done"
-    if isinstance(last, cliperase.TrainingStep):
+    for last in steps_of(status)[-1:]:
         cut = f", after {last.done} of {last.total} steps, when its time was up" if last.done < last.total else ""
         text = f"Done in {last.seconds:.0f} s of training{cut}"
     return f"{text}: “CLIPErase” now stands in every view."

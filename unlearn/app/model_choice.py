@@ -71,11 +71,13 @@ def encode_words(encoder: TextImageEncoder, names: Sequence[str], templates: Seq
 def facts_of(services: Services, session: Session) -> ModelFacts:
     """Return the facts to show about the visitor's model."""
     encoder = services.encoder_of(session)
-    weights = encoder.model.parameters() if isinstance(encoder, OpenClipEncoder) else ()
+    device, count = pick_device(), 0
+    if isinstance(encoder, OpenClipEncoder):
+        device, count = encoder.device, sum(parameter.numel() for parameter in encoder.model.parameters())
     return ModelFacts(
         encoder.name,
-        device_in_words(encoder.device if isinstance(encoder, OpenClipEncoder) else pick_device()),
-        sum(parameter.numel() for parameter in weights) / 1e6,
+        device_in_words(device),
+        count / 1e6,
         drives(encoder.name),
         len(services.vocabulary_of(session).names),
     )

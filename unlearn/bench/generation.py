@@ -50,7 +50,6 @@ ROWS: Mapping[str, tuple[str | None, str | None]] = {
     "CLIPErase, last blocks": (None, "last_blocks"),
     "CLIPErase, text tower, and CCUP behind a gate": ("gated", "text"),
 }
-GROUPS = ("erased", "others", "neighbours", "two", "words")
 
 
 @dataclass(eq=False)
@@ -70,7 +69,7 @@ class Subject:
 
     @cached_property
     def cases(self) -> dict[str, list[Case]]:
-        """The prompts by :data:`GROUPS`, ``seeds`` of each."""
+        """The prompts by group, ``seeds`` of each."""
         drawn, concept = self.loaded.draws, self.concept
         known = Vocabulary(tuple(entry for entry in self.vocabulary.concepts if entry.name in drawn))
         near = [neighbour.name for neighbour in nearest_neighbours(self.encoder, [concept], known, self.seeds)]

@@ -51,7 +51,7 @@ def record_of(
     images: str = BUNDLED,
 ) -> Record:
     """Create the record of ``erasure``, made of ``encoder`` with the installed packages; see :class:`Record`."""
-    parts = (erasure.tuned, erasure.closed_form) if isinstance(erasure, Stacked) else ()
+    parts = [record_of(encoder, part, metrics={}, vocabulary=vocabulary, images=images) for part in erasure.parts]
     return Record(
         method=erasure.method,
         model=encoder.name,
@@ -63,7 +63,7 @@ def record_of(
         versions={"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         vocabulary=vocabulary,
         images=images,
-        parts=tuple(record_of(encoder, part, metrics={}, vocabulary=vocabulary, images=images) for part in parts),
+        parts=tuple(parts),
     )
 
 
