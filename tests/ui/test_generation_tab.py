@@ -26,6 +26,7 @@ from unlearn.errors import ConceptError, JobError, ModelError, ParameterError
 from unlearn.progress import State
 from unlearn.ui.background import status_html
 from unlearn.ui.html import drawings as pages
+from unlearn.ui.html.templates import fill
 
 QUICK = DrawRequest("a cat and a pizza", steps=3, count=2)
 
@@ -104,7 +105,7 @@ def test_a_batch_is_judged(services: Services, visitor: Visitor, monkeypatch):
     assert isinstance(rates, Rates), status.message
     assert {rate.n for rate in (rates.erased, rates.others, rates.beside)} == {4}
     assert [(p.done, p.total) for p in status.progress][-1] == (4, 4)
-    assert "What is erased" in pages.judged_rates(rates)
+    assert "What is erased" in fill("rates", rates=rates)
 
 
 def test_what_draws_gets_the_gpu_of_a_space(services: Services, visitor: Visitor, monkeypatch):

@@ -18,7 +18,7 @@ from unlearn.options import options_of
 from unlearn.ui.background import RunPart
 from unlearn.ui.components import Given, Shown, element
 from unlearn.ui.html import drawings
-from unlearn.ui.html.templates import small
+from unlearn.ui.html.templates import fill, small
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -145,7 +145,7 @@ class GenerationTab(RunPart):
             for slider, compared in zip_longest(self.sliders, zip(pair.before, pair.after, strict=True)):
                 shown[slider] = gr.update(value=compared, visible=compared is not None)
         elif isinstance(result, app.drawings.Rates):
-            shown[self.rates] = drawings.judged_rates(result)
+            shown[self.rates] = fill("rates", rates=result)
         return shown
 
     def asked(self, given: Given, *, judge: bool = False) -> DrawRequest:

@@ -74,7 +74,7 @@ class RetrievalTab:
             self.source: gr.update(choices=offered, visible=len(offered) > 1),
             self.shown: shown,
             self.captions: captions,
-            self.recall: markup.recall_table(services.recall(session)),
+            self.recall: fill("recall", recall=services.recall(session)),
             **self.find(session, given),
         }
 
