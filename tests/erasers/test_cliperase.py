@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.two_processes import train_toy
+from helpers.waiting import finish
 from PIL import Image
 from safetensors.torch import load_file
 from torch.nn import functional as F
@@ -54,16 +55,6 @@ def start(toy, toy_gallery, toy_vocabulary):
         )
 
     return start
-
-
-def finish(run):
-    """All that a run yields, and what it returns."""
-    seen = []
-    while True:
-        try:
-            seen.append(next(run))
-        except StopIteration as stop:
-            return seen, stop.value
 
 
 @pytest.mark.parametrize("trainable", TRAINABLE)

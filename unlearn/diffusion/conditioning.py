@@ -105,7 +105,7 @@ class _Mapped:
 
 @dataclass(frozen=True)
 class RidgeSettings:
-    """Settings of CCUP on token states; the defaults were chosen by measuring (see the README).
+    """Settings of CCUP on token states; the defaults were chosen by measuring (see docs/measured.md).
 
     Attributes:
         lam: λ, weight of forgetting.
