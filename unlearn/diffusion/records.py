@@ -104,8 +104,7 @@ def save_pair(
     export: bool = False,
 ) -> dict[str, Any]:
     """Write ``before_I.png``, ``after_I.png`` and ``generation.json``; with ``export`` also the edit and its card."""
-    gated = any(isinstance(token_map, GatedMap) for token_map in edited_pipeline.maps)
-    file, save = (GATE, save_gate) if gated else (ATTENTION, save_attention)
+    file, save = (GATE, save_gate) if edited_pipeline.is_gated else (ATTENTION, save_attention)
     own_card = [CARD] if may_be_written(folder) else []
     with whole_folder(folder, last=RECORD, replaces=[*listed_in(folder / RECORD), *own_card]) as new:
         for side, images in (("before", pair.before), ("after", pair.after)):
