@@ -16,7 +16,7 @@ from unlearn.attacks.finding import Curve
 from unlearn.erasers.cliperase import TrainingStep
 from unlearn.erasers.methods import COMPARED
 from unlearn.erasers.variants import BOTH, CCUP
-from unlearn.evaluation.interference import Interference
+from unlearn.evaluation.geometry import Interference
 from unlearn.plots.bars import label_bars, own_similarity_bars
 from unlearn.plots.matrices import interference_matrix, similarity_matrix
 from unlearn.plots.methods import method_scatter

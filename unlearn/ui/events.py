@@ -11,13 +11,11 @@ import gradio as gr
 from gradio.blocks import Block
 
 from unlearn.app.session import Visitor
-from unlearn.ui.components import ANSWERED, Given, Shown
+from unlearn.ui.components import ANSWERED, PRIVATE, QUIET, Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.handlers import Handlers
 from unlearn.ui.screen import Screen, View
 
-PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-QUIET = PRIVATE | {"show_progress": "hidden"}
 #: Puts the edit into the browser's address, so that a reload or the way back restores it.
 KEEP_ADDRESS = """(query) => {
   const before = location.href.split('#')[0];

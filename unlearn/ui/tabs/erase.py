@@ -12,7 +12,7 @@ import gradio as gr
 
 from unlearn.app.asked import RETAIN_OWN, ErasureRequest
 from unlearn.options import options_of
-from unlearn.ui.components import Given, Shown, clickable, element
+from unlearn.ui.components import QUIET, Given, Shown, clickable, element
 from unlearn.ui.html.templates import fill
 
 #: Options that are always visible; the others can be collapsed.
@@ -120,8 +120,7 @@ class ErasePanel:
             lambda retain: gr.update(visible=retain == RETAIN_OWN),
             self.options["retain"],
             self.own_retain,
-            show_progress="hidden",
-            api_visibility="private",
+            **QUIET,
         )
 
 

@@ -10,7 +10,7 @@ import gradio as gr
 from unlearn import app
 from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
-from unlearn.ui.components import Given, Shown
+from unlearn.ui.components import QUIET, Given, Shown
 from unlearn.ui.html.templates import small
 
 if TYPE_CHECKING:
@@ -95,8 +95,7 @@ class ModelPanel:
             lambda vocabulary: gr.update(visible=vocabulary == OWN),
             self.vocabulary,
             self.own,
-            show_progress="hidden",
-            api_visibility="private",
+            **QUIET,
         )
 
 
