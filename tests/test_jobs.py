@@ -304,7 +304,7 @@ def test_the_worker_lives_as_long_as_there_is_work(jobs):
             "not enough memory",
         ),
         (OSError(errno.ENOSPC, "No space left on device", "run.pt"), "no room on the disk"),
-        (ZeroDivisionError("secret detail"), "error of ours"),
+        (ZeroDivisionError("secret detail"), "error in this app"),
     ],
 )
 def test_a_failure_ends_that_job_alone(jobs, error, sentence, caplog):
@@ -318,7 +318,7 @@ def test_a_failure_ends_that_job_alone(jobs, error, sentence, caplog):
     assert status.state is State.FAILED
     assert sentence in status.message
     assert "secret" not in status.message + caplog.text
-    if "error of ours" in sentence:
+    if "error in this app" in sentence:
         assert re.search("error ([0-9a-f]{8})", status.message)[1] in caplog.text
     assert ended(jobs, "bob").state is State.DONE
 

@@ -25,7 +25,7 @@ from unlearn.progress import ENDED, Progress, State, Status
 P = TypeVar("P")
 R = TypeVar("R")
 
-OUR_ERROR = "The run ended in an error of ours; nothing was changed. Try again, or ask for something else (error {})."
+OUR_ERROR = "An error in this app ended the run; nothing was changed. Try again, or try something else (error {})."
 #: Maximum number of progress reports kept per job: as many as a chart can show.
 MOST_KEPT = 500
 #: Largest fraction shown of a job that has not ended.

@@ -164,7 +164,7 @@ def test_the_retain_set_is_words_or_a_file(retain, tmp_path, capsys, monkeypatch
                 "--out",
                 "x",
             ],
-            "a whole model would divide by what is left",
+            "a whole model would normalise what is left",
         ),
         (["erase", "--forget", "cat", "--retain", "cat", "--out", "x"], "to be erased and to be retained"),
         (["erase", "--forget", "cat", "--retain-file", "none.txt", "--out", "x"], "is not a file"),

@@ -109,7 +109,7 @@ def test_cliperase_reports_and_ccup_goes_on_top_of_it(pocket, training):
     assert both.method == "stacked"
     with pytest.raises(ParameterError, match="no strength"):
         both.at(0.5)
-    with pytest.raises(ParameterError, match="erasure by ccup is none by CLIPErase"):
+    with pytest.raises(ParameterError, match="erasure is by ccup; CCUP goes on top"):
         unlearn.erase(pocket, ["guitar"], on=unlearn.erase(pocket, ["guitar"]))
     with pytest.raises(ModelError, match="OpenClipEncoder|EditedEncoder is no unedited model"):
         unlearn.erase(both.apply(pocket), ["guitar"])

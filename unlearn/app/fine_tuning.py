@@ -69,11 +69,11 @@ def _done(status: Status[Progress, FineTuned]) -> str:
     for last in steps_of(status)[-1:]:
         cut = f", after {last.done} of {last.total} steps, when its time was up" if last.done < last.total else ""
         text = f"Done in {last.seconds:.0f} s of training{cut}"
-    return f"{text}: “CLIPErase” now stands in every view."
+    return f"{text}: every view now shows “CLIPErase”."
 
 
 FINE_TUNING = BackgroundRun(
-    "cliperase", _plan, stopped="Stopped. What was active before still is.", done=_done, keep=_keep
+    "cliperase", _plan, stopped="Stopped. The edits from before stay active.", done=_done, keep=_keep
 )
 
 

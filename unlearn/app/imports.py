@@ -71,8 +71,8 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
     closed_form = erasure.closed_form
     if erasure.method == "baseline":
         raise ErasureFileError(
-            "This is the edit of a baseline; the page opens those of CCUP and CLIPErase. What this one does, "
-            "`python -m unlearn report --erasure FILE` tells."
+            "This is the edit of a baseline; the page opens those of CCUP and CLIPErase. Use "
+            "`python -m unlearn report --erasure FILE` to see what this one does."
         )
     if erasure.tuned:
         OPENING.start(services, visitor, Opened(erasure.tuned, closed_form, record))

@@ -134,7 +134,7 @@ def _with_weights_of(file: Path, encoder: OpenClipEncoder) -> OpenClipEncoder:
     try:
         weights = TensorFile.open(file, allowed=("F32", "F16", "BF16", "I64")).load()
     except RefusedError as error:
-        raise ModelError(f"{file} is no safetensors file that can be read: {error}.") from error
+        raise ModelError(f"{file} is not a safetensors file that can be read: {error}.") from error
     return with_weights(encoder, weights, name=NEVER_TAUGHT)
 
 

@@ -156,8 +156,8 @@ def _nearly_one(twins: Sequence[tuple[str, str, float]]) -> str:
     pairs = [f"“{kept}” is retained and “{erased}” erased (cosine {similar:.2f})" for kept, erased, similar in twins]
     more = f", and {len(pairs) - PAIRS_SHOWN} more like these" if len(pairs) > PAIRS_SHOWN else ""
     return (
-        f"{'; '.join(pairs[:PAIRS_SHOWN])}{more}: to this model they are nearly one, so either what is retained goes "
-        "too or what is erased stays."
+        f"{'; '.join(pairs[:PAIRS_SHOWN])}{more}: this model hardly tells them apart, so either the retained one "
+        "is erased too or the erased one stays."
     )
 
 

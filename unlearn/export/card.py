@@ -129,7 +129,7 @@ def _lines(
             yield f"| {finding['name']} | {finding['verdict']} | {numbers} |"
         yield ""
     else:
-        yield "With nothing yet: `unlearn-clip audit` runs every attack.\n"
+        yield "Not yet: `unlearn-clip audit` runs every attack.\n"
     yield f"{NO_PROOF}\n"
     yield "## How to load\n"
     for what, code in snippets.items():

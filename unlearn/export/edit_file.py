@@ -133,7 +133,7 @@ def _restored(record: Record, tensors: Mapping[str, Tensor]) -> Erasure[Any]:
         return Erasure(record.method, record.selection, settings, delta=dict(tensors))
     # Below this norm, neither the product of the factors with a unit-norm embedding nor its square can overflow.
     if not all(tensor.double().norm() < MOST_NORM for tensor in tensors.values()):
-        raise RefusedError("it holds factors so large that no embedding stays a number")
+        raise RefusedError("it holds factors so large that embeddings overflow")
     projection = Projection(tensors["left"], tensors["right"], settings.strength)
     return Erasure(record.method, record.selection, settings, projection=projection)
 
@@ -146,7 +146,7 @@ def _require_embeddings(tuned: OpenClipEncoder, name: str) -> None:
     Raises:
         ErasureFileError: an embedding is not of unit norm.
     """
-    refusal = f"{name} holds weights so large that the model's embeddings are no numbers any more."
+    refusal = f"{name} holds weights so large that the model's embeddings overflow."
     try:
         rows = torch.cat([tuned.encode_image([Image.new("RGB", (64, 64), "teal")]), tuned.encode_text(["a photo"])])
     except ModelError as error:

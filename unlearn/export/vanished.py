@@ -30,7 +30,7 @@ def live_only(edited: TextImageEncoder, selection: Selection, templates: Sequenc
         return ""
     return (
         f"The edit leaves next to nothing of {gone}. Here, and in the script for the edit alone, that counts as gone; "
-        "a whole model would divide by what is left and have it back, so it cannot be exported. "
+        "a whole model would normalise what is left and get it back, so it cannot be exported. "
         f"{instead} to get one."
     )
 

@@ -262,7 +262,7 @@ def _tuned_part(on: RecordedErasure | None) -> Erasure[CLIPEraseSettings] | None
     if on is None:
         return None
     if on.erasure.tuned is None or on.erasure.closed_form is not None:
-        raise ParameterError(f"An erasure by {on.method} is none by CLIPErase; CCUP goes on top of such a one.")
+        raise ParameterError(f"This erasure is by {on.method}; CCUP goes on top of an erasure by CLIPErase only.")
     return on.erasure.tuned
 
 

@@ -110,5 +110,5 @@ def note_of(facts: ModelFacts) -> str:
     drives = f" It drives {' and '.join(facts.drives)}." if facts.drives else " It drives no diffusion model."
     return small(
         f"{size} {facts.device}, choosing among {facts.words:,} words.{drives} "
-        "Other models are downloaded when first used; where no hub can be reached, pocket is what there is."
+        "Other models are downloaded when first used; without a hub, only pocket is available."
     )
