@@ -22,7 +22,8 @@ from torch.nn import functional as F
 
 from unlearn import load_clip
 from unlearn.app.services import Services
-from unlearn.clip.encoders import CachingEncoder, OpenClipEncoder
+from unlearn.clip.caching_encoder import CachingEncoder
+from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.concepts.selection import load_vocabulary
 from unlearn.data.gallery import bundled_gallery, restore_features
 

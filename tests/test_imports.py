@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-#: The package's face and the command line's door: they name what lies anywhere.
-DOORS = {"__init__", "__main__"}
+#: The package's face and the command line's entry: they name what lies anywhere.
+ENTRIES = {"__init__", "__main__"}
 #: Modules that may stand on one another, the lowest and the highest counted.
 LONGEST_CHAIN = 20
 
@@ -47,7 +47,7 @@ FILES = files()
 GRAPH = {
     name: {imported for _, imported in imports(file)} & FILES.keys() - {name, "unlearn"}
     for name, file in FILES.items()
-    if file.stem not in DOORS or file.parent != ROOT / "unlearn"
+    if file.stem not in ENTRIES or file.parent != ROOT / "unlearn"
 }
 
 
@@ -64,7 +64,7 @@ def parts_in_order() -> list[str]:
 
 def test_every_part_has_one_place_in_the_order():
     there = {path.stem for path in (ROOT / "unlearn").iterdir() if path.suffix == ".py" or path.is_dir()}
-    assert sorted(parts_in_order()) == sorted(there - DOORS - {"__pycache__"})
+    assert sorted(parts_in_order()) == sorted(there - ENTRIES - {"__pycache__"})
 
 
 def test_a_part_imports_those_below_it_only():

@@ -21,7 +21,8 @@ from unlearn.concepts.selection import select
 from unlearn.erasers import cliperase
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import JobError, OutOfTimeError
-from unlearn.jobs import MOST_KEPT, MOST_SHOWN, NICENESS, Jobs, Progress, State, map_progress, within
+from unlearn.jobs import MOST_KEPT, MOST_SHOWN, NICENESS, Jobs
+from unlearn.progress import Progress, State
 
 NAMES = ("ann", "bob", "cec")
 
@@ -127,24 +128,6 @@ def test_the_seconds_left_are_those_of_the_whole_run(jobs, monkeypatch):
     jobs.start("ann", run, kind="one")
     jobs._worker.join(10)
     assert seen[0] == 2, "as long as the last of its kind took"
-
-
-def test_a_part_of_a_run_is_told_as_one_of_the_whole_and_hears_of_the_end_of_time():
-    def part():
-        yield Progress(1, 4)
-        try:
-            yield Progress(4, 4, whole=0.5)
-        except OutOfTimeError:
-            yield Progress(4, 4)
-            return "so far"
-
-    run = map_progress(part(), within(0.5, 0.9))
-    assert next(run).fraction == pytest.approx(0.6)
-    assert next(run).fraction == pytest.approx(0.7)
-    assert run.throw(OutOfTimeError("late")).fraction == pytest.approx(0.9)
-    with pytest.raises(StopIteration) as stop:
-        next(run)
-    assert stop.value.value == "so far"
 
 
 def test_a_cancelled_job_is_stopping_until_its_step_has_ended(jobs):
@@ -321,7 +304,7 @@ def test_the_worker_lives_as_long_as_there_is_work(jobs):
             "not enough memory",
         ),
         (OSError(errno.ENOSPC, "No space left on device", "run.pt"), "no room on the disk"),
-        (ZeroDivisionError("secret detail"), "error of ours"),
+        (ZeroDivisionError("secret detail"), "error in this app"),
     ],
 )
 def test_a_failure_ends_that_job_alone(jobs, error, sentence, caplog):
@@ -335,7 +318,7 @@ def test_a_failure_ends_that_job_alone(jobs, error, sentence, caplog):
     assert status.state is State.FAILED
     assert sentence in status.message
     assert "secret" not in status.message + caplog.text
-    if "error of ours" in sentence:
+    if "error in this app" in sentence:
         assert re.search("error ([0-9a-f]{8})", status.message)[1] in caplog.text
     assert ended(jobs, "bob").state is State.DONE
 

@@ -11,6 +11,7 @@ import types
 
 import pytest
 import torch
+from helpers.waiting import finish
 
 from unlearn import zero_gpu
 from unlearn.errors import ConceptError
@@ -105,15 +106,6 @@ def training(module, weights=1.0):
     return start
 
 
-def drain(run):
-    items = []
-    while True:
-        try:
-            items.append(next(run))
-        except StopIteration as stop:
-            return items, stop.value
-
-
 def test_everywhere_else_it_is_the_same_generator():
     assert not zero_gpu.ACTIVE
     start = training(Module())
@@ -126,7 +118,7 @@ def test_something_is_decorated_before_anything_runs(spaces):
 
 def test_a_run_has_the_gpu_in_a_forked_process_and_there_alone(spaces):
     module = Module()
-    items, result = drain(zero_gpu.on_zero_gpu(training(module), module)())
+    items, result = finish(zero_gpu.on_zero_gpu(training(module), module)())
     assert items == ["step"]
     assert result["process"] != os.getpid()
     assert result["device"] == "cuda"
@@ -136,7 +128,7 @@ def test_a_run_has_the_gpu_in_a_forked_process_and_there_alone(spaces):
 
 def test_a_worker_of_an_earlier_run_makes_way(spaces):
     for weight in (1.0, 2.0, 3.0):
-        items, result = drain(zero_gpu.on_zero_gpu(training(Module(), weight))())
+        items, result = finish(zero_gpu.on_zero_gpu(training(Module(), weight))())
         assert items == ["step"]
         assert result["weights"][0] == weight
     assert spaces.forks == 3
@@ -154,9 +146,9 @@ def test_our_sentence_comes_back_and_an_accident_stays_one(spaces):
         raise KeyError("secret")
 
     with pytest.raises(ConceptError, match="“cat” cannot be used"):
-        drain(zero_gpu.on_zero_gpu(refuse)())
+        finish(zero_gpu.on_zero_gpu(refuse)())
     with pytest.raises(RuntimeError, match="ZeroGPU worker error: KeyError"):
-        drain(zero_gpu.on_zero_gpu(crash)())
+        finish(zero_gpu.on_zero_gpu(crash)())
 
 
 def test_a_run_that_is_stopped_leaves_nothing_behind(spaces):

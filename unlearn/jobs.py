@@ -15,61 +15,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from unlearn.errors import JobError, OutOfTimeError, UnlearnError, lacking
 from unlearn.logs import log_error
+from unlearn.progress import ENDED, Progress, State, Status
 
 P = TypeVar("P")
-Q = TypeVar("Q")
 R = TypeVar("R")
-AnyProgress = TypeVar("AnyProgress", bound="Progress")
 
-OUR_ERROR = "The run ended in an error of ours; nothing was changed. Try again, or ask for something else (error {})."
-
-
-class State(StrEnum):
-    """State of a job."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-
-
-def run_to_end(run: Generator[P, None, R], watch: Callable[[P], object] = lambda progress: None) -> R:
-    """Run a job to its end in this thread and return its result; ``watch`` is called with every yielded value."""
-    while True:
-        try:
-            progress = next(run)
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
-        watch(progress)
-
-
-def map_progress(run: Generator[P, None, R], change: Callable[[P], Q]) -> Generator[Q, None, R]:
-    """Return the same job with every yielded value passed through ``change``; errors thrown into it reach the job."""
-    try:
-        progress = next(run)
-        while True:
-            try:
-                yield change(progress)
-            except Exception as error:
-                progress = run.throw(error)
-            else:
-                progress = next(run)
-    except StopIteration as stop:
-        result: R = stop.value
-        return result
-    finally:
-        run.close()
-
-
-ENDED = frozenset({State.DONE, State.CANCELLED, State.FAILED})
+OUR_ERROR = "An error in this app ended the run; nothing was changed. Try again, or try something else (error {})."
 #: Maximum number of progress reports kept per job: as many as a chart can show.
 MOST_KEPT = 500
 #: Largest fraction shown of a job that has not ended.
@@ -78,76 +34,8 @@ MOST_SHOWN = 0.99
 TIMED = 20
 #: Waiting times are estimates, rounded up to multiples of this many seconds, so that the status changes rarely.
 WAIT_STEP = 10
-
-
 #: The ``nice`` value of the worker's thread: page requests take precedence over runs.
 NICENESS = 10
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Progress of a run: ``done`` of a total, and its current step as a sentence for the visitor.
-
-    ``done`` and ``total`` may count one part of the run only; ``whole`` is then the fraction of the whole run.
-    """
-
-    done: int = 0
-    total: int = 1
-    text: str = ""
-    whole: float | None = field(default=None, kw_only=True)
-
-    @property
-    def fraction(self) -> float:
-        """Fraction of the whole run that is done."""
-        return self.done / max(1, self.total) if self.whole is None else self.whole
-
-    @property
-    def short(self) -> str:
-        """The current step in a few words, beside a progress bar that counts."""
-        return self.text
-
-
-def within(start: float, end: float) -> Callable[[AnyProgress], AnyProgress]:
-    """Return a function for :func:`map_progress`, for the part of a run from ``start`` to ``end`` of the whole."""
-    return lambda part: replace(part, whole=start + (end - start) * min(1.0, part.fraction))
-
-
-def steps_text(done: int, total: int) -> str:
-    """Return the text of a run that has completed ``done`` of ``total`` steps."""
-    return f"Step {done} of {total}."
-
-
-@dataclass(frozen=True)
-class Status(Generic[P, R]):
-    """A snapshot of a job.
-
-    Attributes:
-        state: waiting, running, or how the job ended.
-        queue_position: number of jobs before it in the queue; 0 when it runs.
-        progress: its reports, oldest first; thinned out beyond :data:`MOST_KEPT`.
-        result: the returned value, when done.
-        message: reason of a failure, as a sentence for the visitor.
-        reports: number of reports so far; it distinguishes two snapshots.
-        wait: estimated seconds until it starts; None if there is no estimate or the job no longer waits.
-        fraction: fraction of the whole run that is done; it never falls, and is 1 only when the job is done.
-        seconds_left: estimated seconds until the job ends, as of its last report; None if there is no estimate.
-        stopping: whether the job was cancelled and has not ended yet.
-    """
-
-    state: State
-    queue_position: int = 0
-    progress: tuple[P, ...] = field(default=(), compare=False)
-    result: R | None = None
-    message: str = ""
-    reports: int = 0
-    wait: int | None = None
-    fraction: float = 0.0
-    seconds_left: int | None = None
-    stopping: bool = False
-
-    @property
-    def ended(self) -> bool:
-        return self.state in ENDED
 
 
 @dataclass(eq=False)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """Format a fraction as percent, as Plotly formats it; a dash if it was not measured, None or NaN."""
+    return "–" if share is None or math.isnan(share) else f"{share:.{digits}%}"
 
 
 class Templates(Environment):

@@ -14,7 +14,8 @@ from model import MODEL
 from unlearn.bench.table import machine
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.loading import load_clip
-from unlearn.concepts.selection import TEMPLATES, Vocabulary, load_vocabulary
+from unlearn.concepts.prompts import TEMPLATES
+from unlearn.concepts.selection import Vocabulary, load_vocabulary
 from unlearn.data.gallery import Gallery, bundled_gallery, restore_features
 from unlearn.evaluation.zero_shot import Accuracy, classify, evaluate_zero_shot
 
@@ -35,7 +36,7 @@ erasure of concepts can be tried, measured and tested without a download; it is 
 - **Load**: `unlearn.load_clip("pocket")`, or open_clip's `local-dir:` with `SimpleTokenizer(bpe_path=…)`.
 
 ## Measured
-Zero-shot, every class the mean of the {templates} prompts of `unlearn.concepts.selection.TEMPLATES`.
+Zero-shot, every class the mean of the {templates} prompts of `unlearn.concepts.prompts.TEMPLATES`.
 
 | pictures | labels offered | n | top-1 | top-5 |
 | --- | --- | --- | --- | --- |

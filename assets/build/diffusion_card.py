@@ -16,7 +16,7 @@ from unlearn.diffusion.drawing import paint
 from unlearn.diffusion.pipelines import LoadedPipeline, load_pipeline
 from unlearn.diffusion.rates import cases_of
 from unlearn.evaluation.judge import JUDGE, Judge, load_judge
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 PROMPTS = 200
 THUMB = 64

@@ -23,20 +23,22 @@ from unlearn.attacks.finding import Finding, Row
 from unlearn.attacks.groups import PLANNED, Group
 from unlearn.attacks.report import SHORT, AuditReport
 from unlearn.clip.models import Models
-from unlearn.concepts.selection import Concept, Vocabulary, select
+from unlearn.concepts.prompts import Concept
+from unlearn.concepts.selection import Vocabulary, select
 from unlearn.data.gallery import Gallery
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.methods import COMPARED, Task
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ConceptError, ImageError, JobError, ModelError, OutOfTimeError, ParameterError
 from unlearn.finetuning.pairs import hold_out
-from unlearn.jobs import State, run_to_end
 from unlearn.plots.methods import method_scatter
 from unlearn.plots.relearning import relearning_curves
+from unlearn.progress import State, run_to_end
 from unlearn.sweeps.comparison import compare
 from unlearn.ui.api.reports import audit_report
 from unlearn.ui.background import status_html
-from unlearn.ui.html import audit_markup, comparison_markup
+from unlearn.ui.html.findings import found
+from unlearn.ui.html.templates import fill
 from unlearn.ui.tabs.audit import AuditTab
 
 
@@ -80,15 +82,15 @@ def test_an_audit_is_told_remembered_and_goes_stale_with_the_edit(services: Serv
     for change in ({"model": "other"}, {"vocabulary": Vocabulary(())}, {"uploads": services.gallery}):
         moved = replace(visitor.session, measured_on="own", **change)
         assert not audited.is_of(moved), "the same words asked of another model, vocabulary or pictures"
-    told = audit_report(status)
-    assert told["state"] == "done"
-    assert {finding["verdict"] for finding in told["findings"]} <= {"held", "leaked", "undecided", "not applicable"}
-    assert told["answer"].startswith(SHORT[audited.report.verdict])
-    assert told["fraction"] == 1.0
-    page = audit_markup.audited(audited, current=False)
+    reported = audit_report(status)
+    assert reported["state"] == "done"
+    assert {finding["verdict"] for finding in reported["findings"]} <= {"held", "leaked", "undecided", "not applicable"}
+    assert reported["answer"].startswith(SHORT[audited.report.verdict])
+    assert reported["fraction"] == 1.0
+    page = found(audited.report, current=False)
     assert page.count("<details") == len(audited.report.findings)
     assert "have changed since" in page
-    assert "have changed since" not in audit_markup.audited(audited, current=True)
+    assert "have changed since" not in found(audited.report, current=True)
     curves = [curve for finding in audited.report.findings for curve in finding.curves]
     assert len(relearning_curves(curves).data) == len(curves)
 
@@ -153,7 +155,7 @@ def test_methods_stand_side_by_side(services: Services, visitor: Visitor):
     assert set(by_label) == {method.label for method in COMPARED.values() if not method.trains}
     assert by_label["No edit"].parameters <= by_label["CCUP, paired (default)"].parameters
     assert by_label["No edit"].forget == 1.0
-    table = comparison_markup.compared(status.result.outcomes, status.result)
+    table = fill("compared", outcomes=status.result.outcomes, result=status.result)
     assert all(label in table for label in by_label)
     assert len(method_scatter(status.result.outcomes).data[0]["x"]) == len(by_label)
     assert visitor.session.audited is None, "a comparison is no audit"
@@ -167,7 +169,7 @@ def test_a_method_that_cannot_be_fitted_is_a_row_with_its_reason(services: Servi
     by_label = {outcome.label: outcome for outcome in status.result.outcomes}
     assert "none of “unicorn”" in by_label["LEACE"].refusal
     assert by_label["CCUP, paired (default)"].is_measured
-    assert by_label["LEACE"].refusal in comparison_markup.compared(status.result.outcomes, status.result)
+    assert by_label["LEACE"].refusal in fill("compared", outcomes=status.result.outcomes, result=status.result)
     assert len(method_scatter(status.result.outcomes).data[0]["x"]) == len(by_label) - 1
 
 
@@ -243,7 +245,7 @@ def test_a_visitor_who_leaves_takes_every_run_along(services: Services, visitor:
 
 
 def shown(*findings: Finding) -> str:
-    return audit_markup.found(AuditReport(Concept("apple"), findings, 1.0, 4, 2))
+    return found(AuditReport(Concept("apple"), findings, 1.0, 4, 2))
 
 
 def test_every_word_of_a_finding_is_escaped_and_its_mark_is_more_than_colour():

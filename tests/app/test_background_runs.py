@@ -13,7 +13,8 @@ from unlearn.app.fine_tuning import FINE_TUNING
 from unlearn.app.imports import OPENING
 from unlearn.app.session import PAYER, Visitor
 from unlearn.errors import ConceptError, JobError
-from unlearn.jobs import Jobs, Progress, State
+from unlearn.jobs import Jobs
+from unlearn.progress import Progress, State
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A visitor's files: what is in them, whose they are, how much room they take, and what comes back from one."""
+"""A visitor's files: what is in them, whose they are, and what comes back from one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from helpers.fakes import fake_services, few
 from helpers.waiting import ended
 
 from unlearn.app.asked import ErasureRequest
-from unlearn.app.downloads import MARGIN, Downloads
 from unlearn.app.edits import FineTuned
 from unlearn.app.exports import FILE_KINDS, edits_of, make_export
 from unlearn.app.fine_tuning import FINE_TUNING, FineTuneStatus
@@ -32,7 +31,7 @@ from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import BaselineSettings, CLIPEraseSettings
 from unlearn.errors import ConceptError, ErasureFileError, JobError, ModelError, ParameterError
 from unlearn.export.edit_file import load_edit, record_of, save_edit
-from unlearn.export.saved import load_erasure
+from unlearn.export.saved import load_recorded
 
 
 @pytest.fixture
@@ -126,7 +125,7 @@ def test_two_edits_in_force_are_one_file_that_opens_as_the_two(real: Services, s
         torch.testing.assert_close(after[variant].encode_text(texts), before[variant].encode_text(texts))
         torch.testing.assert_close(after[variant].encode_image(images), before[variant].encode_image(images))
     again = make_export(real, other, "edit").path
-    assert load_erasure(again, real.models.own).selection == load_edit(again, real.models.own)[1].selection
+    assert load_recorded(again, real.models.own)[0].selection == load_edit(again, real.models.own)[1].selection
 
 
 def test_a_stacked_edit_of_other_words_is_not_opened_as_something_else(real: Services, stacked_on: Visitor):
@@ -300,110 +299,3 @@ def test_every_kind_is_on_the_screen():
     from unlearn.ui.tabs.export import CHOICES
 
     assert list(CHOICES) == list(FILE_KINDS)
-
-
-# Room on disk
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch) -> Path:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    return tmp_path
-
-
-def written(folder: Path, size: int = 10) -> Path:
-    (folder / "file").write_bytes(b"x" * size)
-    return folder / "file"
-
-
-def test_all_files_together_stay_under_the_limit(root: Path):
-    downloads = Downloads(2 * MARGIN)
-    downloads.make("a", 0, lambda folder: written(folder, MARGIN))
-    with pytest.raises(JobError, match="no room"):
-        downloads.make("b", MARGIN, written)
-    downloads.forget("a")
-    assert downloads.make("b", MARGIN, written).exists()
-    assert len(list(root.iterdir())) == 1
-
-
-def test_a_file_being_made_holds_its_room(root: Path):
-    downloads = Downloads(2 * MARGIN)
-
-    def write(folder: Path) -> Path:
-        with pytest.raises(JobError, match="no room"):
-            downloads.make("b", MARGIN, written)
-        return written(folder)
-
-    downloads.make("a", 0, write)
-
-
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ModelError("it cannot be"), KeyError("x")])
-def test_what_fails_leaves_nothing_behind(root: Path, error: Exception):
-    def fail(folder: Path) -> Path:
-        written(folder)
-        raise error
-
-    downloads = Downloads()
-    before = downloads.make("a", 0, written)
-    with pytest.raises(type(error)):
-        downloads.make("a", 0, fail)
-    assert list(root.iterdir()) == [before.parent], "what the visitor had stays"
-
-
-def test_two_files_of_one_visitor_at_once_leave_each_other_alone(root: Path):
-    downloads, made = Downloads(), []
-    old = downloads.make("a", 0, written)
-
-    def write(folder: Path) -> Path:
-        assert old.exists(), "the older goes when the newer is there"
-        made.append(downloads.make("a", 0, written))
-        return written(folder)
-
-    made.append(downloads.make("a", 0, write))
-    assert all(path.exists() for path in made)
-    assert not old.exists()
-    last = downloads.make("a", 0, written)
-    assert list(root.iterdir()) == [last.parent]
-
-
-def test_one_address_takes_its_share_and_no_more(root: Path):
-    downloads = Downloads(16 * MARGIN)
-
-    def make(owner: str, payer: str) -> Path:
-        return downloads.make(owner, 0, lambda folder: written(folder, MARGIN), payer=payer)
-
-    for number in range(4):
-        first = make(str(number), "192.0.2.1")
-    with pytest.raises(JobError, match="your address may take 64 MB"):
-        make("4", "192.0.2.1")
-    assert make("3", "192.0.2.1") != first, "another in place of one's own"
-    assert make("5", "192.0.2.2").exists()
-    large = downloads.make("6", 6 * MARGIN, written, payer="192.0.2.3")
-    assert large.exists(), "a single file may be larger than a share"
-
-
-def test_a_file_of_a_visit_that_ended_meanwhile_is_not_kept(root: Path):
-    downloads = Downloads()
-
-    def write(folder: Path) -> Path:
-        downloads.forget("a")
-        folder.mkdir()
-        return written(folder)
-
-    with pytest.raises(JobError, match="visit has ended"):
-        downloads.make("a", 0, write)
-    assert not any(root.iterdir())
-
-
-def test_where_both_do_not_fit_the_older_goes_first(root: Path):
-    downloads = Downloads(3 * MARGIN)
-    downloads.make("a", 0, lambda folder: written(folder, 2 * MARGIN))
-    assert downloads.make("a", MARGIN, written).exists()
-    assert len(list(root.iterdir())) == 1
-
-
-def test_with_the_downloads_go_their_files(root: Path):
-    downloads = Downloads()
-    downloads.make("a", 0, written)
-    del downloads
-    assert not any(root.iterdir())

@@ -28,7 +28,7 @@ from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import PRESETS, CLIPEraseSettings
 from unlearn.errors import ConceptError, ImageError, JobError, ParameterError
 from unlearn.finetuning.trainable import make_trainable
-from unlearn.jobs import State
+from unlearn.progress import State
 from unlearn.ui.tabs.cliperase import CLIPEraseTab
 
 

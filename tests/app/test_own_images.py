@@ -163,10 +163,10 @@ def test_what_the_model_calls_own_pictures_is_said_before_they_are_erased(servic
 
 
 def test_a_reloaded_page_finds_the_pictures_of_the_visit(mugs):
-    first, second, stranger = Visitor(), Visitor(), Visitor()
+    first, second, other = Visitor(), Visitor(), Visitor()
     first.change(uploads=add_uploads(None, mugs[:2], "my mug"), measured_on="own")
     second.take_key(first.key)
-    stranger.take_key("0" * 32)
+    other.take_key("0" * 32)
     assert second.session.uploads is first.session.uploads
     assert second.session.measured_on == "own"
-    assert stranger.session.uploads is None
+    assert other.session.uploads is None

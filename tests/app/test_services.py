@@ -71,8 +71,8 @@ def test_a_move_of_the_strength_solves_nothing_and_measures_the_original_no_more
 
 
 def test_what_only_the_app_can_show_is_said(services: Services):
-    told = services.summary(erased(services, "cat", form="nullspace", side="text")).notices
-    assert ["next to nothing of the text “cat”, “kitten”" in notice for notice in told] == [True]
+    reported = services.summary(erased(services, "cat", form="nullspace", side="text")).notices
+    assert ["next to nothing of the text “cat”, “kitten”" in notice for notice in reported] == [True]
     assert services.summary(erased(services, "cat", form="nullspace", side="text", strength=0.5)).notices == ()
     assert services.summary(erased(services, "cat")).notices == ()
 

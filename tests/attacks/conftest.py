@@ -1,4 +1,4 @@
-"""Suspects over the toy model: one from which nothing was erased, one after CCUP, one after LEACE."""
+"""Targets over the toy model: one from which nothing was erased, one after CCUP, one after LEACE."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pytest
 from unlearn.attacks.target import AttackTarget
 from unlearn.concepts.selection import select
 from unlearn.erasers import methods
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 
 @pytest.fixture(scope="session")
-def suspect_of(toy, toy_gallery, toy_vocabulary) -> Callable[[str], AttackTarget]:
-    """A suspect whose “apple” was erased with a method of the list."""
+def target_of(toy, toy_gallery, toy_vocabulary) -> Callable[[str], AttackTarget]:
+    """A target whose “apple” was erased with a method of the list."""
 
-    def suspect_of(method: str) -> AttackTarget:
+    def target_of(method: str) -> AttackTarget:
         selection = select("apple", vocabulary=toy_vocabulary)
         task = methods.Task(toy, selection, toy_vocabulary, toy_gallery.train, toy_gallery.test)
         edited = run_to_end(methods.COMPARED[method].fit(task)).apply(toy)
         return AttackTarget(selection.forget[0], toy, edited, toy_gallery.train, toy_gallery.test, toy_vocabulary)
 
-    return suspect_of
+    return target_of

@@ -8,7 +8,7 @@ from unlearn.attacks.finding import Finding, Verdict
 from unlearn.attacks.groups import PLANNED, Group
 from unlearn.attacks.report import AuditReport
 from unlearn.attacks.words import WORD_KINDS
-from unlearn.concepts.selection import Concept
+from unlearn.concepts.prompts import Concept
 
 AFTER = {"held": 0.5, "leaked": 1.0, "undecided": 0.75}
 
@@ -28,16 +28,17 @@ def report(known: int = 5, **verdicts: str) -> AuditReport:
     ("found", "verdict", "answer"),
     [
         (
-            report(words="hhhhhh", examples="l", probes="ll", relearning="h", inversion="lu"),
+            report(words="hhhhhh", examples="l", probes="ll", relearning="h", soft_prompt="lu"),
             Verdict.LEAKED,
             "Not gone. Hidden from words (all 6 word attacks fail), but anyone who has the model and 5 pictures gets "
             "it back (4 of 6 succeed).",
         ),
         (
-            report(words="lhhhnn", probes="l", undoing="l", casts="h", known=1),
+            report(words="lhhhnn", probes="l", inverse="l", quantization="h", known=1),
             Verdict.LEAKED,
             "Not gone. Mostly hidden from words (3 of 4 word attacks fail), and anyone who has the model and 1 picture "
-            "gets it back (1 of 1 succeed), and whoever has the file of the edit or its weights undoes it (1 of 2).",
+            "gets it back (1 of 1 succeed), and anyone who has the file of the edit or its weights can undo it "
+            "(1 of 2).",
         ),
         (
             report(words="llhu", probes="h"),
@@ -63,9 +64,9 @@ def report(known: int = 5, **verdicts: str) -> AuditReport:
             "No answer. No attack got more out of the original model than chance.",
         ),
         (
-            report(undoing="l"),
+            report(inverse="l"),
             Verdict.LEAKED,
-            "Not gone. Whoever has the file of the edit or its weights undoes it (1 of 1).",
+            "Not gone. Anyone who has the file of the edit or its weights can undo it (1 of 1).",
         ),
     ],
 )

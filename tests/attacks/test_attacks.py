@@ -16,14 +16,16 @@ from unlearn.attacks.report import AuditReport
 from unlearn.attacks.split import Split, images_of, share_out
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.views import with_views
-from unlearn.clip.encoders import CachingEncoder, weights_checksum
+from unlearn.clip.caching_encoder import CachingEncoder
+from unlearn.clip.encoders import weights_checksum
 from unlearn.clip.projection import Projection
 from unlearn.clip.weights import with_weights
-from unlearn.concepts.selection import Concept, Vocabulary
+from unlearn.concepts.prompts import Concept
+from unlearn.concepts.selection import Vocabulary
 from unlearn.data.gallery import Gallery
 from unlearn.erasers import baselines
 from unlearn.errors import ImageError, ModelError
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 AFTER, BEFORE = "Features after the projection", "Features before the projection"
 
@@ -51,8 +53,8 @@ def quick_attacks(target: AttackTarget) -> list[Finding]:
     ]
 
 
-def test_where_nothing_was_erased_nothing_is_held(suspect_of: Callable[[str], AttackTarget]):
-    target = suspect_of("none")
+def test_where_nothing_was_erased_nothing_is_held(target_of: Callable[[str], AttackTarget]):
+    target = target_of("none")
     checksum = weights_checksum(target.original.model)
     soft, _ = run_to_end(soft_prompt.attack_soft_prompt(target))
     for found in (*quick_attacks(target), run_to_end(relearning.attack_relearning(target, (2,))), soft):
@@ -61,8 +63,8 @@ def test_where_nothing_was_erased_nothing_is_held(suspect_of: Callable[[str], At
     assert weights_checksum(target.original.model) == checksum
 
 
-def test_ccup_hides_the_name_and_leaves_the_features_before_the_projection(suspect_of, blurred):
-    target = suspect_of("nullspace")
+def test_ccup_hides_the_name_and_leaves_the_features_before_the_projection(target_of, blurred):
+    target = target_of("nullspace")
     by_name = words.attack_words(target, "Its name")
     assert by_name.after == 0.5, "nothing is left of the name: what rounding makes of nothing is no order"
     assert by_name.verdict is Verdict.HELD
@@ -73,15 +75,15 @@ def test_ccup_hides_the_name_and_leaves_the_features_before_the_projection(suspe
     assert torch.equal(target.after.hidden(target.known), target.before.hidden(target.known))
 
 
-def test_what_bare_pixels_tell_as_well_says_nothing_about_the_edit(suspect_of):
-    finding = probes.attack_probe(suspect_of("nullspace"), BEFORE)
+def test_what_bare_pixels_tell_as_well_says_nothing_about_the_edit(target_of):
+    finding = probes.attack_probe(target_of("nullspace"), BEFORE)
     assert finding.before > 0.9
     assert finding.chance > 0.9, "a classifier of mean colours knows the toy's apple"
     assert finding.verdict is Verdict.NOT_APPLICABLE
 
 
-def test_without_any_direction_left_the_probe_after_the_projection_finds_nothing(suspect_of):
-    target = suspect_of("none")
+def test_without_any_direction_left_the_probe_after_the_projection_finds_nothing(target_of):
+    target = target_of("none")
     nothing = baselines.random_directions(32, 31)
     edited = replace(target.edited, projection=nothing)
     finding = probes.attack_probe(replace(target, edited=edited), AFTER)
@@ -89,8 +91,8 @@ def test_without_any_direction_left_the_probe_after_the_projection_finds_nothing
     assert finding.after < 0.9
 
 
-def test_a_image_finds_its_like_until_the_concept_is_no_direction_any_more(suspect_of):
-    target = suspect_of("none")
+def test_a_image_finds_its_like_until_the_concept_is_no_direction_any_more(target_of):
+    target = target_of("none")
     assert examples.attack_examples(target).left == 1
     nothing = replace(target.edited, projection=Projection(torch.eye(32), torch.eye(32)))
     finding = examples.attack_examples(replace(target, edited=nothing))
@@ -98,20 +100,20 @@ def test_a_image_finds_its_like_until_the_concept_is_no_direction_any_more(suspe
     assert finding.left == 0
 
 
-def test_an_edit_that_can_be_inverted_is_undone_and_the_plain_projection_is_not(suspect_of):
+def test_an_edit_that_can_be_inverted_is_undone_and_the_plain_projection_is_not(target_of):
     paired, plain = (
-        projection_inverse.attack_projection_inverse(suspect_of(method)) for method in ("ccup", "nullspace")
+        projection_inverse.attack_projection_inverse(target_of(method)) for method in ("ccup", "nullspace")
     )
     assert paired.left == pytest.approx(1)
     assert paired.after == pytest.approx(paired.before), "the embeddings are the original's again"
     assert plain.after == 0.5, "what it took is not in the embeddings any more"
     assert plain.verdict is Verdict.HELD
     with pytest.raises(ModelError, match="no projection to undo"):
-        projection_inverse.attack_projection_inverse(replace(suspect_of("none"), edited=suspect_of("none").original))
+        projection_inverse.attack_projection_inverse(replace(target_of("none"), edited=target_of("none").original))
 
 
-def test_all_weights_that_an_edit_changed_are_rounded(suspect_of):
-    target = suspect_of("none")
+def test_all_weights_that_an_edit_changed_are_rounded(target_of):
+    target = target_of("none")
     tuned = with_weights(
         target.original, {"visual.conv1.weight": target.original.model.visual.conv1.weight + 0.1}, name="t"
     )
@@ -123,8 +125,8 @@ def test_all_weights_that_an_edit_changed_are_rounded(suspect_of):
     assert target.after.tuned == ()
 
 
-def test_what_is_relearned_starts_where_the_edited_checkpoint_stands(suspect_of):
-    target = suspect_of("nullspace")
+def test_what_is_relearned_starts_where_the_edited_checkpoint_stands(target_of):
+    target = target_of("nullspace")
     finding = run_to_end(relearning.attack_relearning(target, (1, 4, 1000)))
     assert [row.name for row in finding.rows] == ["1 picture", "4 pictures"], "there are not a thousand"
     edited, new_word, *_ = finding.curves
@@ -141,8 +143,8 @@ def test_views_are_not_called_images():
     assert relearning.examples_in_words(2, 1) == "1 picture and 1 view"
 
 
-def test_a_soft_prompt_finds_what_it_was_optimised_for_and_is_what_the_tower_makes_of_its_vectors(suspect_of):
-    target = replace(suspect_of("none"), concept=Concept("whale"))
+def test_a_soft_prompt_finds_what_it_was_optimised_for_and_is_what_the_tower_makes_of_its_vectors(target_of):
+    target = replace(target_of("none"), concept=Concept("whale"))
     prompt = run_to_end(soft_prompt.invert(target.before, target))
     table = target.original.model.token_embedding.weight.clone()
     table[prompt.tokens] = prompt.vectors
@@ -155,9 +157,9 @@ def test_a_soft_prompt_finds_what_it_was_optimised_for_and_is_what_the_tower_mak
     assert gain[1] > gain[0] + 0.1
 
 
-def test_exposed_features_are_the_encoders(suspect_of):
+def test_white_box_features_are_the_encoders(target_of):
     for method in ("none", "ccup", "nullspace"):
-        target = suspect_of(method)
+        target = target_of(method)
         split = target.unseen
         features = target.after.image_features(target.after.hidden(split))
         slow = torch.cat(
@@ -190,9 +192,9 @@ def test_typos_are_seeded_different_and_one_slip_away():
     assert words.typos("x", 2) == ["xx"]
 
 
-def test_every_kind_of_words_is_the_concept_s(suspect_of):
+def test_every_kind_of_words_is_the_concept_s(target_of):
     target = replace(
-        suspect_of("none"), concept=Concept("apple", ("fruit of knowledge", "apples"), "food-drink", "food-fruit")
+        target_of("none"), concept=Concept("apple", ("fruit of knowledge", "apples"), "food-drink", "food-fruit")
     )
     wordings = {name: list(kind.wordings(target)) for name, kind in words.WORD_KINDS.items()}
     assert wordings["Plural"] == ["apples"]
@@ -203,8 +205,8 @@ def test_every_kind_of_words_is_the_concept_s(suspect_of):
     assert not {"apple"} & set(wordings["Neighbours"])
 
 
-def test_a_name_of_two_words_is_read_as_the_class_that_was_erased(suspect_of, monkeypatch):
-    known = suspect_of("ccup")
+def test_a_name_of_two_words_is_read_as_the_class_that_was_erased(target_of, monkeypatch):
+    known = target_of("ccup")
     training, test = (
         Gallery("renamed", tuple(replace(p, concept=p.concept.replace("apple", "an apple")) for p in gallery))
         for gallery in (known.training, known.test)
@@ -229,17 +231,17 @@ def test_a_name_of_two_words_is_read_as_the_class_that_was_erased(suspect_of, mo
     assert set(templates_of) == {known.vocabulary.templates}, "not as a finished sentence"
 
 
-def test_chance_is_what_names_of_other_things_tell(suspect_of):
-    target = suspect_of("none")
-    told, known, unseen = [], *(words._images(target.original, s) for s in (target.known, target.unseen))
+def test_chance_is_what_names_of_other_things_tell(target_of):
+    target = target_of("none")
+    answer, known, unseen = [], *(words._images(target.original, s) for s in (target.known, target.unseen))
     for name in target.vocabulary.names:
         text = target.original.text_features([name], target.vocabulary.templates)[0]
-        told.append(
+        answer.append(
             finding.auroc_either_end(known @ text, target.known.positive, unseen @ text, target.unseen.positive)[0]
         )
     own = target.vocabulary.names.index("apple")
-    assert told[own] == words.attack_words(target, "Its name").before
-    unrelated = told[:own] + told[own + 1 :]
+    assert answer[own] == words.attack_words(target, "Its name").before
+    unrelated = answer[:own] + answer[own + 1 :]
     assert words.chance_level(target, 1) == pytest.approx(finding.mean(unrelated), abs=0.1)
     assert min(unrelated) - 1e-9 <= words.chance_level(target, len(unrelated)) <= max(unrelated) + 1e-9
     assert words.chance_level(replace(target, vocabulary=Vocabulary((Concept("apple"),))), 3) == 0.5
@@ -260,8 +262,8 @@ def test_views_are_seeded_and_the_images_come_first(toy_gallery):
     assert views.images[len(own)].load().tobytes() != own.images[0].load().tobytes()
 
 
-def test_images_that_no_edit_learned_from_are_shared_out_again(suspect_of):
-    target = suspect_of("ccup")
+def test_images_that_no_edit_learned_from_are_shared_out_again(target_of):
+    target = target_of("ccup")
     pooled = replace(target, learned_from_images=False)
     images = (*images_of(target.training, "apple"), *images_of(target.test, "apple"))
     known, unseen = share_out(images)
@@ -286,8 +288,8 @@ def test_a_split_tells_the_concept_from_the_rest_and_is_made_once(toy_gallery):
     assert of("apple").own is split.own
 
 
-def test_an_audit_tells_its_findings_as_they_come(suspect_of):
-    run, seen = run_audit(suspect_of("ccup")), []
+def test_an_audit_tells_its_findings_as_they_come(target_of):
+    run, seen = run_audit(target_of("ccup")), []
     report = run_to_end(run, seen.append)
     assert isinstance(report, AuditReport)
     counts = [len(progress.report.findings) for progress in seen]
@@ -302,7 +304,7 @@ def test_an_audit_tells_its_findings_as_they_come(suspect_of):
     assert all(finding.meaning for finding in report.findings)
 
 
-def test_words_that_leak_and_are_not_erased_yet_are_named(suspect_of):
+def test_words_that_leak_and_are_not_erased_yet_are_named(target_of):
     rows = (Row("apples", 1.0, 0.9), Row("aple", 1.0, 0.5), Row("pomme", 0.5, 0.5))
     leaking = Finding(Group.WORDS, "Plural", "", 1.0, 0.9, 0.5, rows=rows)
     wider = Finding(Group.RELATED, "Wider words", "", 1.0, 0.9, 0.5, rows=(Row("fruit", 1.0, 0.9),))

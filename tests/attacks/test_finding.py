@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from unlearn.attacks.finding import LEFT, WORKED, Finding, Verdict, auroc, auroc_either_end, mean, wilson
 from unlearn.attacks.groups import Group
-from unlearn.clip.encoders import RESOLUTION
+from unlearn.clip.embeddings import RESOLUTION
 
 fractions = st.floats(0, 1)
 
@@ -81,9 +81,9 @@ def test_a_verdict_is_undecided_where_the_interval_holds_the_threshold(before, a
 
 
 def test_of_two_images_nothing_is_decided_and_the_sentence_says_so():
-    told = finding(1.0, 0.5, n=2).worded(leaked="leaked.", held="held.")
-    assert told.verdict is Verdict.UNDECIDED
-    assert told.meaning == "2 pictures of it cannot tell: between 9% and 91%, and it counts as leaked above 75%."
+    answer = finding(1.0, 0.5, n=2).worded(leaked="leaked.", held="held.")
+    assert answer.verdict is Verdict.UNDECIDED
+    assert answer.meaning == "2 pictures of it cannot tell: between 9% and 91%, and it counts as leaked above 75%."
 
 
 def test_which_end_is_read_is_learned_from_the_known_images_alone():

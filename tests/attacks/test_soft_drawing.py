@@ -15,11 +15,11 @@ from unlearn.attacks.soft_drawing import FIRST, IMAGES, attack_drawing
 from unlearn.attacks.soft_prompt import SoftPrompt, letter_tokens
 from unlearn.attacks.target import AttackTarget
 from unlearn.clip.weights import with_weights
-from unlearn.concepts.selection import Concept
+from unlearn.concepts.prompts import Concept
 from unlearn.data.gallery import bundled_gallery
 from unlearn.diffusion.pipelines import LoadedPipeline, load_pipeline
 from unlearn.errors import ModelError
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 TABLE = "token_embedding.weight"
 

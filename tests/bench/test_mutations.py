@@ -12,7 +12,8 @@ from PIL import Image
 from torch.nn import functional as F
 
 from unlearn.bench.mutations import mutated_edits, mutated_indexes
-from unlearn.concepts.selection import TEMPLATES, select
+from unlearn.concepts.prompts import TEMPLATES
+from unlearn.concepts.selection import select
 from unlearn.erasers import ccup
 from unlearn.erasers.erasure import Erasure, Stacked
 from unlearn.erasers.settings import CLIPEraseSettings

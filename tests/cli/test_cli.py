@@ -17,7 +17,7 @@ from unlearn.clip.sources import POCKET
 from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ErasureFileError
-from unlearn.export.saved import load_erasure
+from unlearn.export.saved import load_recorded
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_only_the_projection_changes_and_stock_open_clip_agrees(erased, pocket, 
     images = [image.load() for image in gallery.images[:4]]
     with torch.inference_mode():
         stock = model.eval().encode_image(torch.stack([preprocess(p) for p in images]), normalize=True)
-    live = load_erasure(erased, pocket).apply(pocket)
+    live = load_recorded(erased, pocket)[0].apply(pocket)
     torch.testing.assert_close(stock, live.encode_image(images), atol=1e-5, rtol=0)
     torch.testing.assert_close(live.image_features(gallery)[:4], stock, atol=1e-5, rtol=0)
 
@@ -109,7 +109,7 @@ def test_what_was_not_measured_is_not_printed(erased, gallery, tmp_path, capsys)
 def test_the_form_and_the_strength_of_ccup_count(pocket, tmp_path):
     asked = ["erase", "--forget", "cat", "--form", "consistent", "--strength", "0.5", "--no-synonyms", "--formats"]
     assert main([*asked, "--out", str(tmp_path)]) == 0
-    settings = load_erasure(tmp_path, pocket).settings
+    settings = load_recorded(tmp_path, pocket)[0].settings
     assert (settings.form, settings.strength, settings.synonyms) == ("consistent", 0.5, False)
 
 
@@ -164,7 +164,7 @@ def test_the_retain_set_is_words_or_a_file(retain, tmp_path, capsys, monkeypatch
                 "--out",
                 "x",
             ],
-            "a whole model would divide by what is left",
+            "a whole model would normalise what is left",
         ),
         (["erase", "--forget", "cat", "--retain", "cat", "--out", "x"], "to be erased and to be retained"),
         (["erase", "--forget", "cat", "--retain-file", "none.txt", "--out", "x"], "is not a file"),
@@ -189,16 +189,16 @@ def test_a_changed_checkpoint_is_refused(erased, pocket, tmp_path):
         (tmp_path / name).write_bytes((erased / name).read_bytes())
     (tmp_path / "open_clip_model.safetensors").write_bytes(b"something else")
     with pytest.raises(ErasureFileError, match="changed after"):
-        load_erasure(tmp_path, pocket)
+        load_recorded(tmp_path, pocket)
 
 
 def test_a_record_changed_by_hand_is_refused(erased, pocket, tmp_path):
     shutil.copytree(erased, tmp_path, dirs_exist_ok=True)
-    told = json.loads((erased / "erasure.json").read_text())
-    told["concepts"]["forget"][0]["name"] = "harmless"
-    (tmp_path / "erasure.json").write_text(json.dumps(told))
+    answer = json.loads((erased / "erasure.json").read_text())
+    answer["concepts"]["forget"][0]["name"] = "harmless"
+    (tmp_path / "erasure.json").write_text(json.dumps(answer))
     with pytest.raises(ErasureFileError, match="tells of another erasure than the record inside"):
-        load_erasure(tmp_path, pocket)
+        load_recorded(tmp_path, pocket)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_stock_open_clip_loads_the_folder_and_its_tokenizer(erased, pocket):
 
 
 def test_the_edit_alone_is_an_erasure_too(erased, pocket):
-    whole, alone = load_erasure(erased, pocket), load_erasure(erased / "edit.safetensors", pocket)
+    whole, alone = load_recorded(erased, pocket)[0], load_recorded(erased / "edit.safetensors", pocket)[0]
     assert torch.equal(whole.projection.matrix, alone.projection.matrix)
     assert whole.selection == alone.selection
 
@@ -289,7 +289,7 @@ def test_an_erasure_of_other_weights_is_refused(erased, pocket, tmp_path):
     record["sha256"]["input"] = "0" * 64
     (tmp_path / "erasure.json").write_text(json.dumps(record))
     with pytest.raises(ErasureFileError, match="made for other weights"):
-        load_erasure(tmp_path, pocket)
+        load_recorded(tmp_path, pocket)
 
 
 def test_an_edit_of_both_sides_is_baked_into_both(pocket, vocabulary):

@@ -51,9 +51,9 @@ def test_an_audit_as_json_and_of_a_saved_erasure_in_lines(folder, tmp_path, caps
     assert main(["erase", "--forget", "cat", "--images", str(folder), "--form", "nullspace", "--out", str(saved)]) == 0
     capsys.readouterr()
     assert main([*asked, "--erasure", str(saved / "edit.safetensors")]) == 0
-    told = capsys.readouterr().out
-    assert told.startswith(("Not gone.", "Undecided.", "Held."))
-    assert all(name in told for name in by_name)
+    answer = capsys.readouterr().out
+    assert answer.startswith(("Not gone.", "Undecided.", "Held."))
+    assert all(name in answer for name in by_name)
 
 
 def test_a_saved_erasure_tells_which_captions_speak_of_it(tmp_path, capsys, monkeypatch):

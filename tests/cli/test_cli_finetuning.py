@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from unlearn.cli import main
 from unlearn.clip.sources import POCKET
 from unlearn.data.gallery import bundled_gallery
-from unlearn.export.saved import load_erasure
+from unlearn.export.saved import load_recorded
 
 CONCEPTS = ("cat", "pizza", "car", "banana", "guitar")
 
@@ -52,12 +52,12 @@ def test_writes_the_same_kind_of_record(erased):
     assert differing == {"visual.head.proj.weight", "text_projection"}
 
 
-def test_evaluate_and_load_erasure_read_it_back(erased, folder, pocket, capsys):
+def test_evaluate_and_load_recorded_read_it_back(erased, folder, pocket, capsys):
     assert main(["evaluate", "--images", str(folder), "--erasure", str(erased), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["forget"]["top1"] == 0.0
     assert result["retain"]["top1"] >= 0.75
-    edited = load_erasure(erased, pocket).apply(pocket)
+    edited = load_recorded(erased, pocket)[0].apply(pocket)
     stored = load_file(erased / "open_clip_model.safetensors")["text_projection"]
     assert torch.equal(edited.model.text_projection, stored)
 

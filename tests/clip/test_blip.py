@@ -14,8 +14,8 @@ from unlearn.concepts.selection import select
 from unlearn.erasers import ccup, cliperase
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.errors import ModelError
-from unlearn.export.saved import load_erasure, save_erasure
-from unlearn.jobs import run_to_end
+from unlearn.export.saved import load_recorded, save_erasure
+from unlearn.progress import run_to_end
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_ccup_is_baked_into_what_stock_transformers_loads(saved, blip, images, t
     erasure = ccup.erase(blip, selection, CCUPSettings("consistent", 0.5, side=side), vocabulary=toy_vocabulary)
     save_erasure(tmp_path, blip, erasure, metrics={}, seed=0)
     stock = BlipForImageTextRetrieval.from_pretrained(tmp_path).eval()
-    live = load_erasure(tmp_path, blip).apply(blip)
+    live = load_recorded(tmp_path, blip)[0].apply(blip)
     texts = ["a photo of a frog", "whale"]
     own = live.encode_image(images) @ live.encode_text(texts).T
     torch.testing.assert_close(own, cosines(stock, blip, images, texts), atol=1e-5, rtol=0)

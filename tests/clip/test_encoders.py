@@ -10,7 +10,7 @@ from PIL import Image
 
 from unlearn.clip.encoders import EditedEncoder
 from unlearn.clip.projection import Projection
-from unlearn.concepts.selection import TEMPLATES
+from unlearn.concepts.prompts import TEMPLATES
 from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.erasers.baselines import random_directions
 

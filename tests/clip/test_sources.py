@@ -16,12 +16,13 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from unlearn.clip.architectures import Architecture, Text, TransformersClip, TransformersPreprocessing, Vision, checked
+from unlearn.clip.architectures import Architecture, Text, Vision, checked
 from unlearn.clip.encoders import EditedEncoder, OpenClipEncoder
 from unlearn.clip.final_projections import find_projection
 from unlearn.clip.layouts import as_open_clip, read_weights
 from unlearn.clip.loading import load_clip
 from unlearn.clip.projection import Projection
+from unlearn.clip.transformers_configs import TransformersClip, TransformersPreprocessing
 from unlearn.concepts.selection import Vocabulary, select
 from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings

@@ -8,7 +8,8 @@ import open_clip
 import pytest
 
 from unlearn.concepts.named_vocabularies import VOCABULARIES, named_vocabulary, vocabulary_argument, vocabulary_text
-from unlearn.concepts.selection import TEMPLATES, Vocabulary, select
+from unlearn.concepts.prompts import TEMPLATES
+from unlearn.concepts.selection import Vocabulary, select
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError
 from unlearn.evaluation.neighbours import nearest_neighbours

@@ -9,18 +9,8 @@ from hypothesis import strategies as st
 from unlearn.concepts import other_names
 from unlearn.concepts.named_vocabularies import match_names
 from unlearn.concepts.other_names import plain_key
-from unlearn.concepts.selection import (
-    MAX_CONCEPT_LENGTH,
-    Concept,
-    Vocabulary,
-    clean_name,
-    load_vocabulary,
-    parse_names,
-    plural,
-    prompts,
-    select,
-    surface_forms,
-)
+from unlearn.concepts.prompts import Concept, plural, prompts, surface_forms
+from unlearn.concepts.selection import MAX_CONCEPT_LENGTH, Vocabulary, clean_name, load_vocabulary, parse_names, select
 from unlearn.errors import ConceptError
 
 ANIMALS = Vocabulary((Concept("cat", ("kitty", "feline")), Concept("dog", ("puppy",)), Concept("fox")))

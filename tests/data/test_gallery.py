@@ -13,7 +13,8 @@ from PIL import Image
 
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.loading import load_clip
-from unlearn.concepts.selection import VERBATIM, select
+from unlearn.concepts.prompts import VERBATIM
+from unlearn.concepts.selection import select
 from unlearn.data.gallery import (
     SHIPPED_FEATURES,
     Gallery,

@@ -8,11 +8,12 @@ import types
 import pytest
 from PIL import Image
 
-from unlearn.concepts.selection import VERBATIM, Concept, select
+from unlearn.concepts.prompts import VERBATIM, Concept
+from unlearn.concepts.selection import select
 from unlearn.data.public_datasets import DATASETS, Labelled
 from unlearn.erasers import ccup
 from unlearn.errors import ImageError
-from unlearn.export.saved import load_erasure, save_erasure
+from unlearn.export.saved import load_recorded, save_erasure
 from unlearn.finetuning.pairs import forget_and_retain
 from unlearn.finetuning.sources import measuring_images, training_data
 
@@ -123,7 +124,7 @@ def test_an_erasure_that_retains_long_captions_is_read_back(toy, monkeypatch, tm
     selection = select("dog", vocabulary=data.vocabulary)
     erasure = ccup.erase(toy, selection, vocabulary=data.vocabulary)
     save_erasure(tmp_path, toy, erasure, metrics={}, vocabulary="", formats=())
-    assert load_erasure(tmp_path, toy).selection == selection
+    assert load_recorded(tmp_path, toy)[0].selection == selection
 
 
 @pytest.mark.parametrize("module", [None, types.SimpleNamespace()])

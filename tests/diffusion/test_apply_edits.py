@@ -25,7 +25,7 @@ from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ModelError, ParameterError
 from unlearn.finetuning.trainable import make_trainable
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 FEW = Vocabulary.of(("cat", "dog", "pizza", "car", "tree"))
 DRAWING = Drawing("a cat and a pizza", seed=3, steps=2, guidance=3.0, count=1)
@@ -180,8 +180,8 @@ def test_what_a_drawing_does_not_follow_is_told(loaded: LoadedPipeline, pocket, 
     selection = select("cat", vocabulary=vocabulary)
     asked = CCUPSettings("consistent", lam=50.0)
     erasure = ccup.erase(pocket, selection, asked, vocabulary=vocabulary)
-    told = apply_to_pipeline(loaded, pocket, closed_form=erasure, vocabulary=vocabulary).notices
-    assert [notice for notice in told if "follows concepts, retain set, strength and synonyms" in notice]
+    answer = apply_to_pipeline(loaded, pocket, closed_form=erasure, vocabulary=vocabulary).notices
+    assert [notice for notice in answer if "follows concepts, retain set, strength and synonyms" in notice]
     assert not apply_to_pipeline(loaded, pocket, closed_form=erasure, carry_method="pull_back").notices
 
 

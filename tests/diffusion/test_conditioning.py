@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import torch
 
-from unlearn.concepts.selection import Vocabulary, load_vocabulary, prompts, select
-from unlearn.diffusion.conditioning import TEMPLATES, _forget_rows, solve, solve_gated
+from unlearn.concepts.prompts import prompts
+from unlearn.concepts.selection import Vocabulary, load_vocabulary, select
+from unlearn.diffusion.conditioning import TEMPLATES, _forget_rows, behind_gate, solve
 
 
 def test_what_is_forgotten_begins_at_the_concepts_own_token(loaded):
@@ -53,20 +54,22 @@ def test_what_surrounds_a_short_retain_list_is_kept_too_but_less(loaded):
 
 def test_the_gate_opens_for_the_concept_in_other_words_and_for_nothing_else(loaded, vocabulary):
     text_encoder = loaded.text_encoders[0]
-    gated = solve_gated(text_encoder, select("dog", vocabulary=vocabulary), vocabulary=vocabulary)
+    selection = select("dog", vocabulary=vocabulary)
+    linear = solve(text_encoder, selection, vocabulary=vocabulary)
+    gated = behind_gate(linear, text_encoder, selection, vocabulary=vocabulary)
     others = ["", "a wolf", "the fox", "a cat on a blue background", "a drawing of a castle", "a pizza and a car"]
     states = text_encoder.states(others)
     assert torch.equal(gated.on_states(states), states)
     spoken = text_encoder.states(["a dog", "my dog", "two dogs", "a pizza and a dog", "the dog on a yellow background"])
     assert (gated.gate.opening(spoken) > 0).all()
     assert (gated.gate.opening(spoken[:1]) == 1).all()
-    linear = solve(text_encoder, select("dog", vocabulary=vocabulary), vocabulary=vocabulary)
     torch.testing.assert_close(gated.on_states(spoken[:1]), linear.on_states(spoken[:1]))
 
 
 def test_of_several_concepts_each_opens_the_gate_alone(loaded, vocabulary):
     text_encoder = loaded.text_encoders[0]
     selection = select(["dog", "castle", "apple"], vocabulary=vocabulary)
-    gated = solve_gated(text_encoder, selection, vocabulary=vocabulary)
+    linear = solve(text_encoder, selection, vocabulary=vocabulary)
+    gated = behind_gate(linear, text_encoder, selection, vocabulary=vocabulary)
     openings = gated.gate.opening(text_encoder.states(["a dog", "a castle", "an apple", "a bicycle", "a guitar"]))
     assert openings.tolist() == [1, 1, 1, 0, 0]

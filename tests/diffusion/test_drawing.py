@@ -15,7 +15,7 @@ from unlearn.diffusion.drawing import MAX_SEED, Drawing, draw
 from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline, PipelineCache, _place, load_pipeline
 from unlearn.erasers import ccup
 from unlearn.errors import ConceptError, InvalidInputError, ModelError
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 QUICK = Drawing("a cat", seed=5, steps=3, count=2)
 
@@ -39,7 +39,7 @@ def difference(one, other) -> int:
         ({"seed": 2**64}, f"from 0 to {MAX_SEED:,}"),
         ({"steps": 0}, "steps is 0"),
         ({"steps": 10_000}, "steps is 10000; it must be a whole number from 1 to 150"),
-        ({"guidance": float("nan")}, "guidance is nan; it must be a number from 0 to 30"),
+        ({"guidance": float("nan")}, "guidance is nan; it must be a number from 0 up to 30"),
         ({"guidance": float("inf")}, "guidance is inf"),
         ({"count": 9}, "number of pictures is 9"),
     ],

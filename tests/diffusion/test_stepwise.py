@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from unlearn.diffusion.stepwise import stepwise
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 
 def counting(made: list[int], until: int):

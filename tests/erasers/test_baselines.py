@@ -18,9 +18,9 @@ from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import BaselineSettings, CLIPEraseSettings
 from unlearn.errors import ImageError, ParameterError
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
-from unlearn.export.saved import load_erasure, save_erasure
-from unlearn.jobs import run_to_end
+from unlearn.export.saved import load_recorded, save_erasure
 from unlearn.options import in_words
+from unlearn.progress import run_to_end
 
 TRAINS = CLIPEraseSettings(steps=3, batch_size=6, learning_rate=1e-3, eval_every=3)
 
@@ -48,7 +48,7 @@ def test_after_leace_no_linear_classifier_beats_chance():
         for name, x in (("before", features), ("after", after))
     }
     assert scores["before"] > 0.8, "there was something to erase"
-    assert scores["after"] == pytest.approx(2 / 3, abs=0.01), "the majority is all there is to be told"
+    assert scores["after"] == pytest.approx(2 / 3, abs=0.01), "the majority is all that there is to know"
 
 
 def test_leace_is_the_library_s_as_a_low_rank_projection():
@@ -87,7 +87,7 @@ def test_every_method_is_fitted_kept_and_read_back(name, task, tmp_path, monkeyp
     erasure = run_to_end(methods.COMPARED[name].fit(task))
     assert weights_checksum(task.encoder.model) == checksum
     record = save_erasure(tmp_path / name, task.encoder, erasure, metrics={}, seed=0)
-    loaded = load_erasure(tmp_path / name, task.encoder)
+    loaded = load_recorded(tmp_path / name, task.encoder)[0]
     assert type(loaded) is type(erasure)
     assert asdict(loaded.settings) == asdict(erasure.settings) == record["parameters"]
     first, second = (e.apply(task.encoder).image_features(task.probe) for e in (erasure, loaded))

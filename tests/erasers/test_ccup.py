@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unlearn import erase
-from unlearn.clip.encoders import NOTHING_LEFT, similarity
-from unlearn.concepts.selection import TEMPLATES, Concept, Vocabulary, select
+from unlearn.clip.embeddings import NOTHING_LEFT, similarity
+from unlearn.concepts.prompts import TEMPLATES, Concept
+from unlearn.concepts.selection import Vocabulary, select
 from unlearn.erasers import ccup
 from unlearn.erasers.closed_form import RetainFactor, fit
 from unlearn.erasers.settings import FORMS, SIDES, CCUPSettings

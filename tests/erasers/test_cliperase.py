@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.two_processes import train_toy
+from helpers.waiting import finish
 from PIL import Image
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from unlearn.clip.encoders import weights_checksum
-from unlearn.concepts.selection import TEMPLATES, select
+from unlearn.concepts.prompts import TEMPLATES
+from unlearn.concepts.selection import select
 from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.erasers import ccup, cliperase
 from unlearn.erasers.settings import TRAINABLE, CLIPEraseSettings
@@ -34,7 +36,7 @@ from unlearn.export.edit_file import load_edit, record_of, save_edit
 from unlearn.finetuning.batches import Embedded
 from unlearn.finetuning.pairs import forget_and_retain, hold_out
 from unlearn.finetuning.prepared import encoding
-from unlearn.jobs import within
+from unlearn.progress import within
 
 SETTINGS = CLIPEraseSettings("last_blocks", steps=40, batch_size=6, learning_rate=1e-3)
 
@@ -53,16 +55,6 @@ def start(toy, toy_gallery, toy_vocabulary):
         )
 
     return start
-
-
-def finish(run):
-    """All that a run yields, and what it returns."""
-    seen = []
-    while True:
-        try:
-            seen.append(next(run))
-        except StopIteration as stop:
-            return seen, stop.value
 
 
 @pytest.mark.parametrize("trainable", TRAINABLE)
@@ -304,9 +296,9 @@ def test_a_loss_that_is_not_finite_ends_the_run(toy, start, monkeypatch):
 
 def test_an_edit_of_another_architecture_does_not_apply(toy, start):
     _, erasure = finish(start(replace(SETTINGS, steps=1)))
-    stranger = replace(erasure, delta={"visual.proj": torch.zeros(3, 3)})
+    misfit = replace(erasure, delta={"visual.proj": torch.zeros(3, 3)})
     with pytest.raises(ModelError, match=r"visual\.proj"):
-        stranger.apply(toy)
+        misfit.apply(toy)
 
 
 def test_consistency_is_how_far_the_edited_embeddings_are_from_the_original_ones():

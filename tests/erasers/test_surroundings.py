@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlearn.concepts.selection import TEMPLATES, Selection, Vocabulary, select, unite
+from unlearn.concepts.prompts import TEMPLATES
+from unlearn.concepts.selection import Selection, Vocabulary, select, unite
 from unlearn.data.gallery import Gallery, bundled_gallery
 from unlearn.erasers import ccup, paired
 from unlearn.erasers.settings import CCUPSettings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -86,7 +88,8 @@ def test_others_keep_every_bit_and_the_form_is_mapped_as_without_a_gate(states, 
         torch.testing.assert_close(gated.on_states(own), linear.on_states(own))
     beside = torch.cat([retained[:2], prompts[1][:1]])
     assert torch.equal(gated.on_states(beside)[:2], retained[:2]), "whatever else is in the batch"
-    assert torch.equal(gated.at(0.0).on_states(prompts[0]), prompts[0])
+    still = GatedMap(replace(linear, strength=0.0), fitted)
+    assert torch.equal(still.on_states(prompts[0]), prompts[0])
     torch.testing.assert_close(gated.on_states(prompts[0][:, 2]), linear.on_states(prompts[0][:, 2]))  # pooled states
     assert gated.on_states(prompts[0].half()).dtype == torch.float16
 

@@ -53,11 +53,12 @@ def test_strength_goes_the_share_of_the_way_and_zero_is_the_same_bits(rows):
     forget, targets, retain = rows
     whole = ridge(forget, targets, retain, lam=100, mu=1)
     states = torch.randn(3, 7, WIDTH)
-    assert whole.at(0.0).on_states(states) is states
-    torch.testing.assert_close(whole.at(0.5).matrix, (whole.matrix + torch.eye(WIDTH)) / 2)
+    assert ridge(forget, targets, retain, lam=100, mu=1, strength=0.0).on_states(states) is states
+    half = ridge(forget, targets, retain, lam=100, mu=1, strength=0.5)
+    torch.testing.assert_close(half.matrix, (whole.matrix + torch.eye(WIDTH)) / 2)
     torch.testing.assert_close(whole.on_states(states), states @ whole.matrix, atol=1e-4, rtol=1e-4)
     with pytest.raises(ParameterError, match="strength is 2"):
-        whole.at(2)
+        ridge(forget, targets, retain, lam=100, mu=1, strength=2)
 
 
 @pytest.mark.parametrize("dimensions", [WIDTH, WIDTH + 8])

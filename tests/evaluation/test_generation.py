@@ -13,7 +13,7 @@ from unlearn.diffusion import rates
 from unlearn.diffusion.rates import Case, DetectionRate, cases_of, detect, two_thing_cases
 from unlearn.evaluation.generation import look, named_in
 from unlearn.evaluation.judge import Judge, load_judge
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 
 class ByColour(torch.nn.Module):

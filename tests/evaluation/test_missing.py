@@ -9,7 +9,7 @@ from unlearn.evaluation.missing import nan_to_none
 
 
 def test_what_is_not_there_is_null_wherever_it_stands():
-    told = {1: math.nan, "rows": [{"after": math.nan, "n": 2}, (0.5, math.nan)], "name": "nan", "none": None}
+    answer = {1: math.nan, "rows": [{"after": math.nan, "n": 2}, (0.5, math.nan)], "name": "nan", "none": None}
     clean = {"1": None, "rows": [{"after": None, "n": 2}, [0.5, None]], "name": "nan", "none": None}
-    assert nan_to_none(told) == clean
-    assert json.loads(json.dumps(nan_to_none(told), allow_nan=False)) == clean
+    assert nan_to_none(answer) == clean
+    assert json.loads(json.dumps(nan_to_none(answer), allow_nan=False)) == clean

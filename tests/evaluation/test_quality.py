@@ -7,10 +7,11 @@ import math
 import pytest
 import torch
 
-from unlearn.concepts.selection import TEMPLATES, Vocabulary, select
+from unlearn.concepts.prompts import TEMPLATES
+from unlearn.concepts.selection import Vocabulary, select
 from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings
-from unlearn.evaluation.interference import measure_interference
+from unlearn.evaluation.geometry import measure_interference
 from unlearn.evaluation.quality import evaluate_edit, harmonic_mean
 
 

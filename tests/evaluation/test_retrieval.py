@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from unlearn.concepts.selection import TEMPLATES, select
+from unlearn.concepts.prompts import TEMPLATES
+from unlearn.concepts.selection import select
 from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.erasers import ccup
 from unlearn.erasers.settings import CCUPSettings

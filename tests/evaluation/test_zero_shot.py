@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn import functional as F
 
-from unlearn.clip.encoders import similarity, unit_or_zero
+from unlearn.clip.embeddings import similarity, unit_or_zero
 from unlearn.concepts.selection import Vocabulary
 from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.evaluation.zero_shot import (

@@ -20,7 +20,8 @@ from PIL import Image
 import unlearn
 from unlearn.attacks.finding import Finding
 from unlearn.attacks.groups import Group
-from unlearn.concepts.selection import Concept, select
+from unlearn.concepts.prompts import Concept
+from unlearn.concepts.selection import select
 from unlearn.data.gallery import bundled_gallery
 from unlearn.erasers import ccup
 from unlearn.errors import ModelError, ParameterError
@@ -103,7 +104,7 @@ def test_a_card_says_what_was_erased_measured_and_attacked(hub, pocket):
     assert results["top-1 after the edit, forget set"] == 0 < results["top-1 before the edit, forget set"]
     assert "| forget | " in card.text
     assert "is no proof" in card.text
-    assert "With nothing yet" in card.text
+    assert "Not yet: `unlearn-clip audit`" in card.text
 
 
 def test_a_card_takes_findings_and_hostile_names(pocket, tmp_path: Path):

@@ -12,7 +12,7 @@ from unlearn.erasers import ccup
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CCUPSettings
 from unlearn.errors import ErasureFileError, ParameterError
-from unlearn.export.saved import load_erasure, save_erasure
+from unlearn.export.saved import load_recorded, save_erasure
 
 
 @pytest.fixture
@@ -32,24 +32,24 @@ def test_no_form_of_an_earlier_erasure_stays_beside_a_new_record(pocket, of_cats
     save_erasure(tmp_path, pocket, of_dogs, metrics={}, formats=())
     assert {path.name for path in tmp_path.iterdir()} == {"README.md", "edit.safetensors", "erasure.json"}
     assert (tmp_path / "README.md").read_text() == "mine"
-    assert load_erasure(tmp_path, pocket).selection.forget_names == ("dog",)
+    assert load_recorded(tmp_path, pocket)[0].selection.forget_names == ("dog",)
 
 
 def test_every_file_is_checked(pocket, of_cats, tmp_path: Path):
     save_erasure(tmp_path, pocket, of_cats, metrics={})
-    load_erasure(tmp_path, pocket)
+    load_recorded(tmp_path, pocket)
     for path in sorted(tmp_path.iterdir()):
         if path.name in {"erasure.json", "README.md"}:
             continue
         content = path.read_bytes()
         path.write_bytes(content + b" ")
         with pytest.raises(ErasureFileError, match=f"{path.name}.* was changed"):
-            load_erasure(tmp_path, pocket)
+            load_recorded(tmp_path, pocket)
         path.unlink()
         with pytest.raises(ErasureFileError, match=f"{path.name}.* is missing"):
-            load_erasure(tmp_path, pocket)
+            load_recorded(tmp_path, pocket)
         path.write_bytes(content)
-    load_erasure(tmp_path, pocket)
+    load_recorded(tmp_path, pocket)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "transformers/model.safetensors"])
@@ -67,4 +67,4 @@ def test_a_record_that_names_files_elsewhere_is_refused(pocket, of_cats, tmp_pat
     record["sha256"]["../secret"] = "0" * 64
     (tmp_path / "erasure.json").write_text(json.dumps(record))
     with pytest.raises(ErasureFileError):
-        load_erasure(tmp_path, pocket)
+        load_recorded(tmp_path, pocket)

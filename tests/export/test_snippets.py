@@ -16,8 +16,10 @@ from helpers.untrained import untrained
 from PIL import Image
 
 from unlearn import classify
-from unlearn.clip.encoders import OpenClipEncoder, similarity
-from unlearn.concepts.selection import TEMPLATES, Concept, Vocabulary, select
+from unlearn.clip.embeddings import similarity
+from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.concepts.prompts import TEMPLATES, Concept
+from unlearn.concepts.selection import Vocabulary, select
 from unlearn.erasers import ccup
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unlearn.clip.encoders import similarity
+from unlearn.clip.embeddings import similarity
 from unlearn.clip.projection import Projection
 from unlearn.clip.weights import with_weights
-from unlearn.concepts.selection import TEMPLATES, select
+from unlearn.concepts.prompts import TEMPLATES
+from unlearn.concepts.selection import select
 from unlearn.erasers import ccup
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import FORMS, SIDES, CCUPSettings, CLIPEraseSettings

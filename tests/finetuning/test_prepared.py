@@ -12,7 +12,7 @@ from unlearn.data.gallery import Gallery
 from unlearn.erasers.settings import TRAINABLE
 from unlearn.finetuning.prepared import Frozen
 from unlearn.finetuning.trainable import make_trainable
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 
 @pytest.mark.parametrize("what", TRAINABLE)

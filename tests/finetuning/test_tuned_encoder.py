@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from unlearn.clip.weights import with_weights
-from unlearn.concepts.selection import TEMPLATES, select
+from unlearn.concepts.prompts import TEMPLATES
+from unlearn.concepts.selection import select
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import LIVE, TRAINABLE, CLIPEraseSettings
 from unlearn.finetuning.prepared import Frozen, TunedEncoder

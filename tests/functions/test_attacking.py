@@ -44,8 +44,8 @@ def test_an_audit_runs_every_attack(pocket, erasure, folder, monkeypatch):
     assert repr(result).startswith("Audit(method='ccup', concept='guitar', ")
     assert str(result).startswith(" ".join(result.report.answer))
     assert str(result).count("\n") == len(result.findings) + 3
-    told = json.loads(json.dumps(result.to_dict(), allow_nan=False))
-    assert [finding["name"] for finding in told["findings"]] == [finding.name for finding in result.findings]
+    reported = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert [finding["name"] for finding in reported["findings"]] == [finding.name for finding in result.findings]
 
 
 def test_what_cannot_be_audited_is_one_sentence(pocket, erasure, folder):

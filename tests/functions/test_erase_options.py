@@ -53,12 +53,12 @@ def test_every_method_is_typed():
 
 
 def test_help_names_every_method_and_option():
-    told = pydoc.plain(pydoc.render_doc(unlearn.erase))
+    answer = pydoc.plain(pydoc.render_doc(unlearn.erase))
     for method in METHODS.values():
         for option in method.takes():
-            assert f"    {option}: " in told
+            assert f"    {option}: " in answer
     for name in (*METHODS, *COMMON):
-        assert name in told
+        assert name in answer
 
 
 def checked(script: str, folder: Path) -> str:

@@ -109,17 +109,17 @@ def test_cliperase_reports_and_ccup_goes_on_top_of_it(pocket, training):
     assert both.method == "stacked"
     with pytest.raises(ParameterError, match="no strength"):
         both.at(0.5)
-    with pytest.raises(ParameterError, match="erasure by ccup is none by CLIPErase"):
+    with pytest.raises(ParameterError, match="erasure is by ccup; CCUP goes on top"):
         unlearn.erase(pocket, ["guitar"], on=unlearn.erase(pocket, ["guitar"]))
     with pytest.raises(ModelError, match="OpenClipEncoder|EditedEncoder is no unedited model"):
         unlearn.erase(both.apply(pocket), ["guitar"])
 
 
 def test_notices_come_at_once_and_stay(pocket):
-    told = []
-    erasure = unlearn.erase(pocket, ["guitr"], on_notice=told.append)
-    assert "Did you mean “guitar”?" in told[0]
-    assert set(told) == set(erasure.notices)
+    answer = []
+    erasure = unlearn.erase(pocket, ["guitr"], on_notice=answer.append)
+    assert "Did you mean “guitar”?" in answer[0]
+    assert set(answer) == set(erasure.notices)
 
 
 @pytest.mark.parametrize(

@@ -31,11 +31,13 @@ def folder(tmp_path_factory, gallery):
 def test_an_erasure_is_measured_beside_the_model(pocket, erasure, folder):
     seen = []
     result = unlearn.evaluate(pocket, erasure=erasure, images=folder, on_progress=seen.append)
-    told = result.to_dict()
-    json.dumps(told, allow_nan=False)
-    assert told["forget"]["top1"] < unlearn.evaluate(pocket, images=folder, forget="guitar").to_dict()["forget"]["top1"]
-    assert told["edit"]["top1"]["forget"]["after"]["mean"] == told["forget"]["top1"]
-    assert (seen[-1].done, seen[-1].total) == (told["n"], told["n"])
+    record = result.to_dict()
+    json.dumps(record, allow_nan=False)
+    assert (
+        record["forget"]["top1"] < unlearn.evaluate(pocket, images=folder, forget="guitar").to_dict()["forget"]["top1"]
+    )
+    assert record["edit"]["top1"]["forget"]["after"]["mean"] == record["forget"]["top1"]
+    assert (seen[-1].done, seen[-1].total) == (record["n"], record["n"])
     assert result.forget == ("guitar",)
     assert "3 labels offered" in str(result)
     assert repr(result).startswith("Evaluation(model='pocket, edited', images=")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import unlearn
-from unlearn.concepts.selection import Concept
+from unlearn.concepts.prompts import Concept
 from unlearn.files.assets import EXAMPLES
 
 CELLS = json.loads((EXAMPLES / "quickstart.ipynb").read_text(encoding="utf-8"))["cells"]

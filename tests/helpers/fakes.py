@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn.app.services import Services
-from unlearn.clip.encoders import CachingEncoder
+from unlearn.clip.caching_encoder import CachingEncoder
 from unlearn.clip.models import Models
-from unlearn.concepts.selection import Concept, Vocabulary
+from unlearn.concepts.prompts import Concept
+from unlearn.concepts.selection import Vocabulary
 from unlearn.data.gallery import Gallery, GalleryImage
 
 NAMES = (

@@ -1,4 +1,4 @@
-"""Files that strangers send."""
+"""Untrusted files."""
 
 from __future__ import annotations
 

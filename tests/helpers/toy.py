@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw
 from torch.nn import functional as F
 
 from unlearn.clip.encoders import OpenClipEncoder
-from unlearn.concepts.selection import Concept, Vocabulary, prompts
+from unlearn.concepts.prompts import Concept, prompts
+from unlearn.concepts.selection import Vocabulary
 from unlearn.data.gallery import Gallery, GalleryImage
 
 COLOURS = {

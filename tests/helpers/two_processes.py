@@ -9,11 +9,12 @@ import torch
 from safetensors.torch import save_file
 
 from helpers.toy import COLOURS, toy_gallery, toy_model
-from unlearn.concepts.selection import Concept, Vocabulary, select
+from unlearn.concepts.prompts import Concept
+from unlearn.concepts.selection import Vocabulary, select
 from unlearn.erasers import cliperase
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.finetuning.processes import Processes
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 SETTINGS = CLIPEraseSettings(trainable="projections", steps=5, batch_size=5, learning_rate=1e-3, precision="float32")
 

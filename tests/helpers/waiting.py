@@ -1,10 +1,11 @@
-"""For tests of background runs: wait for one."""
+"""Background runs and generators in tests: wait for one, or run it to its end."""
 
 from __future__ import annotations
 
 import time
 
-from unlearn.jobs import Jobs, Status
+from unlearn.jobs import Jobs
+from unlearn.progress import Status, run_to_end
 
 
 def ended(jobs: Jobs, key: str, seconds: float = 300) -> Status:
@@ -14,3 +15,9 @@ def ended(jobs: Jobs, key: str, seconds: float = 300) -> Status:
         assert time.monotonic() < last, status
         time.sleep(0.002)
     return status
+
+
+def finish(run):
+    """All that a run yields, and what it returns."""
+    seen = []
+    return seen, run_to_end(run, seen.append)

@@ -12,13 +12,13 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from unlearn.concepts.selection import TEMPLATES
+from unlearn.concepts.prompts import TEMPLATES
 from unlearn.errors import ImageError
 from unlearn.index.build import build_index
 from unlearn.index.codes import CODES, write_codes
 from unlearn.index.search import ImageIndex, Query
 from unlearn.index.store import EMBEDDINGS, HEADER, IMAGES, Appender, Header, Store
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 ROWS, WIDTH = 200, 32
 

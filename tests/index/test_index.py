@@ -13,9 +13,10 @@ from PIL import Image
 from torch.nn import functional as F
 
 from unlearn.cli import main
-from unlearn.clip.encoders import NO_SIMILARITY, similarity, unit_or_zero
+from unlearn.clip.embeddings import NO_SIMILARITY, similarity, unit_or_zero
 from unlearn.clip.projection import Projection
-from unlearn.concepts.selection import TEMPLATES, select
+from unlearn.concepts.prompts import TEMPLATES
+from unlearn.concepts.selection import select
 from unlearn.data.images import open_image
 from unlearn.erasers import ccup
 from unlearn.erasers.closed_form import fit
@@ -26,7 +27,7 @@ from unlearn.index.build import build_index
 from unlearn.index.codes import CODES, write_codes
 from unlearn.index.search import ImageIndex, Query
 from unlearn.index.store import EMBEDDINGS, IMAGES, Appender, Header, Store
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 
 @pytest.fixture

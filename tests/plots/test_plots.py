@@ -16,7 +16,7 @@ from unlearn.attacks.finding import Curve
 from unlearn.erasers.cliperase import TrainingStep
 from unlearn.erasers.methods import COMPARED
 from unlearn.erasers.variants import BOTH, CCUP
-from unlearn.evaluation.interference import Interference
+from unlearn.evaluation.geometry import Interference
 from unlearn.plots.bars import label_bars, own_similarity_bars
 from unlearn.plots.matrices import interference_matrix, similarity_matrix
 from unlearn.plots.methods import method_scatter
@@ -117,7 +117,7 @@ def test_methods_that_end_close_together_share_the_place_of_their_numbers():
     figure = method_scatter(outcomes).to_plotly()
     assert list(zip(figure.data[0].x, figure.data[0].y, strict=True)) == ends
     numbers = [number for note in figure.layout.annotations for number in note.text.split(", ")]
-    assert sorted(numbers) == ["1", "2", "3", "4", "5"], "every method is told once"
+    assert sorted(numbers) == ["1", "2", "3", "4", "5"], "every method has one number"
     assert "2, 3" in [note.text for note in figure.layout.annotations]
     assert "500 ms" in figure.data[0].customdata[0]
 

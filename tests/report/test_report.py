@@ -45,7 +45,7 @@ def record(selection, settings, method="ccup") -> Record:
 FINDINGS = (
     Finding(Group.PROBES, "<b>a probe", AUROC, 1.0, 1.0, 0.5, n=9, others=40, meaning="It <i>leaks."),
     Finding(Group.RELATED, "Wider words", AUROC, 1.0, 1.0, 0.5, n=9, others=40),
-    Finding(Group.UNDOING, "The edit's inverse", "", meaning="There is no projection."),
+    Finding(Group.INVERSE, "The edit's inverse", "", meaning="There is no projection."),
 )
 
 
@@ -222,8 +222,8 @@ def test_the_printed_command_makes_the_same_erasure(asked, tmp_path, gallery, po
     )
     assert ended.returncode == 0, ended.stderr
     again, record = load_recorded(tmp_path / "erased", pocket)
-    told = ("method", "model", "parameters", "selection", "seed", "vocabulary", "images")
-    assert all(getattr(record, name) == getattr(first, name) for name in told)
+    answer = ("method", "model", "parameters", "selection", "seed", "vocabulary", "images")
+    assert all(getattr(record, name) == getattr(first, name) for name in answer)
     assert record.selection.surroundings == first.selection.surroundings
     for name, tensor in load_recorded(tmp_path / "first", pocket)[0].tensors.items():
         torch.testing.assert_close(again.tensors[name], tensor, atol=1e-5, rtol=0)
@@ -231,5 +231,5 @@ def test_the_printed_command_makes_the_same_erasure(asked, tmp_path, gallery, po
 
 def test_images_that_only_their_owner_has_are_told():
     selection = select("cat", vocabulary=VOCABULARY)
-    told = replace(record(selection, CLIPEraseSettings(), "cliperase"), images="")
-    assert "  # it learned from pictures that this command does not have" in command_of(told)
+    answer = replace(record(selection, CLIPEraseSettings(), "cliperase"), images="")
+    assert "  # it learned from pictures that this command does not have" in command_of(answer)

@@ -98,7 +98,7 @@ def test_what_is_found_is_shown(fake_app: str):
 
 
 def test_a_drawing_is_shown(real_app: str):
-    told = call(real_app, "generate", prompt="a cat and a pizza", count=1, steps=4, forget=["cat"])
-    assert told["state"] == "done"
-    assert set(told["seen"]) == {"cat", "pizza"}
-    assert (told["before"], told["after"], told["shown"]) == (["image 1"], ["image 2"], ["image/png"] * 2)
+    reported = call(real_app, "generate", prompt="a cat and a pizza", count=1, steps=4, forget=["cat"])
+    assert reported["state"] == "done"
+    assert set(reported["seen"]) == {"cat", "pizza"}
+    assert (reported["before"], reported["after"], reported["shown"]) == (["image 1"], ["image 2"], ["image/png"] * 2)

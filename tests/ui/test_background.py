@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from helpers.fakes import drawing
 
-from unlearn.jobs import Progress, State, Status
+from unlearn.progress import Progress, State, Status
 from unlearn.ui import background
 from unlearn.ui.background import button_states, poll, status_html
 

@@ -122,7 +122,7 @@ def test_a_file_of_both_edits_is_opened_in_the_background_and_joins_every_view(f
     expect(page.locator("#forget")).to_contain_text("guitar", timeout=120_000)
     expect(page.get_by_role("spinbutton", name="Strength")).to_have_value("0.6")
     visit.tab("CLIPErase")
-    expect(page.locator("#run-status")).to_contain_text("now stands in every view")
+    expect(page.locator("#run-status")).to_contain_text("every view now shows")
     visit.tab("Zero-shot")
     expect(page.locator("#accuracy")).to_contain_text("CLIPErase + CCUP")
     assert visit.complaints == []

@@ -23,9 +23,10 @@ from unlearn.data.gallery import bundled_gallery
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ConceptError, JobError, ModelError, ParameterError
-from unlearn.jobs import State
+from unlearn.progress import State
 from unlearn.ui.background import status_html
-from unlearn.ui.html import drawing_markup
+from unlearn.ui.html import drawings as pages
+from unlearn.ui.html.templates import fill
 
 QUICK = DrawRequest("a cat and a pizza", steps=3, count=2)
 
@@ -60,7 +61,7 @@ def test_a_drawing_is_judged_and_found_again(services: Services, visitor: Visito
     reloaded = Visitor()
     reloaded.key = visitor.key
     assert DRAWING.find(services, reloaded).result is drawn
-    page = drawing_markup.drawn(drawn)
+    page = pages.drawn(drawn)
     assert page.count("<img") == 4
     assert "seed 1" in page
 
@@ -104,7 +105,7 @@ def test_a_batch_is_judged(services: Services, visitor: Visitor, monkeypatch):
     assert isinstance(rates, Rates), status.message
     assert {rate.n for rate in (rates.erased, rates.others, rates.beside)} == {4}
     assert [(p.done, p.total) for p in status.progress][-1] == (4, 4)
-    assert "What is erased" in drawing_markup.judged_rates(rates)
+    assert "What is erased" in fill("rates", rates=rates)
 
 
 def test_what_draws_gets_the_gpu_of_a_space(services: Services, visitor: Visitor, monkeypatch):

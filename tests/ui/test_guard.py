@@ -40,9 +40,9 @@ def test_what_the_visitor_wrote_is_escaped(warnings: list[str]):
 
 def test_on_screen_a_crash_is_logged_and_told_in_general(warnings: list[str], caplog: pytest.LogCaptureFixture):
     assert on_screen(crash)("cat") == gr.skip()
-    (told,) = warnings
-    number = re.search("error ([0-9a-f]{8})", told)[1]
-    assert told == UNEXPECTED.format(number)
+    (answer,) = warnings
+    number = re.search("error ([0-9a-f]{8})", answer)[1]
+    assert answer == UNEXPECTED.format(number)
     assert number in caplog.text
     assert "RuntimeError at" in caplog.text
     assert "ui/test_guard.py:" in caplog.text

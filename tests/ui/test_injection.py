@@ -75,8 +75,8 @@ def test_markup_in_the_address_stays_text(victim: Visit):
 def test_the_browser_is_told_to_load_nothing_from_elsewhere(victim: Visit):
     victim.open()
     refused = victim.page.evaluate(
-        """() => new Promise((told) => {
-            document.addEventListener('securitypolicyviolation', (event) => told(event.effectiveDirective));
+        """() => new Promise((answer) => {
+            document.addEventListener('securitypolicyviolation', (event) => answer(event.effectiveDirective));
             document.body.append(Object.assign(new Image(), {src: 'http://192.0.2.1/stolen.png'}));
         })"""
     )

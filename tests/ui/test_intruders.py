@@ -70,9 +70,9 @@ def test_no_file_of_the_server_is_taken_for_an_upload(fake_app: str, path: Any):
     for sent in ({"path": path} | FILE, {"path": path}, {"url": path} | FILE, path):
         if sent is None:
             continue
-        told = call(fake_app, "zero_shot", ["cat"], sent, [])
-        assert "event: error" in told, told
-        assert "Traceback" not in told
+        reported = call(fake_app, "zero_shot", ["cat"], sent, [])
+        assert "event: error" in reported, reported
+        assert "Traceback" not in reported
 
 
 def test_nothing_is_fetched_for_a_visitor(fake_app: str, elsewhere: tuple[str, list[str]]):
@@ -84,8 +84,8 @@ def test_nothing_is_fetched_for_a_visitor(fake_app: str, elsewhere: tuple[str, l
         call(fake_app, "retrieve", {"path": url} | FILE, None, [])
         httpx.get(f"{fake_app}/gradio_api/file={url}", timeout=30)
         httpx.get(f"{fake_app}/gradio_api/proxy={url}", timeout=30)
-    told = call(fake_app, "zero_shot", ["cat"], {"path": f"{address}/cat.png"} | FILE, [])
-    assert "Send the file itself" in told
+    reported = call(fake_app, "zero_shot", ["cat"], {"path": f"{address}/cat.png"} | FILE, [])
+    assert "Send the file itself" in reported
     assert asked == []
 
 
@@ -123,10 +123,10 @@ def test_a_request_without_a_length_is_cut_off(fake_app: str):
      [["cat"], 1e400], [["\u0000"]], [["cat"], True]],
 )  # fmt: skip
 def test_a_call_of_nonsense_is_a_sentence_or_a_result(fake_app: str, data: list[Any]):
-    told = call(fake_app, "erase", *data) if "Infinity" not in json.dumps(data) else "event: error"
-    assert "event: error" in told or "event: complete" in told or "detail" in told
-    assert "Traceback" not in told
-    assert 'File "' not in told
+    reported = call(fake_app, "erase", *data) if "Infinity" not in json.dumps(data) else "event: error"
+    assert "event: error" in reported or "event: complete" in reported or "detail" in reported
+    assert "Traceback" not in reported
+    assert 'File "' not in reported
 
 
 def test_the_pages_own_events_are_not_open_to_programs(client: Client):

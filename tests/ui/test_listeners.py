@@ -10,7 +10,7 @@ from gradio.context import LocalContext
 
 from unlearn.app.audits import AUDIT
 from unlearn.app.session import PAYER, Visitor
-from unlearn.jobs import State, Status
+from unlearn.progress import State, Status
 from unlearn.ui import background
 from unlearn.ui.api.runs import RunEndpoints
 from unlearn.ui.background import poll

@@ -12,8 +12,9 @@ from unlearn.data.gallery import GalleryImage
 from unlearn.evaluation.neighbours import Neighbour
 from unlearn.evaluation.retrieval import Recall, RetrievalReport
 from unlearn.evaluation.zero_shot import Accuracy
+from unlearn.templates import percent
 from unlearn.ui.html import markup
-from unlearn.ui.html.templates import percent
+from unlearn.ui.html.templates import fill
 
 EVIL = "<script>alert(1)</script>"
 NONE = Accuracy(float("nan"), float("nan"), 0)
@@ -32,7 +33,7 @@ def test_no_markup_of_a_visitor_survives():
     summary = Summary((EVIL,), (Neighbour(EVIL, EVIL, 0.5),), ACCURACY, (Unknown(EVIL, (EVIL,)),))
     pieces = [
         markup.summary(summary, [EVIL], [EVIL], [EVIL]),
-        markup.chips([EVIL], [EVIL]),
+        fill("chips", concepts=[EVIL], erased=[EVIL]),
         markup.found_images({"Original": Hits((FoundImage(image, 0.5),)), "CCUP": Hits(unanswered=EVIL)}, [EVIL]),
         markup.found_captions({"Original": [FoundCaption(EVIL, EVIL, 0.5)]}, []),
         markup.strip([(0, image)], [EVIL]),
@@ -65,7 +66,7 @@ def test_many_notices_are_cut_short():
 
 def test_what_was_not_measured_is_a_dash():
     assert percent(float("nan")) == "–"
-    table = markup.accuracy_table({"Original": SplitAccuracy(NONE, ACCURACY["Original"].retain)})
+    table = fill("accuracy", accuracy={"Original": SplitAccuracy(NONE, ACCURACY["Original"].retain)})
     assert table.count("–") == 2
     assert "0 pictures" in table
 
@@ -82,7 +83,7 @@ def test_erased_concepts_are_marked_by_more_than_colour():
 
 def test_the_recall_table_has_a_row_for_every_variant_and_direction():
     recall = {"forget": Recall({1: 0.5, 5: 1.0, 10: 1.0}, 4), "retain": Recall({1: 0.1, 5: 0.2, 10: 0.3}, 9)}
-    table = markup.recall_table({v: RetrievalReport(recall, recall) for v in ("Original", "CCUP")})
+    table = fill("recall", recall={v: RetrievalReport(recall, recall) for v in ("Original", "CCUP")})
     assert table.count("u-variant") == 4
     assert table.count("50%") == 4
 

@@ -38,7 +38,7 @@ def demo(services: Services) -> gr.Blocks:
 
 
 @pytest.fixture(autouse=True)
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def reported(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the visitor is told in toasts."""
     sentences: list[str] = []
     for kind in ("Info", "Warning"):
@@ -115,7 +115,7 @@ def opened(demo: gr.Blocks, query: str) -> Session:
 
 @pytest.mark.parametrize("query", ["", "forget=", "forget=cat&vocabulary=cat,dog,car&retain=neighbours"])
 @pytest.mark.parametrize("is_open", [True, False])
-def test_every_event_of_the_page_passes_through_gradio(demo, image, told, caplog, query: str, is_open: bool):
+def test_every_event_of_the_page_passes_through_gradio(demo, image, reported, caplog, query: str, is_open: bool):
     events = [event for event in demo.fns.values() if event.fn and event.api_visibility == "private"]
     assert len(events) > 40
     failed, session = {}, opened(demo, query) if is_open else Session()
@@ -128,7 +128,7 @@ def test_every_event_of_the_page_passes_through_gradio(demo, image, told, caplog
                 failed[event.name] = error
     assert failed == {}
     assert [message for message in caplog.messages if "ui/" in message] == []
-    assert not [sentence for sentence in told if "went wrong" in sentence]
+    assert not [sentence for sentence in reported if "went wrong" in sentence]
 
 
 def test_no_handler_counts_what_it_leaves_as_it_is():
@@ -160,9 +160,9 @@ def bars_of(demo: gr.Blocks, labels: list[str]) -> set[str] | None:
         (["dog", "", "  "], {"dog"}),
     ],
 )
-def test_bars_follow_the_labels(demo, told, labels: list[str], shown: set[str]):
+def test_bars_follow_the_labels(demo, reported, labels: list[str], shown: set[str]):
     assert bars_of(demo, labels) == shown
-    assert told == []
+    assert reported == []
 
 
 def test_without_labels_the_whole_vocabulary_competes(demo):
@@ -177,13 +177,13 @@ def test_without_labels_the_whole_vocabulary_competes(demo):
         (["x" * 90], "at most 80 are allowed"),
     ],
 )
-def test_labels_that_cannot_be_used_leave_the_bars(demo, told, labels: list[str], sentence: str):
+def test_labels_that_cannot_be_used_leave_the_bars(demo, reported, labels: list[str], sentence: str):
     assert bars_of(demo, labels) is None
-    assert len(told) == 1
-    assert sentence in told[0]
+    assert len(reported) == 1
+    assert sentence in reported[0]
 
 
-def test_a_label_that_cannot_be_used_hides_nothing_else(demo, told):
+def test_a_label_that_cannot_be_used_hides_nothing_else(demo, reported):
     event, state = named(demo, "change_erasure"), state_with(demo, opened(demo, "forget=cat"))
     entered = {"Erase": [], "Candidate labels": ["42"]}
     inputs = [entered.get(getattr(block, "label", ""), getattr(block, "value", None)) for block in event.inputs]
@@ -193,8 +193,8 @@ def test_a_label_that_cannot_be_used_hides_nothing_else(demo, told):
     assert "Most at risk" not in shown["summary"]
     assert "CCUP" not in shown["accuracy"]
     assert shown["label-chart"] == gr.skip()
-    assert len(told) == 1
-    assert "has no letters" in told[0]
+    assert len(reported) == 1
+    assert "has no letters" in reported[0]
 
 
 def refuse(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The door by itself, before an app that says yes to everything."""
+"""The request filter by itself, before an app that says yes to everything."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def yes(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 def ask(
-    door: RequestFilter,
+    guard: RequestFilter,
     path: str = "/",
     *,
     method: str = "GET",
@@ -53,9 +53,9 @@ def ask(
     if method == "POST" and b"content-type" not in dict(raw):
         raw.append((b"content-type", b"multipart/form-data; boundary=x" if "upload" in path else b"application/json"))
     scope = {"type": "http", "method": method, "path": path, "headers": raw, "client": (address, 1)}
-    asyncio.run(door(scope, receive, send))
-    told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return sent[0]["status"], told, sent[1]["body"]
+    asyncio.run(guard(scope, receive, send))
+    reported = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], reported, sent[1]["body"]
 
 
 @pytest.mark.parametrize(
@@ -101,34 +101,34 @@ def test_only_a_space_may_be_framed_by_the_hub():
 
 
 def test_a_request_that_is_too_large_is_told_so_with_and_without_a_length():
-    door = RequestFilter(yes, Settings(max_request_mb=2))
-    assert ask(door, "/gradio_api/upload", method="POST", body=b"x" * 2_000_000)[2] == b"2000000"
+    guard = RequestFilter(yes, Settings(max_request_mb=2))
+    assert ask(guard, "/gradio_api/upload", method="POST", body=b"x" * 2_000_000)[2] == b"2000000"
     for headers in ({}, {"Content-Length": "3000000"}):
-        status, _, body = ask(door, "/gradio_api/upload", method="POST", body=b"x" * 3_000_000, headers=headers)
+        status, _, body = ask(guard, "/gradio_api/upload", method="POST", body=b"x" * 3_000_000, headers=headers)
         assert status == 413
         assert b"at most 2 MB" in body
 
 
 def test_who_asks_too_often_is_told_to_wait_and_nobody_else_is():
-    door = RequestFilter(yes, Settings(requests_per_minute=10))
-    answers = [ask(door, "/gradio_api/queue/join", method="POST", body=b"{}")[0] for _ in range(12)]
+    guard = RequestFilter(yes, Settings(requests_per_minute=10))
+    answers = [ask(guard, "/gradio_api/queue/join", method="POST", body=b"{}")[0] for _ in range(12)]
     assert answers == [200] * 10 + [429] * 2
-    _, headers, body = ask(door, "/gradio_api/queue/join", method="POST", body=b"{}")
+    _, headers, body = ask(guard, "/gradio_api/queue/join", method="POST", body=b"{}")
     assert int(headers["retry-after"]) >= 1
     assert b"Too many requests from your address" in body
-    assert ask(door, "/gradio_api/queue/join", method="POST", body=b"{}", address="192.0.2.2")[0] == 200
-    assert ask(door, "/assets/index.js")[0] == 200, "what is read from the disk is not counted"
+    assert ask(guard, "/gradio_api/queue/join", method="POST", body=b"{}", address="192.0.2.2")[0] == 200
+    assert ask(guard, "/assets/index.js")[0] == 200, "what is read from the disk is not counted"
 
 
 def test_megabytes_are_paid_for():
-    door = RequestFilter(yes, Settings(requests_per_minute=10))
-    assert ask(door, "/gradio_api/upload", method="POST", body=b"x" * 12_000_000)[0] == 200
-    assert ask(door, "/gradio_api/upload", method="POST")[0] == 429
+    guard = RequestFilter(yes, Settings(requests_per_minute=10))
+    assert ask(guard, "/gradio_api/upload", method="POST", body=b"x" * 12_000_000)[0] == 200
+    assert ask(guard, "/gradio_api/upload", method="POST")[0] == 429
 
 
-def test_a_forwarded_address_is_believed_of_nobody_by_the_door_itself():
-    door = RequestFilter(yes, Settings(requests_per_minute=1))
-    answers = [ask(door, headers={"X-Forwarded-For": f"10.0.0.{i}"})[0] for i in range(3)]
+def test_a_forwarded_address_is_believed_of_nobody_by_the_filter_itself():
+    guard = RequestFilter(yes, Settings(requests_per_minute=1))
+    answers = [ask(guard, headers={"X-Forwarded-For": f"10.0.0.{i}"})[0] for i in range(3)]
     assert answers == [200, 429, 429]
 
 
@@ -138,8 +138,8 @@ def test_an_assistants_call_goes_on_in_the_visitors_name():
 
 
 def test_an_assistants_request_gets_a_name_that_nobody_chooses():
-    door = RequestFilter(yes, Settings())
-    names = {ask(door, "/gradio_api/mcp/", headers={"X-Awaited-By": "mine"})[1]["x-awaited-by"] for _ in range(3)}
+    guard = RequestFilter(yes, Settings())
+    names = {ask(guard, "/gradio_api/mcp/", headers={"X-Awaited-By": "mine"})[1]["x-awaited-by"] for _ in range(3)}
     assert len(names - {"", "mine"}) == 3
 
 
@@ -148,9 +148,9 @@ def test_an_assistants_request_gets_a_name_that_nobody_chooses():
     [("demo.example", 200), ("Demo.Example:443", 200), ("localhost:7860", 200), ("evil.example", 400), ("", 200)],
 )
 def test_where_hosts_are_named_no_other_is_answered(host: str, status: int):
-    door = RequestFilter(yes, Settings(allowed_hosts="demo.example"))
-    assert ask(door, headers={"Host": host})[0] == status
-    assert ask(door, headers={"Host": "demo.example", "X-Forwarded-Host": host})[0] == status
+    guard = RequestFilter(yes, Settings(allowed_hosts="demo.example"))
+    assert ask(guard, headers={"Host": host})[0] == status
+    assert ask(guard, headers={"Host": "demo.example", "X-Forwarded-Host": host})[0] == status
     assert ask(RequestFilter(yes, Settings()), headers={"Host": host})[0] == 200
 
 
@@ -166,12 +166,12 @@ def test_what_runs_out_before_an_event_is_told_and_the_next_request_works(error,
             raise failing.pop()
         await yes(scope, receive, send)
 
-    door = RequestFilter(once, Settings())
-    status, headers, body = ask(door, "/gradio_api/upload", method="POST", body=b"picture")
+    guard = RequestFilter(once, Settings())
+    status, headers, body = ask(guard, "/gradio_api/upload", method="POST", body=b"picture")
     assert status == 507
     assert sentence in body
     assert headers["x-content-type-options"] == "nosniff"
-    assert ask(door, "/gradio_api/upload", method="POST", body=b"picture")[0] == 200
+    assert ask(guard, "/gradio_api/upload", method="POST", body=b"picture")[0] == 200
 
 
 def test_a_mistake_of_ours_is_a_sentence_and_one_line_in_the_log(caplog):
@@ -183,7 +183,8 @@ def test_a_mistake_of_ours_is_a_sentence_and_one_line_in_the_log(caplog):
     (line,) = [record.getMessage() for record in caplog.records]
     number = re.search(r"error ([0-9a-f]{8})", line).group(1)
     assert number in body.decode()
-    assert "KeyError in test_request_filter, line" in line
+    assert "KeyError at " in line
+    assert "ui/test_request_filter.py:" in line
     assert "what the visitor sent" not in caplog.text
     assert "Traceback" not in caplog.text
 

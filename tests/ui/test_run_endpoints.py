@@ -26,12 +26,12 @@ def test_a_run_streams_its_state_and_stops_when_told(real_app: str):
 
 def test_numbers_that_a_program_leaves_open_suit_what_trains(folder_app: str):
     with visiting(folder_app) as client:
-        told = set()
+        answer = set()
         for report in client.submit(["pizza"], trainable="last_blocks", api_name="/cliperase"):
             if "loss" in report:
-                told.add(report["total"])
+                answer.add(report["total"])
                 client.predict(api_name="/cancel")
-        assert told == {PRESETS["last_blocks"]["steps"]}
+        assert answer == {PRESETS["last_blocks"]["steps"]}
 
 
 def test_both_edits_go_into_one_file_and_come_back(folder_app: str):
@@ -39,8 +39,8 @@ def test_both_edits_go_into_one_file_and_come_back(folder_app: str):
         *_, last = client.submit(["pizza"], api_name="/cliperase")
         assert last["state"] == "done"
         client.predict(["cat"], strength=0.6, api_name="/erase")
-        path, told = client.predict("edit", "", api_name="/export")
-        assert told["title"].endswith("cat, pizza erased by CLIPErase + CCUP")
+        path, answer = client.predict("edit", "", api_name="/export")
+        assert answer["title"].endswith("cat, pizza erased by CLIPErase + CCUP")
         record = other.predict(handle_file(path), api_name="/import")
         assert [part["method"] for part in record["parts"]] == ["cliperase", "ccup"]
         found = other.predict("a cat and a pizza", api_name="/retrieve")

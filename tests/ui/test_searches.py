@@ -21,9 +21,10 @@ from test_assistants import call
 
 from unlearn.app.asked import ErasureRequest
 from unlearn.app.edits import FineTuned
+from unlearn.app.loading import open_index
 from unlearn.app.results import FoundCaption, Hits
 from unlearn.app.searches import NOTHING_LEFT, find_images, places
-from unlearn.app.services import Services, open_index
+from unlearn.app.services import Services
 from unlearn.app.session import SEARCH_GALLERY, SEARCH_INDEX, Session
 from unlearn.clip import models
 from unlearn.clip.encoders import OpenClipEncoder
@@ -37,7 +38,7 @@ from unlearn.errors import ImageError, ModelError, ParameterError
 from unlearn.index.build import build_index
 from unlearn.index.search import ImageIndex
 from unlearn.index.store import Store
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 from unlearn.ui.html import markup
 
 EVIL = "<img src=x onerror=alert(1)>.png"
@@ -146,10 +147,10 @@ def test_a_file_that_is_gone_or_broken_is_a_name_and_the_rest_is_shown(services:
 def test_nothing_is_told_of_the_servers_disk(services: Services, folder: Path):
     (folder / "apple").rename(folder / "elsewhere")
     found = find_images(services, Session(), "an apple", SEARCH_INDEX)
-    told = markup.found_images(found, []) + str(places(services, Session()))
-    assert "private" not in told
-    assert str(folder.parent) not in told
-    assert 'title="apple/apple ' in told
+    reported = markup.found_images(found, []) + str(places(services, Session()))
+    assert "private" not in reported
+    assert str(folder.parent) not in reported
+    assert 'title="apple/apple ' in reported
     assert places(services, Session())[SEARCH_INDEX] == "photos (24 pictures)"
 
 
@@ -225,8 +226,8 @@ def test_programs_and_assistants_search_it(index_app: str):
     assert in_index["unanswered"] == {}
     best = {variant: hits[0]["score"] for variant, hits in in_index["images"].items()}
     assert best["CCUP"] < best["Original"] / 1.5
-    told = call(index_app, "retrieve", query="a dog", forget=["dog"], source="index")
-    assert told["images"]["CCUP"][0]["score"] == pytest.approx(best["CCUP"], abs=1e-4)
+    reported = call(index_app, "retrieve", query="a dog", forget=["dog"], source="index")
+    assert reported["images"]["CCUP"][0]["score"] == pytest.approx(best["CCUP"], abs=1e-4)
 
 
 def test_only_a_program_that_names_it_gets_it(client: Client):

@@ -48,7 +48,7 @@ def test_the_page_is_built_without_torch_and_without_a_model():
         "from unlearn.app.startup import Lazy\n"
         "from unlearn.ui.page import build_demo\n"
         "from unlearn.config import Settings\n"
-        "build_demo(Lazy(lambda: app.services.load_services(Settings())))\n"
+        "build_demo(Lazy(lambda: app.loading.load_services(Settings())))\n"
         "print([name for name in ('torch', 'open_clip', 'transformers', 'diffusers') if name in sys.modules])\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -17,7 +17,7 @@ from unlearn.app.asked import ErasureRequest
 from unlearn.app.session import Visitor
 from unlearn.app.startup import Lazy
 from unlearn.data.gallery import Gallery, GalleryImage
-from unlearn.jobs import State
+from unlearn.progress import State
 from unlearn.ui.page import build_demo
 from unlearn.ui.server import sessions
 from unlearn.ui.server.sessions import CLOSED, GONE, IDLE, Visits

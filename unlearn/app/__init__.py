@@ -22,10 +22,10 @@ if TYPE_CHECKING:
         following,
         imports,
         links,
+        loading,
         model_choice,
         requests,
         searches,
-        services,
         sources,
         trade_offs,
     )
@@ -41,10 +41,10 @@ __all__ = [
     "following",
     "imports",
     "links",
+    "loading",
     "model_choice",
     "requests",
     "searches",
-    "services",
     "sources",
     "trade_offs",
 ]

@@ -11,10 +11,10 @@ from unlearn.app.services import Services, selection_of
 from unlearn.app.session import Session, Visitor
 from unlearn.attacks.audit import AuditProgress, run_audit
 from unlearn.attacks.target import AttackTarget
-from unlearn.concepts.selection import Concept
+from unlearn.concepts.prompts import Concept
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.errors import require_choice
-from unlearn.jobs import Status
+from unlearn.progress import Status
 
 AuditStatus = Status[AuditProgress, Audited]
 

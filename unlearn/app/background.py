@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from unlearn.app.services import Services
 from unlearn.app.session import PAYER, Session, Visitor
-from unlearn.jobs import Progress, Status
+from unlearn.progress import Progress, Status
 
 Asked = TypeVar("Asked")
 P = TypeVar("P", bound=Progress)

@@ -10,7 +10,7 @@ from unlearn.app.services import Services, selection_of
 from unlearn.app.session import Session
 from unlearn.data.gallery import Gallery
 from unlearn.erasers.methods import COMPARED, Task
-from unlearn.jobs import Status
+from unlearn.progress import Status
 from unlearn.sweeps.comparison import ComparisonProgress, Outcome, compare
 
 SHOWS_NO_WEIGHTS = "The methods are compared by the weights that they change, and this model shows none."

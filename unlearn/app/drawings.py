@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from unlearn.app.asked import DrawRequest
@@ -13,14 +13,14 @@ from unlearn.app.services import Services
 from unlearn.app.session import NOTHING_ERASED, Session
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.diffusion.apply_edits import EditedPipeline, apply_to_pipeline
-from unlearn.diffusion.drawing import Drawing, Pair, draw
+from unlearn.diffusion.drawing import Drawing, Images, Pair, draw
 from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline
 from unlearn.diffusion.rates import Case, Detected, DetectionRate, cases_of, detect, two_thing_cases
 from unlearn.diffusion.records import Detections, judged, report
 from unlearn.errors import ConceptError
 from unlearn.evaluation.judge import load_judge
-from unlearn.jobs import Progress, Status, map_progress, within
 from unlearn.options import check_options
+from unlearn.progress import Progress, Status, map_progress, within
 from unlearn.zero_gpu import on_zero_gpu
 
 #: Images in each part of a judged batch: with the concept, without it, and with it beside another concept.
@@ -41,10 +41,15 @@ class Drawn:
     notices: tuple[str, ...]
     edited_pipeline: EditedPipeline
 
+    @property
+    def images(self) -> dict[str, Images]:
+        """The images, before and after the edit."""
+        return {"before": self.pair.before, "after": self.pair.after}
+
     def record(self) -> dict[str, Any]:
         """Return the drawing as JSON, without its images."""
-        told = report(self.pair, self.edited_pipeline, self.detections)
-        return told | {"forget": list(self.erased), "notices": list(self.notices)}
+        record = report(self.pair, self.edited_pipeline, self.detections)
+        return record | {"forget": list(self.erased), "notices": list(self.notices)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +59,15 @@ class Rates:
     erased: DetectionRate
     others: DetectionRate
     beside: DetectionRate
+
+    @property
+    def images(self) -> dict[str, Images]:
+        """No images: those of a batch are judged and dropped."""
+        return {}
+
+    def record(self) -> dict[str, Any]:
+        """Return the rates as JSON."""
+        return {"rates": asdict(self)}
 
 
 DrawStatus = Status[Progress, Drawn | Rates]
@@ -67,13 +81,13 @@ def _plan(services: Services, session: Session, request: DrawRequest) -> Plan[Pr
     """
     check_options(request)
     session = session.only(request.edit)
-    known = PIPELINES[request.pipeline]
-    drawing = Drawing(
+    drawing = Drawing.of(
+        PIPELINES[request.pipeline],
         request.prompt,
-        request.seed,
-        known.steps if request.steps is None else request.steps,
-        known.guidance if request.guidance is None else request.guidance,
-        request.count,
+        seed=request.seed,
+        count=request.count,
+        steps=request.steps,
+        guidance=request.guidance,
     )
     if session.erasure is None and session.fine_tuned is None:
         raise ConceptError(NOTHING_ERASED)

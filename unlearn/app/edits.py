@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from unlearn.data.gallery import Gallery
     from unlearn.erasers.erasure import Erasure
     from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
-    from unlearn.evaluation.interference import Interference
+    from unlearn.evaluation.geometry import Interference
     from unlearn.sweeps.point import TradeOffPoint
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from unlearn.app import trade_offs
-from unlearn.app.downloads import zipped
 from unlearn.app.drawings import DRAWING, Drawn
 from unlearn.app.links import link_or_why
 from unlearn.app.services import Services
@@ -27,6 +26,7 @@ from unlearn.evaluation.as_json import before_and_after
 from unlearn.export.edit_file import record_of
 from unlearn.export.saved import EDIT, RECORD, save_erasure
 from unlearn.export.snippets import snippet, snippet_of
+from unlearn.files.downloads import zipped
 from unlearn.finetuning.sources import BUNDLED
 from unlearn.report.html import render
 from unlearn.report.measured import DrawnPair, measure_report

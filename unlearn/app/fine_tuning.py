@@ -14,7 +14,7 @@ from unlearn.concepts.selection import select
 from unlearn.data.gallery import bundled_gallery
 from unlearn.erasers import cliperase
 from unlearn.finetuning.sources import BUNDLED
-from unlearn.jobs import Progress, Status
+from unlearn.progress import Progress, Status
 
 FineTuneStatus = Status[Progress, FineTuned]
 CANNOT_TRAIN = "This model cannot be fine-tuned; CCUP needs no training."
@@ -65,16 +65,15 @@ def _keep(visitor: Visitor, result: FineTuned, services: Services) -> None:
 
 
 def _done(status: Status[Progress, FineTuned]) -> str:
-    last = status.progress[-1] if status.progress else None
     text = "Done"
-    if isinstance(last, cliperase.TrainingStep):
+    for last in steps_of(status)[-1:]:
         cut = f", after {last.done} of {last.total} steps, when its time was up" if last.done < last.total else ""
         text = f"Done in {last.seconds:.0f} s of training{cut}"
-    return f"{text}: “CLIPErase” now stands in every view."
+    return f"{text}: every view now shows “CLIPErase”."
 
 
 FINE_TUNING = BackgroundRun(
-    "cliperase", _plan, stopped="Stopped. What was active before still is.", done=_done, keep=_keep
+    "cliperase", _plan, stopped="Stopped. The edits from before stay active.", done=_done, keep=_keep
 )
 
 

@@ -8,7 +8,7 @@ from unlearn.app.examples import opening
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
 from unlearn.app.sources import alone
-from unlearn.concepts.selection import prompts
+from unlearn.concepts.prompts import prompts
 
 #: Concepts to draw beside the erased one; the first that is not erased is taken.
 BESIDE = ("pizza", "dog", "car")

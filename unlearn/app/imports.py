@@ -13,7 +13,7 @@ from unlearn.app.background import BackgroundRun, Plan
 from unlearn.app.edits import FineTuned
 from unlearn.app.fine_tuning import FINE_TUNING
 from unlearn.app.links import Link
-from unlearn.app.model_choice import choose
+from unlearn.app.model_choice import choose, encode_words
 from unlearn.app.requests import erase, request_of, settings_of
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
@@ -24,13 +24,11 @@ from unlearn.errors import ErasureFileError, UnlearnError
 from unlearn.export.record import Record
 from unlearn.export.saved import load_recorded
 from unlearn.finetuning.prepared import encoding
-from unlearn.jobs import Progress, map_progress
+from unlearn.progress import Progress, map_progress
 
 #: Largest relative difference between solutions of the same problem on two machines, as a share of the edit.
 SAME = 0.01
 NOT_OPENED = "This model opens no file of an edit; choose one of open_clip's."
-#: Words encoded between two progress reports.
-AT_ONCE = 50
 
 
 def follow(services: Services, visitor: Visitor, link: Link) -> None:
@@ -73,8 +71,8 @@ def open_edit(services: Services, visitor: Visitor, path: str | None, name: str 
     closed_form = erasure.closed_form
     if erasure.method == "baseline":
         raise ErasureFileError(
-            "This is the edit of a baseline; the page opens those of CCUP and CLIPErase. What this one does, "
-            "`python -m unlearn report --erasure FILE` tells."
+            "This is the edit of a baseline; the page opens those of CCUP and CLIPErase. Use "
+            "`python -m unlearn report --erasure FILE` to see what this one does."
         )
     if erasure.tuned:
         OPENING.start(services, visitor, Opened(erasure.tuned, closed_form, record))
@@ -123,8 +121,7 @@ def _open(services: Services, session: Session, file: Opened) -> Generator[Progr
     collection = services.collection(opened)
     progress = partial(encoding, total=len(collection))
     features = yield from map_progress(encoder.prepare_image_features(collection), progress)
-    for start in range(0, len(words.names), AT_ONCE):
-        encoder.text_features(words.names[start : start + AT_ONCE], words.templates)
+    for _ in encode_words(encoder, words.names, words.templates):
         yield progress(len(collection))
     if not torch.isfinite(features).all():
         raise ErasureFileError("With the weights of this file, some pictures have no embedding any more.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from unlearn.app.requests import request_of
 from unlearn.app.results import ModelFacts
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
-from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.clip.loading import device_in_words, pick_device
 from unlearn.clip.models import CURATED
 from unlearn.concepts.named_vocabularies import named_vocabulary
@@ -51,9 +51,8 @@ def choose(
     encoder = services.encoder_of(after)
     read, collection = services.vocabulary_of(after), services.collection(after)
     names = ccup.words_read(read)
-    for start in range(0, len(names), AT_ONCE):
-        watch("Reading the words", start, len(names))
-        encoder.text_features(names[start : start + AT_ONCE], read.templates)
+    for done in encode_words(encoder, names, read.templates):
+        watch("Reading the words", done, len(names))
     encoder.image_features(collection, watch=lambda done, total: watch("Looking at the pictures", done, total))
     now = visitor.session  # the slider may have moved in the meantime
     request = request_of(services, now) if now.erasure else None
@@ -62,14 +61,23 @@ def choose(
     return visitor.change(erasure=erasure, request=request, **chosen)
 
 
+def encode_words(encoder: TextImageEncoder, names: Sequence[str], templates: Sequence[str]) -> Iterator[int]:
+    """Encode ``names`` into the encoder's cache, part by part; yields the number of encoded names before each part."""
+    for start in range(0, len(names), AT_ONCE):
+        yield start
+        encoder.text_features(names[start : start + AT_ONCE], templates)
+
+
 def facts_of(services: Services, session: Session) -> ModelFacts:
     """Return the facts to show about the visitor's model."""
     encoder = services.encoder_of(session)
-    weights = encoder.model.parameters() if isinstance(encoder, OpenClipEncoder) else ()
+    device, count = pick_device(), 0
+    if isinstance(encoder, OpenClipEncoder):
+        device, count = encoder.device, sum(parameter.numel() for parameter in encoder.model.parameters())
     return ModelFacts(
         encoder.name,
-        device_in_words(encoder.device if isinstance(encoder, OpenClipEncoder) else pick_device()),
-        sum(parameter.numel() for parameter in weights) / 1e6,
+        device_in_words(device),
+        count / 1e6,
         drives(encoder.name),
         len(services.vocabulary_of(session).names),
     )

@@ -16,8 +16,7 @@ from unlearn.erasers import ccup
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import FORMS, CCUPSettings
 from unlearn.errors import ConceptError
-from unlearn.evaluation.interference import Interference, measure_interference
-from unlearn.evaluation.similarity import image_text_similarity
+from unlearn.evaluation.geometry import Interference, image_text_similarity, measure_interference
 from unlearn.sweeps.point import TradeOffPoint
 from unlearn.sweeps.trade_off import STRENGTHS, growing, sweep_count, sweep_strength
 

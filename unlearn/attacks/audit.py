@@ -23,7 +23,7 @@ from unlearn.attacks.report import AuditReport
 from unlearn.attacks.target import AttackTarget
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.errors import ModelError
-from unlearn.jobs import Progress, map_progress
+from unlearn.progress import Progress, map_progress
 
 #: Returns the diffusion model before and after the edit; called only when needed, since loading takes seconds.
 PipelinePair = Callable[[], tuple[LoadedPipeline, LoadedPipeline]]

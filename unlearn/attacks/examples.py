@@ -22,7 +22,7 @@ def attack_examples(target: AttackTarget) -> Finding:
     before, after, control = (_found(white_box, target) for white_box in (target.before, target.after, target.random))
     finding = Finding(GROUP, NAME, AUROC, before, after, 0.5, control=control, n=target.n, others=target.others)
     return finding.worded(
-        leaked="A picture of it finds the others: whatever the words say, like still lies beside like.",
+        leaked="A picture of it finds the others: whatever words do, its pictures still lie close together.",
         held="A picture of it no longer finds the others as before.",
     )
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from unlearn.attacks.groups import Group
-from unlearn.clip.encoders import RESOLUTION, finite_or_last
+from unlearn.clip.embeddings import RESOLUTION, finite_or_last
 from unlearn.data.images import count_in_words
 from unlearn.evaluation.intervals import auroc_interval, wilson
 from unlearn.evaluation.missing import nan_to_none
@@ -27,7 +27,7 @@ LEFT = 0.5
 WORKED = 0.1
 NAN = math.nan
 NO_EVIDENCE = "It gets hardly more out of the original model than chance, so it says nothing about the edit."
-FROM_END = "Its pictures stand out by coming late: whoever reads the order from its end finds them."
+FROM_END = "Its pictures come last, so anyone who reads the order from its end finds them."
 
 
 class Verdict(StrEnum):
@@ -204,7 +204,7 @@ RECORDED = (
 def auroc(scores: Tensor, positive: Tensor) -> float:
     """Return the area under the ROC curve: the chance that a positive scores above a negative, with ties counted half.
 
-    It is NaN without positives or without negatives. Scores within :data:`unlearn.clip.encoders.RESOLUTION` of each
+    It is NaN without positives or without negatives. Scores within :data:`unlearn.clip.embeddings.RESOLUTION` of each
     other tie; scikit-learn's AUROC would rank them.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 #: Names of the measures that :func:`unlearn.attacks.finding.auroc` and ``auroc_either_end`` return.
-AUROC, AUROC_EITHER_END = "ranks above other pictures", "told from other pictures"
+AUROC, AUROC_EITHER_END = "ranks above other pictures", "separated from other pictures"
 
 
 class Access(StrEnum):
@@ -42,7 +42,7 @@ class Group(StrEnum):
         "Other words for it",
         Access.WORDS,
         "Anyone who can type a query. Search the gallery with them: do its pictures still stand out, first or last? "
-        "Chance is what as many names of other things tell.",
+        "Chance is measured with as many names of other things.",
         "Its name",
         "Plural",
         "Synonyms",
@@ -54,15 +54,15 @@ class Group(StrEnum):
         "examples",
         "Search by example",
         Access.IMAGES,
-        "Anyone with the model and pictures of the concept, which are the query: no word is asked for.",
+        "Anyone with the model and pictures of the concept, which are the query: no word is needed.",
         "Its pictures as the query",
     )
     PROBES = (
         "probes",
         "Linear probes",
         Access.IMAGES,
-        "Anyone with the model and pictures of the concept: a classifier learns from them; beside it the same on bare "
-        "pixels. It finds a concept in a model that was never taught it, too.",
+        "Anyone with the model and pictures of the concept: a classifier learns from them, compared with the same "
+        "one on bare pixels. It also finds concepts that the model was never taught.",
         "Features after the projection",
         "Features before the projection",
     )
@@ -70,27 +70,27 @@ class Group(StrEnum):
         "relearning",
         "Learning it again",
         Access.IMAGES,
-        "Anyone who can train the model on a few pictures for fifty steps, beside a word that it never knew.",
+        "Anyone who can train the model on a few pictures for fifty steps, compared with a word that it never knew.",
         "A little fine-tuning",
     )
-    INVERSION = (
-        "inversion",
+    SOFT_PROMPT = (
+        "soft_prompt",
         "Soft prompt",
         Access.IMAGES,
-        "Anyone with the weights and pictures of the concept: tokens found by descent, which nobody could type.",
+        "Anyone with the weights and pictures of the concept: optimised tokens, which nobody could type.",
         "A soft prompt",
         "What the soft prompt draws",
     )
-    FORMATS = (
-        "casts",
+    QUANTIZATION = (
+        "quantization",
         "Fewer bits",
         Access.FILE,
         "Anyone with the edited weights, rounded as they are when a model is made smaller.",
         "Weights with fewer bits",
     )
-    UNDOING = (
-        "undoing",
-        "Undoing it",
+    INVERSE = (
+        "inverse",
+        "Inverting the edit",
         Access.FILE,
         "Anyone with edit.safetensors, the file of the edit: its factors are inverted.",
         "The edit's inverse",

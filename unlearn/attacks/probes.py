@@ -28,13 +28,13 @@ WORKED = 0.05
 PLACES: dict[str, tuple[Callable[[WhiteBox, Split], Tensor], str, str]] = {
     "Features after the projection": (
         lambda white_box, split: white_box.image_features(white_box.hidden(split)),
-        "What the edited model puts out still tells its pictures from others, to whoever has a few to learn from.",
-        "What the edited model puts out is hardly more help than bare pixels in telling its pictures from others.",
+        "The edited model's features still separate its pictures from others, for anyone who has a few to learn from.",
+        "The edited model's features separate its pictures from others hardly better than bare pixels do.",
     ),
     "Features before the projection": (
         lambda white_box, split: white_box.hidden(split),
         "The image tower still sees it: an edit of the last projection hides it, and takes nothing from the weights.",
-        "Already the image tower is hardly more help than bare pixels in telling its pictures from others.",
+        "The image tower's features, too, separate its pictures from others hardly better than bare pixels do.",
     ),
 }
 

@@ -11,11 +11,11 @@ from unlearn.attacks.groups import AUROC_EITHER_END, Group
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.white_box import WhiteBox
 from unlearn.attacks.words import chance_level
-from unlearn.clip.encoders import RESOLUTION
-from unlearn.concepts.selection import prompts
+from unlearn.clip.embeddings import RESOLUTION
+from unlearn.concepts.prompts import prompts
 from unlearn.errors import ModelError
 
-GROUP = Group.UNDOING
+GROUP = Group.INVERSE
 (NAME,) = GROUP.attacks
 
 
@@ -27,7 +27,7 @@ def attack_projection_inverse(target: AttackTarget) -> Finding:
     """
     checkpoint = target.after
     if not target.edited.edits:
-        raise ModelError("There is no projection to undo: the weights themselves were changed.")
+        raise ModelError("There is no projection to invert: the weights themselves were changed.")
     edited = target.edited.edits[-1]
     # In float64: the inverse of a strong edit is large in the erased directions. A direction whose float32 factors hold
     # only rounding errors is not inverted: the embeddings hold only rounding errors in it too.
@@ -41,7 +41,7 @@ def attack_projection_inverse(target: AttackTarget) -> Finding:
     return Finding(
         GROUP, NAME, AUROC_EITHER_END, before, after, chance, from_end, n=target.n, others=target.others
     ).worded(
-        leaked="Multiplied by the edit's inverse, embeddings are the original's again for whoever has its file.",
+        leaked="Anyone who has the edit's file can multiply embeddings by its inverse and have the original's back.",
         held="The edit cannot be inverted: what it took from the embeddings is not in them any more.",
     )
 

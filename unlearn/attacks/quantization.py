@@ -12,10 +12,10 @@ from unlearn.attacks.groups import Group
 from unlearn.attacks.relearning import TEMPLATE
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.white_box import WhiteBox
-from unlearn.concepts.selection import prompts
+from unlearn.concepts.prompts import prompts
 from unlearn.evaluation.zero_shot import true_label_ranks
 
-GROUP = Group.FORMATS
+GROUP = Group.QUANTIZATION
 (NAME,) = GROUP.attacks
 
 

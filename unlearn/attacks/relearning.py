@@ -16,9 +16,9 @@ from unlearn.attacks.finding import Curve, Finding, Row, auroc_either_end, mean
 from unlearn.attacks.groups import AUROC_EITHER_END, Group
 from unlearn.attacks.target import AttackTarget
 from unlearn.attacks.white_box import WhiteBox
-from unlearn.concepts.selection import prompts
+from unlearn.concepts.prompts import prompts
 from unlearn.data.images import count_in_words
-from unlearn.jobs import Progress
+from unlearn.progress import Progress
 
 GROUP = Group.RELEARNING
 (NAME,) = GROUP.attacks
@@ -64,9 +64,9 @@ def _over_steps(values: Sequence[float]) -> float:
 def examples_in_words(count: int, images: int) -> str:
     """Describe ``count`` examples made from ``images`` images and views of them: "2 pictures and 3 views"."""
     different = min(count, images)
-    told = count_in_words(different)
+    shown = count_in_words(different)
     views = count - different
-    return told if not views else f"{told} and {views} view{'s' if views > 1 else ''}"
+    return shown if not views else f"{shown} and {views} view{'s' if views > 1 else ''}"
 
 
 def _finding(rows: Sequence[Row], curves: Sequence[Curve], target: AttackTarget) -> Finding:

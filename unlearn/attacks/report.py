@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from unlearn.attacks.finding import Finding, Verdict
 from unlearn.attacks.groups import PLANNED, Access, Group
-from unlearn.concepts.selection import Concept, surface_forms
+from unlearn.concepts.prompts import Concept, surface_forms
 from unlearn.data.images import count_in_words
 
 #: Attacks with words that belong to the concept itself: erasing them too would close the leak.
@@ -74,7 +74,9 @@ class AuditReport:
         reasons = (", but " if differ else ", and ").join(parts)
         if undone := by_file[Verdict.LEAKED]:
             either = "the file of the edit or its weights"
-            reasons += f"{', and ' if parts else ''}whoever has {either} undoes it ({undone} of {_answered(by_file)})"
+            reasons += (
+                f"{', and ' if parts else ''}anyone who has {either} can undo it ({undone} of {_answered(by_file)})"
+            )
         return Answer(SHORT[self.verdict], f"{reasons[:1].upper()}{reasons[1:]}.{self._remark()}")
 
     def _counts(self, access: Access) -> Counter[Verdict]:

@@ -23,9 +23,9 @@ from unlearn.clip.text_encoding import encode_text
 from unlearn.clip.text_tower import text_tower
 from unlearn.clip.weights import with_weights
 from unlearn.errors import ModelError
-from unlearn.jobs import Progress
+from unlearn.progress import Progress
 
-GROUP = Group.INVERSION
+GROUP = Group.SOFT_PROMPT
 NAME, _ = GROUP.attacks
 LETTERS = ("q", "x", "z", "j")
 STEPS, LEARNING_RATE = 60, 0.005
@@ -73,7 +73,7 @@ def attack_soft_prompt(target: AttackTarget) -> Generator[Progress, None, tuple[
     before, after, control = aurocs
     finding = Finding(GROUP, NAME, AUROC, before, after, 0.5, control=control, n=target.n, others=target.others).worded(
         leaked="Four optimised tokens find its pictures again: the text tower can still say where they are.",
-        held="The tokens that descent found call its pictures up less than half as well.",
+        held="The optimised tokens retrieve its pictures less than half as well.",
     )
     return finding, (prompts[0], prompts[1])
 
@@ -122,5 +122,5 @@ def letter_tokens(white_box: WhiteBox) -> Tensor:
     together: Tensor = white_box.encoder.tokenizer([" ".join(LETTERS)])[0]  # type: ignore[operator]
     tokens = together[1 : 1 + len(LETTERS)]
     if [int(one[1]) for one in alone] != tokens.tolist():
-        raise ModelError("This model's tokenizer does not read single letters as tokens, which the attack stands on.")
+        raise ModelError("This model's tokenizer does not read single letters as tokens, which the attack needs.")
     return tokens

@@ -9,11 +9,12 @@ from functools import cached_property
 from unlearn.attacks.split import Split, images_of, share_out
 from unlearn.attacks.white_box import WhiteBox
 from unlearn.clip.encoders import EditedEncoder, OpenClipEncoder, TextImageEncoder
-from unlearn.concepts.selection import Concept, Vocabulary, surface_forms
+from unlearn.concepts.prompts import Concept, surface_forms
+from unlearn.concepts.selection import Vocabulary
 from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.erasers.baselines import random_directions
 from unlearn.errors import ImageError
-from unlearn.jobs import Progress, map_progress, within
+from unlearn.progress import Progress, map_progress, within
 
 #: Views of every training image, besides the image itself.
 COPIES = 4

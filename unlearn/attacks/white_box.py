@@ -21,7 +21,7 @@ from unlearn.clip.weights import baked, with_weights
 from unlearn.data.gallery import Gallery
 from unlearn.finetuning.prepared import Frozen, PreparedImages
 from unlearn.finetuning.trainable import Projections
-from unlearn.jobs import Progress, run_to_end
+from unlearn.progress import Progress, run_to_end
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,9 +13,10 @@ from unlearn.attacks.finding import Finding, Row, auroc, auroc_either_end, mean
 from unlearn.attacks.groups import AUROC_EITHER_END, Group
 from unlearn.attacks.split import Split
 from unlearn.attacks.target import AttackTarget
-from unlearn.clip.encoders import TextImageEncoder, similarity
+from unlearn.clip.embeddings import similarity
+from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.other_names import translations
-from unlearn.concepts.selection import VERBATIM, Concept, plural, prompts, surface_forms
+from unlearn.concepts.prompts import VERBATIM, Concept, plural, prompts, surface_forms
 from unlearn.evaluation.neighbours import nearest_neighbours
 
 #: Templates that no erasure is fitted on.
@@ -33,7 +34,7 @@ UNRELATED_NAMES, DRAWS = 64, 50
 
 
 def attack_words(target: AttackTarget, kind: str) -> Finding:
-    """Search with other words for the concept; ``kind`` is one of :data:`KINDS`.
+    """Search with other words for the concept; ``kind`` is one of :data:`WORD_KINDS`.
 
     Of several wordings the attacker takes the one that separates the known images best, from the better end of the
     order. Any word separates a few images of one kind from others to some degree, so chance is measured: it is the
@@ -77,7 +78,7 @@ class ByWording:
 
     Attributes:
         known: AUROC of each wording on the known images.
-        areas: AUROC of each wording on the unseen images.
+        aurocs: AUROC of each wording on the unseen images.
         from_end: whether each was read from the end of the order.
     """
 

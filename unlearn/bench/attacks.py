@@ -30,7 +30,7 @@ from unlearn.errors import ModelError
 from unlearn.evaluation.intervals import bootstrap
 from unlearn.files.schemas import RefusedError, TensorFile
 from unlearn.finetuning.sources import BUNDLED, TrainingData
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 CONCEPTS = 20
 #: Images and views of them that relearning trains on.
@@ -41,25 +41,15 @@ ATTACKED = ("none", "nullspace", "consistent", "ccup", "leace", "cliperase", "st
 NEVER_TAUGHT = "never taught"
 LABELS = {method: COMPARED[method].label for method in ATTACKED} | {NEVER_TAUGHT: "Never taught it"}
 AttackFunction = Callable[[AttackTarget], Finding]
-
-
-def _by_words(kind: str) -> AttackFunction:
-    return partial(words.attack_words, kind=kind)
-
-
-def _by_probe(place: str) -> AttackFunction:
-    return partial(probes.attack_probe, place=place)
-
-
 #: Titles of the table's columns, and the attack by someone whose images no method learned from.
 ATTACKS: dict[str, AttackFunction] = {
-    "name": _by_words("Its name"),
-    "paraphrases": _by_words("Paraphrases"),
-    "synonyms": _by_words("Synonyms"),
-    "typos": _by_words("Typos"),
+    "name": partial(words.attack_words, kind="Its name"),
+    "paraphrases": partial(words.attack_words, kind="Paraphrases"),
+    "synonyms": partial(words.attack_words, kind="Synonyms"),
+    "typos": partial(words.attack_words, kind="Typos"),
     "example": examples.attack_examples,
-    "probe": _by_probe("Features after the projection"),
-    "probe before the projection": _by_probe("Features before the projection"),
+    "probe": partial(probes.attack_probe, place="Features after the projection"),
+    "probe before the projection": partial(probes.attack_probe, place="Features before the projection"),
     "soft prompt": lambda target: run_to_end(soft_prompt.attack_soft_prompt(target))[0],
     "relearning": lambda target: run_to_end(relearning.attack_relearning(target, examples=(EXAMPLES,))),
     "int8 and fp16": quantization.attack_quantization,
@@ -85,7 +75,7 @@ class Opponents:
     Attributes:
         encoder: the model before any edit.
         data: images that methods learn from, and that attacks are measured on.
-        strangers: images that attackers learn from.
+        unrelated: images that attackers learn from.
         never_taught: a model of the same architecture trained without the concepts, or None.
     """
 
@@ -144,7 +134,7 @@ def _with_weights_of(file: Path, encoder: OpenClipEncoder) -> OpenClipEncoder:
     try:
         weights = TensorFile.open(file, allowed=("F32", "F16", "BF16", "I64")).load()
     except RefusedError as error:
-        raise ModelError(f"{file} is no safetensors file that can be read: {error}.") from error
+        raise ModelError(f"{file} is not a safetensors file that can be read: {error}.") from error
     return with_weights(encoder, weights, name=NEVER_TAUGHT)
 
 

@@ -15,7 +15,7 @@ from unlearn.diffusion.apply_edits import apply_to_pipeline
 from unlearn.diffusion.drawing import Drawing, draw
 from unlearn.diffusion.pipelines import load_pipeline
 from unlearn.erasers import ccup
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 PAIRS = 4
 

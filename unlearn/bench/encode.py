@@ -14,10 +14,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn import late
-from unlearn.bench.table import Table, machine
+from unlearn.bench.table import Table, machine, one_thread
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.loading import load_clip
-from unlearn.concepts.selection import load_vocabulary, prompts
+from unlearn.concepts.prompts import prompts
+from unlearn.concepts.selection import load_vocabulary
 from unlearn.data.gallery import ENOUGH, bundled_gallery
 from unlearn.data.images import open_image
 
@@ -28,18 +29,14 @@ ARCHITECTURE = "ViT-B-32"
 
 def run(quick: bool = False) -> Table:
     """Time both ways in turn on one core; the rows of both are compared as they are timed."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        repeats = QUICK_REPEATS if quick else REPEATS
+    repeats = QUICK_REPEATS if quick else REPEATS
+    with one_thread():
         rows = [
             _texts("pocket", load_clip("pocket", device="cpu"), TEXTS, repeats),
             _texts(f"{ARCHITECTURE}, random weights", _untrained(), TEXTS // 4, repeats),
             _images(load_clip("pocket", device="cpu"), repeats),
             _large_jpeg(repeats),
         ]
-    finally:
-        torch.set_num_threads(threads)
     return Table(
         name="encode",
         columns=("step", "plain", "plain, ms", "here, ms", "×", "largest difference"),

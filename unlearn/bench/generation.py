@@ -23,7 +23,8 @@ from unlearn.bench.table import Table, machine
 from unlearn.caching import Cache
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.loading import load_clip
-from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary, prompts, select
+from unlearn.concepts.prompts import prompts
+from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary, select
 from unlearn.data.gallery import bundled_gallery, restore_features
 from unlearn.diffusion.apply_edits import apply_to_pipeline
 from unlearn.diffusion.drawing import paint
@@ -34,7 +35,7 @@ from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
 from unlearn.evaluation.judge import load_judge
 from unlearn.evaluation.neighbours import nearest_neighbours
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 CONCEPTS, SEEDS = 20, 8
 QUICK_CONCEPTS, QUICK_SEEDS = 1, 2
@@ -49,7 +50,6 @@ ROWS: Mapping[str, tuple[str | None, str | None]] = {
     "CLIPErase, last blocks": (None, "last_blocks"),
     "CLIPErase, text tower, and CCUP behind a gate": ("gated", "text"),
 }
-GROUPS = ("erased", "others", "neighbours", "two", "words")
 
 
 @dataclass(eq=False)
@@ -69,7 +69,7 @@ class Subject:
 
     @cached_property
     def cases(self) -> dict[str, list[Case]]:
-        """The prompts by :data:`GROUPS`, ``seeds`` of each."""
+        """The prompts by group, ``seeds`` of each."""
         drawn, concept = self.loaded.draws, self.concept
         known = Vocabulary(tuple(entry for entry in self.vocabulary.concepts if entry.name in drawn))
         near = [neighbour.name for neighbour in nearest_neighbours(self.encoder, [concept], known, self.seeds)]

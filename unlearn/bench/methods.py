@@ -20,11 +20,7 @@ from tqdm import tqdm
 from unlearn.bench.measurements import Measurements
 from unlearn.bench.sets import SEED, forget_sets, known_concepts
 from unlearn.bench.table import Table, machine, threads
-from unlearn.clip.encoders import (
-    OpenClipEncoder,
-    TextImageEncoder,
-    weights_checksum,
-)
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder, weights_checksum
 from unlearn.clip.loading import load_clip
 from unlearn.concepts.selection import select
 from unlearn.data.gallery import Gallery, restore_features
@@ -34,7 +30,7 @@ from unlearn.evaluation.neighbours import nearest_neighbours
 from unlearn.evaluation.quality import evaluate_edit
 from unlearn.evaluation.zero_shot import true_label_ranks
 from unlearn.finetuning.sources import BUNDLED, training_data
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

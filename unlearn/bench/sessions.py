@@ -29,7 +29,7 @@ def run(quick: bool = False) -> Table:
     """Each visitor gets the page's components, an erasure, and a picture of 512 × 512 pixels; then the visit ends."""
     visits, at_once = (QUICK_VISITS, QUICK_AT_ONCE) if quick else (VISITS, AT_ONCE)
     settings = Settings(host="127.0.0.1", port=free_port())
-    services = Lazy(lambda: app.services.load_services(settings))
+    services = Lazy(lambda: app.loading.load_services(settings))
     demo = build_demo(services)
     start(demo, services, settings)
     hours = count(0.0, 2 * IDLE)

@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unlearn import late
-from unlearn.bench.table import Table, machine
-from unlearn.clip.encoders import CachingEncoder, unit_or_zero
+from unlearn.bench.table import Table, machine, one_thread
+from unlearn.clip.caching_encoder import CachingEncoder
+from unlearn.clip.embeddings import unit_or_zero
 from unlearn.clip.projection import Projection
 from unlearn.concepts.selection import Vocabulary, select
 from unlearn.erasers import ccup, paired
@@ -29,9 +30,7 @@ NAMES, NAMES_DIMENSION = 21_841, 512
 
 def run(quick: bool = False) -> Table:
     """Time CCUP at d = 768 with 1,000 retained texts on one core; ratios come from this one run."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         generator = torch.Generator().manual_seed(0)
         texts = F.normalize(
             torch.randn(DIMENSION, RETAINED + FORGOTTEN, generator=generator)
@@ -75,8 +74,6 @@ def run(quick: bool = False) -> Table:
                 max(3, repeats // 4)
             ),
         }
-    finally:
-        torch.set_num_threads(threads)
     reference = timed["consistent, new concept, factor cached"]
     return Table(
         name="speed",

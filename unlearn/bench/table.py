@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -47,6 +48,17 @@ def threads() -> str:
     """Describe how many threads torch uses on this machine."""
     n = late.torch.get_num_threads()
     return f"{n} thread{'' if n == 1 else 's'}"
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use a single thread inside the block."""
+    before = late.torch.get_num_threads()
+    late.torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        late.torch.set_num_threads(before)
 
 
 def write_into(pages: Sequence[Path], tables: Sequence[Table]) -> None:

@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"\n{arguments.command}: interrupted. {arguments.go_on(arguments)}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever reads the output has enough. Python would write of it again when it closes stdout.
+        # The reader of the output has enough. Python would report that again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except Exception as error:

@@ -26,6 +26,6 @@ def run(arguments: argparse.Namespace) -> None:
     settings = replace(Settings.from_env(), **given)
     # Gradio reads the environment, and makes folders, when it is imported.
     late.imported("unlearn.ui.server.own_folder:make_own_folder")()
-    services = Lazy(lambda: app.services.load_services(settings))
+    services = Lazy(lambda: app.loading.load_services(settings))
     demo = late.imported("unlearn.ui.page:build_demo")(services)
     late.imported("unlearn.ui.server.server:launch")(demo, services, settings)

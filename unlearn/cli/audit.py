@@ -11,7 +11,7 @@ from unlearn.cli.output import Result, notice_printer, progress_bar
 from unlearn.erasers.settings import FORMS
 from unlearn.errors import ParameterError
 
-HELP = "Attack an erasure: is the concept gone, or can it be had back?"
+HELP = "Attack an erasure: is the concept gone, or can it be recovered?"
 EXAMPLES = ("audit --erasure erased", "audit --forget guitar --method leace --json")
 
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import unlearn
 from unlearn import functions
-from unlearn.cli import finetuning
-from unlearn.cli.arguments import add_device, add_model, add_options, add_out, names_of
+from unlearn.cli.arguments import add_device, add_images, add_model, add_options, add_out, names_of
 from unlearn.cli.output import Result, notice_printer, progress_bar
 from unlearn.concepts.named_vocabularies import read_list
 from unlearn.erasers.settings import CCUPSettings, CLIPEraseSettings
@@ -74,7 +73,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="upload the files to a repository on a hub, which is made if needed",
     )
     add_options(parser.add_argument_group("CCUP"), CCUPSettings)
-    finetuning.add_arguments(parser.add_argument_group("CLIPErase"))
+    tuning = parser.add_argument_group("CLIPErase")
+    add_images(tuning, "to train and to measure on")
+    tuning.add_argument("--checkpoint", type=Path, metavar="FILE", help="save the run there, or resume it from there")
+    add_options(tuning, CLIPEraseSettings, but=("seed", "strength"))  # CCUP's group has the strength of both
 
 
 def run(arguments: argparse.Namespace) -> Result | None:
@@ -121,8 +123,8 @@ def run(arguments: argparse.Namespace) -> Result | None:
     )
     for notice in filter(None, (erasure.left_over, *saved.notices)):
         tell(notice)
-    told = f"Wrote {saved.folder}; its README.md says how to load each file."
-    lines = [*_accuracy(erasure.metrics), f"{told} Pushed to {saved.address}" if saved.address else told]
+    written = f"Wrote {saved.folder}; its README.md says how to load each file."
+    lines = [*_accuracy(erasure.metrics), f"{written} Pushed to {saved.address}" if saved.address else written]
     return Result("\n".join(lines), saved.to_dict() | {"record": erasure.to_dict()})
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from unlearn.jobs import Progress
+from unlearn.progress import Progress
 
 
 @dataclass(frozen=True)

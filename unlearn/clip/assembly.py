@@ -18,9 +18,10 @@ from open_clip import CLIP, CoCa, CustomTextCLIP, SimpleTokenizer
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from unlearn.clip.architectures import MAX_PARAMETERS, HuggingFaceText, OpenClipConfig
+from unlearn.clip.architectures import MAX_PARAMETERS, OpenClipConfig
 from unlearn.clip.layouts import WANTED, as_open_clip, is_as_open_clip_writes, names_in, read_weights
 from unlearn.clip.tokenizer_files import load_tokenizer, write_tokenizer
+from unlearn.clip.transformers_configs import HuggingFaceText
 from unlearn.errors import ModelError
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"

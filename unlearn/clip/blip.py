@@ -15,10 +15,10 @@ import open_clip
 import transformers
 
 from unlearn import clip
-from unlearn.clip.architectures import BlipOptions
 from unlearn.clip.assembly import Built, count_affordable, require_as_many
 from unlearn.clip.repositories import Files
 from unlearn.clip.tokenizer_files import find_tokenizer, load_tokenizer, read_checked, write_tokenizer
+from unlearn.clip.transformers_configs import BlipOptions
 from unlearn.errors import ModelError
 
 CONTEXT_LENGTH = 35  # as in BLIP's training on captions

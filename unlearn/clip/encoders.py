@@ -8,69 +8,32 @@ model caches its embeddings, and an edit is applied to the cached ones.
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
-from unlearn.caching import Cache, ObjectCache
+from unlearn.clip.caching_encoder import CachingEncoder, ImageCollection, Watch
+from unlearn.clip.embeddings import unit_or_zero
 from unlearn.clip.projection import Projection
 from unlearn.clip.text_encoding import encode_text
-from unlearn.concepts.selection import prompts
 from unlearn.errors import ModelError
-from unlearn.jobs import run_to_end
+from unlearn.files.writing import sha256_of
 
-#: An edited embedding with a norm below this (unit norm before the edit) has no meaningful direction left.
-NOTHING_LEFT = 0.1
-#: Similarity assigned to an embedding of zeros: the lowest possible cosine, so it ranks last.
-NO_SIMILARITY = -1.0
-#: Numerical precision of similarities of float32 embeddings; scores that differ by less are tied. If a projection maps
-#: a name to zero, all its scores are 0 up to rounding, and their order has no meaning.
-RESOLUTION = 1e-6
 #: Advice for embeddings that are not finite, by the precision of the towers.
 _REMEDIES = {
     torch.float16: " in float16, whose largest number is 65,504; choose the precision bfloat16 or float32",
     torch.bfloat16: " in bfloat16; choose the precision float32",
 }
-#: Number of images that are decoded before they are encoded.
-IMAGES_AT_ONCE = 32
-#: The embeddings of a collection are cached as a whole.
-WHOLE = "whole"
-#: A name and its prompt templates.
-ClassKey = tuple[str, tuple[str, ...]]
 #: Ratio of the long to the short side beyond which an image is cropped to its centre.
 LONGEST_SHAPE = 16
-
-
-class LoadsImage(Protocol):
-    """An image that is decoded on demand."""
-
-    @property
-    def load(self) -> Callable[[], Image.Image]: ...
-
-
-class ImageCollection(Protocol):
-    """An ordered collection of images, compared by identity: its embeddings are cached as long as it lives."""
-
-    @property
-    def images(self) -> Sequence[LoadsImage]: ...
-
-    @property
-    def parts(self) -> Sequence[ImageCollection]:
-        """The collections that it was joined from, if it was."""
-
-
-#: Callback with the number of encoded images and their total.
-Watch = Callable[[int, int], object]
 
 
 class TextImageEncoder(Protocol):
@@ -116,101 +79,6 @@ class TextImageEncoder(Protocol):
         """The encoder without any edit of the joint space."""
 
 
-class CachingEncoder(ABC):
-    """Base of encoders that cache their embeddings; subclasses define :meth:`encode_text` and :meth:`encode_image`."""
-
-    @abstractmethod
-    def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """See :class:`TextImageEncoder`."""
-
-    @abstractmethod
-    def encode_image(self, images: Sequence[Image.Image]) -> Tensor:
-        """See :class:`TextImageEncoder`."""
-
-    def text_features(self, names: Sequence[str], templates: Sequence[str]) -> Tensor:
-        """See :class:`TextImageEncoder`."""
-
-        def compute(missing: list[ClassKey]) -> Sequence[Tensor]:
-            texts = [prompt for name, _ in missing for prompt in prompts(name, templates)]
-            features = self.encode_text(texts).view(len(missing), len(templates), -1)
-            return F.normalize(features.mean(dim=1), dim=-1).unbind()
-
-        return torch.stack(self._text_features.get_all(_keys(names, templates), compute))
-
-    def keep_text_features(self, names: Sequence[str], templates: Sequence[str], features: Tensor) -> None:
-        """Cache a classifier (n, embed_dim) that was computed earlier with the same weights."""
-        rows = dict(zip(_keys(names, templates), features, strict=True))
-        self._text_features.get_all(list(rows), lambda missing: [rows[key] for key in missing])
-
-    def image_features(
-        self, collection: ImageCollection, *, progress: bool = False, watch: Watch | None = None
-    ) -> Tensor:
-        """See :class:`TextImageEncoder`."""
-
-        def compute() -> Tensor:
-            if parts := [part for part in collection.parts if part.images]:
-                return torch.cat([self.image_features(part, progress=progress, watch=watch) for part in parts])
-            total = len(collection.images)
-            with tqdm(total=total, desc="encoding images", unit="image", disable=not progress) as bar:
-
-                def show(done: int) -> None:
-                    bar.update(done - bar.n)
-                    if watch:
-                        watch(done, total)
-
-                return run_to_end(self._encoded(collection), show)
-
-        return self._image_features.get(collection, WHOLE, compute)
-
-    def prepare_image_features(self, collection: ImageCollection) -> Generator[int, None, Tensor]:
-        """Return the result of :meth:`image_features`; yields the number of encoded images unless it is cached."""
-        features = self._image_features.find(collection, WHOLE)
-        if features is None:
-            features = yield from self._encoded(collection)
-            self.keep_image_features(collection, features)
-        return features
-
-    def has_image_features(self, collection: ImageCollection) -> bool:
-        """Return whether the embeddings of ``collection`` are cached."""
-        return self._image_features.find(collection, WHOLE) is not None
-
-    def keep_image_features(self, collection: ImageCollection, features: Tensor) -> None:
-        """Cache embeddings (n, embed_dim) of ``collection`` that were computed elsewhere with the same weights."""
-        self._image_features.get(collection, WHOLE, lambda: features)
-
-    def _encoded(self, collection: ImageCollection) -> Generator[int, None, Tensor]:
-        rows, images = [], collection.images
-        for start in range(0, len(images), IMAGES_AT_ONCE):
-            batch = images[start : start + IMAGES_AT_ONCE]
-            rows.append(self.encode_image([image.load() for image in batch]))
-            yield start + len(batch)
-        return torch.cat(rows)
-
-    @property
-    def edits(self) -> tuple[EditedEncoder, ...]:
-        """The empty tuple: the encoder is unedited."""
-        return ()
-
-    @property
-    def unedited(self) -> Self:
-        """The encoder itself."""
-        return self
-
-    @cached_property
-    def _text_features(self) -> Cache[Tensor]:
-        """Text embeddings by name and templates: a few thousand rows, or more for a larger vocabulary."""
-        return Cache(most=8192, grows=True)
-
-    @cached_property
-    def _image_features(self) -> ObjectCache[Tensor]:
-        """Image embeddings by collection, dropped together with the collection only."""
-        return ObjectCache(most=1)
-
-
-def _keys(names: Sequence[str], templates: Sequence[str]) -> list[ClassKey]:
-    return [(name, tuple(templates)) for name in names]
-
-
 @dataclass(frozen=True, eq=False)
 class OpenClipEncoder(CachingEncoder):
     """A model with open_clip's interface, its tokenizer and preprocessing. The weights are shared and never change.
@@ -241,8 +109,7 @@ class OpenClipEncoder(CachingEncoder):
     def sha256(self) -> str:
         """Hash of the weights file, or of the weights themselves if there is no single file."""
         if self.weights_file is not None:
-            with self.weights_file.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            return sha256_of(self.weights_file)
         return weights_checksum(self.model)
 
     @torch.inference_mode()
@@ -305,7 +172,7 @@ class EditedEncoder:
     """``base`` with ``projection`` P applied to image embeddings, text embeddings or both.
 
     Image embeddings (rows) become ``f @ P``, text embeddings ``t @ Pᵀ``. Both are normalised again, unless their norm
-    is below ``NOTHING_LEFT``: normalising would then restore the old direction.
+    is below :data:`unlearn.clip.embeddings.NOTHING_LEFT`: normalising would then restore the old direction.
     """
 
     base: TextImageEncoder
@@ -367,42 +234,6 @@ def _middle(image: Image.Image) -> Image.Image:
         return image
     left, top = max(0, width - longest) // 2, max(0, height - longest) // 2
     return image.crop((left, top, left + min(width, longest), top + min(height, longest)))
-
-
-def unit_or_zero(features: Tensor) -> Tensor:
-    """Normalise rows of (n, d) to unit length; rows shorter than ``NOTHING_LEFT`` become zero.
-
-    Raises:
-        ModelError: some values are not finite.
-    """
-    norms = features.norm(dim=-1, keepdim=True)
-    if not bool(norms.isfinite().all()):
-        raise ModelError("The edit makes embeddings that are not finite numbers; its values are too large to be used.")
-    return torch.where(norms < NOTHING_LEFT, torch.zeros_like(features), features / norms.clamp_min(1e-12))
-
-
-def similarity(rows: Tensor, columns: Tensor) -> Tensor:
-    """Return the cosine of each of ``rows`` (n, d) with each of ``columns`` (m, d): (n, m).
-
-    An embedding of zeros, of which an edit left nothing, gets ``NO_SIMILARITY`` with everything; so does an embedding
-    with values that are not finite.
-    """
-    scores = rows @ columns.T
-    gone = ~rows.any(dim=-1, keepdim=True) | ~columns.any(dim=-1)
-    return finite_or_last(scores.masked_fill(gone, NO_SIMILARITY))
-
-
-def finite_or_last(scores: Tensor) -> Tensor:
-    """Replace NaN and infinities in ``scores`` by ``NO_SIMILARITY``.
-
-    NaN compares neither greater nor less than any score, so it could come first in one ranking and last in another.
-    """
-    return scores.masked_fill(~scores.isfinite(), NO_SIMILARITY)
-
-
-def says_nothing(scores: Tensor) -> bool:
-    """Return True if scores (n,) belong to an erased embedding: all are ``NO_SIMILARITY``, or 0 up to rounding."""
-    return bool(((scores == NO_SIMILARITY) | (scores.abs() <= RESOLUTION)).all())
 
 
 def weights_checksum(model: torch.nn.Module) -> str:

@@ -16,18 +16,12 @@ from typing import Any
 
 import open_clip
 
-from unlearn.clip.architectures import (
-    HuggingFaceText,
-    KindOfModel,
-    OpenClipConfig,
-    TransformersClip,
-    TransformersPreprocessing,
-    checked,
-)
+from unlearn.clip.architectures import OpenClipConfig, checked
 from unlearn.clip.assembly import Built, Parts, build, count_parameters
 from unlearn.clip.blip import build_blip, find_blip
 from unlearn.clip.repositories import NAME, Files, Folder, Repository
 from unlearn.clip.tokenizer_files import find_tokenizer, read_checked
+from unlearn.clip.transformers_configs import HuggingFaceText, KindOfModel, TransformersClip, TransformersPreprocessing
 from unlearn.errors import ModelError
 from unlearn.files.assets import ASSETS
 

@@ -1,11 +1,11 @@
-"""Concepts: the vocabulary, the forget and the retain set, and their prompts."""
+"""The vocabulary, and the forget and the retain set of an erasure."""
 
 from __future__ import annotations
 
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,13 +20,10 @@ from unlearn.concepts.other_names import (
     same_thing,
     words_of_all,
 )
+from unlearn.concepts.prompts import TEMPLATES, Concept, plural
 from unlearn.errors import ConceptError
 from unlearn.files.assets import ASSETS
 
-#: Prompt templates; a class embedding is the mean over them (Radford et al. 2021, section 3.1.4).
-TEMPLATES = ("{}", "a {}", "a photo of a {}", "a drawing of a {}", "a picture of a {}", "an icon of a {}")
-#: The template for texts that already are sentences.
-VERBATIM = ("{}",)
 MAX_CONCEPT_LENGTH = 80
 #: Maximum length of a caption: no CLIP reads longer texts, and longer ones in an erasure's file are refused.
 MAX_CAPTION_LENGTH = 2000
@@ -35,16 +32,6 @@ MAX_CONCEPTS = 128
 SEPARATED = re.compile(r'[^\S\n]*"[^"\n]*"[^\S\n]*(?=[,;\n]|$)|[^,;\n]+')
 #: Opening quotes and the closing quotes of each.
 QUOTES = {'"': '"', "'": "'", "“": "”", "”": "”", "„": "“”", "‘": "’", "‚": "‘’", "«": "»", "»": "«", "`": "`'"}
-
-
-@dataclass(frozen=True)
-class Concept:
-    """A concept with its name, its synonyms (including the plural), and its group in the vocabulary."""
-
-    name: str
-    synonyms: tuple[str, ...] = ()
-    group: str = ""
-    subgroup: str = ""
 
 
 @dataclass(frozen=True)
@@ -288,22 +275,3 @@ def select(
     if both:
         raise ConceptError(f"“{both[0]}” is to be erased and to be retained; take it off one of the two lists.")
     return Selection(forgotten, kept, tuple(notices))
-
-
-def plural(name: str) -> str:
-    """Return a regular English plural for a word not in the vocabulary: cat → cats, fox → foxes, berry → berries."""
-    if re.search(r"(s|x|z|ch|sh)$", name):
-        return name + "es"
-    if re.search(r"[^aeiou]y$", name):
-        return name[:-1] + "ies"
-    return name + "s"
-
-
-def surface_forms(concept: Concept, *, synonyms: bool = True) -> tuple[str, ...]:
-    """Return the written forms of ``concept``: its name, and with ``synonyms`` its plural and other names."""
-    return (concept.name, *concept.synonyms) if synonyms else (concept.name,)
-
-
-def prompts(name: str, templates: Sequence[str] = TEMPLATES) -> list[str]:
-    """Put ``name`` into every template, with “an” before a vowel."""
-    return [re.sub(r"\b([Aa]) (?=[aeiouAEIOU])", r"\1n ", template.format(name)) for template in templates]

@@ -18,12 +18,14 @@ from torch import Tensor
 
 from unlearn.caching import Cache, ObjectCache
 from unlearn.clip.encoders import OpenClipEncoder
-from unlearn.concepts.selection import TEMPLATES, VERBATIM, load_vocabulary
+from unlearn.concepts.prompts import TEMPLATES, VERBATIM
+from unlearn.concepts.selection import load_vocabulary
 from unlearn.data.folders import read_classes, skipped_in_words
 from unlearn.data.images import open_image
 from unlearn.errors import ImageError
 from unlearn.files.assets import ASSETS
 from unlearn.files.schemas import InnerPath, RefusedError, Schema, ShortText, TensorFile, check, parse_json
+from unlearn.files.writing import sha256_of
 
 BUNDLED = ASSETS / "gallery" / "gallery.zip"
 SHIPPED_FEATURES = ASSETS / "gallery" / "features.safetensors"
@@ -222,6 +224,6 @@ def _fingerprint(encoder: OpenClipEncoder) -> dict[str, str]:
     """Return hashes of the inputs of the shipped embeddings: weights, images, words."""
     return {
         "weights": encoder.sha256,
-        "gallery": hashlib.sha256(BUNDLED.read_bytes()).hexdigest(),
+        "gallery": sha256_of(BUNDLED),
         "vocabulary": hashlib.sha256(json.dumps([load_vocabulary().names, TEMPLATES]).encode()).hexdigest(),
     }

@@ -142,13 +142,12 @@ def data_uri(image: Image.Image, *, longest: int | None = None) -> str:
     """Encode an image as a data URI: lossless, or scaled to sides of at most ``longest`` pixels."""
     buffer = io.BytesIO()
     if longest is None:
-        image.save(buffer, "PNG")
         kind = "png"
+        image.save(buffer, kind)
     else:
-        small = image.copy()
+        kind, small = "webp", image.copy()
         small.thumbnail((longest, longest))
-        small.save(buffer, "WEBP", quality=82)
-        kind = "webp"
+        small.save(buffer, kind, quality=82)
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
@@ -229,8 +228,7 @@ def _scale_transparent_colour(image: Image.Image) -> None:
     colour, tiles = image.info.get("transparency"), getattr(image, "tile", ())
     scaled = SHADES.get(str(tiles[0][3])) if tiles and image.format == "PNG" else None
     if scaled and colour is not None:
-        whole = isinstance(colour, int)
-        image.info["transparency"] = scaled(colour) if whole else tuple(map(scaled, colour))
+        image.info["transparency"] = scaled(colour) if isinstance(colour, int) else tuple(map(scaled, colour))
 
 
 def _to_rgb(opened: Image.Image, enough: int | None, longest: int | None) -> Image.Image:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 from PIL import Image
 
@@ -35,6 +35,22 @@ class Labelled:
     label: str = "label"
     test: str | None = "test"
 
+    @property
+    def is_undivided(self) -> bool:
+        """True if the data set has no images of its own to measure on."""
+        return self.test is None
+
+    def images(self, split: str, concepts: Sequence[str]) -> Iterator[GalleryImage]:
+        """Yield the first ``PER_CLASS`` images of each class; ``concepts`` is not needed, as all images have labels."""
+        rows = _load(self.repository, self.test or "train" if split == "test" else "train")
+        names = [clean_name(name.replace("_", " ").replace("-", " ")) for name in rows.features[self.label].names]
+        left = [PER_CLASS] * len(names)
+        for i, label in enumerate(rows[self.label]):
+            if left[label]:
+                left[label] -= 1
+                name, load = names[label], _loader(rows, i, self.image)
+                yield GalleryImage(name, f"a photo of a {name}", load, split, "photo", source=self.repository)
+
 
 @dataclass(frozen=True)
 class Captioned:
@@ -45,6 +61,21 @@ class Captioned:
     image: str
     caption: str
     streamed: bool = False
+    is_undivided: ClassVar[bool] = False
+
+    def images(self, split: str, concepts: Sequence[str]) -> Iterator[GalleryImage]:
+        """Yield the images of a part with their captions, and the one of ``concepts`` that these name."""
+        rows = _load(self.repository, self.split, streaming=self.streamed)
+        words = patterns_of(concepts)
+        wanted = (0, 1000) if split == "test" else (1000, 1000 + CAPTIONED)
+        for i, row in enumerate(islice(rows, *wanted), wanted[0]):
+            given = row[self.caption]
+            captions = [text[:MAX_CAPTION_LENGTH] for text in ([given] if isinstance(given, str) else given)]
+            if not captions[0].strip():
+                continue  # no caption
+            named = named_concept(captions, words)
+            load = _kept(row[self.image]) if self.streamed else _loader(rows, i, self.image)
+            yield GalleryImage(named, captions[0], load, split, "photo", source=self.repository)
 
 
 DATASETS: dict[str, Labelled | Captioned] = {
@@ -71,9 +102,7 @@ def hub_gallery(name: str, split: str, concepts: Sequence[str] = ()) -> Gallery:
     """
     source = DATASETS[name]
     try:
-        if isinstance(source, Labelled):
-            return Gallery(name, tuple(_labelled(source, split)))
-        return Gallery(name, tuple(_captioned(source, split, concepts)))
+        return Gallery(name, tuple(source.images(split, concepts)))
     # The hub, the network and the file formats can raise any error, even while streamed rows are read.
     except Exception as error:
         raise _not_loaded(source.repository, error) from error
@@ -108,31 +137,6 @@ def _with_names(rows: Any, i: int) -> dict[str, Any]:
         if (names := getattr(feature, "names", None)) and isinstance(row.get(column), int):
             row[column] = names[row[column]]
     return row
-
-
-def _labelled(source: Labelled, split: str) -> Iterable[GalleryImage]:
-    rows = _load(source.repository, source.test or "train" if split == "test" else "train")
-    names = [clean_name(name.replace("_", " ").replace("-", " ")) for name in rows.features[source.label].names]
-    left = [PER_CLASS] * len(names)
-    for i, label in enumerate(rows[source.label]):
-        if left[label]:
-            left[label] -= 1
-            name, load = names[label], _loader(rows, i, source.image)
-            yield GalleryImage(name, f"a photo of a {name}", load, split, "photo", source=source.repository)
-
-
-def _captioned(source: Captioned, split: str, concepts: Sequence[str]) -> Iterable[GalleryImage]:
-    rows = _load(source.repository, source.split, streaming=source.streamed)
-    words = patterns_of(concepts)
-    wanted = (0, 1000) if split == "test" else (1000, 1000 + CAPTIONED)
-    for i, row in enumerate(islice(rows, *wanted), wanted[0]):
-        given = row[source.caption]
-        captions = [text[:MAX_CAPTION_LENGTH] for text in ([given] if isinstance(given, str) else given)]
-        if not captions[0].strip():
-            continue  # no caption
-        named = named_concept(captions, words)
-        load = _kept(row[source.image]) if source.streamed else _loader(rows, i, source.image)
-        yield GalleryImage(named, captions[0], load, split, "photo", source=source.repository)
 
 
 def _load(path: str, split: str, *, streaming: bool = False) -> Any:

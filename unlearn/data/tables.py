@@ -223,11 +223,11 @@ def _samples(archive: Path, names: Sequence[str]) -> Iterator[Row]:
             if image is None:
                 continue
             texts = {ending: _text(opened, files[ending]) for ending in ("cls", "txt", "json") if ending in files}
-            told = json.loads(texts.get("json", "{}"))
-            label = texts.get("cls") or str(told.get(_column(list(told), LABELS) or "", ""))
+            described = json.loads(texts.get("json", "{}"))
+            label = texts.get("cls") or str(described.get(_column(list(described), LABELS) or "", ""))
             if label.isdigit() and int(label) < len(names):
                 label = names[int(label)]
-            captions = _texts([texts.get("txt"), told.get(_column(list(told), CAPTIONS) or "")])
+            captions = _texts([texts.get("txt"), described.get(_column(list(described), CAPTIONS) or "")])
             load = partial(_member, archive, image.offset_data, image.size, image.name)
             yield Row(f"{archive.name}{'' if key.startswith('/') else '/'}{key}", load, label, captions)
 

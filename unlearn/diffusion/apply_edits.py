@@ -14,7 +14,7 @@ from unlearn.clip.final_projections import final_projection
 from unlearn.clip.projection import Projection
 from unlearn.clip.text_tower import state_dict, text_tower
 from unlearn.concepts.selection import Vocabulary
-from unlearn.diffusion.conditioning import RidgeSettings, StateMap, TextEncoder, solve, solve_gated
+from unlearn.diffusion.conditioning import RidgeSettings, StateMap, TextEncoder, behind_gate, solve
 from unlearn.erasers.settings import CARRY_METHODS, CCUPSettings
 from unlearn.erasers.token_gate import GatedMap
 from unlearn.erasers.token_states import TokenMap, pull_back
@@ -23,9 +23,6 @@ from unlearn.errors import ModelError, require_choice
 if TYPE_CHECKING:
     from unlearn.diffusion.pipelines import LoadedPipeline
     from unlearn.erasers.erasure import Erasure
-
-SOLVERS: dict[str, Callable[..., StateMap]] = {"gated": solve_gated, "ridge": solve}
-
 
 #: Notice about the settings that do not affect a solution on the token states.
 OF_THE_SCORE = (
@@ -47,6 +44,11 @@ class EditedPipeline:
     maps: tuple[StateMap | None, ...]
     notices: tuple[str, ...]
     pooled: tuple[StateMap | None, ...] = ()
+
+    @property
+    def is_gated(self) -> bool:
+        """True if a map acts behind a gate, so that no weights hold it."""
+        return any(isinstance(token_map, GatedMap) for token_map in self.maps)
 
 
 def apply_to_pipeline(
@@ -81,20 +83,21 @@ def apply_to_pipeline(
         edited_pipeline = _with_tuned_tower(edited_pipeline, own, encoder, tuned)
     if closed_form is None or closed_form.projection is None:
         return edited_pipeline
-    if carry_method in SOLVERS:
+    if carry_method != "pull_back":
+        selection, asked = closed_form.selection, closed_form.settings
+        about: Any = {"vocabulary": vocabulary, "synonyms": asked.synonyms}
 
         def solved(text_encoder: TextEncoder) -> StateMap:
-            asked: Any = {name: getattr(closed_form.settings, name) for name in ("strength", "synonyms")}
-            asked |= {"vocabulary": vocabulary, "settings": settings}
-            return SOLVERS[carry_method](text_encoder, closed_form.selection, **asked)
+            token_map = solve(text_encoder, selection, strength=asked.strength, settings=settings, **about)
+            return token_map if carry_method == "ridge" else behind_gate(token_map, text_encoder, selection, **about)
 
         edited_pipeline = _solved(edited_pipeline, own, solved)
-        aside = (OF_THE_SCORE,) if _has_more(closed_form.settings) else ()
+        aside = (OF_THE_SCORE,) if _has_more(asked) else ()
         return replace(edited_pipeline, notices=edited_pipeline.notices + aside)
     if not all(own):
         raise ModelError(
             f"CCUP can be pulled back only where “{encoder.name}” itself drives the pipeline; “{loaded.name}” "
-            f"hears {loaded.known.clips[own.index(False)]}. Solve on the states instead (gated or ridge)."
+            f"is driven by {loaded.known.clips[own.index(False)]}. Solve on the states instead (gated or ridge)."
         )
     return _pulled_back(edited_pipeline, closed_form.projection, tuned or encoder)
 
@@ -214,7 +217,7 @@ def baked_attention(edited_pipeline: EditedPipeline) -> dict[str, Tensor]:
     Raises:
         ModelError: a map is gated.
     """
-    if any(isinstance(token_map, GatedMap) for token_map in edited_pipeline.maps):
+    if edited_pipeline.is_gated:
         raise ModelError(
             "A gated map is not linear, so no weights hold it; carry CCUP by ridge, or take the gate's file."
         )

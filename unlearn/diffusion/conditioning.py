@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from unlearn.caching import ObjectCache
 from unlearn.clip.weights import sharing_copy
-from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary, prompts, surface_forms
+from unlearn.concepts.prompts import prompts, surface_forms
+from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary
 from unlearn.erasers import token_gate
 from unlearn.erasers.paired import CHOSEN
 from unlearn.erasers.token_gate import GatedMap
@@ -104,7 +105,7 @@ class _Mapped:
 
 @dataclass(frozen=True)
 class RidgeSettings:
-    """Settings of CCUP on token states; the defaults were chosen by measuring (see the README).
+    """Settings of CCUP on token states; the defaults were chosen by measuring (see docs/measured.md).
 
     Attributes:
         lam: λ, weight of forgetting.
@@ -163,19 +164,19 @@ def solve(
     return ridge(forget, targets, retain, lam=settings.lam, mu=settings.mu, strength=strength)
 
 
-def solve_gated(
+def behind_gate(
+    token_map: TokenMap,
     text_encoder: TextEncoder,
     selection: Selection,
     *,
     vocabulary: Vocabulary | None = None,
-    strength: float = 1.0,
     synonyms: bool = True,
-    settings: RidgeSettings | None = None,
 ) -> GatedMap:
-    """Solve CCUP on the token states behind a gate (:mod:`unlearn.erasers.token_gate`); arguments as for `solve`."""
+    """Put ``token_map``, which :func:`solve` returned for the same arguments, behind a gate.
+
+    See :mod:`unlearn.erasers.token_gate`.
+    """
     vocabulary = vocabulary or load_vocabulary()
-    asked: Any = {"vocabulary": vocabulary, "strength": strength, "synonyms": synonyms, "settings": settings}
-    token_map = solve(text_encoder, selection, **asked)
     outer, mean = _retain_moments(text_encoder, selection, vocabulary)
     forms = _forms(selection, synonyms)
     gate = token_gate.fit(

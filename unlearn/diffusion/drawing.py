@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unlearn.diffusion.pipelines import LoadedPipeline
+from unlearn.diffusion.pipelines import LoadedPipeline, PipelineSpec
 from unlearn.diffusion.stepwise import stepwise
-from unlearn.errors import ConceptError, ParameterError, require_whole
-from unlearn.jobs import Progress, steps_text
+from unlearn.errors import ConceptError, require_positive, require_whole
+from unlearn.progress import Progress, steps_text
 
 MAX_PROMPT, MAX_SEED, MAX_STEPS, MAX_GUIDANCE, MAX_IMAGES = 20_000, 2**32 - 1, 150, 30.0, 8
 Images = tuple[Image.Image, ...]
@@ -52,9 +52,15 @@ class Drawing:
         require_whole("seed", self.seed, lowest=0, largest=MAX_SEED)
         require_whole("steps", self.steps, largest=MAX_STEPS)
         require_whole("number of pictures", self.count, largest=MAX_IMAGES)
-        number = isinstance(self.guidance, int | float) and not isinstance(self.guidance, bool)
-        if not number or not 0.0 <= self.guidance <= MAX_GUIDANCE:
-            raise ParameterError(f"guidance is {self.guidance!r}; it must be a number from 0 to {MAX_GUIDANCE:g}.")
+        require_positive("guidance", self.guidance, largest=MAX_GUIDANCE, zero_allowed=True)
+
+    @classmethod
+    def of(
+        cls, known: PipelineSpec, prompt: str, *, seed: int, count: int, steps: int | None, guidance: float | None
+    ) -> Drawing:
+        """Return a drawing with the pipeline's own number of ``steps`` and ``guidance`` where these are None."""
+        steps = known.steps if steps is None else steps
+        return cls(prompt, seed, steps, known.guidance if guidance is None else guidance, count)
 
 
 @dataclass(frozen=True, eq=False)

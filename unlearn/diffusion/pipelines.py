@@ -201,7 +201,7 @@ def require_known_parts(files: Files) -> None:
     try:
         index = json.loads(files.fetch(INDEX).read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{INDEX} of “{files.name}” is no JSON.") from error
+        raise ModelError(f"{INDEX} of “{files.name}” is not JSON.") from error
     kind = index.get("_class_name") if isinstance(index, dict) else None
     if kind not in _PIPELINES:
         raise ModelError(f"{INDEX} of “{files.name}” asks for a {str(kind)[:60]}; allowed are {', '.join(_PIPELINES)}.")

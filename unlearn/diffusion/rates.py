@@ -8,11 +8,11 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from unlearn.concepts.selection import prompts
+from unlearn.concepts.prompts import prompts
 from unlearn.diffusion.drawing import paint
 from unlearn.diffusion.pipelines import LoadedPipeline
 from unlearn.evaluation.judge import Judge
-from unlearn.jobs import Progress, map_progress, steps_text
+from unlearn.progress import Progress, map_progress, steps_text
 
 #: Prompt templates; a measurement uses all of them.
 WORDINGS = ("a {}", "a drawing of a {}", "a {} on a blue background", "a {} on a yellow background", "the {}")

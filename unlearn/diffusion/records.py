@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -21,7 +20,7 @@ from unlearn.evaluation.judge import load_judge
 from unlearn.export.card import CARD, may_be_written, write_card
 from unlearn.export.snippets import snippet
 from unlearn.files.assets import SHIPPED
-from unlearn.files.writing import files_in, listed_in, whole_folder
+from unlearn.files.writing import files_in, listed_in, sha256_of, whole_folder
 
 if TYPE_CHECKING:
     from unlearn.clip.encoders import OpenClipEncoder
@@ -105,8 +104,7 @@ def save_pair(
     export: bool = False,
 ) -> dict[str, Any]:
     """Write ``before_I.png``, ``after_I.png`` and ``generation.json``; with ``export`` also the edit and its card."""
-    gated = any(isinstance(token_map, GatedMap) for token_map in edited_pipeline.maps)
-    file, save = (GATE, save_gate) if gated else (ATTENTION, save_attention)
+    file, save = (GATE, save_gate) if edited_pipeline.is_gated else (ATTENTION, save_attention)
     own_card = [CARD] if may_be_written(folder) else []
     with whole_folder(folder, last=RECORD, replaces=[*listed_in(folder / RECORD), *own_card]) as new:
         for side, images in (("before", pair.before), ("after", pair.after)):
@@ -114,7 +112,7 @@ def save_pair(
                 image.save(new / f"{side}_{index}.png")
         if export:
             save(new / file, edited_pipeline)
-        hashes = {name: hashlib.sha256((new / name).read_bytes()).hexdigest() for name in files_in(new)}
+        hashes = {name: sha256_of(new / name) for name in files_in(new)}
         record = report(pair, edited_pipeline, detections) | {"erasure": erasure.to_json(), "sha256": hashes}
         (new / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         if export and own_card:

@@ -34,36 +34,36 @@ def stepwise(call: Callable[[Callable[[S], None]], R]) -> Generator[S, None, R]:
     Args:
         call: the function to run; its argument is the function to report with.
     """
-    told: queue.Queue[S | _Ended[R]] = queue.Queue(maxsize=1)
+    reports: queue.Queue[S | _Ended[R]] = queue.Queue(maxsize=1)
     go_on, stopped = threading.Semaphore(0), threading.Event()
 
     def report(step: S) -> None:
-        told.put(step)
+        reports.put(step)
         go_on.acquire()
         if stopped.is_set():
             raise _StoppedError
 
     def work() -> None:
         try:
-            told.put(_Ended(result=call(report)))
+            reports.put(_Ended(result=call(report)))
         except BaseException as error:  # the generator raises it again
-            told.put(_Ended(error=error))
+            reports.put(_Ended(error=error))
 
     _in_thread(work)
-    heard = told.get()
+    received = reports.get()
     try:
-        while not isinstance(heard, _Ended):
-            yield heard
+        while not isinstance(received, _Ended):
+            yield received
             go_on.release()
-            heard = told.get()
+            received = reports.get()
     finally:
         stopped.set()
-        while not isinstance(heard, _Ended):
+        while not isinstance(received, _Ended):
             go_on.release()
-            heard = told.get()
-    if heard.error is not None:
-        raise heard.error
-    result: R = heard.result  # type: ignore[assignment]  # the call's return value
+            received = reports.get()
+    if received.error is not None:
+        raise received.error
+    result: R = received.result  # type: ignore[assignment]  # the call's return value
     return result
 
 

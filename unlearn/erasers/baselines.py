@@ -18,7 +18,8 @@ from torch import Tensor
 from unlearn import late
 from unlearn.clip.encoders import TextImageEncoder
 from unlearn.clip.projection import Projection
-from unlearn.concepts.selection import Selection, surface_forms
+from unlearn.concepts.prompts import surface_forms
+from unlearn.concepts.selection import Selection
 from unlearn.data.gallery import Gallery
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import BaselineSettings

@@ -6,7 +6,7 @@ forms, :mod:`unlearn.erasers.paired` that of the default form, which is this pro
 
 The default form is fitted with more words than the retain set: the labels offered and, where those are few, neutral
 words of the bundled vocabulary, except the erased concepts and their synonyms. A retain set of two or three texts alone
-would determine the strength of the edit, and thereby whether the concept is erased at all. The paper's forms use the
+would determine the strength of the edit, and so whether the concept is erased at all. The paper's forms use the
 retain set only.
 """
 
@@ -21,7 +21,8 @@ from torch.nn import functional as F
 
 from unlearn.caching import ObjectCache
 from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
-from unlearn.concepts.selection import Concept, Selection, Vocabulary, load_vocabulary, surface_forms
+from unlearn.concepts.prompts import Concept, surface_forms
+from unlearn.concepts.selection import Selection, Vocabulary, load_vocabulary
 from unlearn.erasers import closed_form, paired
 from unlearn.erasers.closed_form import RetainFactor
 from unlearn.erasers.erasure import Erasure, Stacked
@@ -132,12 +133,12 @@ def _with_surroundings(
     texts = encoder.text_features(names, vocabulary.templates)
     mean = texts.mean(dim=0)
     erased = encoder.text_features([form for form, _ in forms], vocabulary.templates)
-    alike, nearest = (F.normalize(texts - mean, dim=1) @ F.normalize(erased - mean, dim=1).T).max(dim=1)
-    same = (alike > SAME).tolist()
+    similar, nearest = (F.normalize(texts - mean, dim=1) @ F.normalize(erased - mean, dim=1).T).max(dim=1)
+    same = (similar > SAME).tolist()
     notices = list(selection.notices)
     if twins := [i for i in range(kept) if same[i]]:
-        twins.sort(key=alike.__getitem__, reverse=True)
-        notices.insert(0, _nearly_one([(names[i], forms[nearest[i]][1].name, float(alike[i])) for i in twins]))
+        twins.sort(key=similar.__getitem__, reverse=True)
+        notices.insert(0, _nearly_one([(names[i], forms[nearest[i]][1].name, float(similar[i])) for i in twins]))
     if settings.form != "paired":
         return replace(selection, notices=tuple(dict.fromkeys(notices)))
     around = tuple(name for i, name in enumerate(names) if i >= kept and not same[i] and name.casefold() not in aliases)
@@ -152,11 +153,11 @@ def _with_surroundings(
 
 def _nearly_one(twins: Sequence[tuple[str, str, float]]) -> str:
     """Return a warning of the retained names that nearly coincide with an erased name, with their cosines."""
-    pairs = [f"“{kept}” is retained and “{erased}” erased (cosine {alike:.2f})" for kept, erased, alike in twins]
+    pairs = [f"“{kept}” is retained and “{erased}” erased (cosine {similar:.2f})" for kept, erased, similar in twins]
     more = f", and {len(pairs) - PAIRS_SHOWN} more like these" if len(pairs) > PAIRS_SHOWN else ""
     return (
-        f"{'; '.join(pairs[:PAIRS_SHOWN])}{more}: to this model they are nearly one, so either what is retained goes "
-        "too or what is erased stays."
+        f"{'; '.join(pairs[:PAIRS_SHOWN])}{more}: this model hardly tells them apart, so either the retained one "
+        "is erased too or the erased one stays."
     )
 
 

@@ -32,7 +32,7 @@ from unlearn.finetuning.prepared import Frozen
 from unlearn.finetuning.probes import Probe
 from unlearn.finetuning.processes import Processes
 from unlearn.finetuning.trainable import make_trainable
-from unlearn.jobs import Progress, map_progress, steps_text, within
+from unlearn.progress import Progress, map_progress, steps_text, within
 
 #: Fractions of a run after which the images are encoded and the training is done, where nothing was cached.
 ENCODED, TRAINED = 0.8, 0.95

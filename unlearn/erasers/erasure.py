@@ -42,6 +42,11 @@ class Erasure(Generic[Asked]):
     projection: Projection | None = None
 
     @property
+    def parts(self) -> tuple[Erasure[Any], ...]:
+        """The erasures that this one consists of, if it is stacked: none."""
+        return ()
+
+    @property
     def tuned(self) -> Self | None:
         """This erasure if it changes weights, else None."""
         return self if self.delta is not None else None
@@ -123,6 +128,11 @@ class Stacked:
     closed_form: Erasure[CCUPSettings]
 
     method: ClassVar[str] = "stacked"
+
+    @property
+    def parts(self) -> tuple[Erasure[Any], ...]:
+        """CLIPErase, and CCUP on top of it."""
+        return self.tuned, self.closed_form
 
     @property
     def selection(self) -> Selection:

@@ -17,8 +17,8 @@ from unlearn.erasers.erasure import AnyErasure, Erasure
 from unlearn.erasers.settings import BaselineSettings, CCUPSettings, CLIPEraseSettings
 from unlearn.erasers.variants import BASELINE, BOTH, CCUP, CLIPERASE, ORIGINAL
 from unlearn.errors import ParameterError, require_choice
-from unlearn.jobs import Progress
 from unlearn.options import in_words, options_of
+from unlearn.progress import Progress
 
 #: A run of a method: a generator that yields progress and returns the erasure.
 Fitting = Generator[Progress, None, AnyErasure]

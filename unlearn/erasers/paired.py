@@ -43,7 +43,7 @@ from unlearn.erasers.closed_form import RetainFactor
 
 @dataclass(frozen=True)
 class Constants:
-    """Constants of the paired form, chosen once for all models, on other draws of forget sets than the README's.
+    """Constants of the paired form, chosen once for all models, on other draws of forget sets than docs/measured.md's.
 
     `python -m unlearn bench defaults` measures nearby values on its own draws.
 

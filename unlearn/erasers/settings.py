@@ -36,7 +36,7 @@ LIVE = ("text", "projections")
 
 @dataclass(frozen=True)
 class CCUPSettings:
-    """Settings of CCUP. The defaults were chosen by measuring (see the README)."""
+    """Settings of CCUP. The defaults were chosen by measuring (see docs/measured.md)."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
 
@@ -94,7 +94,7 @@ class CCUPOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class CLIPEraseSettings:
-    """Settings of CLIPErase. Loss weights are the paper's; other defaults were chosen by measuring (see the README)."""
+    """Settings of CLIPErase. Loss weights are the paper's; the other defaults were measured (see docs/measured.md)."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
 

@@ -23,7 +23,7 @@ and the gate opens for that prompt too. The gate is not linear in the states, so
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -65,10 +65,6 @@ class GatedMap:
         opening = self.gate.opening(tokens).to(states.dtype)[:, None, None]
         mapped = tokens + opening * (self.token_map.on_states(tokens) - tokens)
         return torch.where(opening > 0, mapped, tokens).view_as(states)
-
-    def at(self, strength: float) -> GatedMap:
-        """Return the same edit at another strength, without solving again."""
-        return replace(self, token_map=self.token_map.at(strength))
 
 
 def prompt_scores(states: Tensor, mean: Tensor, readers: Tensor) -> Tensor:

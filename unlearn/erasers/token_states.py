@@ -16,7 +16,7 @@ alone changes no generated image. Two closed forms carry CCUP to the states, eac
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -46,10 +46,6 @@ class TokenMap:
             return states
         change = self.change.to(states.device, states.dtype)
         return states + self.strength * (states @ change)
-
-    def at(self, strength: float) -> TokenMap:
-        """Return the same edit at another strength, without solving again."""
-        return replace(self, strength=require_fraction("strength", strength))
 
 
 def pull_back(projection: Projection, text_projection: Tensor) -> TokenMap:

@@ -22,8 +22,8 @@ def zero_shot_metrics(report: ZeroShotReport) -> dict[str, Any]:
         part: {"top1": accuracy.top1, "n": accuracy.n}
         for part, accuracy in (("forget", report.forget), ("retain", report.retain))
     }
-    told: dict[str, Any] = nan_to_none(asdict(report.overall) | parts)
-    return told
+    metrics: dict[str, Any] = nan_to_none(asdict(report.overall) | parts)
+    return metrics
 
 
 def before_and_after(
@@ -57,8 +57,8 @@ def retrieval_metrics(report: RetrievalReport) -> dict[str, Any]:
 
 def edit_metrics(quality: Quality) -> dict[str, Any]:
     """The fields of :class:`Quality` and its harmonic mean; ``{"mean", "low", "high", "n"}`` for every interval."""
-    told: dict[str, Any] = nan_to_none(_with_intervals(vars(quality)) | {"harmonic_mean": quality.harmonic_mean})
-    return told
+    metrics: dict[str, Any] = nan_to_none(_with_intervals(vars(quality)) | {"harmonic_mean": quality.harmonic_mean})
+    return metrics
 
 
 def _with_intervals(measured: Any) -> Any:

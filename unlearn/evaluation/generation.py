@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from unlearn.clip.encoders import TextImageEncoder, similarity
-from unlearn.concepts.selection import TEMPLATES
+from unlearn.clip.embeddings import similarity
+from unlearn.clip.encoders import TextImageEncoder
+from unlearn.concepts.prompts import TEMPLATES
 from unlearn.evaluation.judge import Judge
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from unlearn.clip.encoders import TextImageEncoder, finite_or_last
+from unlearn.clip.embeddings import finite_or_last
+from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import Vocabulary
 
 

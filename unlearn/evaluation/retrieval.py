@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unlearn.clip.encoders import TextImageEncoder, finite_or_last, says_nothing, similarity
-from unlearn.concepts.selection import VERBATIM
+from unlearn.clip.embeddings import finite_or_last, says_nothing, similarity
+from unlearn.clip.encoders import TextImageEncoder
+from unlearn.concepts.prompts import VERBATIM
 from unlearn.data.gallery import Gallery
 
 KS = (1, 5, 10)

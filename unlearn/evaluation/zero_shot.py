@@ -11,8 +11,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unlearn.clip.encoders import TextImageEncoder, similarity
-from unlearn.concepts.selection import TEMPLATES, Vocabulary
+from unlearn.clip.embeddings import similarity
+from unlearn.clip.encoders import TextImageEncoder
+from unlearn.concepts.prompts import TEMPLATES
+from unlearn.concepts.selection import Vocabulary
 from unlearn.data.gallery import Gallery
 from unlearn.evaluation.intervals import wilson
 

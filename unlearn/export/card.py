@@ -20,8 +20,8 @@ LICENCES = {"Apache-2.0": "apache-2.0", "MIT": "mit", "BSD-3-Clause": "bsd-3-cla
 #: Maximum number of concepts that a card names.
 NAMED = 20
 NO_PROOF = (
-    "Not recognised is not gone. Whoever has the weights and a few images can find the concept again, and an attack "
-    "that fails (“held”) is no proof."
+    "Not recognised is not gone. Anyone who has the weights and a few images can find the concept again, and an "
+    "attack that fails (“held”) is no proof."
 )
 
 
@@ -129,7 +129,7 @@ def _lines(
             yield f"| {finding['name']} | {finding['verdict']} | {numbers} |"
         yield ""
     else:
-        yield "With nothing yet: `unlearn-clip audit` runs every attack.\n"
+        yield "Not yet: `unlearn-clip audit` runs every attack.\n"
     yield f"{NO_PROOF}\n"
     yield "## How to load\n"
     for what, code in snippets.items():

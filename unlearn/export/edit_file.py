@@ -51,7 +51,7 @@ def record_of(
     images: str = BUNDLED,
 ) -> Record:
     """Create the record of ``erasure``, made of ``encoder`` with the installed packages; see :class:`Record`."""
-    parts = (erasure.tuned, erasure.closed_form) if isinstance(erasure, Stacked) else ()
+    parts = [record_of(encoder, part, metrics={}, vocabulary=vocabulary, images=images) for part in erasure.parts]
     return Record(
         method=erasure.method,
         model=encoder.name,
@@ -63,7 +63,7 @@ def record_of(
         versions={"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         vocabulary=vocabulary,
         images=images,
-        parts=tuple(record_of(encoder, part, metrics={}, vocabulary=vocabulary, images=images) for part in parts),
+        parts=tuple(parts),
     )
 
 
@@ -133,7 +133,7 @@ def _restored(record: Record, tensors: Mapping[str, Tensor]) -> Erasure[Any]:
         return Erasure(record.method, record.selection, settings, delta=dict(tensors))
     # Below this norm, neither the product of the factors with a unit-norm embedding nor its square can overflow.
     if not all(tensor.double().norm() < MOST_NORM for tensor in tensors.values()):
-        raise RefusedError("it holds factors so large that no embedding stays a number")
+        raise RefusedError("it holds factors so large that embeddings overflow")
     projection = Projection(tensors["left"], tensors["right"], settings.strength)
     return Erasure(record.method, record.selection, settings, projection=projection)
 
@@ -146,7 +146,7 @@ def _require_embeddings(tuned: OpenClipEncoder, name: str) -> None:
     Raises:
         ErasureFileError: an embedding is not of unit norm.
     """
-    refusal = f"{name} holds weights so large that the model's embeddings are no numbers any more."
+    refusal = f"{name} holds weights so large that the model's embeddings overflow."
     try:
         rows = torch.cat([tuned.encode_image([Image.new("RGB", (64, 64), "teal")]), tuned.encode_text(["a photo"])])
     except ModelError as error:

@@ -9,15 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
-from unlearn.concepts.selection import (
-    MAX_CAPTION_LENGTH,
-    MAX_CONCEPTS,
-    Concept,
-    Selection,
-    clean_name,
-    parse_names,
-    unite,
-)
+from unlearn.concepts.prompts import Concept
+from unlearn.concepts.selection import MAX_CAPTION_LENGTH, MAX_CONCEPTS, Selection, clean_name, parse_names, unite
 from unlearn.errors import ErasureFileError
 from unlearn.files.schemas import LARGEST, InnerPath, RefusedError, Schema, Sha256, ShortText, check, parse_json
 from unlearn.finetuning.sources import BUNDLED
@@ -169,8 +162,8 @@ def _read(given: _Part, parts: Sequence[Record] = ()) -> Record:
     selection = Selection(
         tuple(map(_concept, concepts.forget)), tuple(concepts.retain), surroundings=tuple(concepts.surroundings)
     )
-    told = {name: getattr(given, name) for name in type(given).model_fields if name in Record.__dataclass_fields__}
-    return Record(**told | {"selection": selection, "parts": tuple(parts)})
+    values = {name: getattr(given, name) for name in type(given).model_fields if name in Record.__dataclass_fields__}
+    return Record(**values | {"selection": selection, "parts": tuple(parts)})
 
 
 def _concept(given: _Concept) -> Concept:

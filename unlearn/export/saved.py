@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.weights import with_weights
-from unlearn.concepts.selection import TEMPLATES
+from unlearn.concepts.prompts import TEMPLATES
 from unlearn.erasers.erasure import AnyErasure
 from unlearn.errors import ErasureFileError, ModelError, ParameterError
 from unlearn.export.card import may_be_written, write_card
@@ -29,7 +28,7 @@ from unlearn.export.snippets import snippets_of
 from unlearn.export.transformers_clip import save_transformers
 from unlearn.export.vanished import live_only
 from unlearn.files.schemas import RefusedError, read_bytes
-from unlearn.files.writing import files_in, is_inside, listed_in, require_folder, whole_folder
+from unlearn.files.writing import files_in, is_inside, listed_in, require_folder, sha256_of, whole_folder
 from unlearn.finetuning.sources import BUNDLED
 
 EDIT, RECORD, TRANSFORMERS = "edit.safetensors", "erasure.json", "transformers"
@@ -76,7 +75,7 @@ def save_erasure(
         if "open_clip" in formats:
             save_open_clip(new, encoder, changed, repository)
         save_edit(new / EDIT, erasure, record)
-        record = record.with_hashes({name: _sha256(new / name) for name in files_in(new)})
+        record = record.with_hashes({name: sha256_of(new / name) for name in files_in(new)})
         (new / RECORD).write_text(record.dumps(), encoding="utf-8")
         if may_be_written(out):
             snippets = snippets_of(Path(out.name), erasure, encoder.name, formats, repository)
@@ -102,17 +101,14 @@ def require_own(folder: Path) -> None:
         )
 
 
-def load_erasure(source: str | Path, encoder: OpenClipEncoder) -> AnyErasure:
-    """Load an erasure of ``encoder`` from a folder written by :func:`save_erasure`, or from an edit file.
+def load_recorded(source: str | Path, encoder: OpenClipEncoder) -> tuple[AnyErasure, Record]:
+    """Load an erasure of ``encoder``, and its record, from a folder written by :func:`save_erasure` or an edit file.
+
+    The record of a folder also contains the hashes of its files.
 
     Raises:
         ErasureFileError: a file is missing, has changed, or belongs to another model.
     """
-    return load_recorded(source, encoder)[0]
-
-
-def load_recorded(source: str | Path, encoder: OpenClipEncoder) -> tuple[AnyErasure, Record]:
-    """Load an erasure with its record; the record of a folder also contains the hashes of its files."""
     path = Path(source)
     if path.is_file():
         return load_edit(path, encoder)
@@ -122,14 +118,9 @@ def load_recorded(source: str | Path, encoder: OpenClipEncoder) -> tuple[AnyEras
         raise ErasureFileError(f"“{path}” holds no readable {RECORD}: {error}.") from error
     require_base(record, encoder)
     for name, digest in record.sha256.items():
-        if name != "input" and not (is_inside(name) and (path / name).is_file() and _sha256(path / name) == digest):
+        if name != "input" and not (is_inside(name) and (path / name).is_file() and sha256_of(path / name) == digest):
             raise ErasureFileError(f"“{path / name}” is missing or was changed after {RECORD} was written.")
     erasure, inside = load_edit(path / EDIT, encoder)
     if replace(inside, sha256={}) != replace(record, sha256={}):
         raise ErasureFileError(f"“{path / RECORD}” tells of another erasure than the record inside {EDIT}.")
     return erasure, record
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,8 @@
 """Detection of edits that weights cannot represent: edits that leave next to nothing of some texts or of all images.
 
-The app and the scripts for the edit alone treat such embeddings as erased (:data:`unlearn.clip.encoders.NOTHING_LEFT`).
-Code that uses a whole model normalises every embedding, which restores the old direction or amplifies rounding.
+The app and the scripts for the edit alone treat such embeddings as erased, see
+:data:`unlearn.clip.embeddings.NOTHING_LEFT`. Code that uses a whole model normalises every embedding, which restores
+the old direction or amplifies rounding.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Sequence
 import torch
 
 from unlearn.clip.encoders import TextImageEncoder
-from unlearn.concepts.selection import Selection, surface_forms
+from unlearn.concepts.prompts import surface_forms
+from unlearn.concepts.selection import Selection
 
 #: Maximum number of words named in the sentence.
 NAMED = 3
@@ -28,7 +30,7 @@ def live_only(edited: TextImageEncoder, selection: Selection, templates: Sequenc
         return ""
     return (
         f"The edit leaves next to nothing of {gone}. Here, and in the script for the edit alone, that counts as gone; "
-        "a whole model would divide by what is left and have it back, so it cannot be exported. "
+        "a whole model would normalise what is left and get it back, so it cannot be exported. "
         f"{instead} to get one."
     )
 

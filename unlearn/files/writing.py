@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -100,6 +101,12 @@ def whole_folder(folder: Path, *, last: str, replaces: Iterable[str] = ()) -> It
 def files_in(folder: Path) -> list[str]:
     """Return the names of all files in ``folder`` and its subfolders."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hash of the file at ``path``, which may be larger than the memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def listed_in(record: Path) -> list[str]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from unlearn.concepts.selection import Concept, Selection, prompts, surface_forms
+from unlearn.concepts.prompts import Concept, prompts, surface_forms
+from unlearn.concepts.selection import Selection
 from unlearn.data.gallery import Gallery, GalleryImage
 from unlearn.errors import ImageError
 

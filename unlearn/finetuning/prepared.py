@@ -17,12 +17,13 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from unlearn.caching import ObjectCache
-from unlearn.clip.encoders import ImageCollection, OpenClipEncoder
+from unlearn.clip.caching_encoder import ImageCollection
+from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.weights import require_shapes, with_weights
 from unlearn.data.gallery import Gallery
 from unlearn.errors import ModelError
 from unlearn.finetuning.trainable import Trainable, make_trainable
-from unlearn.jobs import Progress, map_progress
+from unlearn.progress import Progress, map_progress
 
 CHUNK = 32
 PRECISIONS = {torch.float32: "float32", torch.bfloat16: "bfloat16"}

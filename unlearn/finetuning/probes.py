@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor
 
-from unlearn.concepts.selection import prompts
+from unlearn.concepts.prompts import prompts
 from unlearn.evaluation.zero_shot import true_label_ranks
 from unlearn.finetuning.prepared import CHUNK, Frozen, PreparedImages
 

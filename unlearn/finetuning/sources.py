@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unlearn.concepts.selection import VERBATIM, Concept, Vocabulary, load_vocabulary
+from unlearn.concepts.prompts import VERBATIM, Concept
+from unlearn.concepts.selection import Vocabulary, load_vocabulary
 from unlearn.data.gallery import Gallery, bundled_gallery, folder_gallery
-from unlearn.data.public_datasets import DATASETS, NAMED, Labelled, hub_gallery, named_dataset
+from unlearn.data.public_datasets import DATASETS, NAMED, hub_gallery, named_dataset
 from unlearn.data.tables import is_table, table_gallery
 from unlearn.finetuning.pairs import hold_out
 
@@ -37,7 +38,7 @@ def training_data(source: str, forget: Sequence[str]) -> TrainingData:
     if source == BUNDLED:
         gallery = bundled_gallery()
         return TrainingData(gallery.train, gallery.test, load_vocabulary())
-    if source in DATASETS and not _undivided(source):
+    if source in DATASETS and not DATASETS[source].is_undivided:
         train, test = hub_gallery(source, "train", forget), hub_gallery(source, "test", forget)
         return TrainingData(train, test, labels_of(test, train))
     gallery = hold_out(hub_gallery(source, "train") if source in DATASETS else _own(source, forget))
@@ -64,7 +65,9 @@ def measuring_images(source: str, forget: Sequence[str] = ()) -> Gallery:
         return bundled_gallery().test
     if source not in DATASETS:
         return _own(source, forget)
-    return hold_out(hub_gallery(source, "train")).test if _undivided(source) else hub_gallery(source, "test", forget)
+    if DATASETS[source].is_undivided:
+        return hold_out(hub_gallery(source, "train")).test
+    return hub_gallery(source, "test", forget)
 
 
 def _own(source: str, forget: Sequence[str]) -> Gallery:
@@ -72,8 +75,3 @@ def _own(source: str, forget: Sequence[str]) -> Gallery:
     if source.startswith(NAMED):
         return named_dataset(source, forget)
     return table_gallery(source, forget) if is_table(source) else folder_gallery(source)
-
-
-def _undivided(source: str) -> bool:
-    known = DATASETS[source]
-    return isinstance(known, Labelled) and known.test is None

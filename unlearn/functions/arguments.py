@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from unlearn.erasers.settings import BaselineOptions, CCUPOptions, CLIPEraseOptions
-from unlearn.jobs import Progress
+from unlearn.progress import Progress
 
 if TYPE_CHECKING:
     from unlearn.functions.recorded import RecordedErasure
@@ -20,6 +20,13 @@ OnProgress: TypeAlias = Callable[[Progress], object]
 #: Function that is called with a sentence that the user should read at once.
 OnNotice: TypeAlias = Callable[[str], object]
 Names: TypeAlias = str | Iterable[str]
+
+
+def announce(notices: Iterable[str], on_notice: OnNotice | None) -> None:
+    """Call ``on_notice``, if there is one, with each of ``notices``."""
+    if on_notice:
+        for notice in notices:
+            on_notice(notice)
 
 
 class AnyMethod(TypedDict, total=False):

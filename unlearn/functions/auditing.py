@@ -19,11 +19,12 @@ from unlearn.diffusion.pipelines import LoadedPipeline, load_pipeline
 from unlearn.diffusion.records import apply_erasure_to_pipeline
 from unlearn.errors import require_choice
 from unlearn.finetuning.sources import BUNDLED, training_data
-from unlearn.functions.arguments import OnNotice, OnProgress
+from unlearn.functions.arguments import OnNotice, OnProgress, announce
 from unlearn.functions.erasing import unedited
-from unlearn.functions.notebook import as_table, percent
+from unlearn.functions.notebook import as_table
 from unlearn.functions.recorded import RecordedErasure
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
+from unlearn.templates import percent
 
 #: Columns of a printed audit.
 HEADER = f"{'verdict':<15}{'attack':<32}{'before → after':<27}{'chance':<8}what it means"
@@ -68,7 +69,7 @@ class Audit:
 
     def _repr_html_(self) -> str:
         """Return what notebooks show."""
-        rows = [(f.name, f.verdict, percent(f.before), percent(f.after), f.meaning) for f in self.findings]
+        rows = [(f.name, f.verdict, percent(f.before, 1), percent(f.after, 1), f.meaning) for f in self.findings]
         caption = f"{len(self.leaks)} of {len(self.findings)} attacks on “{self.concept}” leaked; held is no proof."
         return as_table(caption, ("attack", "verdict", "before", "after", ""), rows)
 
@@ -96,7 +97,7 @@ def audit(
         images: labelled images to attack with: ``"bundled"``, a folder with one subfolder a class, or a public data set
             by name.
         seed: random seed of the attacks.
-        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
+        on_progress: called with each :class:`unlearn.progress.Progress`, which has ``done``, ``total`` and ``text``.
         on_notice: called at once with each of :attr:`Audit.notices`.
 
     Raises:
@@ -105,8 +106,7 @@ def audit(
     """
     base, edit = unedited(clip), erasure.erasure
     data = training_data(str(images), erasure.forget)
-    for notice in data.notices:
-        (on_notice or (lambda sentence: None))(notice)
+    announce(data.notices, on_notice)
     erased = {known.name: known for known in edit.selection.forget}
     name = require_choice("concept", _asked(concept, edit.selection), tuple(erased))
     # The record does not list a folder's classes; then the labels are those of the images given here.
@@ -126,7 +126,7 @@ def audit(
         loaded = load_pipeline("pocket")
         return loaded, apply_erasure_to_pipeline(loaded, base, edit).loaded
 
-    report = run_to_end(run_audit(target, pipelines), on_progress or (lambda progress: None))
+    report = run_to_end(run_audit(target, pipelines), on_progress)
     return Audit(erasure.method, report, data.notices)
 
 

@@ -36,10 +36,11 @@ from unlearn.functions.arguments import (
     OnNotice,
     OnProgress,
     StackedArguments,
+    announce,
 )
 from unlearn.functions.recorded import RecordedErasure
-from unlearn.jobs import run_to_end
 from unlearn.options import options_of
+from unlearn.progress import run_to_end
 
 #: True for models with shipped embeddings.
 _shipped: ObjectCache[bool] = ObjectCache(most=1)
@@ -122,7 +123,7 @@ def erase(
         on: an erasure by CLIPErase to put CCUP on top of.
         checkpoint: file to save a run of CLIPErase to, and to resume it from.
         measure: whether to measure accuracy before and after on images held out, for :attr:`RecordedErasure.metrics`.
-        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
+        on_progress: called with each :class:`unlearn.progress.Progress`, which has ``done``, ``total`` and ``text``.
         on_notice: called at once with each sentence of :attr:`RecordedErasure.notices` and with notices about
             ``images``.
         **options: options of the method, see below.
@@ -136,21 +137,17 @@ def erase(
     require_whole("seed", seed, lowest=0, largest=2**31 - 1)
     if checkpoint is not None:
         require_file(Path(checkpoint))
-    tell, show = on_notice or (lambda notice: None), on_progress or (lambda progress: None)
+    show = on_progress or (lambda progress: None)
     names = parse_names(forget)
     data = training_data(str(images), names)
     words = data.vocabulary if vocabulary is None else vocabulary_of(vocabulary)
     selection = select(names, retain, vocabulary=words)
-    told = dict.fromkeys((*data.notices, *selection.notices))
-    for notice in told:
-        tell(notice)
-
+    known = dict.fromkeys((*data.notices, *selection.notices))
+    announce(known, on_notice)
     tuned = _tuned_part(on)
     task = Task(base, selection, words, data.train, data.test, seed, tuned, Path(checkpoint) if checkpoint else None)
     erasure = run_to_end(fit(method, task, **options), show)
-    for notice in erasure.selection.notices:
-        if notice not in told:
-            tell(notice)
+    announce((notice for notice in erasure.selection.notices if notice not in known), on_notice)
     metrics: dict[str, Any] = {}
     if measure:
         edited = erasure.apply(base)
@@ -265,7 +262,7 @@ def _tuned_part(on: RecordedErasure | None) -> Erasure[CLIPEraseSettings] | None
     if on is None:
         return None
     if on.erasure.tuned is None or on.erasure.closed_form is not None:
-        raise ParameterError(f"An erasure by {on.method} is none by CLIPErase; CCUP goes on top of such a one.")
+        raise ParameterError(f"This erasure is by {on.method}; CCUP goes on top of an erasure by CLIPErase only.")
     return on.erasure.tuned
 
 

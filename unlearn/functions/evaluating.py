@@ -19,8 +19,9 @@ from unlearn.finetuning.prepared import encoding
 from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_images
 from unlearn.functions.arguments import Names, OnProgress
 from unlearn.functions.erasing import unedited, vocabulary_of
-from unlearn.functions.notebook import as_table, percent
+from unlearn.functions.notebook import as_table
 from unlearn.functions.recorded import RecordedErasure
+from unlearn.templates import percent
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,7 +79,8 @@ class Evaluation:
     def _repr_html_(self) -> str:
         """Return what notebooks show."""
         parts = {part: getattr(self.zero_shot, part) for part in ("overall", "forget", "retain")}
-        rows = [(part, known.n, percent(known.top1), percent(known.top5)) for part, known in parts.items() if known.n]
+        measured = [(part, known) for part, known in parts.items() if known.n]
+        rows = [(part, known.n, percent(known.top1, 1), percent(known.top5, 1)) for part, known in measured]
         return as_table(f"{self.model} on {self.images}", ("images", "n", "top-1", "top-5"), rows)
 
     def to_dict(self) -> dict[str, Any]:
@@ -112,7 +114,7 @@ def evaluate(
         forget: classes that count as erased; those of ``erasure`` by default.
         vocabulary: labels offered: ``"bundled"``, ``"imagenet"``, ``"cifar100"``, a file, or a list of words; by
             default the classes of ``images``.
-        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
+        on_progress: called with each :class:`unlearn.progress.Progress`, which has ``done``, ``total`` and ``text``.
 
     Raises:
         ConceptError, ImageError: an argument cannot be used; the message says what is allowed.

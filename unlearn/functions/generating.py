@@ -19,7 +19,7 @@ from unlearn.functions.arguments import OnProgress
 from unlearn.functions.erasing import unedited
 from unlearn.functions.notebook import as_table
 from unlearn.functions.recorded import RecordedErasure
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -110,21 +110,15 @@ def generate(
         n: number of images.
         steps: denoising steps; the pipeline's by default.
         guidance: guidance scale; the pipeline's by default.
-        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
+        on_progress: called with each :class:`unlearn.progress.Progress`, which has ``done``, ``total`` and ``text``.
 
     Raises:
         ConceptError, ParameterError: an argument cannot be used; the message says what is allowed.
         ModelError: there is no such pipeline, or the edit cannot be carried to it.
     """
     loaded = pipeline if isinstance(pipeline, LoadedPipeline) else load_pipeline(pipeline)
-    drawing = Drawing(
-        prompt,
-        seed,
-        loaded.known.steps if steps is None else steps,
-        loaded.known.guidance if guidance is None else guidance,
-        n,
-    )
+    drawing = Drawing.of(loaded.known, prompt, seed=seed, count=n, steps=steps, guidance=guidance)
     base = unedited(load_clip(loaded.known.clips[0]) if clip is None else clip)
     edited = apply_erasure_to_pipeline(loaded, base, erasure.erasure, carry_method=carry_method)
-    pair = run_to_end(draw(loaded, edited.loaded, drawing), on_progress or (lambda progress: None))
+    pair = run_to_end(draw(loaded, edited.loaded, drawing), on_progress)
     return Generation(pair, edited, judged(pair, erasure.forget, base), erasure)

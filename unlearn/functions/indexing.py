@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.clip.loading import load_clip
-from unlearn.concepts.selection import TEMPLATES
+from unlearn.concepts.prompts import TEMPLATES
 from unlearn.data.folders import skipped_in_words
 from unlearn.errors import require_whole
 from unlearn.files.writing import require_folder
@@ -16,7 +16,7 @@ from unlearn.functions.erasing import load
 from unlearn.functions.recorded import RecordedErasure
 from unlearn.index.build import build_index
 from unlearn.index.search import ImageIndex
-from unlearn.jobs import run_to_end
+from unlearn.progress import run_to_end
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def index_images(
         folder: folder with images in it or in its subfolders.
         out: folder of the index.
         clip: the model, unedited.
-        on_progress: called with each :class:`unlearn.jobs.Progress`, which has ``done``, ``total`` and ``text``.
+        on_progress: called with each :class:`unlearn.progress.Progress`, which has ``done``, ``total`` and ``text``.
 
     Raises:
         ImageError: ``folder`` holds no images, or ``out`` is not an index.
@@ -61,7 +61,7 @@ def index_images(
         ParameterError: ``out`` cannot be written to.
     """
     require_folder(Path(out))
-    store = run_to_end(build_index(folder, out, clip), on_progress or (lambda progress: None))
+    store = run_to_end(build_index(folder, out, clip), on_progress)
     return IndexSummary(Path(out), len(store), len(store.skipped), tuple(skipped_in_words(store.skipped)))
 
 

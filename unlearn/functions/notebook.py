@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -23,8 +22,3 @@ def as_table(
 ) -> str:
     """Return an HTML table; ``drawn`` adds a row of images for each of its names. All values are escaped."""
     return _templates.fill("result", caption=caption, head=head, rows=list(rows), drawn=drawn or {})
-
-
-def percent(share: float | None) -> str:
-    """Return a fraction as a percentage, or a dash if it was not measured (None or NaN)."""
-    return "–" if share is None or math.isnan(share) else f"{share:.1%}"

@@ -14,7 +14,8 @@ from unlearn.erasers.erasure import AnyErasure
 from unlearn.errors import ParameterError
 from unlearn.evaluation.zero_shot import above_chance
 from unlearn.export.record import Record
-from unlearn.functions.notebook import as_table, percent
+from unlearn.functions.notebook import as_table
+from unlearn.templates import percent
 
 #: Keys of the metrics before and after an edit.
 _LABELS = ("before", "after")
@@ -42,10 +43,10 @@ class RecordedErasure:
 
     def _repr_html_(self) -> str:
         """Return what notebooks show."""
-        rows = [
-            (part, self.metrics["after"][part]["n"], *(percent(self.metrics[label][part]["top1"]) for label in _LABELS))
-            for part in (("forget", "retain") if self.metrics else ())
-        ]
+        rows = []
+        for part in ("forget", "retain") if self.metrics else ():
+            before, after = (self.metrics[label][part] for label in _LABELS)
+            rows.append((part, after["n"], percent(before["top1"], 1), percent(after["top1"], 1)))
         caption = f"{', '.join(self.forget)} erased from {self.record.model} by {self.method}"
         return as_table(caption, ("top-1", "n", *_LABELS) if rows else (), rows)
 

@@ -9,7 +9,7 @@ from unlearn.concepts.named_vocabularies import named_vocabulary
 from unlearn.erasers.variants import MADE_BY, ORIGINAL
 from unlearn.files.writing import require_file, whole_file
 from unlearn.finetuning.sources import BUNDLED, labels_of, measuring_images
-from unlearn.functions.arguments import Names, OnNotice
+from unlearn.functions.arguments import Names, OnNotice, announce
 from unlearn.functions.auditing import Audit
 from unlearn.functions.erasing import unedited, vocabulary_of
 from unlearn.functions.recorded import RecordedErasure
@@ -47,8 +47,7 @@ def write_report(
     require_file(out)
     base, edit = unedited(clip), erasure.erasure
     gallery = measuring_images(str(images), erasure.forget)
-    for notice in gallery.notices:
-        (on_notice or (lambda sentence: None))(notice)
+    announce(gallery.notices, on_notice)
     if vocabulary is not None:
         words = vocabulary_of(vocabulary)
     else:

@@ -16,7 +16,7 @@ from unlearn.data.images import SUFFIXES, open_image
 from unlearn.errors import ImageError, ModelError
 from unlearn.index.codes import write_codes
 from unlearn.index.store import HEADER, Appender, Header, Store, inside
-from unlearn.jobs import Progress
+from unlearn.progress import Progress
 
 BATCH = 64
 

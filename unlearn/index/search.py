@@ -19,12 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unlearn.clip.encoders import (
-    NO_SIMILARITY,
-    NOTHING_LEFT,
-    OpenClipEncoder,
-    TextImageEncoder,
-)
+from unlearn.clip.embeddings import NO_SIMILARITY, NOTHING_LEFT
+from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.clip.projection import Projection
 from unlearn.errors import ImageError, ModelError
 from unlearn.evaluation.retrieval import Hit, best

@@ -12,7 +12,7 @@ from unlearn.plots.style import Figure, Json, marked, styled
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from unlearn.evaluation.interference import Interference
+    from unlearn.evaluation.geometry import Interference
 
 
 def similarity_matrix(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def relearning_curves(curves: Sequence[Curve]) -> Figure:
     """Draw how fast the concept comes back, beside words new to the model; wider lines learn from more images."""
     counts = sorted({curve.examples for curve in curves})
-    lines, told = [], set[bool]()
+    lines, in_legend = [], set[bool]()
     for curve in curves:
         line = {"color": ERASED_COLOUR, "dash": "solid"} if curve.edited else {"color": INK, "dash": "dash"}
         lines.append(
@@ -27,11 +27,11 @@ def relearning_curves(curves: Sequence[Curve]) -> Figure:
                 "name": "the erased concept" if curve.edited else "a word it never knew",
                 "mode": "lines",
                 "line": line | {"width": 1 + counts.index(curve.examples) / 2},
-                "showlegend": curve.edited not in told,
+                "showlegend": curve.edited not in in_legend,
                 "hovertemplate": f"{html.escape(curve.name)}, step %{{x}}: %{{y:.0%}}<extra></extra>",
             }
         )
-        told.add(curve.edited)
+        in_legend.add(curve.edited)
     return styled(
         360,
         lines,

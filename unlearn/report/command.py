@@ -49,13 +49,13 @@ def _is_default_retain(record: Record) -> bool:
 
 def _method(record: Record) -> list[str]:
     """Return the arguments for the method and for its settings that are not defaults."""
-    told = record.parameters
-    method = str(told.get("kind", record.method))
-    seed = [] if method == "ccup" else ["--seed", str(told.get("seed", record.seed))]
+    given = record.parameters
+    method = str(given.get("kind", record.method))
+    seed = [] if method == "ccup" else ["--seed", str(given.get("seed", record.seed))]
     # CLIPErase's defaults depend on which part of the model it trains.
     default = {} if method == "cliperase" else asdict(CCUPSettings())
-    takes = METHODS[method].takes(told)
-    options = [_option(name, told[name]) for name in takes if name in told and told[name] != default.get(name)]
+    takes = METHODS[method].takes(given)
+    options = [_option(name, given[name]) for name in takes if name in given and given[name] != default.get(name)]
     named = [] if method == "ccup" else ["--method", method]
     return [*named, *(word for option in options for word in option), *seed]
 

@@ -12,7 +12,7 @@ from unlearn.clip.encoders import OpenClipEncoder
 from unlearn.erasers import methods
 from unlearn.errors import ModelError, UnlearnError
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
-from unlearn.jobs import Progress, map_progress
+from unlearn.progress import Progress, map_progress
 
 if TYPE_CHECKING:
     from unlearn.erasers.erasure import AnyErasure

@@ -57,9 +57,9 @@ def growing(
     own = selection.forget_names
     rest = selection.retain == vocabulary.without(own)
     taken = {name.casefold() for name in (own if rest else (*own, *selection.retain))}
-    strangers = [name for name in vocabulary.names if name.casefold() not in taken]
-    order = torch.randperm(len(strangers), generator=torch.Generator().manual_seed(seed)).tolist()
-    names = [*own, *(strangers[i] for i in order)]
+    unrelated = [name for name in vocabulary.names if name.casefold() not in taken]
+    order = torch.randperm(len(unrelated), generator=torch.Generator().manual_seed(seed)).tolist()
+    names = [*own, *(unrelated[i] for i in order)]
     most = min(len(names), len(vocabulary.names) - 1)
     sets = [select(names[:count], vocabulary=vocabulary, most=count) for count in counts if count <= most]
     return sets if rest else [replace(grown, retain=selection.retain) for grown in sets]

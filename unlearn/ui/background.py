@@ -13,8 +13,8 @@ from gradio.blocks import Block
 
 from unlearn.app.session import Visitor
 from unlearn.app.startup import Provider
-from unlearn.jobs import Progress, Status
-from unlearn.ui.components import Given, Shown
+from unlearn.progress import Progress, Status
+from unlearn.ui.components import QUIET, Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html.templates import fill
 
@@ -29,7 +29,6 @@ R = TypeVar("R")
 
 #: Seconds between two polls of a run.
 POLL = 0.7
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 #: Sentences shown at once, by the browser itself, after a click, and until the run's first report or its end.
 STARTING, STOPPING = "Starting …", "Stopping …"
 

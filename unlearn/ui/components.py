@@ -18,6 +18,9 @@ Given = Mapping[Block, Any]
 #: gr.skip()``: gradio treats an empty dict as a value.
 Shown = dict[Block, Any]
 
+#: Options of events that are no endpoints, and of those among them that show no progress.
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+QUIET = PRIVATE | {"show_progress": "hidden"}
 #: Reports a click on a button in the HTML, with the button's ``data-`` attributes as the event's data.
 CLICKS = """
 element.addEventListener('click', (event) => {

@@ -12,13 +12,11 @@ import gradio as gr
 from gradio.blocks import Block
 
 from unlearn.app.session import Visitor
-from unlearn.ui.components import ANSWERED, Given, Shown
+from unlearn.ui.components import ANSWERED, PRIVATE, QUIET, Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.handlers import Handlers
 from unlearn.ui.screen import Screen, View
 
-PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-QUIET = PRIVATE | {"show_progress": "hidden"}
 #: Takes the slider's position, and ends when it has come to rest.
 FOLLOW_SLIDER = (Path(__file__).parent / "html" / "follow_slider.js").read_text(encoding="utf-8")
 #: Puts the edit into the browser's address, so that a reload or the way back restores it.

@@ -54,7 +54,7 @@ def for_programs(handler: Callable[..., Any]) -> Callable[..., Any]:
 
         @functools.wraps(handler)
         async def streamed(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            with _told():
+            with _as_sentences():
                 async for result in handler(*args, **kwargs):
                     yield result
 
@@ -62,7 +62,7 @@ def for_programs(handler: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(handler)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        with _told():
+        with _as_sentences():
             return handler(*args, **kwargs)
 
     return guarded
@@ -76,7 +76,7 @@ def _name_the_payer() -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_sentences() -> Iterator[None]:
     _name_the_payer()
     try:
         yield

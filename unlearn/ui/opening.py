@@ -45,6 +45,6 @@ def open_file(services: Services, visitor: Visitor, path: str | None) -> Session
     erased = f"{', '.join(record.selection.forget_names)}, erased by {MADE_BY[record.method]}"
     when = "Every view shows it."
     if MADE_BY[record.method] != CCUP:
-        when = "Its pictures are being encoded, as the CLIPErase tab shows; after that it stands in every view."
+        when = "Its pictures are being encoded, as the CLIPErase tab shows; then every view shows it."
     gr.Info(html.escape(f"{erased}. {when}"), title="Opened")
     return visitor.session

@@ -135,9 +135,9 @@ class Screen:
         known, hardly = app.examples.well_known(services, session), app.examples.hardly_known(services, session)
         return {
             self.address: app.links.link_or_why(services, session)[0],
-            self.panel.chips: markup.chips(known[:CHIPS], session.erased),
+            self.panel.chips: fill("chips", concepts=known[:CHIPS], erased=session.erased),
             self.panel.summary: markup.summary(summary, session.erased, hardly, known, top1),
-            self.zero_shot.accuracy: markup.accuracy_table(summary.accuracy),
+            self.zero_shot.accuracy: fill("accuracy", accuracy=summary.accuracy),
         }
 
     @property

@@ -11,11 +11,9 @@ import gradio as gr
 from unlearn import app
 from unlearn.app.session import Visitor
 from unlearn.app.startup import Provider
-from unlearn.ui.components import Given, clickable, clicked
+from unlearn.ui.components import QUIET, Given, clickable, clicked
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html.templates import fill
-
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 @dataclass(frozen=True)

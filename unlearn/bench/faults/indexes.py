@@ -20,7 +20,7 @@ from unlearn.bench.faults.target import PRIVATE
 from unlearn.bench.faults.wire import CallResult
 from unlearn.bench.mutations import mutated_indexes
 from unlearn.bench.serving import ROOT
-from unlearn.clip.encoders import similarity
+from unlearn.clip.embeddings import similarity
 from unlearn.errors import UnlearnError
 from unlearn.index.codes import write_codes
 from unlearn.index.search import ImageIndex, Query

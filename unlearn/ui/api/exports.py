@@ -72,9 +72,9 @@ class ExportEndpoints:
         with gr.Row(visible=False):
             made, given = gr.File(label="File"), gr.File(label="edit.safetensors")
         asked = [Api("edit", TEXT, "What to make"), Api("", TEXT, "Whose edit")]
-        told = Api(None, OBJECT, "Result")
-        gr.on([], for_programs(self.export), [visitor, *asked], [made, told], api_name="export", **options)
+        result = Api(None, OBJECT, "Result")
+        gr.on([], for_programs(self.export), [visitor, *asked], [made, result], api_name="export", **options)
         # Its wait for a run holds no thread, so any number of calls may wait.
         opening = for_programs(self.open_file)
-        gr.on([], opening, [visitor, given], [told], api_name="import", concurrency_limit=None, **options)
+        gr.on([], opening, [visitor, given], [result], api_name="import", concurrency_limit=None, **options)
         endpoint(self.link, visitor, erased_first())

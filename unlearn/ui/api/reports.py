@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from unlearn import app
 from unlearn.data.images import data_uri
 from unlearn.evaluation.missing import nan_to_none
-from unlearn.jobs import Progress
+from unlearn.progress import Progress
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from unlearn.app.audits import AuditStatus
     from unlearn.app.drawings import DrawStatus
     from unlearn.app.fine_tuning import FineTuneStatus
     from unlearn.attacks.finding import Finding
-    from unlearn.jobs import Status
+    from unlearn.progress import Status
 
 NO_RUN = {"state": "none"}
 
@@ -25,22 +27,18 @@ def run_report(status: FineTuneStatus | None) -> dict[str, Any]:
     if status is None:
         return NO_RUN
     last = asdict(status.progress[-1]) if status.progress else {}
-    told: dict[str, Any] = nan_to_none({name: value for name, value in last.items() if name != "whole"})
-    return _state(status) | told
+    last.pop("whole", None)
+    measured: dict[str, Any] = nan_to_none(last)
+    return _state(status) | measured
 
 
 def drawing_report(status: DrawStatus | None) -> dict[str, Any]:
     """Return the report of a drawing; once it is done, with its images and what was detected in them."""
     if status is None:
         return NO_RUN
-    told = _state(status)
-    result = status.result
-    if isinstance(result, app.drawings.Drawn):
-        told |= result.record()
-        told |= {side: [data_uri(p) for p in getattr(result.pair, side)] for side in ("before", "after")}
-    elif isinstance(result, app.drawings.Rates):
-        told["rates"] = asdict(result)
-    return told
+    if status.result is None:
+        return _state(status)
+    return _state(status) | status.result.record() | _encoded(status.result.images)
 
 
 def audit_report(status: AuditStatus | None) -> dict[str, Any]:
@@ -50,17 +48,28 @@ def audit_report(status: AuditStatus | None) -> dict[str, Any]:
     report = status.result.report if status.result else status.progress[-1].report if status.progress else None
     if report is None:
         return _state(status) | {"findings": []}
-    told = {name: value for name, value in report.record().items() if name != "findings"}
-    return _state(status) | told | {"findings": [_finding(finding) for finding in report.findings]}
+    return _state(status) | report.record() | {"findings": [_finding(finding) for finding in report.findings]}
 
 
 def _state(status: Status[Any, Any]) -> dict[str, Any]:
-    told = {"state": str(status.state), "queue_position": status.queue_position, "wait": status.wait}
     last = status.progress[-1] if status.progress else Progress()
-    told |= {"fraction": status.fraction, "seconds_left": status.seconds_left}
-    return told | {"message": status.message, "done": last.done, "total": last.total, "text": last.text}
+    return {
+        "state": str(status.state),
+        "queue_position": status.queue_position,
+        "wait": status.wait,
+        "fraction": status.fraction,
+        "seconds_left": status.seconds_left,
+        "message": status.message,
+        "done": last.done,
+        "total": last.total,
+        "text": last.text,
+    }
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
     images = dict(zip(("before", "after"), finding.images, strict=True))
-    return finding.record() | {"images": {side: [data_uri(p) for p in drawn] for side, drawn in images.items()}}
+    return finding.record() | {"images": _encoded(images)}
+
+
+def _encoded(images: Mapping[str, Iterable[Image.Image]]) -> dict[str, list[str]]:
+    return {side: [data_uri(image) for image in drawn] for side, drawn in images.items()}

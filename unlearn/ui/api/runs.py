@@ -14,7 +14,7 @@ from unlearn import app
 from unlearn.app.asked import DrawRequest, FineTuneRequest
 from unlearn.app.session import Visitor
 from unlearn.app.startup import Provider
-from unlearn.jobs import Progress, Status
+from unlearn.progress import Progress, Status
 from unlearn.ui.api.endpoints import TEXT, endpoint, erase_first, erased_first
 from unlearn.ui.api.reports import audit_report, drawing_report, run_report
 from unlearn.ui.background import poll

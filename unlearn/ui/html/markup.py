@@ -12,9 +12,8 @@ from unlearn.errors import ImageError
 from unlearn.ui.html.templates import fill, is_among, small
 
 if TYPE_CHECKING:
-    from unlearn.app.results import Called, FoundCaption, Hits, SplitAccuracy, Summary
+    from unlearn.app.results import Called, FoundCaption, Hits, Summary
     from unlearn.data.gallery import Gallery, GalleryImage
-    from unlearn.evaluation.retrieval import RetrievalReport
 
 THUMBNAIL = 112
 #: Number of notices shown under the slider; the others are counted.
@@ -33,16 +32,6 @@ def thumbnail(image: GalleryImage) -> str:
     if image not in _thumbnails:
         _thumbnails[image] = data_uri(image.load(), longest=THUMBNAIL)
     return _thumbnails[image]
-
-
-def no_summary() -> str:
-    """Return the placeholder for the cost of the edit."""
-    return fill("loading")
-
-
-def chips(concepts: Sequence[str], erased: Collection[str]) -> str:
-    """Return buttons that erase a concept, or keep it again if it is erased."""
-    return fill("chips", concepts=concepts, erased=erased)
 
 
 def summary(
@@ -76,16 +65,6 @@ def summary(
         most=MOST_NOTICES,
         top1=top1 or {},
     )
-
-
-def accuracy_table(accuracy: Mapping[str, SplitAccuracy]) -> str:
-    """Return top-1 and top-5 accuracy on erased and other images, one row per variant."""
-    return fill("accuracy", accuracy=accuracy)
-
-
-def recall_table(recall: Mapping[str, RetrievalReport]) -> str:
-    """Return recall@k in both directions, on erased and other concepts, one row per variant and direction."""
-    return fill("recall", recall=recall)
 
 
 def found_images(found: Mapping[str, Hits], erased: Collection[str]) -> str:

@@ -8,12 +8,7 @@ from pathlib import Path
 
 from unlearn.data.images import count_in_words, data_uri
 from unlearn.plots.style import COLOURS
-from unlearn.templates import Templates
-
-
-def percent(fraction: float, digits: int = 0) -> str:
-    """Format a fraction as percent, as Plotly formats it; a dash where nothing was measured."""
-    return "–" if math.isnan(fraction) else f"{fraction:.{digits}%}"
+from unlearn.templates import Templates, percent
 
 
 def is_among(name: str, names: Collection[str]) -> bool:
@@ -21,7 +16,9 @@ def is_among(name: str, names: Collection[str]) -> bool:
     return name.casefold() in {other.casefold() for other in names}
 
 
-_templates = Templates(Path(__file__).parent)
+#: Templates, texts and styles of the page.
+FOLDER = Path(__file__).parent
+_templates = Templates(FOLDER)
 _templates.filters |= {
     "colour": COLOURS.__getitem__,
     "count_in_words": count_in_words,

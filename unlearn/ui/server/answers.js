@@ -47,9 +47,9 @@
     const say = (line) => out.enqueue(encoder.encode(`${line}\n\n`));
     while (stream.ok) {
       for await (const line of lines(stream.body)) {
-        const told = JSON.parse(line.slice('data:'.length));
-        if (told.msg === 'process_completed') unanswered.delete(told.event_id);
-        if (told.msg !== 'close_stream' && !isShown(told)) say(line);
+        const message = JSON.parse(line.slice('data:'.length));
+        if (message.msg === 'process_completed') unanswered.delete(message.event_id);
+        if (message.msg !== 'close_stream' && !isShown(message)) say(line);
       }
       if (!asking && !unanswered.size) break;
       await new Promise((resolve) => setTimeout(resolve, 100));

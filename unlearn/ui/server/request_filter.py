@@ -7,29 +7,30 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import math
 import re
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 import gradio as gr
 from gradio.route_utils import API_PREFIX
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unlearn.config import Settings
 from unlearn.errors import lacking
+from unlearn.logs import log_error
 from unlearn.ui.server.bodies import LONGEST, BadRequestError, Bodies, read_json
 from unlearn.ui.server.listeners import AWAITED_BY
 from unlearn.ui.server.rate_limit import RateLimit
+from unlearn.ui.server.responses import Answer, security_headers
 from unlearn.ui.server.routes import SESSION, Route, Takes, find_route
+from unlearn.ui.server.scopes import HOST, address_of, again, clean, host_names, name_the_visitor, without_port
 from unlearn.ui.server.sessions import Visits
 from unlearn.ui.server.turns import TurnError, Turns, turn_of
 
@@ -41,10 +42,6 @@ BODY_SECONDS, SLOWEST = 20.0, 10_000
 FASTEST = 10 * MEGABYTE
 #: Largest size in bytes of all headers together, and of a query.
 LONGEST_HEAD = 65_536
-#: Form of a host name, with or without a port, as gradio writes it into the page.
-HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5})?")
-ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]{1,30}://" + HOST.pattern)
-RANGE = re.compile(r"bytes=[0-9]{0,15}-[0-9]{0,15}")
 MULTIPART = re.compile(r"multipart/form-data\s*;\s*boundary=\"?[^\"\s;]{1,200}\"?\s*", re.IGNORECASE)
 #: Names in the queries of routes, and whether each is required.
 NAMED = (
@@ -52,10 +49,6 @@ NAMED = (
     (f"{API_PREFIX}/upload_progress", "upload_id", True),
     (f"{API_PREFIX}/upload", "upload_id", False),
 )
-#: Query names that gradio would read: stored pages, and pages other than the only one.
-UNREAD = frozenset({"deep_link", "page"})
-
-logger = logging.getLogger(__name__)
 
 
 class RequestFilter:
@@ -91,9 +84,9 @@ class RequestFilter:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        answer = _Answer(send, self.headers)
+        answer = Answer(send, self.headers)
         try:
-            with self.turns.open_request(_address(scope)):
+            with self.turns.open_request(address_of(scope)):
                 async with answer.turn:
                     await self._let_in(scope, receive, answer)
         except _RefusedError as refused:
@@ -105,26 +98,26 @@ class RequestFilter:
         except Exception as error:
             await self._last_resort(error, scope, receive, answer)
 
-    async def _let_in(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+    async def _let_in(self, scope: Scope, receive: Receive, answer: Answer) -> None:
         path = scope["path"]
         if self.prefix and (path == self.prefix or path.startswith(f"{self.prefix}/")):
             path = path.removeprefix(self.prefix) or "/"
         route, varying = self._admitted(scope, path)
         # A proxy may keep its prefix or remove it; mounted apps need it, and the filter lets it pass.
         scope["root_path"], scope["path"] = self.prefix, self.prefix + path
-        _clean(scope)
+        clean(scope)
         if path.startswith(MCP):
-            _name_the_visitor(scope)
+            name_the_visitor(scope)
         if path.rstrip("/") == MCP:
             MutableHeaders(scope=scope)[AWAITED_BY] = uuid4().hex
         receive = self._measured(scope, receive, route)
         if route.turn:
-            await answer.turn.enter_async_context(self.turns.turn(_address(scope), route.turn))
+            await answer.turn.enter_async_context(self.turns.turn(address_of(scope), route.turn))
         if route.takes is Takes.JSON and scope["method"] == "POST":
             body = read_json(await _whole(receive))
             if not path.startswith(MCP) and self.bodies:
                 body = await self._checked(scope, path, varying, body, answer.turn)
-            receive = _again(scope, json.dumps(body).encode(), receive)
+            receive = again(scope, json.dumps(body).encode(), receive)
         await self.app(scope, receive, answer)
 
     def _admitted(self, scope: Scope, path: str) -> tuple[Route, Mapping[str, str]]:
@@ -137,7 +130,7 @@ class RequestFilter:
         named = [name.strip() for key in ("host", "x-forwarded-host") for name in headers.get(key, "").split(",")]
         if not all(HOST.fullmatch(name) for name in named if name) or len(headers.getlist("host")) > 1:
             raise _RefusedError(400, "The request names no host that there can be.")
-        if self.hosts and not {_without_port(name) for name in named if name} <= self.hosts:
+        if self.hosts and not {without_port(name) for name in named if name} <= self.hosts:
             raise _RefusedError(
                 400, "The app does not answer to this host name; UNLEARN_ALLOWED_HOSTS lists those it does."
             )
@@ -159,7 +152,7 @@ class RequestFilter:
         if method == "POST" and route.takes is Takes.FILES and not MULTIPART.fullmatch(kind):
             raise _RefusedError(415, "Send files as multipart/form-data, with its boundary.")
         if route.counted or method == "POST":
-            seconds = math.ceil(self.rate_limit.wait(_address(scope)))
+            seconds = math.ceil(self.rate_limit.wait(address_of(scope)))
             if seconds:
                 most = self.settings.requests_per_minute
                 sentence = f"Too many requests from your address, more than {most:,} a minute; wait {seconds} s."
@@ -199,9 +192,9 @@ class RequestFilter:
             scope["path"] = f"{self.prefix}{API_PREFIX}/call/{varying['name_v2']}"
         # Gradio would give a call without a session one of its own, which no limit counts.
         passed["session_hash"] = passed["session_hash"] or uuid4().hex
-        await turn.enter_async_context(self.turns.turn(_address(scope), turn_of(fn)))
+        await turn.enter_async_context(self.turns.turn(address_of(scope), turn_of(fn)))
         # A new visit takes as much time as a page, so it waits for its turn too.
-        if self.visits and not self.visits.admit(passed["session_hash"], _address(scope)):
+        if self.visits and not self.visits.admit(passed["session_hash"], address_of(scope)):
             raise _RefusedError(429, "Too many pages are open at your address, and all are busy; close some.")
         return passed
 
@@ -227,8 +220,8 @@ class RequestFilter:
                 raise _RefusedError(408, "The request took too long to arrive.", {"Connection": "close"}) from None
             size = len(message.get("body", b""))
             more = bool(message.get("more_body", False))
-            self.rate_limit.charge(_address(scope), size / MEGABYTE)
-            # Whoever sends faster would keep the server from all others.
+            self.rate_limit.charge(address_of(scope), size / MEGABYTE)
+            # A faster sender would keep the server from everybody else.
             await asyncio.sleep(size / FASTEST)
             came += size
             left -= size
@@ -238,7 +231,7 @@ class RequestFilter:
 
         return counted
 
-    async def _last_resort(self, error: Exception, scope: Scope, receive: Receive, answer: _Answer) -> None:
+    async def _last_resort(self, error: Exception, scope: Scope, receive: Receive, answer: Answer) -> None:
         """Answer a request that failed, and log one line without any of the visitor's data."""
         # An upload to a full disk fails before any event, and so before :mod:`unlearn.ui.guard`.
         if sentence := lacking(error):
@@ -246,9 +239,8 @@ class RequestFilter:
         elif cause := _refusal_within(error):
             status, sentence = cause.status_code, str(cause.detail)
         else:
-            number, status = uuid4().hex[:8], 500
-            sentence = f"Something went wrong on our side (error {number}); nothing was changed. Try again."
-            logger.error("error %s in the web server: %s", number, place_of(error))
+            status = 500
+            sentence = f"Something went wrong on our side (error {log_error(error)}); nothing was changed. Try again."
         await answer.refuse(scope, receive, status, sentence)
 
 
@@ -261,58 +253,11 @@ class _RefusedError(Exception):
         self.headers = headers
 
 
-class _Answer:
-    """``send`` that adds headers to the response.
-
-    Attributes:
-        turn: what the request holds until its response begins: how fast its client reads must not matter to others.
-    """
-
-    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
-        self.turn = AsyncExitStack()
-        self._send = send
-        self._headers = headers
-        self._begun = self._streams = False
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._begun = True
-            headers = MutableHeaders(scope=message)
-            for name, value in self._headers.items():
-                headers.setdefault(name, value)
-            kind = headers.get("content-type", "")
-            self._streams = kind.startswith("text/event-stream")
-            # The page contains the address it was requested under; a shared cache must not serve it to others.
-            if kind.startswith("text/html"):
-                headers["Cache-Control"] = "no-store"
-            await self.turn.aclose()
-        await self._send(message)
-
-    async def refuse(
-        self, scope: Scope, receive: Receive, status: int, sentence: str, headers: dict[str, str] | None = None
-    ) -> None:
-        """Respond with a ``detail`` that the page shows and a client reports; a response that has begun ends early."""
-        if not self._begun:
-            await JSONResponse({"detail": sentence}, status, headers)(scope, receive, self)
-        elif self._streams:
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-        # Otherwise it stays incomplete, and uvicorn closes the connection: half a file must not look complete.
-
-
 def _refusal_within(error: BaseException | None) -> HTTPException | None:
     """Return the HTTP error that gradio raised too late to send it."""
     while error is not None and not isinstance(error, HTTPException):
         error = error.__cause__ or error.__context__
     return error
-
-
-def place_of(error: BaseException) -> str:
-    """Return the type of ``error`` and the line that raised it, without its message."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    line = f" in {frame.tb_frame.f_globals.get('__name__')}, line {frame.tb_lineno}" if frame else ""
-    return type(error).__name__ + line
 
 
 async def _whole(receive: Receive) -> bytes:
@@ -324,74 +269,3 @@ async def _whole(receive: Receive) -> bytes:
         body += message.get("body", b"")
         more = message.get("more_body", False)
     return body
-
-
-def _again(scope: Scope, body: bytes, receive: Receive) -> Receive:
-    """Return a ``receive`` that gives ``body``, and then continues with ``receive``."""
-    MutableHeaders(scope=scope)["content-length"] = str(len(body))
-    left = [body]
-
-    async def given() -> Message:
-        return {"type": "http.request", "body": left.pop(), "more_body": False} if left else await receive()
-
-    return given
-
-
-def _clean(scope: Scope) -> None:
-    """Remove headers and query parameters that gradio would fail to read."""
-    headers = MutableHeaders(scope=scope)
-    del headers["x-gradio-server"]  # of gradio's front server, which this app does not use
-    for name, pattern in (("origin", ORIGIN), ("range", RANGE)):
-        if not pattern.fullmatch(headers.get(name, "")):
-            del headers[name]
-    query = scope.get("query_string", b"").decode("latin-1")
-    if any(name in query for name in UNREAD):
-        pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in UNREAD]
-        scope["query_string"] = urlencode(pairs).encode()
-
-
-def security_headers(frame_ancestors: str) -> dict[str, str]:
-    """Return the security headers of every response.
-
-    Gradio's page contains scripts and compiles event handlers, so both must be allowed; no other host may be contacted.
-    """
-    policy = {
-        "default-src": "'self'",
-        "script-src": "'self' 'unsafe-inline' 'unsafe-eval'",
-        "style-src": "'self' 'unsafe-inline'",
-        "img-src": "'self' data: blob:",
-        "font-src": "'self' data:",
-        "object-src": "'none'",
-        "base-uri": "'self'",
-        "form-action": "'self'",
-        "frame-ancestors": frame_ancestors,
-    }
-    return {
-        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "same-origin",
-        "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
-    }
-
-
-def _address(scope: Scope) -> str:
-    """Return the visitor's address; uvicorn has read it from X-Forwarded-For if the proxy is trusted."""
-    client = scope.get("client")
-    return str(client[0]) if client else "unknown"
-
-
-def host_names(listed: str, own: str = "") -> frozenset[str]:
-    """Return the names in a comma-separated list; if there are any, add this machine's own, which gradio uses."""
-    names = {name.strip().lower() for name in listed.split(",") if name.strip()}
-    own = f"[{own.strip('[]')}]" if ":" in own else own
-    return frozenset(names | {"localhost", "127.0.0.1", "[::1]", own.lower()}) if names else frozenset()
-
-
-def _without_port(host: str) -> str:
-    return host.rsplit(":", 1)[0].lower() if host.rsplit(":", 1)[-1].isdigit() else host.lower()
-
-
-def _name_the_visitor(scope: MutableMapping[str, Any]) -> None:
-    """Name the visitor in the headers, which gradio forwards with an assistant's call, so that the visitor pays."""
-    headers = MutableHeaders(scope=scope)
-    headers["x-forwarded-for"] = _address(scope)

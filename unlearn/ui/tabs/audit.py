@@ -15,8 +15,8 @@ from unlearn.plots.methods import method_scatter
 from unlearn.plots.relearning import relearning_curves
 from unlearn.ui.background import RunPart
 from unlearn.ui.components import Given, Shown, chart, drawn
-from unlearn.ui.html import audit_markup, comparison_markup
-from unlearn.ui.html.templates import small
+from unlearn.ui.html.findings import found, no_audit
+from unlearn.ui.html.templates import fill, small
 from unlearn.ui.tabs.erase import ErasePanel
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from unlearn.app.comparisons import ComparedMethods
     from unlearn.app.edits import Audited
     from unlearn.attacks.audit import AuditProgress
-    from unlearn.jobs import Status
+    from unlearn.progress import Status
     from unlearn.sweeps.comparison import ComparisonProgress
 
 INTRO = small(
@@ -90,7 +90,7 @@ class ComparisonPart(RunPart):
             shown[self.scatter] = (
                 gr.update(value=drawn(method_scatter(outcomes)), visible=True) if known else gr.update(visible=False)
             )
-            shown[self.table] = comparison_markup.compared(outcomes, status.result)
+            shown[self.table] = fill("compared", outcomes=outcomes, result=status.result)
         return shown
 
     def register_callbacks(self, visitor: gr.State) -> None:
@@ -127,7 +127,7 @@ class AuditTab(RunPart):
                 )
                 attack = gr.Button("Attack it", variant="primary", elem_id="attack", scale=1, min_width=110)
                 stop = gr.Button("Stop", interactive=False, elem_id="stop-attack", scale=1, min_width=90)
-            status = gr.HTML(audit_markup.no_audit(), elem_id="audit-status")
+            status = gr.HTML(no_audit(), elem_id="audit-status")
             findings = gr.HTML(elem_id="findings")
             with gr.Column(visible=False) as learning:
                 gr.HTML(LEARNING)
@@ -166,7 +166,7 @@ class AuditTab(RunPart):
             self.attack: gr.update(visible=chosen is not None),
         }
         if session.audited is not None:
-            shown[self.findings] = audit_markup.audited(session.audited, current=session.audited.is_of(session))
+            shown[self.findings] = found(session.audited.report, current=session.audited.is_of(session))
         return shown
 
     @property
@@ -189,7 +189,7 @@ class AuditTab(RunPart):
             report = status.result.report
             lines = [curve for finding in report.findings for curve in finding.curves]
             shown |= {
-                self.findings: audit_markup.audited(status.result, current=status.result.is_of(visitor.session)),
+                self.findings: found(report, current=status.result.is_of(visitor.session)),
                 self.learning: gr.update(visible=bool(lines)),
                 self.closing: gr.update(visible=bool(report.leaks or report.new_words)),
                 self.words: gr.update(visible=bool(report.new_words)),
@@ -198,8 +198,11 @@ class AuditTab(RunPart):
                 shown[self.curves] = drawn(relearning_curves(lines))
         elif status.progress and status.progress[-1].report.findings:
             hidden = gr.update(visible=False)
-            found = audit_markup.found(status.progress[-1].report)
-            shown |= {self.findings: found, self.learning: hidden, self.closing: hidden}
+            shown |= {
+                self.findings: found(status.progress[-1].report),
+                self.learning: hidden,
+                self.closing: hidden,
+            }
         return shown
 
     def with_texts(self) -> list[Any]:

@@ -21,7 +21,7 @@ from unlearn.ui.html.templates import small
 if TYPE_CHECKING:
     from unlearn.app.background import BackgroundRun
     from unlearn.app.edits import FineTuned
-    from unlearn.jobs import Progress, Status
+    from unlearn.progress import Progress, Status
 
 INTRO = small(
     "CLIPErase fine-tunes CLIP until it no longer ties pictures of the concepts to their names "

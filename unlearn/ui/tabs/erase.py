@@ -12,8 +12,8 @@ import gradio as gr
 
 from unlearn.app.asked import RETAIN_OWN, ErasureRequest
 from unlearn.options import options_of
-from unlearn.ui.components import Given, Shown, clickable, element
-from unlearn.ui.html import markup
+from unlearn.ui.components import QUIET, Given, Shown, clickable, element
+from unlearn.ui.html.templates import fill
 
 #: Options that are always visible; the others can be collapsed.
 IN_SIGHT = ("forget", "strength")
@@ -54,7 +54,7 @@ class ErasePanel:
         with gr.Group():
             options = {name: built(name) for name in IN_SIGHT}
         chips = clickable(elem_id="chips", in_turn=True, container=False, min_height=26)
-        summary = clickable(markup.no_summary(), in_turn=True, elem_id="summary", container=False)
+        summary = clickable(fill("loading"), in_turn=True, elem_id="summary", container=False)
         with gr.Accordion("Settings", open=False, elem_classes="u-fold"):
             folded = (name for name in known if name not in IN_SIGHT)
             for numbers, names in groupby(folded, lambda name: known[name].kind in (int, float)):
@@ -125,8 +125,7 @@ class ErasePanel:
             lambda retain: gr.update(visible=retain == RETAIN_OWN),
             self.options["retain"],
             self.own_retain,
-            show_progress="hidden",
-            api_visibility="private",
+            **QUIET,
         )
 
 

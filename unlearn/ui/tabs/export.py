@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
 from unlearn import app
 from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
-from unlearn.ui.components import Given, Shown
+from unlearn.ui.components import QUIET, Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html.templates import fill, small
 
@@ -122,16 +121,15 @@ class ExportTab:
         }
 
     def register_callbacks(self, visitor: gr.State) -> None:
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         self.kind.input(
-            lambda kind: small(CHOICES[kind][1]) if kind in CHOICES else gr.skip(), self.kind, self.about, **quiet
+            lambda kind: small(CHOICES[kind][1]) if kind in CHOICES else gr.skip(), self.kind, self.about, **QUIET
         )
-        self.copy.click(None, None, self.copy, js=COPY, **quiet)
-        self.make.click(lambda: gr.Button(MAKING_LABEL, interactive=False), None, self.make, **quiet).then(
+        self.copy.click(None, None, self.copy, js=COPY, **QUIET)
+        self.make.click(lambda: gr.Button(MAKING_LABEL, interactive=False), None, self.make, **QUIET).then(
             on_screen(self.show_made, otherwise=lambda *_: {self.make: _ready()}),
             [visitor, self.kind, self.variant],
             [self.make, self.file, self.code],
-            **quiet,
+            **QUIET,
         )
 
 

@@ -17,15 +17,15 @@ from unlearn.app.startup import Provider
 from unlearn.options import options_of
 from unlearn.ui.background import RunPart
 from unlearn.ui.components import Given, Shown, element
-from unlearn.ui.html import drawing_markup
-from unlearn.ui.html.templates import small
+from unlearn.ui.html import drawings
+from unlearn.ui.html.templates import fill, small
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from unlearn.app.background import BackgroundRun
     from unlearn.app.drawings import Drawn, Rates
-    from unlearn.jobs import Progress, Status
+    from unlearn.progress import Progress, Status
 
 INTRO = small(
     "A diffusion model draws what its text encoder tells it. The same noise is drawn twice: with "
@@ -81,7 +81,7 @@ class GenerationTab(RunPart):
                 with gr.Row():
                     steps, guidance = element(known["steps"]), element(known["guidance"])
                 edit, carry_method = element(known["edit"]), element(known["carry_method"])
-            status = gr.HTML(drawing_markup.no_drawing(), elem_id="drawing-status")
+            status = gr.HTML(drawings.no_drawing(), elem_id="drawing-status")
             images = gr.HTML(elem_id="drawn")
             with gr.Row(elem_id="sliders"):
                 sliders = tuple(
@@ -135,17 +135,17 @@ class GenerationTab(RunPart):
         return self.outputs
 
     def preview(self, status: Status[Progress, Drawn | Rates]) -> Sequence[Image.Image]:
-        return drawing_markup.preview(status.progress)
+        return drawings.preview(status.progress)
 
     def run_values(self, visitor: Visitor, status: Status[Progress, Drawn | Rates] | None) -> Shown:
         shown, result = Shown(), status.result if status else None
         if isinstance(result, app.drawings.Drawn):
             pair = result.pair
-            shown[self.images] = drawing_markup.drawn(result)
+            shown[self.images] = drawings.drawn(result)
             for slider, compared in zip_longest(self.sliders, zip(pair.before, pair.after, strict=True)):
                 shown[slider] = gr.update(value=compared, visible=compared is not None)
         elif isinstance(result, app.drawings.Rates):
-            shown[self.rates] = drawing_markup.judged_rates(result)
+            shown[self.rates] = fill("rates", rates=result)
         return shown
 
     def asked(self, given: Given, *, judge: bool = False) -> DrawRequest:

@@ -10,7 +10,7 @@ import gradio as gr
 from unlearn import app
 from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
-from unlearn.ui.components import Given, Shown
+from unlearn.ui.components import QUIET, Given, Shown
 from unlearn.ui.html.templates import small
 
 if TYPE_CHECKING:
@@ -95,8 +95,7 @@ class ModelPanel:
             lambda vocabulary: gr.update(visible=vocabulary == OWN),
             self.vocabulary,
             self.own,
-            show_progress="hidden",
-            api_visibility="private",
+            **QUIET,
         )
 
 
@@ -111,5 +110,5 @@ def note_of(facts: ModelFacts) -> str:
     drives = f" It drives {' and '.join(facts.drives)}." if facts.drives else " It drives no diffusion model."
     return small(
         f"{size} {facts.device}, choosing among {facts.words:,} words.{drives} "
-        "Other models are downloaded when first used; where no hub can be reached, pocket is what there is."
+        "Other models are downloaded when first used; without a hub, only pocket is available."
     )

@@ -10,7 +10,7 @@ import gradio as gr
 from unlearn import app
 from unlearn.app.session import SEARCH_GALLERY, Session
 from unlearn.app.startup import Provider
-from unlearn.ui.components import Given, Shown
+from unlearn.ui.components import QUIET, Given, Shown
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
 from unlearn.ui.html.templates import fill, small
@@ -74,7 +74,7 @@ class RetrievalTab:
             self.source: gr.update(choices=offered, visible=len(offered) > 1),
             self.shown: shown,
             self.captions: captions,
-            self.recall: markup.recall_table(services.recall(session)),
+            self.recall: fill("recall", recall=services.recall(session)),
             **self.find(session, given),
         }
 
@@ -96,6 +96,5 @@ class RetrievalTab:
             {visitor, *self.inputs},
             self.images,
             trigger_mode="always_last",
-            show_progress="hidden",
-            api_visibility="private",
+            **QUIET,
         )

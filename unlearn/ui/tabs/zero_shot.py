@@ -14,7 +14,7 @@ from unlearn.app.startup import Provider
 from unlearn.erasers.variants import CLIPERASE
 from unlearn.errors import ImageError
 from unlearn.plots.bars import label_bars
-from unlearn.ui.components import UNDECODED, Given, Shown, chart, clickable, clicked, drawn, image_input
+from unlearn.ui.components import QUIET, UNDECODED, Given, Shown, chart, clickable, clicked, drawn, image_input
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html import markup
 from unlearn.ui.html.templates import small
@@ -131,11 +131,10 @@ class ZeroShotTab:
         def show(given: Given) -> Shown:
             return {self.strip: self.thumbnails(given[visitor].session, given)}
 
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         asked: set[Block] = {visitor, *self.inputs}
         shown = [self.image, *self.outputs]
-        self.strip.click(on_screen(choose), asked, shown, trigger_mode="always_last", **quiet)
+        self.strip.click(on_screen(choose), asked, shown, trigger_mode="always_last", **QUIET)
         # Not .input, which still carries the image when it is removed.
-        self.image.upload(on_screen(upload, as_before), {*asked, self.image}, shown, **UNDECODED, **quiet)
-        self.labels.change(on_screen(relabel), asked, self.outputs, trigger_mode="always_last", **quiet)
-        self.shown.change(on_screen(show), {visitor, self.shown}, self.strip, **quiet)
+        self.image.upload(on_screen(upload, as_before), {*asked, self.image}, shown, **UNDECODED, **QUIET)
+        self.labels.change(on_screen(relabel), asked, self.outputs, trigger_mode="always_last", **QUIET)
+        self.shown.change(on_screen(show), {visitor, self.shown}, self.strip, **QUIET)

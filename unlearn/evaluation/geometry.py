@@ -1,4 +1,4 @@
-"""Interference between concepts: erases one concept at a time and measures each related one."""
+"""Concepts against concepts: cosines of their images and texts, and what erasing one does to the others."""
 
 from __future__ import annotations
 
@@ -12,6 +12,18 @@ from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import Vocabulary
 from unlearn.data.gallery import Gallery
 from unlearn.evaluation.zero_shot import label_probabilities
+
+
+def image_text_similarity(
+    encoder: TextImageEncoder, gallery: Gallery, names: Sequence[str], templates: Sequence[str]
+) -> Tensor:
+    """Return the mean cosine of the images of each of ``names`` (rows) with the text of each (columns): (names, names).
+
+    A row is NaN if ``gallery`` has no image of that name.
+    """
+    features, targets = encoder.image_features(gallery), gallery.targets(names)
+    means = torch.stack([features[targets == i].mean(dim=0) for i in range(len(names))])
+    return means @ encoder.text_features(names, templates).T
 
 
 @dataclass(frozen=True)

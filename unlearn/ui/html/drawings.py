@@ -10,8 +10,8 @@ from unlearn.ui.html.templates import fill, small
 if TYPE_CHECKING:
     from PIL import Image
 
-    from unlearn.app.drawings import Drawn, Rates
-    from unlearn.jobs import Progress
+    from unlearn.app.drawings import Drawn
+    from unlearn.progress import Progress
 
 #: Longest part of a prompt, in characters, that is shown above its images.
 LONGEST = 160
@@ -39,8 +39,3 @@ def drawn(result: Drawn) -> str:
         notices=result.notices,
         longest=LONGEST,
     )
-
-
-def judged_rates(rates: Rates) -> str:
-    """Return detection rates of the requested concepts over a batch of prompts, before and after."""
-    return fill("rates", rates=rates)

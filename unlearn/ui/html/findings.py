@@ -9,7 +9,6 @@ from unlearn.attacks.groups import PLANNED, Group
 from unlearn.ui.html.templates import fill
 
 if TYPE_CHECKING:
-    from unlearn.app.edits import Audited
     from unlearn.attacks.finding import Finding
     from unlearn.attacks.report import AuditReport
 
@@ -21,13 +20,13 @@ def no_audit() -> str:
     return fill("planned", groups=list(Group), count=PLANNED)
 
 
-def audited(result: Audited, *, current: bool) -> str:
-    """Return the answer and all findings of a finished audit."""
-    return found(result.report, current=current)
-
-
 def found(report: AuditReport, *, current: bool = True) -> str:
-    """Return the answer and the findings of ``report``, which may not be complete, in groups."""
+    """Return the answer and the findings of ``report``, which may not be complete, in groups.
+
+    Args:
+        report: the findings.
+        current: whether the edit that was attacked is still the active one.
+    """
     return fill(
         "audited",
         report=report,

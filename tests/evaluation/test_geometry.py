@@ -1,4 +1,4 @@
-"""Pictures and texts of a concept are alike, until it is erased."""
+"""Images and texts of a concept are similar until it is erased."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 from unlearn.concepts.selection import select
 from unlearn.erasers import ccup
-from unlearn.evaluation.similarity import image_text_similarity
+from unlearn.evaluation.geometry import image_text_similarity
 
 
 def test_similarity_matrix_has_its_maximum_on_the_diagonal_before_and_not_after(pocket, gallery, vocabulary):

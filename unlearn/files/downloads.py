@@ -1,4 +1,4 @@
-"""Files made for visitors. Each visitor keeps the newest; it is removed when the visit ends. No gradio here."""
+"""Files made for visitors. Each visitor keeps the newest; it is removed when the visit ends."""
 
 from __future__ import annotations
 
