@@ -108,7 +108,7 @@ def test_an_edit_that_can_be_inverted_is_undone_and_the_plain_projection_is_not(
     assert paired.after == pytest.approx(paired.before), "the embeddings are the original's again"
     assert plain.after == 0.5, "what it took is not in the embeddings any more"
     assert plain.verdict is Verdict.HELD
-    with pytest.raises(ModelError, match="no projection to undo"):
+    with pytest.raises(ModelError, match="no projection to invert"):
         projection_inverse.attack_projection_inverse(replace(target_of("none"), edited=target_of("none").original))
 
 
