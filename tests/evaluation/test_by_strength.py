@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from unlearn import erase
-from unlearn.clip.encoders import EditedEncoder, unit_or_zero
+from unlearn.clip.embeddings import unit_or_zero
+from unlearn.clip.encoders import EditedEncoder
 from unlearn.clip.projection import Projection
 from unlearn.evaluation.by_strength import LineOfScores, edit_of
 from unlearn.evaluation.zero_shot import label_probabilities, true_label_ranks
