@@ -104,10 +104,15 @@ def test_cliperase_reports_and_ccup_goes_on_top_of_it(pocket, training):
     tuned = unlearn.erase(pocket, ["guitar"], **training, on_progress=seen.append)
     assert (tuned.record.images, tuned.record.vocabulary) == (str(training["images"]), "")
     assert set(tuned.vocabulary.names) == {"guitar", "pizza", "violin"}
+    none = tuned.at(0.0)
+    assert none.record.parameters["strength"] == 0
+    torch.testing.assert_close(none.apply(pocket).encode_text(["a guitar"]), pocket.encode_text(["a guitar"]))
+    with pytest.raises(ParameterError, match="strength is 2"):
+        tuned.at(2)
     assert (seen[-1].done, seen[-1].total) == (2, 2)
     both = unlearn.erase(pocket, ["guitar"], on=tuned)
     assert both.method == "stacked"
-    with pytest.raises(ParameterError, match="no strength"):
+    with pytest.raises(ParameterError, match="two edits"):
         both.at(0.5)
     with pytest.raises(ParameterError, match="erasure is by ccup; CCUP goes on top"):
         unlearn.erase(pocket, ["guitar"], on=unlearn.erase(pocket, ["guitar"]))

@@ -10,7 +10,7 @@ from typing import Any
 from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.concepts.named_vocabularies import named_vocabulary
 from unlearn.concepts.selection import Vocabulary
-from unlearn.erasers.erasure import AnyErasure
+from unlearn.erasers.erasure import AnyErasure, Stacked
 from unlearn.errors import ParameterError
 from unlearn.evaluation.zero_shot import above_chance
 from unlearn.export.record import Record
@@ -107,15 +107,14 @@ class RecordedErasure:
         return self.erasure.apply(clip)
 
     def at(self, strength: float) -> RecordedErasure:
-        """Return the same erasure at another strength, from 0 to 1, without solving again; for CCUP and baselines.
+        """Return the same erasure at another strength, from 0 to 1, without solving or training again.
 
         Raises:
-            ParameterError: ``strength`` is outside this range, or the method fine-tunes weights.
+            ParameterError: ``strength`` is outside this range, or the erasure is two edits.
         """
-        closed_form = self.erasure.closed_form
-        if closed_form is None or self.erasure.tuned is not None:
-            raise ParameterError(f"“{self.method}” changes weights, which have no strength; CCUP has one.")
-        weaker = closed_form.at(strength)
+        if isinstance(self.erasure, Stacked):
+            raise ParameterError("This erasure is two edits, each with a strength of its own.")
+        weaker = self.erasure.at(strength)
         return replace(
             self, erasure=weaker, record=replace(self.record, parameters=asdict(weaker.settings), metrics={})
         )
