@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Collection, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,18 +29,19 @@ COLOURS = {
     BOTH: "#2a9d78",
     BASELINE: "#9a6fb0",
 }
-ERASED_COLOUR = "#d6455d"
-INK, GRID = "#737b88", "rgba(128,136,149,0.22)"
-#: Colours of style sheets, by the names of their CSS variables; those of small text differ on a dark background.
+ERASED_COLOUR = "#c8364f"
+INK, GRID = "#667085", "rgba(128,136,149,0.22)"
+#: Colours of style sheets, by the names of their CSS variables; those of text differ on a dark background, for a
+#: contrast of 4.5 to 1.
 CSS_COLOURS = {
     "erased": ERASED_COLOUR,
     "accent": COLOURS[CCUP],
     "attention": COLOURS[CLIPERASE],
     "before": COLOURS[ORIGINAL],
-    "held": "#22855f",
+    "held": "#1f7a57",
     "picture-ground": "#fff",
 }
-CSS_COLOURS_ON_DARK = {"held": "#3fbf92"}
+CSS_COLOURS_ON_DARK = {"erased": "#f2798c", "held": "#3fbf92"}
 FONTS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 FONT = ", ".join(FONTS)
 #: Names and colours of the two sides of every accuracy.
@@ -72,9 +74,18 @@ class Figure:
     data: Sequence[Json]
     layout: Json
 
+    @property
+    def as_text(self) -> str:
+        """The numbers of the figure in words, for those who cannot see it."""
+        return "; ".join(_series(self.data))
+
     def to_json(self) -> str:
-        """Return the figure as Plotly reads it in the browser; NaN becomes null, which leaves a gap."""
-        return json.dumps(nan_to_none({"data": list(self.data), "layout": self.layout}), allow_nan=False)
+        """Return the figure as Plotly reads it in the browser; NaN becomes null, which leaves a gap.
+
+        Its ``meta`` is the figure as text, which the page's script gives to screen readers.
+        """
+        layout = {**self.layout, "meta": self.as_text}
+        return json.dumps(nan_to_none({"data": list(self.data), "layout": layout}), allow_nan=False)
 
     def to_plotly(self) -> graph_objects.Figure:
         """Return the figure as Plotly's own object, for notebooks and files.
@@ -83,6 +94,24 @@ class Figure:
             ValueError: the figure has a key or value that Plotly does not know.
         """
         return late.graph_objects.Figure(json.loads(self.to_json()))
+
+
+def _series(data: Sequence[Json]) -> Iterator[str]:
+    """Yield a line of text for every bar colour, curve and row of a heat map."""
+    for trace in data:
+        if trace["type"] == "heatmap":
+            for cells, row in zip(trace["customdata"], trace["text"], strict=True):
+                yield _line(cells[0][0], [column for _, column in cells], row)
+        else:
+            labels, values = (trace["customdata"], trace["x"]) if trace["type"] == "bar" else (trace["x"], trace["y"])
+            yield _line(
+                trace.get("name", "points"), labels, ["–" if math.isnan(value) else f"{value:.3g}" for value in values]
+            )
+
+
+def _line(name: str, labels: Iterable[Any], values: Iterable[str]) -> str:
+    pairs = (f"{label} {value}" for label, value in zip(labels, values, strict=True))
+    return html.unescape(f"{name}: {', '.join(pairs)}")
 
 
 def styled(
@@ -114,12 +143,10 @@ def axis_title(text: str) -> Json:
 
 
 def css_variables() -> str:
-    """Return CSS variables of colours and font, such as ``--u-erased`` and ``--u-font``; dark under ``.dark``."""
-    light, dark = (
-        " ".join(f"--u-{name}: {value};" for name, value in values.items())
-        for values in (CSS_COLOURS | {"font": FONT}, CSS_COLOURS_ON_DARK)
-    )
-    return f":root {{ {light} }}\n.dark {{ {dark} }}\n"
+    """Return CSS variables of colours and font, such as ``--u-erased`` and ``--u-font``, for every colour scheme."""
+    schemes = {name: f"light-dark({CSS_COLOURS[name]}, {dark})" for name, dark in CSS_COLOURS_ON_DARK.items()}
+    values = " ".join(f"--u-{name}: {value};" for name, value in {**CSS_COLOURS, **schemes, "font": FONT}.items())
+    return f":root {{ {values} }}\n"
 
 
 def marked(label: str, erased: Collection[str], *, longest: int = 18) -> str:

@@ -38,8 +38,8 @@ from unlearn.ui.theme import CSS, build_theme
 CONCURRENCY = 4
 #: Events that may be active at once, including those that only wait for a run.
 THREADS = 200
-#: Script that keeps the page from losing a click.
-ANSWERS = Path(__file__).parent / "answers.js"
+#: Scripts that keep the page from losing a click, and that make charts and tables easier to read.
+SCRIPTS = (Path(__file__).parent / "answers.js", Path(__file__).parents[1] / "html" / "page.js")
 
 
 def launch(demo: gr.Blocks, services: Provider, settings: Settings) -> None:
@@ -109,7 +109,7 @@ def _launch(demo: gr.Blocks, visits: Visits, settings: Settings) -> tuple[Any, s
         prevent_thread_lock=True,
         theme=build_theme(),
         css=CSS,
-        head=f"<script>{ANSWERS.read_text(encoding='utf-8')}</script>",
+        head="".join(f"<script>{script.read_text(encoding='utf-8')}</script>" for script in SCRIPTS),
         footer_links=["api"],
         allowed_paths=[],
         app_kwargs={"lifespan": visits.ending, "middleware": [Middleware(Listeners), uploads]},
