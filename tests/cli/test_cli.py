@@ -85,7 +85,10 @@ def test_evaluate_prints_fractions_as_json(erased, folder, capsys):
     assert after["forget"]["n"] >= 2
     assert after["forget"]["top1"] < before["top1"]
     assert after["retain"]["top1"] >= 0.5
-    assert all(0 <= value <= 1 for value in after["per_class"].values())
+    classes = after["per_class"]
+    assert set(list(classes)[:2]) == {"cat", "dog"}
+    assert all(each["called"].get(name, 0) == round(each["n"] * each["after"]) for name, each in classes.items())
+    assert sum(each["called"].get(name, 0) for name, each in classes.items()) == round(after["n"] * after["top1"])
     assert 0 <= after["recall"]["text_to_image"]["retain"]["recall@1"] <= 1
 
 

@@ -47,6 +47,9 @@ def finite_or_last(scores: Tensor) -> Tensor:
     return scores.masked_fill(~scores.isfinite(), NO_SIMILARITY)
 
 
-def says_nothing(scores: Tensor) -> bool:
-    """Return True if scores (n,) belong to an erased embedding: all are ``NO_SIMILARITY``, or 0 up to rounding."""
-    return bool(((scores == NO_SIMILARITY) | (scores.abs() <= RESOLUTION)).all())
+def says_nothing(scores: Tensor) -> Tensor:
+    """Return whether each row of scores (…, n) is that of an erased embedding: ``NO_SIMILARITY``, or 0 up to rounding.
+
+    The result is boolean, (…,).
+    """
+    return ((scores == NO_SIMILARITY) | (scores.abs() <= RESOLUTION)).all(dim=-1)

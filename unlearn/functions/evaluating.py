@@ -12,6 +12,7 @@ from unlearn.clip.encoders import OpenClipEncoder, TextImageEncoder
 from unlearn.concepts.named_vocabularies import match_names
 from unlearn.concepts.selection import parse_names
 from unlearn.evaluation.as_json import edit_metrics, retrieval_metrics, zero_shot_metrics
+from unlearn.evaluation.per_class import ClassResult, per_class
 from unlearn.evaluation.quality import Quality, evaluate_edit
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval
 from unlearn.evaluation.zero_shot import ZeroShotReport, evaluate_zero_shot
@@ -22,6 +23,9 @@ from unlearn.functions.erasing import unedited, vocabulary_of
 from unlearn.functions.notebook import as_table
 from unlearn.functions.recorded import RecordedErasure
 from unlearn.templates import percent
+
+#: Erased classes that the printed result lists.
+CLASSES_SHOWN = 10
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,6 +38,7 @@ class Evaluation:
         forget: classes that count as erased.
         zero_shot: accuracy with all labels offered: on all images, on those of erased classes and on the others.
         retrieval: recall@k in both directions.
+        classes: result of each class, those of ``forget`` first.
         edit: measurements before and after the erasure with 95 % intervals; None if no erasure was given.
         notices: sentences about the images and the classes.
     """
@@ -43,6 +48,7 @@ class Evaluation:
     forget: tuple[str, ...]
     zero_shot: ZeroShotReport
     retrieval: RetrievalReport
+    classes: tuple[ClassResult, ...]
     edit: Quality | None = None
     notices: tuple[str, ...] = ()
 
@@ -64,7 +70,7 @@ class Evaluation:
             f"{self.model} on {self.images}, {report.overall.n} images, {len(report.classnames)} labels offered",
             f"top-1: {', '.join(shown)}",
         ]
-        return "\n".join([*lines, f"change: {', '.join(self._changes())}"] if self.edit else lines)
+        return "\n".join([*lines, f"change: {', '.join(self._changes())}", *self._erased()] if self.edit else lines)
 
     def _changes(self) -> Iterator[str]:
         """Yield the change of top-1 in each part with its 95 % interval, and the harmonic mean, where measured."""
@@ -76,6 +82,12 @@ class Evaluation:
         if not math.isnan(self.edit.harmonic_mean):
             yield f"harmonic mean of forgetting and retention {self.edit.harmonic_mean:.3f}"
 
+    def _erased(self) -> Iterator[str]:
+        """Yield for each erased class its top-1 before and after, and the labels that its images get now."""
+        for each in self.classes[: min(len(self.forget), CLASSES_SHOWN)]:
+            called = ", ".join(each.called) or "nothing"
+            yield f"{each.name} (n = {each.n}): {each.top1['before']:.1%} → {each.top1['after']:.1%}, called {called}"
+
     def _repr_html_(self) -> str:
         """Return what notebooks show."""
         parts = {part: getattr(self.zero_shot, part) for part in ("overall", "forget", "retain")}
@@ -86,7 +98,7 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as JSON: fractions, and None for numbers that were not measured."""
         result = zero_shot_metrics(self.zero_shot) | {
-            "per_class": {name: accuracy.top1 for name, accuracy in self.zero_shot.per_class.items()},
+            "per_class": {each.name: {"n": each.n, **each.top1, "called": each.called} for each in self.classes},
             "recall": retrieval_metrics(self.retrieval),
         }
         if self.notices:
@@ -128,7 +140,8 @@ def evaluate(
     classes = labels_of(gallery)
     offered = classes if vocabulary is None else vocabulary_of(vocabulary)
     erased, unknown = match_names(names, classes)
-    for model in dict.fromkeys((original, encoder)):
+    models = {"before": original, "after": encoder} if erasure else {"top1": encoder}
+    for model in models.values():
         model.image_features(gallery, watch=lambda done, total: show(encoding(done, total)))
     return Evaluation(
         encoder.name,
@@ -136,6 +149,7 @@ def evaluate(
         erased,
         evaluate_zero_shot(encoder, gallery, forget=erased, vocabulary=offered),
         evaluate_retrieval(encoder, gallery, forget=erased),
+        per_class(models, gallery, erased, offered).results,
         evaluate_edit(original, encoder, gallery, forget=erased, vocabulary=offered) if erasure else None,
         (*gallery.notices, *unknown),
     )
