@@ -94,9 +94,9 @@ def accuracy(judge: Judge, gallery: object) -> tuple[int, float, float]:
 
 def draw_all(loaded: LoadedPipeline, judge: Judge) -> tuple[float, float, dict[str, int]]:
     """Top-1 and top-5 in percent over ``PROMPTS`` prompts, and how often each concept was seen; writes the contact sheet."""
-    cases = cases_of(loaded.draws, PROMPTS)
-    sheet = Image.new("RGB", (10 * (THUMB + 4), (len(loaded.draws) + 9) // 10 * (THUMB + 16)), "white")
-    first, seen = 0, dict.fromkeys(loaded.draws, 0)
+    cases = cases_of(loaded.known.draws, PROMPTS)
+    sheet = Image.new("RGB", (10 * (THUMB + 4), (len(loaded.known.draws) + 9) // 10 * (THUMB + 16)), "white")
+    first, seen = 0, dict.fromkeys(loaded.known.draws, 0)
     for start in range(0, len(cases), 8):
         batch = cases[start : start + 8]
         options = {"steps": loaded.known.steps, "guidance": loaded.known.guidance}
@@ -107,7 +107,7 @@ def draw_all(loaded: LoadedPipeline, judge: Judge) -> tuple[float, float, dict[s
             first += labels[0] == own
             seen[case.concept] += own in labels
             row, column = divmod(start + offset, 10)
-            if start + offset < len(loaded.draws):
+            if start + offset < len(loaded.known.draws):
                 sheet.paste(image, (column * (THUMB + 4) + 2, row * (THUMB + 16)))
                 ImageDraw.Draw(sheet).text(
                     (column * (THUMB + 4) + 2, row * (THUMB + 16) + THUMB), case.concept[:12], fill="black"

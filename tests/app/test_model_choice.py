@@ -7,18 +7,26 @@ from types import SimpleNamespace
 
 import pytest
 from helpers.fakes import NAMES, FakeEncoder, fake_services
+from helpers.waiting import ended
 from torch.nn.functional import pad
 
 from unlearn.app import trade_offs
 from unlearn.app.asked import ErasureRequest
+from unlearn.app.edits import FineTuned
 from unlearn.app.fine_tuning import FINE_TUNING
+from unlearn.app.imports import follow
+from unlearn.app.links import Link
 from unlearn.app.model_choice import choose, curated_choices, facts_of
 from unlearn.app.services import Services
 from unlearn.app.session import Visitor
 from unlearn.app.sources import alone
 from unlearn.clip import models
+from unlearn.concepts.selection import select
+from unlearn.erasers.erasure import Erasure
+from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.erasers.variants import CCUP, ORIGINAL
 from unlearn.errors import ConceptError, ModelError
+from unlearn.progress import Progress, run_to_end
 
 
 class Wider(FakeEncoder):
@@ -55,7 +63,7 @@ def visitor(services: Services) -> Visitor:
 
 def test_an_erasure_is_fitted_anew_for_another_model(services, visitor):
     before = visitor.session
-    visitor.change(trade_off=trade_offs.measure(services, before))
+    visitor.change(trade_off=run_to_end(trade_offs.measure(services, before)))
     session = choose(services, visitor, "wider", "")
     assert session is visitor.session
     assert services.encoder_of(session).name == "wider"
@@ -162,3 +170,23 @@ def test_a_reloaded_page_does_not_get_the_run_of_another_model(services, visitor
     services = replace(services, jobs=Finished(SimpleNamespace(name="wider")))
     FINE_TUNING.find(services, visitor)
     assert visitor.session.fine_tuned is None
+
+
+def test_a_page_that_is_reloaded_with_its_model_finds_the_run(services):
+    visitor = Visitor()
+    choose(services, visitor, "wider", "")
+    erasure = Erasure("cliperase", select("cat", vocabulary=services.vocabulary), CLIPEraseSettings(), {})
+    tuned, key = FineTuned(services.encoder_of(visitor.session), erasure), visitor.job_keys["cliperase"]
+
+    def run():
+        yield Progress()
+        return tuned
+
+    services.jobs.start(key, run)
+    ended(services.jobs, key)
+    reloaded = Visitor()
+    reloaded.take_key(visitor.key)
+    follow(services, reloaded, Link(model="wider"))
+    assert reloaded.session.fine_tuned is tuned
+    assert choose(services, reloaded, "", "").fine_tuned is None
+    assert services.jobs.find(key) is None, "another model ends it"

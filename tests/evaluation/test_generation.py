@@ -48,6 +48,8 @@ def test_a_sight_tells_what_the_judge_sees_and_what_it_does_not_know(words):
         ("Two dogs, one hot dog", ("dog", "hot dog")),
         ("a hot dog", ("hot dog",)),
         ("a caterpillar", ()),
+        ("Cat Stevens eats a pizza", ("pizza",)),
+        ("A Dog and a Hot Dog", ("dog", "hot dog")),
     ],
 )
 def test_concepts_are_found_as_words_of_their_own(prompt: str, named: tuple[str, ...]):

@@ -5,6 +5,7 @@ With ``UNLEARN_SCREENSHOTS=DIR`` the README's pictures are written on the way.
 
 from __future__ import annotations
 
+import csv
 import re
 import shutil
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from helpers.browsing import DESK, PHONE, SCREENSHOTS, Visit, needs_browser, visited
 from helpers.calling import visiting
 from helpers.strange_files import UNUSABLE
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from unlearn.erasers.methods import COMPARED
@@ -31,7 +33,7 @@ def visit(request: pytest.FixtureRequest, browser: Browser, real_app: str) -> It
         yield visit
 
 
-def test_a_visitor_erases_looks_and_searches(visit: Visit, request: pytest.FixtureRequest):
+def test_a_visitor_erases_looks_and_searches(visit: Visit, request: pytest.FixtureRequest, tmp_path: Path):
     page, name = visit.page, request.node.callspec.id
     visit.open()
     expect(page.locator("#picture img")).to_be_visible()
@@ -65,6 +67,15 @@ def test_a_visitor_erases_looks_and_searches(visit: Visit, request: pytest.Fixtu
     expect(page.locator("#sliders img").first).to_be_visible()
     visit.fits()
     visit.shoot(f"{name}-generation")
+    with page.expect_download() as sheet:
+        page.get_by_role("button", name="Save these pictures").click()
+    sheet.value.save_as(tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as drawings:
+        assert drawings.size == (4 * 64, 2 * 64)
+    visit.erase("train")
+    expect(page.locator("#outdated")).to_contain_text("The pictures below are of an earlier edit")
+    page.locator("#undo").click()
+    expect(page.locator("#outdated")).to_have_text("")
 
     if SCREENSHOTS:
         visit.tab("Trade-off")
@@ -240,6 +251,80 @@ def test_the_slider_moves_the_numbers_without_a_button(desk: Visit):
     slider.focus()
     slider.press("Home")
     expect(after).not_to_have_text(at_full)
+
+
+def test_an_edit_is_undone_and_redone_and_a_drag_is_one_change(desk: Visit):
+    desk.open()
+    page, forget = desk.page, desk.page.locator("#forget")
+    undo, redo, strength = page.locator("#undo"), page.locator("#redo"), page.get_by_role("spinbutton", name="Strength")
+    expect(undo).to_be_disabled()
+    desk.erase("pizza")
+    slider = page.get_by_role("slider", name="Strength")
+    slider.focus()
+    for position in ("0.99", "0.98", "0.97"):
+        slider.press("ArrowLeft")
+        expect(page.locator("#address textarea, #address input")).to_have_value(
+            f"?forget=dog,pizza&strength={position}"
+        )
+    undo.click()
+    expect(strength).to_have_value("1")
+    undo.click()
+    expect(forget).not_to_contain_text("pizza")
+    expect(page.locator("#chips")).not_to_contain_text("✕ pizza")
+    expect(undo).to_be_disabled()
+    for text in ("1", "0.97"):
+        redo.click()
+        expect(forget).to_contain_text("pizza")
+        expect(strength).to_have_value(text)
+    expect(redo).to_be_disabled()
+
+
+def test_each_class_is_listed_sorted_and_saved(desk: Visit):
+    desk.open()
+    page, rows = desk.page, desk.page.locator("#classes tbody tr")
+    page.get_by_role("button", name="What happened to each class").click()
+    expect(rows.first).to_contain_text("✕ dog")
+    for order, reverse in (("ascending", False), ("descending", True)):
+        page.locator("#classes th button", has_text="Now called").click()
+        expect(page.locator("#classes th", has_text="Now called")).to_have_attribute("aria-sort", order)
+        called = [row.split("\t")[-1].strip().casefold() for row in rows.all_inner_texts()]
+        assert called == sorted(called, reverse=reverse)
+    with page.expect_download() as table:
+        page.get_by_text("All classes as CSV").click()
+    with Path(table.value.path()).open(encoding="utf-8", newline="") as file:
+        first, *others = csv.DictReader(file)
+    assert (first["class"], first["top-1 Original"], first["top-1 CCUP"]) == ("dog", "1.0000", "0.0000")
+    assert len(others) > 300
+
+
+def test_a_prompt_is_chosen_and_one_that_names_nothing_is_told(desk: Visit):
+    desk.open()
+    desk.tab("Generation")
+    page, prompt = desk.page, desk.page.get_by_label("Prompt")
+    page.get_by_role("button", name="another thing: a pizza").click()
+    expect(prompt).to_have_value("a pizza on a blue background")
+    prompt.fill("a spaceship")
+    expect(page.locator("#unknown-prompt")).to_contain_text("draws 100 things, and this prompt names none of them")
+    page.get_by_text("All 100 things").click()
+    page.locator("#offers").get_by_role("button", name="guitar", exact=True).click()
+    expect(prompt).to_have_value("a guitar on a blue background")
+    expect(page.locator("#unknown-prompt")).to_have_text("")
+    page.get_by_role("button", name="How to draw").click()
+    page.locator("#shuffle").click()
+    expect(page.get_by_label("Seed of the first picture")).not_to_have_value("0")
+
+
+def test_curves_are_measured_when_their_tab_is_opened_and_stopped(desk: Visit):
+    desk.open()
+    desk.tab("Trade-off")
+    page = desk.page
+    expect(page.locator("#trade-off-status progress")).to_be_visible()
+    page.locator("#stop-measuring:not([disabled])").click()
+    expect(page.locator("#trade-off-status")).to_contain_text("Stopped")
+    page.locator("#measure:not([disabled])").click()
+    expect(page.locator("#by-count .js-plotly-plot")).to_be_visible()
+    expect(page.locator("#measure")).to_be_hidden()
+    expect(page.locator("#trade-off-status")).to_have_text("")
 
 
 def test_a_file_that_is_no_image_leaves_everything_on_screen(desk: Visit, tmp_path: Path):

@@ -20,6 +20,7 @@ from unlearn.app.session import Visitor
 from unlearn.clip.models import Models
 from unlearn.concepts.selection import select
 from unlearn.data.gallery import bundled_gallery
+from unlearn.diffusion.pipelines import PIPELINES
 from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import CLIPEraseSettings
 from unlearn.errors import ConceptError, JobError, ModelError, ParameterError
@@ -165,7 +166,7 @@ def test_a_concept_that_is_not_drawn_is_said(services: Services):
     status = finish(services, visitor)
     assert status.state is State.FAILED
     assert "nothing to judge" in status.message
-    everything = services.pipelines.get("pocket").draws
+    everything = PIPELINES["pocket"].draws
     visitor.change(erasure=services.erase(visitor.session, ErasureRequest(everything)))
     DRAWING.start(services, visitor, replace(QUICK, judge=True))
     assert "nothing else to judge" in finish(services, visitor).message

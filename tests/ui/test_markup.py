@@ -66,7 +66,7 @@ def test_many_notices_are_cut_short():
 
 def test_what_was_not_measured_is_a_dash():
     assert percent(float("nan")) == "–"
-    table = fill("accuracy", accuracy={"Original": SplitAccuracy(NONE, ACCURACY["Original"].retain)})
+    table = fill("accuracy", accuracy={"Original": SplitAccuracy(NONE, ACCURACY["Original"].retain)}, titles={})
     assert table.count("–") == 2
     assert "0 pictures" in table
 

@@ -10,16 +10,18 @@ from unlearn.app.asked import DrawRequest
 from unlearn.app.background import BackgroundRun, Plan
 from unlearn.app.edits import Edits
 from unlearn.app.services import Services
-from unlearn.app.session import NOTHING_ERASED, Session
+from unlearn.app.session import NOTHING_ERASED, Session, Visitor
 from unlearn.clip.encoders import OpenClipEncoder
+from unlearn.concepts.prompts import prompts
 from unlearn.diffusion.apply_edits import EditedPipeline, apply_to_pipeline
 from unlearn.diffusion.drawing import Drawing, Images, Pair, draw
 from unlearn.diffusion.pipelines import PIPELINES, LoadedPipeline
 from unlearn.diffusion.rates import Case, Detected, DetectionRate, cases_of, detect, two_thing_cases
 from unlearn.diffusion.records import Detections, judged, report
 from unlearn.errors import ConceptError
+from unlearn.evaluation.generation import named_in
 from unlearn.evaluation.judge import load_judge
-from unlearn.options import check_options
+from unlearn.options import check_options, options_of
 from unlearn.progress import Progress, Status, map_progress, within
 from unlearn.zero_gpu import on_zero_gpu
 
@@ -54,11 +56,15 @@ class Drawn:
 
 @dataclass(frozen=True, eq=False)
 class Rates:
-    """Detection rates of a judged batch: erased concepts, other concepts, and the other concept in joint prompts."""
+    """Detection rates of a judged batch: erased concepts, other concepts, and the other concept in joint prompts.
+
+    ``edits`` are those it was drawn with.
+    """
 
     erased: DetectionRate
     others: DetectionRate
     beside: DetectionRate
+    edits: Edits
 
     @property
     def images(self) -> dict[str, Images]:
@@ -67,7 +73,7 @@ class Rates:
 
     def record(self) -> dict[str, Any]:
         """Return the rates as JSON."""
-        return {"rates": asdict(self)}
+        return {"rates": {part: asdict(getattr(self, part)) for part in ("erased", "others", "beside")}}
 
 
 DrawStatus = Status[Progress, Drawn | Rates]
@@ -99,7 +105,7 @@ def _plan(services: Services, session: Session, request: DrawRequest) -> Plan[Pr
         cases = _cases(services, session, loaded, drawing.seed) if request.judge else None
         edited = edited_pipeline(services, session, loaded, encoder, request.carry_method)
         if cases:
-            batch = _judge_batch(loaded, edited, drawing, cases)
+            batch = _judge_batch(loaded, edited, drawing, cases, session.edits)
             return (yield from map_progress(batch, within(LOADED, DRAWN)))
         run = on_zero_gpu(lambda: draw(loaded, edited.loaded, drawing), loaded.pipeline, edited.loaded.pipeline)()
         pair = yield from map_progress(map_progress(run, _then_looking), within(LOADED, DRAWN))
@@ -109,7 +115,39 @@ def _plan(services: Services, session: Session, request: DrawRequest) -> Plan[Pr
     return Plan(begin, f"{request.pipeline}/{request.judge}")
 
 
-DRAWING = BackgroundRun("drawing", _plan, stopped="Stopped. The pictures drawn before are still here.")
+def _keep(visitor: Visitor, result: Drawn | Rates, services: Services) -> None:
+    if isinstance(result, Drawn):
+        if result.edits is not visitor.session.drawn:
+            visitor.change(drawn=result.edits)
+    elif result.edits is not visitor.session.judged:
+        visitor.change(judged=result.edits)
+
+
+DRAWING = BackgroundRun("drawing", _plan, stopped="Stopped. The pictures drawn before are still here.", keep=_keep)
+
+
+def outdated(session: Session) -> list[str]:
+    """Return which results, “pictures” and “rates”, were drawn with other edits than those active now."""
+    active = [session.only(variant).edits for variant in options_of(DrawRequest)["edit"].choices]
+    results = {"pictures": session.drawn, "rates": session.judged}
+    return [what for what, edits in results.items() if edits is not None and edits not in active]
+
+
+def prompts_of(pipeline: str) -> dict[str, str]:
+    """Return a prompt for each concept that ``pipeline`` was trained to draw; none if it is not limited to a list."""
+    return {name: prompts(name, ("a {} on a blue background",))[0] for name in _draws(pipeline)}
+
+
+def _draws(pipeline: str) -> tuple[str, ...]:
+    return PIPELINES[pipeline].draws if pipeline in PIPELINES else ()
+
+
+def names_nothing(pipeline: str, prompt: str) -> str:
+    """Return a sentence if ``prompt`` names nothing that ``pipeline`` was trained to draw; else ""."""
+    draws = _draws(pipeline)
+    if not draws or not prompt.strip() or named_in(prompt, draws):
+        return ""
+    return f"“{pipeline}” draws {len(draws)} things, and this prompt names none of them. Click one of them."
 
 
 def edited_pipeline(
@@ -132,10 +170,10 @@ def edited_pipeline(
 
 def _unknown_to(loaded: LoadedPipeline, erased: Sequence[str]) -> tuple[str, ...]:
     """Return a sentence if the pipeline was never trained to draw the erased concepts."""
-    unknown = [name for name in erased if loaded.draws and name not in loaded.draws]
+    unknown = [name for name in erased if loaded.known.draws and name not in loaded.known.draws]
     if not unknown:
         return ()
-    return (f"“{loaded.name}” draws {len(loaded.draws)} concepts, and “{unknown[0]}” is not one of them.",)
+    return (f"“{loaded.name}” draws {len(loaded.known.draws)} concepts, and “{unknown[0]}” is not one of them.",)
 
 
 def _cases(services: Services, session: Session, loaded: LoadedPipeline, seed: int) -> list[list[Case]]:
@@ -144,7 +182,7 @@ def _cases(services: Services, session: Session, loaded: LoadedPipeline, seed: i
     Raises:
         ConceptError: the pipeline draws none of the erased concepts, or nothing else.
     """
-    known = loaded.draws or services.vocabulary_of(session).names
+    known = loaded.known.draws or services.vocabulary_of(session).names
     erased = [name for name in session.erased if name in known]
     if not erased:
         raise ConceptError(f"“{loaded.name}” draws none of the erased concepts, so there is nothing to judge.")
@@ -159,7 +197,11 @@ def _cases(services: Services, session: Session, loaded: LoadedPipeline, seed: i
 
 
 def _judge_batch(
-    loaded: LoadedPipeline, edited_pipeline: EditedPipeline, drawing: Drawing, cases: Sequence[Sequence[Case]]
+    loaded: LoadedPipeline,
+    edited_pipeline: EditedPipeline,
+    drawing: Drawing,
+    cases: Sequence[Sequence[Case]],
+    edits: Edits,
 ) -> Generator[Progress, None, Rates]:
     judge = load_judge()
 
@@ -168,7 +210,8 @@ def _judge_batch(
 
     run = on_zero_gpu(start, loaded.pipeline, edited_pipeline.loaded.pipeline)()
     verdicts = yield from map_progress(run, _then_looking)
-    return Rates(*map(DetectionRate.of, verdicts))
+    of_erased, of_others, beside = map(DetectionRate.of, verdicts)
+    return Rates(of_erased, of_others, beside, edits)
 
 
 def _then_looking(step: Progress) -> Progress:

@@ -35,8 +35,15 @@ def query_for(session: Session) -> str:
 
 def prompt_for(session: Session) -> str:
     """Return the prompt that draws the session's focus beside something that is not erased."""
-    other = next((name for name in BESIDE if name not in session.erased), BESIDE[0])
-    return f"{query_for(session)} and a {other} on a blue background"
+    return ready_prompts(session)["both"]
+
+
+def ready_prompts(session: Session) -> dict[str, str]:
+    """Return a prompt for what is erased, one for another thing, and one for both side by side."""
+    erased = query_for(session)
+    other = f"a {next((name for name in BESIDE if name not in session.erased), BESIDE[0])}"
+    things = {"erased": erased, "another thing": other, "both": f"{erased} and {other}"}
+    return {what: f"{thing} on a blue background" for what, thing in things.items()}
 
 
 def followed(text: str, default: Callable[[Session], str], before: Session, after: Session) -> str:

@@ -41,7 +41,8 @@ def follow(services: Services, visitor: Visitor, link: Link) -> None:
         if link.fine_tune:
             settings_of(link.fine_tune, services.settings.max_steps)
         if link.model or link.vocabulary:
-            choose(services, visitor, link.model, link.vocabulary)
+            choose(services, visitor, link.model, link.vocabulary, keep_run=True)
+            FINE_TUNING.find(services, visitor)  # a page that is reloaded finds the run of its model
         if link.erasure is not None:
             if any(name.strip() for name in link.erasure.forget):
                 erase(services, visitor, link.erasure)

@@ -28,6 +28,8 @@ def choose(
     model: str,
     vocabulary: str,
     watch: WatchLoading = lambda what, done, total: None,
+    *,
+    keep_run: bool = False,
 ) -> Session:
     """Give ``visitor`` another model and vocabulary, and return the new session.
 
@@ -38,6 +40,7 @@ def choose(
         model: a name that :class:`unlearn.clip.models.Models` accepts.
         vocabulary: a value for :func:`unlearn.concepts.named_vocabularies.named_vocabulary`; "" is the app's own.
         watch: receives the current step, the amount done and the total (0 if unknown).
+        keep_run: do not cancel a CLIPErase run, because it may be of this model.
 
     Raises:
         ModelError: the model does not exist or cannot be loaded.
@@ -57,7 +60,8 @@ def choose(
     now = visitor.session  # the slider may have moved in the meantime
     request = request_of(services, now) if now.erasure else None
     erasure = services.erase(after, request) if request else None
-    services.jobs.forget(visitor.job_keys["cliperase"])
+    if not keep_run:
+        services.jobs.forget(visitor.job_keys["cliperase"])
     return visitor.change(erasure=erasure, request=request, **chosen)
 
 

@@ -29,6 +29,19 @@ def erase(services: Services, visitor: Visitor, request: ErasureRequest) -> Sess
     return visitor.change(since=session, erasure=erasure, request=cleaned(request), fine_tuned=tuned)
 
 
+def undo(visitor: Visitor, *, again: bool = False) -> Session:
+    """Return to the erasure before the last change, or with ``again`` to the one that was undone, if there is one."""
+    session = visitor.session
+    kept, others = (session.future, session.past) if again else (session.past, session.future)
+    if not kept:
+        return session
+    erasure, request = kept[-1]
+    kept, others = kept[:-1], (*others, (session.erasure, session.request))
+    past, future = (others, kept) if again else (kept, others)
+    tuned = session.fine_tuned.at(erasure.settings.strength) if session.fine_tuned and erasure else session.fine_tuned
+    return visitor.change(erasure=erasure, request=request, fine_tuned=tuned, past=past, future=future)
+
+
 def request_of(services: Services, session: Session) -> ErasureRequest:
     """Return the request behind the session's CCUP erasure; without an erasure, an empty request.
 

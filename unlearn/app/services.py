@@ -23,6 +23,7 @@ from unlearn.erasers.settings import CCUPSettings
 from unlearn.erasers.variants import BOTH, CCUP, CLIPERASE, ORIGINAL
 from unlearn.errors import ConceptError, ModelError
 from unlearn.evaluation.neighbours import Neighbour, nearest_neighbours
+from unlearn.evaluation.per_class import ClassTable, per_class
 from unlearn.evaluation.retrieval import RetrievalReport, evaluate_retrieval, find_captions
 from unlearn.evaluation.zero_shot import above_chance, evaluate_zero_shot, label_probabilities, most_telling
 from unlearn.export.vanished import live_only
@@ -169,6 +170,10 @@ class Services:
             report = evaluate_zero_shot(encoder, collection, forget=session.erased, vocabulary=vocabulary)
             result[variant] = SplitAccuracy(report.forget, report.retain)
         return result
+
+    def per_class(self, session: Session) -> ClassTable:
+        """Measure every variant on each class of the collection, with every label as a candidate."""
+        return per_class(self.variants(session), self.collection(session), session.erased, self.vocabulary_of(session))
 
     def summary(self, session: Session) -> Summary:
         """Return the summary shown beside the strength slider."""

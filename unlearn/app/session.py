@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import threading
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from weakref import WeakSet
 from unlearn.app.asked import ErasureRequest
 from unlearn.app.edits import Audited, Edits, FineTuned, TradeOff
 from unlearn.concepts.selection import unite
-from unlearn.erasers.variants import CCUP
+from unlearn.erasers.variants import CCUP, CLIPERASE
 
 if TYPE_CHECKING:
     from unlearn.concepts.selection import Selection, Vocabulary
@@ -29,9 +30,17 @@ MEASURED_ON = {
     OWN_ALONE: "My pictures",
 }
 SEARCH_GALLERY, SEARCH_INDEX = "gallery", "index"
+#: Kinds of background runs beside CLIPErase.
+RUNS = ("drawing", "audit", "comparison", "trade-off")
 #: Form of a visitor's key: 128 random bits.
 KEY = re.compile("[0-9a-f]{32}", re.ASCII)
 NOTHING_ERASED = "Nothing is erased yet; name at least one concept, such as “cat”."
+
+
+#: Edits that can be undone.
+MOST_UNDONE = 30
+#: A CCUP edit and its request; None without an erasure, and without a request.
+Edit = tuple["Erasure[CCUPSettings] | None", "ErasureRequest | None"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,9 @@ class Session:
         trade_off: the last measured curves, perhaps of an earlier erasure or model.
         fine_tuned: the result of CLIPErase, or None.
         audited: the result of the last audit, perhaps of an earlier edit.
+        past, future: the CCUP edits of this model before the active one, oldest first, and those undone, newest first,
+            each with its request.
+        drawn, judged: the edits that images were last drawn with, and a batch last judged.
     """
 
     model: str = ""
@@ -65,6 +77,10 @@ class Session:
     measured_on: str = TOGETHER
     trade_off: TradeOff | None = None
     audited: Audited | None = None
+    past: tuple[Edit, ...] = ()
+    future: tuple[Edit, ...] = ()
+    drawn: Edits | None = None
+    judged: Edits | None = None
 
     @property
     def edits(self) -> Edits:
@@ -72,6 +88,11 @@ class Session:
         erasure = self.erasure
         asked = (erasure.selection, erasure.settings) if erasure else None
         return Edits(self.model, self.vocabulary, asked, self.fine_tuned)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """What legends call a variant, where its name does not tell what it erased."""
+        return {CLIPERASE: self.fine_tuned.title} if self.fine_tuned else {}
 
     @property
     def own_images(self) -> Gallery | None:
@@ -105,6 +126,22 @@ _living: WeakSet[Visitor] = WeakSet()
 
 def _number_of_uploads(session: Session) -> int:
     return len(session.uploads) if session.uploads else 0
+
+
+def _history(now: Session, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of ``now`` that let ``changes`` be undone. A slider that is moved on and on is one change."""
+    if "model" in changes:
+        return {"past": (), "future": ()}
+    if "erasure" not in changes or "past" in changes:
+        return {}
+    steps = [erasure for erasure, _ in now.past[-1:]] + [now.erasure, changes["erasure"]]
+    if (
+        len(steps) == 3
+        and all(steps)
+        and len({(step.selection, replace(step.settings, strength=1.0)) for step in steps}) == 1
+    ):
+        return {"future": ()}
+    return {"past": (*now.past, (now.erasure, now.request))[-MOST_UNDONE:], "future": ()}
 
 
 class Visitor:
@@ -144,7 +181,7 @@ class Visitor:
     @property
     def job_keys(self) -> dict[str, str]:
         """The keys of the visitor's jobs, by the kind of run: a visitor may draw while CLIPErase is queued."""
-        return {"cliperase": self.key} | {what: f"{self.key}/{what}" for what in ("drawing", "audit", "comparison")}
+        return {"cliperase": self.key} | {what: f"{self.key}/{what}" for what in RUNS}
 
     @property
     def is_last(self) -> bool:
@@ -162,5 +199,5 @@ class Visitor:
         with _changing:
             now = self.session
             if since is None or (since.model, since.vocabulary) == (now.model, now.vocabulary):
-                self.session = replace(now, **changes)
+                self.session = replace(now, **_history(now, changes), **changes)
             return self.session

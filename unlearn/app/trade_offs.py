@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import cast
 
+from unlearn.app.background import BackgroundRun, Plan
 from unlearn.app.edits import TradeOff
 from unlearn.app.results import Geometry
 from unlearn.app.services import AT_RISK, Services
-from unlearn.app.session import NOTHING_ERASED, Session
+from unlearn.app.session import NOTHING_ERASED, Session, Visitor
 from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import select
 from unlearn.erasers import ccup
@@ -17,16 +18,13 @@ from unlearn.erasers.erasure import Erasure
 from unlearn.erasers.settings import FORMS, CCUPSettings
 from unlearn.errors import ConceptError
 from unlearn.evaluation.geometry import Interference, image_text_similarity, measure_interference
+from unlearn.progress import Progress, map_progress
 from unlearn.sweeps.point import TradeOffPoint
 from unlearn.sweeps.trade_off import STRENGTHS, growing, sweep_count, sweep_strength
 
 
-def measure(services: Services, session: Session, watch: Callable[[int, int], None] | None = None) -> TradeOff:
+def measure(services: Services, session: Session) -> Generator[Progress, None, TradeOff]:
     """Measure the curves of the visitor's erasure, or return the last ones if they still apply.
-
-    Args:
-        session: the session with the erasure and the collection.
-        watch: receives the number of points done and the total.
 
     Raises:
         ConceptError: no concept is erased.
@@ -36,21 +34,47 @@ def measure(services: Services, session: Session, watch: Callable[[int, int], No
         return cast(TradeOff, session.trade_off)
     vocabulary = services.vocabulary_of(session)
     encoder, settings = services.encoder_of(session), erasure.settings
-    grown = growing(erasure.selection, vocabulary)
-    total = len(FORMS) * (len(STRENGTHS) + len(grown))
+    grown, names = growing(erasure.selection, vocabulary), _compared(services, session)
+    points = [
+        sweep_strength(encoder, collection, erasure.selection, settings, vocabulary=vocabulary),
+        sweep_count(encoder, collection, grown, settings, vocabulary=vocabulary),
+    ]
+    counts = [len(FORMS) * len(STRENGTHS), len(FORMS) * len(grown)]
+    total = sum(counts) + len(names)
 
-    def counted(points: Iterator[TradeOffPoint], before: int) -> tuple[TradeOffPoint, ...]:
-        measured = []
-        for point in points:
-            measured.append(point)
-            if watch:
-                watch(before + len(measured), total)
-        return tuple(measured)
+    def report(before: int) -> Callable[[Progress], Progress]:
+        return lambda part: Progress(before + part.done, total, f"Measuring {before + part.done} of {total}.")
 
-    by_strength = counted(sweep_strength(encoder, collection, erasure.selection, settings, vocabulary=vocabulary), 0)
-    by_count = counted(sweep_count(encoder, collection, grown, settings, vocabulary=vocabulary), len(by_strength))
-    interference = _interference(services, session, erasure)
+    by_strength = yield from map_progress(_counted(points[0]), report(0))
+    by_count = yield from map_progress(_counted(points[1]), report(counts[0]))
+    interference = yield from map_progress(_interference(services, session, erasure), report(sum(counts)))
     return TradeOff(session.model, vocabulary, erasure, collection, by_strength, by_count, interference)
+
+
+def _counted(points: Iterator[TradeOffPoint]) -> Generator[Progress, None, tuple[TradeOffPoint, ...]]:
+    measured = list[TradeOffPoint]()
+    for point in points:
+        measured.append(point)
+        yield Progress(len(measured))
+    return tuple(measured)
+
+
+def _plan(services: Services, session: Session, asked: None) -> Plan[Progress, TradeOff]:
+    """Plan the measurement of the visitor's curves.
+
+    Raises:
+        ConceptError: no concept is erased.
+    """
+    _erased(session)
+    return Plan(lambda: measure(services, session), session.model)
+
+
+def _keep(visitor: Visitor, result: TradeOff, services: Services) -> None:
+    if result is not visitor.session.trade_off and result.model == visitor.session.model:
+        visitor.change(trade_off=result)
+
+
+TRADE_OFF = BackgroundRun("trade-off", _plan, stopped="Stopped. The curves measured before are still here.", keep=_keep)
 
 
 def holds(services: Services, session: Session) -> bool:
@@ -94,7 +118,9 @@ def geometry(services: Services, session: Session) -> Geometry:
     return Geometry(names, similarity)
 
 
-def _interference(services: Services, session: Session, erasure: Erasure[CCUPSettings]) -> Interference:
+def _interference(
+    services: Services, session: Session, erasure: Erasure[CCUPSettings]
+) -> Generator[Progress, None, Interference]:
     """Measure the effect of erasing each compared concept alone on each of the others.
 
     This takes one solve per concept, too slow for every move of the slider. The rest of the vocabulary is retained,

@@ -33,7 +33,7 @@ def attack_drawing(
         ModelError: the pipeline uses another CLIP, or the judge or the pipeline does not know the concept.
     """
     name, judge = target.concept.name, load_judge()
-    if name not in judge.labels or (original.draws and name not in original.draws):
+    if name not in judge.labels or (original.known.draws and name not in original.known.draws):
         raise ModelError(f"“{original.name}” was never made to draw “{name}”, or the judge does not know it.")
     text_encoder, sentence, tokens = original.text_encoders[0], prompts[0].sentence, prompts[0].tokens
     spelt = text_encoder.token_ids([sentence])[0, 1 : 1 + len(tokens)]

@@ -70,7 +70,7 @@ class Subject:
     @cached_property
     def cases(self) -> dict[str, list[Case]]:
         """The prompts by group, ``seeds`` of each."""
-        drawn, concept = self.loaded.draws, self.concept
+        drawn, concept = self.loaded.known.draws, self.concept
         known = Vocabulary(tuple(entry for entry in self.vocabulary.concepts if entry.name in drawn))
         near = [neighbour.name for neighbour in nearest_neighbours(self.encoder, [concept], known, self.seeds)]
         others = [name for name in drawn if name != concept]
@@ -149,7 +149,7 @@ def run(quick: bool = False, *, resume: Path | None = None) -> Table:
     loaded, encoder, measurements = load_pipeline("pocket"), load_clip("pocket"), Measurements(resume)
     restore_features(encoder)
     count, seeds = (QUICK_CONCEPTS, QUICK_SEEDS) if quick else (CONCEPTS, SEEDS)
-    erased = loaded.draws[:: len(loaded.draws) // count][:count]
+    erased = loaded.known.draws[:: len(loaded.known.draws) // count][:count]
     found: dict[str, list[dict[str, Any]]] = {row: [] for row in ROWS}
     with tqdm(total=len(ROWS) * count, desc="generation", unit="erasure") as bar:
         for concept in erased:

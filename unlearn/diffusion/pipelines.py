@@ -70,6 +70,12 @@ class PipelineSpec:
     layer: int = -1
     checked: bool = False
 
+    @cached_property
+    def draws(self) -> tuple[str, ...]:
+        """The concepts that the pipeline was trained to draw; empty if it is not limited to listed concepts."""
+        listed = Path(self.source) / "concepts.json"
+        return tuple(json.loads(listed.read_text(encoding="utf-8"))) if listed.is_file() else ()
+
 
 PIPELINES = {
     "pocket": PipelineSpec(str(POCKET_DIFFUSION), None, ("pocket",), 25, 4.0, 64),
@@ -128,12 +134,6 @@ class LoadedPipeline:
             for number in ("", "_2")
             if parts.get(f"text_encoder{number}") is not None
         )
-
-    @cached_property
-    def draws(self) -> tuple[str, ...]:
-        """The concepts that the pipeline was trained to draw; empty if it is not limited to listed concepts."""
-        listed = Path(self.known.source) / "concepts.json"
-        return tuple(json.loads(listed.read_text(encoding="utf-8"))) if listed.is_file() else ()
 
     def reads_pooled(self, position: int) -> bool:
         """Return True if the denoiser also reads this text encoder's pooled, projected state, as SDXL's second."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from unlearn.clip.embeddings import similarity
 from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.prompts import TEMPLATES
 from unlearn.evaluation.judge import Judge
+
+#: Several words that each begin with a capital letter; an article at the start of a prompt is too short to count.
+PROPER_NAME = re.compile(r"\b[A-Z][a-z]\w*(?: [A-Z][a-z]\w*)+")
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,13 @@ def look(
 
 
 def named_in(prompt: str, concepts: Sequence[str]) -> tuple[str, ...]:
-    """Return those of ``concepts`` that a prompt names as whole words, longest first, no letter counted twice."""
-    text, found = f" {' '.join(prompt.casefold().replace(',', ' ').split())} ", []
+    """Return those of ``concepts`` that a prompt names as whole words, longest first, no letter counted twice.
+
+    A part of a proper name, such as the mouse in “Mickey Mouse”, names no concept.
+    """
+    whole = {concept.casefold() for concept in concepts}
+    common = PROPER_NAME.sub(lambda name: name[0] if name[0].casefold() in whole else "·", prompt)
+    text, found = f" {' '.join(common.casefold().replace(',', ' ').split())} ", []
     for concept in sorted(concepts, key=len, reverse=True):
         for form in (concept.casefold(), f"{concept.casefold()}s"):
             if f" {form} " in text:

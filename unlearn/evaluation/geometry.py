@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,7 @@ from unlearn.clip.encoders import TextImageEncoder
 from unlearn.concepts.selection import Vocabulary
 from unlearn.data.gallery import Gallery
 from unlearn.evaluation.zero_shot import label_probabilities
+from unlearn.progress import Progress
 
 
 def image_text_similarity(
@@ -45,7 +46,7 @@ def measure_interference(
     gallery: Gallery,
     names: Sequence[str],
     vocabulary: Vocabulary,
-) -> Interference:
+) -> Generator[Progress, None, Interference]:
     """Erase each of ``names`` alone, and measure the model on the images of all of them.
 
     Args:
@@ -58,7 +59,10 @@ def measure_interference(
     among = {name.casefold() for name in names}
     shown = gallery.where(lambda image: image.concept.casefold() in among)
     before = _seen(original, shown, vocabulary)
-    changes = torch.stack([_seen(erase(name), shown, vocabulary) - before for name in names])
+    changes = torch.zeros(len(names), len(shown))
+    for row, name in enumerate(names):
+        changes[row] = _seen(erase(name), shown, vocabulary) - before
+        yield Progress(row + 1, len(names))
     columns = shown.targets(names)
     sums = torch.zeros(len(names), len(names)).index_add_(1, columns, changes)
     # 0 / 0 gives NaN for a concept without images.

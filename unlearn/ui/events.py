@@ -53,7 +53,7 @@ class Events:
         self._closing_leaks()
         self._running(loaded)
         screen.address.change(None, screen.address, None, js=KEEP_ADDRESS, **QUIET)
-        for run in (screen.audit, screen.audit.comparison):
+        for run in (screen.generation, screen.trade_off, screen.audit, screen.audit.comparison):
             loaded.then(run.watch, screen.visitor, run.run_outputs, concurrency_limit=None, **QUIET)
         for position, view in enumerate(screen.views):
             view.tab.select(
@@ -93,6 +93,8 @@ class Events:
         followed = panel.strength.input(None, panel.strength, js=FOLLOW_SLIDER, trigger_mode="multiple", **QUIET)
         self._erasing(followed.then, trigger_mode="always_last")
         self._erasing(panel.form.input(panel.offer_sides, [panel.form, panel.side], panel.side, **QUIET).then)
+        for button, handler in ((panel.undo, self.handlers.undo), (panel.redo, self.handlers.redo)):
+            self._anew(button.click, handler, outputs=panel.inputs, **QUIET)
         used = model.use.click(
             on_screen(self.handlers.use_model),
             {*model.inputs, *screen.inputs},

@@ -34,7 +34,7 @@ class Handlers:
         app.fine_tuning.FINE_TUNING.find(services, visitor)
         usual = app.links.Link(erasure=ErasureRequest([app.examples.opening(services, visitor.session)]))
         link = follow_address(services, visitor, str(request.query_params), usual)
-        before = visitor.change(image=None, focus=EXAMPLE)  # the fields were built for the example
+        before = visitor.change(image=None, focus=EXAMPLE, past=())  # the fields were built for the example
         followed = screen.show(before, given)
         session = visitor.session
         shown: Shown = {
@@ -85,6 +85,14 @@ class Handlers:
             **followed,
             **screen.render({**given, **followed}),
         }
+
+    def undo(self, visitor: Visitor, given: Given) -> Shown:
+        """Return to the edit before the last change, and set the panel to it."""
+        return self.in_force(app.requests.undo(visitor))
+
+    def redo(self, visitor: Visitor, given: Given) -> Shown:
+        """Return to the edit that was undone, and set the panel to it."""
+        return self.in_force(app.requests.undo(visitor, again=True))
 
     def use_model(
         self,

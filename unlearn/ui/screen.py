@@ -107,7 +107,7 @@ class Screen:
     @property
     def inputs(self) -> set[Block]:
         """The components that :meth:`render` and :meth:`show` read."""
-        return {self.visitor, self.front, *self.view_inputs, self.generation.prompt}
+        return {self.visitor, self.front, *self.view_inputs}
 
     def render(self, given: Given) -> Shown:
         """Return values of ``view_outputs`` from those of ``inputs``; other views are rendered when they are opened.
@@ -125,7 +125,11 @@ class Screen:
 
     @property
     def overview_outputs(self) -> list[gr.components.Component]:
-        return [self.address, self.panel.chips, self.panel.summary, self.zero_shot.accuracy]
+        zero_shot = self.zero_shot
+        panel = self.panel
+        return [
+            self.address, panel.undo, panel.redo, panel.chips, panel.summary, zero_shot.accuracy, zero_shot.classes,
+        ]  # fmt: skip
 
     def overview(self, session: Session) -> Shown:
         """Return values of ``overview_outputs``: the cost of the erasure, measured once for both."""
@@ -135,9 +139,12 @@ class Screen:
         known, hardly = app.examples.well_known(services, session), app.examples.hardly_known(services, session)
         return {
             self.address: app.links.link_or_why(services, session)[0],
+            self.panel.undo: gr.update(interactive=bool(session.past)),
+            self.panel.redo: gr.update(interactive=bool(session.future)),
             self.panel.chips: fill("chips", concepts=known[:CHIPS], erased=session.erased),
             self.panel.summary: markup.summary(summary, session.erased, hardly, known, top1),
-            self.zero_shot.accuracy: fill("accuracy", accuracy=summary.accuracy),
+            self.zero_shot.accuracy: fill("accuracy", accuracy=summary.accuracy, titles=session.titles),
+            self.zero_shot.classes: markup.class_table(services.per_class(session), session.erased),
         }
 
     @property

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from unlearn.app.audits import AuditStatus
     from unlearn.app.drawings import DrawStatus
+    from unlearn.app.edits import TradeOff
     from unlearn.app.fine_tuning import FineTuneStatus
+    from unlearn.app.results import Geometry
     from unlearn.attacks.finding import Finding
     from unlearn.progress import Status
 
@@ -49,6 +51,16 @@ def audit_report(status: AuditStatus | None) -> dict[str, Any]:
     if report is None:
         return _state(status) | {"findings": []}
     return _state(status) | report.record() | {"findings": [_finding(finding) for finding in report.findings]}
+
+
+def trade_off_report(measured: TradeOff, geometry: Geometry) -> dict[str, Any]:
+    """Return the points of both curves, and the similarities of the concepts by variant."""
+    return {
+        "by_strength": [asdict(point) for point in measured.by_strength],
+        "by_count": [asdict(point) for point in measured.by_count],
+        "names": list(geometry.names),
+        "similarity": {variant: matrix.tolist() for variant, matrix in geometry.similarity.items()},
+    }
 
 
 def _state(status: Status[Any, Any]) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from unlearn import app
 from unlearn.app.asked import DrawRequest, FineTuneRequest
 from unlearn.app.session import Visitor
 from unlearn.app.startup import Provider
+from unlearn.errors import JobError
 from unlearn.progress import Progress, Status
 from unlearn.ui.api.endpoints import TEXT, endpoint, erase_first, erased_first
-from unlearn.ui.api.reports import audit_report, drawing_report, run_report
+from unlearn.ui.api.reports import audit_report, drawing_report, run_report, trade_off_report
 from unlearn.ui.background import poll
 from unlearn.ui.server.listeners import Attention
 
@@ -30,7 +31,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class RunEndpoints:
-    """``/cliperase``, ``/generate``, ``/audit`` and ``/cancel``."""
+    """``/cliperase``, ``/generate``, ``/trade_off``, ``/audit`` and ``/cancel``."""
 
     services: Provider
 
@@ -83,6 +84,23 @@ class RunEndpoints:
         async for status in self._run(visitor, lambda: app.audits.AUDIT, concept, forget):
             yield audit_report(status)
 
+    async def trade_off(self, visitor: Visitor, forget: Sequence[str] = ()) -> AsyncIterator[dict[str, Any]]:
+        """Measure what an erasure costs, against its strength and against the number of concepts erased.
+
+        Args:
+            forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
+
+        Returns:
+            Points of both curves for every form (accuracies as fractions; the paired form edits images where the
+            erasure is one of both sides), and the mean cosine of images (rows) with texts (columns) by variant.
+        """
+        states = [state async for state in self._run(visitor, lambda: app.trade_offs.TRADE_OFF, None, forget)]
+        status = states[-1] if states else None
+        if status is None or status.result is None:
+            raise JobError(status.message if status and status.message else "The measurement was stopped.")
+        geometry = await asyncio.to_thread(lambda: app.trade_offs.geometry(self.services(), visitor.session))
+        yield trade_off_report(status.result, geometry)
+
     async def _run(
         self, visitor: Visitor, kind: Callable[[], BackgroundRun[A, P, R]], asked: A, forget: Sequence[str] = ()
     ) -> AsyncIterator[Status[P, R] | None]:
@@ -108,12 +126,16 @@ class RunEndpoints:
             run.cancel(self.services(), visitor)
 
     def cancel(self, visitor: Visitor) -> dict[str, Any]:
-        """Stop this session's run, drawing and audit within a step; the active edit and the images stay.
+        """Stop this session's run, drawing, audit and trade-off within a step; the active edit and the images stay.
 
         Returns:
-            The state of the run, of the drawing and of the audit.
+            The state of the run, of the drawing, of the audit and of the trade-off.
         """
-        runs: dict[str, BackgroundRun[Any, Any, Any]] = {"drawing": app.drawings.DRAWING, "audit": app.audits.AUDIT}
+        runs: dict[str, BackgroundRun[Any, Any, Any]] = {
+            "drawing": app.drawings.DRAWING,
+            "audit": app.audits.AUDIT,
+            "trade_off": app.trade_offs.TRADE_OFF,
+        }
         status = app.fine_tuning.FINE_TUNING.cancel(self.services(), visitor)
         others = {name: run.cancel(self.services(), visitor) for name, run in runs.items()}
         return run_report(status) | {name: str(other.state) if other else "none" for name, other in others.items()}
@@ -124,5 +146,6 @@ class RunEndpoints:
         attacked = Api("", TEXT, "Erased concept to attack; the first if empty")
         endpoint(self.cliperase, visitor, asks=FineTuneRequest, **stream)
         endpoint(self.generate, visitor, erased_first(), asks=DrawRequest, **stream)
+        endpoint(self.trade_off, visitor, erased_first(), **stream)
         endpoint(self.audit, visitor, attacked, erased_first(), **stream)
         endpoint(self.cancel, visitor)

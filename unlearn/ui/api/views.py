@@ -38,7 +38,8 @@ class ViewEndpoints:
             {options}
 
         Returns:
-            The concepts, the neighbours most at risk, and top-1 and top-5 accuracy before and after as fractions.
+            The concepts, the neighbours most at risk, top-1 and top-5 accuracy before and after as fractions, and of
+            each class that changed what its images are called now.
         """
         session = app.requests.erase(self.services(), visitor, request)
         summary = self.services().summary(session)
@@ -50,6 +51,7 @@ class ViewEndpoints:
             "notices": [*summary.notices, *map(str, summary.unknown)],
             "at_risk": [asdict(neighbour) for neighbour in summary.at_risk],
             "accuracy": {variant: asdict(accuracy) for variant, accuracy in summary.accuracy.items()},
+            "classes": [asdict(result) for result in self.services().per_class(session).results if result.changed],
         }
 
     def model(self, visitor: Visitor, model: str, vocabulary: str) -> dict[str, Any]:
@@ -122,28 +124,6 @@ class ViewEndpoints:
             "recall": app.searches.recall(services, session),
         }
 
-    def trade_off(self, visitor: Visitor, forget: Sequence[str] = ()) -> dict[str, Any]:
-        """Measure what an erasure costs, against its strength and against the number of concepts erased.
-
-        Args:
-            forget: Concepts to erase first, with the defaults of /erase; none leaves the erasure as it is.
-
-        Returns:
-            Points of both curves for every form (accuracies as fractions; the paired form edits images where the
-            erasure is one of both sides), and the mean cosine of images (rows) with texts (columns) by variant.
-        """
-        erase_first(self.services, visitor, forget)
-        session = visitor.session
-        measured = app.trade_offs.measure(self.services(), session)
-        session = visitor.change(since=session, trade_off=measured)
-        geometry = app.trade_offs.geometry(self.services(), session)
-        return {
-            "by_strength": [asdict(point) for point in measured.by_strength],
-            "by_count": [asdict(point) for point in measured.by_count],
-            "names": list(geometry.names),
-            "similarity": {variant: matrix.tolist() for variant, matrix in geometry.similarity.items()},
-        }
-
     def register(self, visitor: gr.State) -> None:
         endpoint(self.erase, visitor, asks=ErasureRequest)
         endpoint(self.model, visitor, Api(None, TEXT, "Model"), Api("", TEXT, "Vocabulary"))
@@ -152,7 +132,6 @@ class ViewEndpoints:
         endpoint(self.zero_shot, visitor, Api([], TEXTS, "Candidate labels"), first, erased_first())
         place = Api(SEARCH_GALLERY, TEXT, "Images to search: gallery or index")
         endpoint(self.retrieve, visitor, Api(None, TEXT, "Query"), second, erased_first(), place)
-        endpoint(self.trade_off, visitor, erased_first())
 
 
 def _named(image: GalleryImage) -> dict[str, str]:

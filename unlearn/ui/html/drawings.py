@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from unlearn.ui.html.templates import fill, small
@@ -20,6 +20,11 @@ LONGEST = 160
 def no_drawing() -> str:
     """Return the placeholder for drawn images."""
     return small("Nothing drawn yet. Four pairs take some ten seconds on a laptop.")
+
+
+def offers(prompts: Mapping[str, str], draws: Mapping[str, str], pipeline: str) -> str:
+    """Return buttons that write a prompt: ``prompts`` to begin with, and ``draws``, of all that ``pipeline`` draws."""
+    return fill("offers", prompts=prompts, pipeline=pipeline, draws=draws)
 
 
 def preview(progress: Sequence[Progress]) -> Sequence[Image.Image]:

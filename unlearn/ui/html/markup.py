@@ -14,6 +14,7 @@ from unlearn.ui.html.templates import fill, is_among, small
 if TYPE_CHECKING:
     from unlearn.app.results import Called, FoundCaption, Hits, Summary
     from unlearn.data.gallery import Gallery, GalleryImage
+    from unlearn.evaluation.per_class import ClassTable
 
 THUMBNAIL = 112
 #: Number of notices shown under the slider; the others are counted.
@@ -65,6 +66,12 @@ def summary(
         most=MOST_NOTICES,
         top1=top1 or {},
     )
+
+
+def class_table(table: ClassTable, erased: Collection[str]) -> str:
+    """Return the classes that were erased or that changed, with what their images are called now."""
+    shown = [result for result in table.results if result.changed or is_among(result.name, erased)]
+    return fill("classes", results=table.results, shown=shown, csv=table.csv, erased=erased)
 
 
 def found_images(found: Mapping[str, Hits], erased: Collection[str]) -> str:

@@ -1,5 +1,6 @@
 // Gives screen readers the numbers of each chart as text, lets them report what a change of the edit costs, sorts tables
-// by the column whose head is clicked, and saves drawn images: those before in one row, those after below. A link to share is shown whole.
+// by the column whose head is clicked, shows a link to share whole, and saves drawn images: those before the edit in one
+// row, those after it below.
 (() => {
   const describe = () => {
     for (const chart of document.querySelectorAll('.js-plotly-plot')) {

@@ -25,11 +25,14 @@ class ErasePanel:
 
     Attributes:
         options: the inputs of the request, by the names of :class:`ErasureRequest`'s options.
+        undo, redo: buttons that go back to the edit before, and forward again.
         chips: concepts to try.
         summary: the cost of the erasure, and concepts to erase in place of others.
     """
 
     options: Mapping[str, Any]
+    undo: gr.Button
+    redo: gr.Button
     chips: gr.HTML
     summary: gr.HTML
 
@@ -53,6 +56,11 @@ class ErasePanel:
 
         with gr.Group():
             options = {name: built(name) for name in IN_SIGHT}
+        with gr.Row(elem_classes="u-buttons"):
+            undo, redo = (
+                gr.Button(label, size="sm", interactive=False, min_width=90, elem_id=label.split()[1].lower())
+                for label in ("↶ Undo", "↷ Redo")
+            )
         chips = clickable(elem_id="chips", in_turn=True, container=False, min_height=26)
         summary = clickable(fill("loading"), in_turn=True, elem_id="summary", container=False)
         with gr.Accordion("Settings", open=False, elem_classes="u-fold"):
@@ -60,7 +68,7 @@ class ErasePanel:
             for numbers, names in groupby(folded, lambda name: known[name].kind in (int, float)):
                 with gr.Row() if numbers else nullcontext():
                     options |= {name: built(name) for name in names}
-        return cls(options, chips, summary)
+        return cls(options, undo, redo, chips, summary)
 
     @property
     def forget(self) -> gr.Dropdown:

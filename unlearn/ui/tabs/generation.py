@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -16,7 +16,8 @@ from unlearn.app.session import Session, Visitor
 from unlearn.app.startup import Provider
 from unlearn.options import options_of
 from unlearn.ui.background import RunPart
-from unlearn.ui.components import Given, Shown, element
+from unlearn.ui.components import QUIET, Given, Shown, clickable, clicked, element
+from unlearn.ui.guard import on_screen
 from unlearn.ui.html import drawings
 from unlearn.ui.html.templates import fill, small
 
@@ -34,6 +35,7 @@ INTRO = small(
 )
 EXAMPLE = "a {} and a pizza on a blue background"
 SLIDERS = 4
+ANOTHER_SEED = "() => Math.floor(Math.random() * 2 ** 32)"
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,21 @@ class GenerationTab(RunPart):
     services: Provider
     tab: gr.Tab
     prompt: gr.Textbox
+    offers: gr.HTML
+    unknown: gr.HTML
     draw: gr.Button
     judge: gr.Button
     stop: gr.Button
     pipeline: gr.Dropdown
     seed: gr.Number
+    shuffle: gr.Button
     steps: gr.Number
     guidance: gr.Number
     count: gr.Slider
     edit: gr.Radio
     carry_method: gr.Radio
     status: gr.HTML
+    outdated: gr.HTML
     images: gr.HTML
     sliders: tuple[gr.ImageSlider, ...]
     rates: gr.HTML
@@ -74,14 +80,18 @@ class GenerationTab(RunPart):
                 )
                 draw = gr.Button("Draw", variant="primary", elem_id="draw", scale=1, min_width=90)
                 stop = gr.Button("Stop", interactive=False, elem_id="stop-drawing", scale=1, min_width=90)
+            unknown = gr.HTML(elem_id="unknown-prompt")
+            offers = clickable(elem_id="offers", min_height=26)
             with gr.Accordion("How to draw", open=False):
-                with gr.Row():
+                with gr.Row(equal_height=True):
                     pipeline, seed = element(known["pipeline"]), element(known["seed"])
+                    shuffle = gr.Button("Another seed", size="sm", scale=0, min_width=120, elem_id="shuffle")
                     count = element(known["count"], maximum=SLIDERS)
                 with gr.Row():
                     steps, guidance = element(known["steps"]), element(known["guidance"])
                 edit, carry_method = element(known["edit"]), element(known["carry_method"])
             status = gr.HTML(drawings.no_drawing(), elem_id="drawing-status")
+            outdated = gr.HTML(elem_id="outdated")
             images = gr.HTML(elem_id="drawn")
             with gr.Row(elem_id="sliders"):
                 sliders = tuple(
@@ -101,21 +111,42 @@ class GenerationTab(RunPart):
                 judge = gr.Button("Judge a batch", size="sm", elem_id="judge", scale=0, min_width=150)
             rates = gr.HTML(elem_id="rates")
         return cls(
-            services, tab, prompt, draw, judge, stop, pipeline, seed, steps, guidance, count, edit, carry_method,
-            status, images, sliders, rates,
+            services, tab, prompt, offers, unknown, draw, judge, stop, pipeline, seed, shuffle, steps, guidance, count,
+            edit, carry_method, status, outdated, images, sliders, rates,
         )  # fmt: skip
 
     @property
     def inputs(self) -> list[gr.components.Component]:
-        return []
+        return [self.prompt, self.pipeline]
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [self.draw, self.judge, self.stop, self.status, self.images, *self.sliders, self.rates]
+        return [*self.run_outputs, self.offers, self.unknown]
 
     def render(self, session: Session, given: Given) -> Shown:
-        """Return no values: the images name the erasure they were drawn with, so they stay valid after a change."""
-        return {}
+        """Return prompts to try, and say if the results are of an earlier edit; they stay as they are."""
+        pipeline = given[self.pipeline]
+        prompts = app.following.ready_prompts(session)
+        return {
+            self.offers: drawings.offers(prompts, app.drawings.prompts_of(pipeline), pipeline),
+            self.unknown: self.unknown_in(given),
+            self.outdated: self.outdated_in(session),
+        }
+
+    @staticmethod
+    def offered(event: gr.EventData) -> Any:
+        """Return the prompt that was clicked."""
+        return clicked(event, "prompt") or gr.skip()
+
+    def unknown_in(self, given: Given) -> str:
+        """Return a sentence if the prompt names nothing that the pipeline draws."""
+        return _notice(app.drawings.names_nothing(given[self.pipeline], given[self.prompt]))
+
+    @staticmethod
+    def outdated_in(session: Session) -> str:
+        """Return a sentence if results on the screen are of an earlier edit."""
+        results = " and the ".join(app.drawings.outdated(session))
+        return _notice(f"The {results} below are of an earlier edit; draw again to see this one." if results else "")
 
     @property
     def settings(self) -> dict[str, gr.components.Component]:
@@ -132,13 +163,16 @@ class GenerationTab(RunPart):
 
     @property
     def run_outputs(self) -> list[gr.components.Component]:
-        return self.outputs
+        return [
+            self.draw, self.judge, self.stop, self.status, self.outdated, self.images, *self.sliders, self.rates,
+        ]  # fmt: skip
 
     def preview(self, status: Status[Progress, Drawn | Rates]) -> Sequence[Image.Image]:
         return drawings.preview(status.progress)
 
     def run_values(self, visitor: Visitor, status: Status[Progress, Drawn | Rates] | None) -> Shown:
-        shown, result = Shown(), status.result if status else None
+        shown: Shown = {self.outdated: self.outdated_in(visitor.session)}
+        result = status.result if status else None
         if isinstance(result, app.drawings.Drawn):
             pair = result.pair
             shown[self.images] = drawings.drawn(result)
@@ -158,3 +192,18 @@ class GenerationTab(RunPart):
         self.start_on([self.draw.click, self.prompt.submit], visitor, settings, self.asked)
         self.start_on([self.judge.click], visitor, settings, partial(self.asked, judge=True))
         self.stop_on_click(visitor)
+        self.shuffle.click(None, None, self.seed, js=ANOTHER_SEED, **QUIET)
+        self.offers.click(on_screen(self.offered), None, self.prompt, **QUIET)
+        self.prompt.change(
+            on_screen(self.unknown_in), set(self.inputs), self.unknown, trigger_mode="always_last", **QUIET
+        )
+        self.pipeline.input(
+            on_screen(lambda given: self.render(given[visitor].session, given)),
+            {visitor, *self.inputs},
+            [self.offers, self.unknown, self.outdated],
+            **QUIET,
+        )
+
+
+def _notice(sentence: str) -> str:
+    return fill("notice", sentence=sentence) if sentence else ""

@@ -79,16 +79,16 @@ class RetrievalTab:
         }
 
     def find(self, session: Session, given: Given) -> Shown:
-        """Return the images for the query; an empty query, as occurs while typing, keeps the last results."""
+        """Return the images for the query; an empty query finds none."""
         query = given[self.query]
         if not query.strip():
-            return {}
+            return {self.images: small("Nothing is searched for: type a text above.")}
         found = app.searches.find_images(self.services(), session, query, given[self.source])
         return {self.images: markup.found_images(found, session.erased)}
 
     def register_callbacks(self, visitor: gr.State) -> None:
         def search(given: Given) -> Any:
-            return self.find(given[visitor].session, given) or gr.skip()
+            return self.find(given[visitor].session, given)
 
         gr.on(
             [self.query.change, self.source.input],

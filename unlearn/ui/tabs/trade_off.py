@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -13,9 +13,15 @@ from unlearn.app.startup import Provider
 from unlearn.plots.bars import own_similarity_bars
 from unlearn.plots.matrices import interference_matrix, similarity_matrix
 from unlearn.plots.trade_off import count_curves, strength_curves
-from unlearn.ui.components import Given, Shown, chart, drawn
+from unlearn.ui.background import RunPart
+from unlearn.ui.components import QUIET, Given, Shown, chart, drawn
 from unlearn.ui.guard import on_screen
 from unlearn.ui.html.templates import small
+
+if TYPE_CHECKING:
+    from unlearn.app.background import BackgroundRun
+    from unlearn.app.edits import TradeOff
+    from unlearn.progress import Progress, Status
 
 NOTHING = "This measures what CCUP costs as it erases: name a concept under “Erase” first."
 CURRENT = "Top-1 on the pictures, every label offered. The dashed line is where the slider stands."
@@ -23,13 +29,18 @@ STALE = "What is erased, or from which model, has changed since these curves wer
 
 
 @dataclass(frozen=True)
-class TradeOffTab:
-    """The tab's components; ``render`` returns values of ``outputs``. The curves stay when the slider moves."""
+class TradeOffTab(RunPart):
+    """The tab's components; ``render`` returns values of ``outputs``. The curves stay when the slider moves.
+
+    Opening the tab measures them, unless they are there already.
+    """
 
     services: Provider
     tab: gr.Tab
     note: gr.HTML
     measure: gr.Button
+    stop: gr.Button
+    status: gr.HTML
     charts: gr.Column
     by_strength: gr.Plot
     by_count: gr.Plot
@@ -44,6 +55,8 @@ class TradeOffTab:
             with gr.Row(elem_classes="u-strip-head"):
                 note = gr.HTML(small(CURRENT), elem_id="trade-off-note")
                 measure = gr.Button("Measure", size="sm", variant="primary", visible=False, elem_id="measure", scale=0)
+                stop = gr.Button("Stop", size="sm", interactive=False, elem_id="stop-measuring", scale=0, min_width=90)
+            status = gr.HTML(elem_id="trade-off-status")
             with gr.Column() as charts:
                 with gr.Row():
                     by_strength = chart("by-strength", height=360, min_width=300)
@@ -76,7 +89,9 @@ class TradeOffTab:
                             )
                         )
                         interference = chart("interference", height=400, min_width=300)
-        return cls(services, tab, note, measure, charts, by_strength, by_count, before, after, own, interference)
+        return cls(
+            services, tab, note, measure, stop, status, charts, by_strength, by_count, before, after, own, interference
+        )
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -90,6 +105,21 @@ class TradeOffTab:
     def measured(self) -> list[gr.components.Component]:
         """The components that stay when the slider moves; :meth:`curves` returns their values."""
         return [self.note, self.measure, self.by_strength, self.by_count, self.interference]
+
+    @property
+    def run(self) -> BackgroundRun[None, Progress, TradeOff]:
+        return app.trade_offs.TRADE_OFF
+
+    @property
+    def starts(self) -> list[gr.Button]:
+        return [self.measure]
+
+    @property
+    def run_outputs(self) -> list[gr.components.Component]:
+        return [self.stop, self.status, *self.measured]
+
+    def run_values(self, visitor: Visitor, status: Status[Progress, TradeOff] | None) -> Shown:
+        return self.curves(visitor.session) if status is None or status.ended else {}
 
     def render(self, session: Session, given: Given) -> Shown:
         if session.erasure is None:
@@ -111,38 +141,28 @@ class TradeOffTab:
         if session.erasure is None:
             return {}
         if session.trade_off is None:
-            return {self.note: small(CURRENT), self.measure: gr.update(visible=True)}
+            return {self.note: small(CURRENT), self.measure: gr.update(visible=True, interactive=True)}
         current = app.trade_offs.holds(self.services(), session)
         note = " ".join([CURRENT, *app.trade_offs.remarks(self.services(), session)]) if current else STALE
         return {
             self.note: small(note),
-            self.measure: gr.update(visible=not current),
+            self.measure: gr.update(visible=not current, interactive=True),
             self.by_strength: drawn(strength_curves(session.trade_off.by_strength, session.erasure.settings.strength)),
             self.by_count: drawn(count_curves(session.trade_off.by_count)),
             self.interference: drawn(interference_matrix(session.trade_off.interference, session.erased)),
         }
 
-    def register_callbacks(self, visitor: gr.State) -> None:
-        def measure(
-            visitor: Visitor,
-            progress: gr.Progress = gr.Progress(),  # noqa: B008  gradio passes it through the default
-        ) -> Any:
-            session = visitor.session
-            if session.erasure is None:
-                return gr.skip()
-            measured = app.trade_offs.measure(
-                self.services(),
-                session,
-                lambda done, total: progress((done, total), desc="Measuring", unit="points"),
-            )
-            return self.curves(visitor.change(since=session, trade_off=measured)) or gr.skip()
+    def opened(self, visitor: Visitor) -> Shown:
+        """Start to measure, unless there is nothing to measure, the curves are current, or a run is active."""
+        services = self.services()
+        status, session = self.run.find(services, visitor), visitor.session
+        if session.erasure is None or app.trade_offs.holds(services, session) or (status and not status.ended):
+            return self.updates_for(visitor, status)
+        return self.begin(visitor, None)
 
-        gr.on(
-            [self.tab.select, self.measure.click],
-            on_screen(measure),
-            visitor,
-            self.measured,
-            show_progress_on=[self.by_strength, self.by_count, self.interference],
-            trigger_mode="once",
-            api_visibility="private",
+    def register_callbacks(self, visitor: gr.State) -> None:
+        self.start_on([self.measure.click], visitor, [], lambda given: None)
+        self.tab.select(on_screen(self.opened), visitor, self.run_outputs, **QUIET).then(
+            self.watch, visitor, self.run_outputs, concurrency_limit=None, **QUIET
         )
+        self.stop_on_click(visitor)

@@ -11,7 +11,6 @@ from gradio.blocks import Block
 from unlearn import app
 from unlearn.app.session import Session
 from unlearn.app.startup import Provider
-from unlearn.erasers.variants import CLIPERASE
 from unlearn.errors import ImageError
 from unlearn.plots.bars import label_bars
 from unlearn.ui.components import QUIET, UNDECODED, Given, Shown, chart, clickable, clicked, drawn, image_input
@@ -30,7 +29,7 @@ MOST_TELLING = "Erased and most at risk"
 class ZeroShotTab:
     """The tab's components; ``render`` returns values of ``outputs`` from those of ``inputs``.
 
-    ``accuracy`` depends on the erasure and not on the image: the page fills it, together with the summary.
+    ``accuracy`` and ``classes`` depend on the erasure and not on the image: the page fills them with the summary.
     """
 
     services: Provider
@@ -39,6 +38,7 @@ class ZeroShotTab:
     labels: gr.Dropdown
     bars: gr.Plot
     accuracy: gr.HTML
+    classes: gr.HTML
     shown: gr.Dropdown
     strip: gr.HTML
 
@@ -65,6 +65,8 @@ class ZeroShotTab:
                     )
                     bars = chart("label-chart", height=460)
             accuracy = gr.HTML(elem_id="accuracy", min_height=120)
+            with gr.Accordion("What happened to each class", open=False):
+                classes = gr.HTML(elem_id="classes")
             with gr.Row(elem_classes="u-head"):
                 gr.HTML(small(heading="Other pictures"))
                 shown = gr.Dropdown(
@@ -77,7 +79,7 @@ class ZeroShotTab:
                     scale=0,
                 )
             strip = clickable(elem_id="strip", min_height=110)
-        return cls(services, tab, image, labels, bars, accuracy, shown, strip)
+        return cls(services, tab, image, labels, bars, accuracy, classes, shown, strip)
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -93,8 +95,7 @@ class ZeroShotTab:
             return {}
         view = self.services().zero_shot(session, given[self.labels] or ())
         by_strength = app.by_strength.label_scores(self.services(), session, view)
-        legend = {CLIPERASE: session.fine_tuned.title} if session.fine_tuned else {}
-        return {self.bars: drawn(label_bars(view.probabilities, session.erased, legend, by_strength))}
+        return {self.bars: drawn(label_bars(view.probabilities, session.erased, session.titles, by_strength))}
 
     def thumbnails(self, session: Session, given: Given) -> str:
         """Return the strip: images of the chosen concept, or of the erased concepts and those at risk, then others."""
