@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class WordEncoder(CachingEncoder):
-    """A fake encoder: words hash to fixed directions, a picture's directions come from its mean colour."""
+    """A fake encoder whose embeddings have no meaning: every text and every colour is a random direction of its own."""
 
     name = "words"
     embed_dim = 128

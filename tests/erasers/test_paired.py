@@ -121,7 +121,7 @@ def test_the_edit_acts_where_images_and_words_of_the_concept_meet(pocket, galler
 
 @given(seeds, st.integers(2, 6))
 @fast
-def test_between_its_bounds_the_overshoot_spends_the_budget(seed, concepts):
+def test_between_its_bounds_the_gain_spends_the_budget(seed, concepts):
     """The slow reference: every retained text, taken for a picture, with every other."""
     forget, retain = problem(seed, (1,) * concepts)
     constants = paired.Constants(least=1e-3, most=1e3)
@@ -133,7 +133,7 @@ def test_between_its_bounds_the_overshoot_spends_the_budget(seed, concepts):
 
 
 @pytest.mark.parametrize(("budget", "reached"), [(1e-9, "least"), (1e9, "most")])
-def test_outside_of_its_bounds_the_overshoot_stays_at_them(budget, reached):
+def test_outside_of_its_bounds_the_gain_stays_at_them(budget, reached):
     forget, retain = problem(3)
     at, free = (
         paired.fit(forget, paired.RetainFactors.fit(retain, MU, constants), lam=LAM).left
@@ -142,7 +142,7 @@ def test_outside_of_its_bounds_the_overshoot_stays_at_them(budget, reached):
     torch.testing.assert_close(at, getattr(paired.CHOSEN, reached) * free)
 
 
-def test_many_concepts_at_once_get_less_overshoot_than_one(pocket, vocabulary):
+def test_many_concepts_at_once_get_less_gain_than_one(pocket, vocabulary):
     """What the budget is for, on the embedded model and its vocabulary."""
     around = paired.RetainFactors.fit(pocket.text_features(vocabulary.names, vocabulary.templates).T, MU)
     scales = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,7 +26,7 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
     """A web server on this machine, and the paths that were asked of it."""
     asked: list[str] = []
 
-    class TextEncoder(BaseHTTPRequestHandler):
+    class Listener(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
             self.send_response(200)
@@ -38,7 +37,7 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), TextEncoder)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Listener)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", asked
     server.shutdown()
@@ -120,10 +119,10 @@ def test_a_request_without_a_length_is_cut_off(fake_app: str):
 @pytest.mark.parametrize(
     "data",
     [[], [None], [{"a": 1}], [["cat"]] * 40, [[["cat"]]], [["cat"], [], {}, None], ["a" * 100_000], [[None]], [[1, 2]],
-     [["cat"], 1e400], [["\u0000"]], [["cat"], True]],
+     [["\u0000"]], [["cat"], True]],
 )  # fmt: skip
 def test_a_call_of_nonsense_is_a_sentence_or_a_result(fake_app: str, data: list[Any]):
-    reported = call(fake_app, "erase", *data) if "Infinity" not in json.dumps(data) else "event: error"
+    reported = call(fake_app, "erase", *data)
     assert "event: error" in reported or "event: complete" in reported or "detail" in reported
     assert "Traceback" not in reported
     assert 'File "' not in reported

@@ -76,7 +76,7 @@ def read_link(query: str) -> Link:
 
 
 def link_of(services: Services, session: Session) -> Link:
-    """Return the link that opens the page in this visitor's current state."""
+    """Return the link that opens the page with this visitor's model, words and edits."""
     words = vocabulary_text(session.vocabulary) if session.vocabulary else ""
     erasure, tuned = request_of(services, session), None
     if session.fine_tuned:

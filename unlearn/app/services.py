@@ -192,7 +192,8 @@ class Services:
 
     def _left(self, session: Session, accuracy: Mapping[str, SplitAccuracy]) -> str:
         """Return a sentence if all edits together, each at full strength, leave accuracy above chance."""
-        if not session.erased or (session.erasure and session.erasure.settings.strength < 1):
+        edits = (session.erasure, session.fine_tuned and session.fine_tuned.erasure)
+        if not session.erased or any(edit.settings.strength < 1 for edit in edits if edit):
             return ""
         last = list(accuracy.values())[-1].forget
         return above_chance(last.top1, last.n, len(self.vocabulary_of(session).names))
@@ -212,7 +213,8 @@ class Services:
     def zero_shot(self, session: Session, labels: Sequence[str] = ()) -> LabelView:
         """Classify the visitor's image with each variant, among ``labels`` or by default the whole vocabulary.
 
-        The chart always has the erased labels, those that the vocabulary lacks too.
+        By default, erased words that the vocabulary lacks are offered too. The chart shows up to three of the erased
+        labels that were offered, however improbable they are.
 
         Raises:
             ConceptError: a label is not valid, or no image was chosen.
@@ -225,7 +227,8 @@ class Services:
             row = label_probabilities(encoder, encoder.image_features(image), offered, vocabulary.templates)[0]
             probabilities[variant] = dict(zip(offered, row.tolist(), strict=True))
         original = probabilities[ORIGINAL]
-        erased = sorted(set(session.erased) & set(offered), key=original.__getitem__, reverse=True)
+        gone = {name.casefold() for name in session.erased}
+        erased = sorted((name for name in offered if name.casefold() in gone), key=original.__getitem__, reverse=True)
         shown = most_telling(probabilities, erased[:ERASED_LABELS], CHART_LABELS)
         return LabelView({v: {label: p[label] for label in shown} for v, p in probabilities.items()}, offered)
 
@@ -244,11 +247,11 @@ class Services:
             ConceptError: no image was chosen.
         """
         image = _chosen(session)
-        concept_of = {p.caption: p.concept for p in self.collection(session)}
-        captions = tuple(concept_of)
+        concepts = {image.caption: image.concept for image in self.collection(session)}
+        captions = tuple(concepts)
         return {
             variant: [
-                FoundCaption(captions[hit.index], concept_of[captions[hit.index]], hit.score)
+                FoundCaption(captions[hit.index], concepts[captions[hit.index]], hit.score)
                 for hit in find_captions(encoder, encoder.image_features(image)[0], captions, HITS)
             ]
             for variant, encoder in self.variants(session).items()

@@ -240,7 +240,7 @@ def cells(runs: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     """Return the results for sets of one size, the columns of :data:`ACCURACY` without the size."""
     moved = [100 * (run["retain"][1] - run["retain"][0]) for run in runs]
     left, few = (_percent(values) for values in ([r["forget"][1] for r in runs], [r["among_few"] for r in runs]))
-    return left, few, f"{fmean(moved):+.1f}", f"{min(moved):+.1f}", f"{max(moved):+.1f}"
+    return left, few, f"{round(fmean(moved), 1) + 0.0:+.1f}", f"{min(moved):+.1f}", f"{max(moved):+.1f}"
 
 
 def _percent(values: Sequence[float]) -> str:

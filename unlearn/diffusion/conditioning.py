@@ -1,4 +1,4 @@
-"""Text encoders of diffusion pipelines with an erasure, so that the denoiser gets no information about the concept.
+"""Text encoders of diffusion pipelines that carry an erasure to the states that the denoiser reads.
 
 An edited text encoder shares its weights with the original: tensors that fine-tuning changed are replaced, and a token
 map is applied to its output. The pipeline's code is the library's, unchanged.

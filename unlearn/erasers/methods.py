@@ -165,7 +165,7 @@ METHODS = {
     "stacked": Method("CLIPErase + CCUP", BOTH, _stacked, (CLIPEraseSettings, CCUPSettings), trains=True),
 }
 _CCUP, _CLIPERASE = METHODS["ccup"], METHODS["cliperase"]
-#: Rows of comparisons and benchmarks: every method, CCUP in each form, CLIPErase with and without each loss.
+#: Rows of comparisons and benchmarks: every method, CCUP in each form, CLIPErase with its losses added one by one.
 COMPARED = {
     "none": METHODS["none"],
     "random": METHODS["random"],

@@ -22,7 +22,7 @@ A handful of texts determines neither the mean nor the directions in which texts
 extended by other words, each of less weight. A text of weight w counts as w texts in S, in the mean, in n and in T_r.
 
 The edit changes the score, so it is applied to one side only, images or texts: applied to both, the second would undo
-part of the gain of the first.
+part of the effect of the first.
 
 The gain s makes an image lose as much of the concept as it takes to score like an image of an unrelated concept, no
 higher and no lower. Many concepts at once change the retained scores more, so s is lowered to limit that change.
@@ -171,7 +171,7 @@ def _directions(centres: Tensor, texts: Sequence[Tensor], words: RetainFactor, l
 
 
 def _gain(left: Tensor, right: Tensor, retain: RetainFactors) -> float:
-    """Return s, the largest gain within the budget, which is measured on retained texts in place of images."""
+    """Return s, the gain that spends the budget on retained texts in place of images, from ``least`` to ``most``."""
     # ‖Cᵀ L Rᵀ T‖² = ⟨Lᵀ C Cᵀ L, Rᵀ T Tᵀ R⟩: two (k, k) matrices instead of one (n, n) matrix.
     read = _products(left, retain.scatter, retain.images.removed)
     carried = _products(right, retain.gram, retain.words.removed)

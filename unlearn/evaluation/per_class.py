@@ -14,7 +14,7 @@ from unlearn.concepts.selection import Vocabulary
 from unlearn.data.gallery import Gallery
 from unlearn.evaluation.zero_shot import evaluate_zero_shot
 
-#: Programs for tables run a cell that starts with one of these as a formula.
+#: Spreadsheet programs run a cell that starts with one of these as a formula.
 FORMULA = ("=", "+", "-", "@")
 
 
@@ -37,7 +37,7 @@ class ClassResult:
 
     @property
     def changed(self) -> bool:
-        """Return whether the models differ on this class."""
+        """Return whether the top-1 of the models differs on this class."""
         return len(set(self.top1.values())) > 1
 
 
@@ -80,8 +80,8 @@ def per_class(
     erased = {name.casefold() for name in forget}
 
     def order(result: ClassResult) -> tuple[bool, float]:
-        first, *_, last = (*result.top1.values(), *result.top1.values())
-        return result.name.casefold() not in erased, last - first
+        values = list(result.top1.values())
+        return result.name.casefold() not in erased, values[-1] - values[0]
 
     return ClassTable(tuple(sorted(results, key=order)))
 

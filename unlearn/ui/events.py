@@ -32,7 +32,7 @@ KEEP_ADDRESS = """(query) => {
 
 @dataclass(frozen=True)
 class Events:
-    """The events that change the content of every view."""
+    """The events that no single tab owns; tabs register their own in ``register_callbacks``."""
 
     screen: Screen
     handlers: Handlers

@@ -60,7 +60,7 @@ class Handlers:
         return self.screen.panel.values_for(app.requests.request_of(services, session), names)
 
     def pick(self, given: Given, event: gr.EventData) -> Shown:
-        """Erase, keep again or take in place of a word the concept whose button was clicked."""
+        """Erase the clicked concept, stop erasing it, or erase it in place of another word."""
         screen = self.screen
         words = screen.services().vocabulary_of(given[screen.visitor].session)
         erase, *gone = (clicked(event, name) for name in ("erase", "keep", "instead"))

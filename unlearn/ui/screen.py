@@ -132,7 +132,7 @@ class Screen:
         ]  # fmt: skip
 
     def overview(self, session: Session) -> Shown:
-        """Return values of ``overview_outputs``: the cost of the erasure, measured once for both."""
+        """Return values of ``overview_outputs``: the link, what undo offers, and what the edit costs."""
         services = self.services()
         summary = services.summary(session)
         top1 = app.by_strength.top1(services, session)
