@@ -17,9 +17,9 @@ from helpers.waiting import ended
 from unlearn.app.asked import ErasureRequest
 from unlearn.app.edits import FineTuned
 from unlearn.app.exports import FILE_KINDS, edits_of, make_export
-from unlearn.app.fine_tuning import FINE_TUNING, FineTuneStatus
 from unlearn.app.imports import open_edit
 from unlearn.app.requests import request_of
+from unlearn.app.runs.fine_tuning import FINE_TUNING, FineTuneStatus
 from unlearn.app.services import Services
 from unlearn.app.session import Visitor
 from unlearn.clip.encoders import OpenClipEncoder

@@ -10,13 +10,13 @@ from helpers.fakes import NAMES, FakeEncoder, fake_services
 from helpers.waiting import ended
 from torch.nn.functional import pad
 
-from unlearn.app import trade_offs
 from unlearn.app.asked import ErasureRequest
 from unlearn.app.edits import FineTuned
-from unlearn.app.fine_tuning import FINE_TUNING
 from unlearn.app.imports import follow
 from unlearn.app.links import Link
 from unlearn.app.model_choice import choose, curated_choices, facts_of
+from unlearn.app.runs import trade_offs
+from unlearn.app.runs.fine_tuning import FINE_TUNING
 from unlearn.app.services import Services
 from unlearn.app.session import Visitor
 from unlearn.app.sources import alone

@@ -12,9 +12,9 @@ from PIL import Image
 from unlearn.app.asked import ErasureRequest, FineTuneRequest
 from unlearn.app.examples import called
 from unlearn.app.exports import make_export
-from unlearn.app.fine_tuning import FINE_TUNING, take_off
 from unlearn.app.imports import open_edit
 from unlearn.app.results import Called
+from unlearn.app.runs.fine_tuning import FINE_TUNING, take_off
 from unlearn.app.services import Services
 from unlearn.app.session import Visitor
 from unlearn.app.sources import add_uploads

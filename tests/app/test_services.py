@@ -11,8 +11,8 @@ import torch
 from helpers.fakes import NAMES, drawing
 from PIL import Image
 
-from unlearn.app import trade_offs
 from unlearn.app.asked import ErasureRequest
+from unlearn.app.runs import trade_offs
 from unlearn.app.searches import find_images
 from unlearn.app.services import CHART_LABELS, Services
 from unlearn.app.session import Session, Visitor

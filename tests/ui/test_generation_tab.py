@@ -10,11 +10,11 @@ from diffusers import DiffusionPipeline
 from helpers.waiting import ended
 
 from unlearn import zero_gpu
-from unlearn.app import drawings
 from unlearn.app.asked import DrawRequest, ErasureRequest
-from unlearn.app.drawings import DRAWING, Drawn, Rates
 from unlearn.app.edits import FineTuned
 from unlearn.app.exports import last_drawn
+from unlearn.app.runs import drawings
+from unlearn.app.runs.drawings import DRAWING, Drawn, Rates
 from unlearn.app.services import Services
 from unlearn.app.session import Visitor
 from unlearn.clip.models import Models

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from gradio.context import LocalContext
 
-from unlearn.app.audits import AUDIT
+from unlearn.app.runs.audits import AUDIT
 from unlearn.app.session import PAYER, Visitor
 from unlearn.progress import State, Status
 from unlearn.ui import background

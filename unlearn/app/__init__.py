@@ -12,13 +12,9 @@ from unlearn import late
 
 if TYPE_CHECKING:
     from unlearn.app import (
-        audits,
         by_strength,
-        comparisons,
-        drawings,
         examples,
         exports,
-        fine_tuning,
         following,
         imports,
         links,
@@ -27,8 +23,8 @@ if TYPE_CHECKING:
         requests,
         searches,
         sources,
-        trade_offs,
     )
+    from unlearn.app.runs import audits, comparisons, drawings, fine_tuning, trade_offs
 
 __all__ = [
     "audits",
@@ -48,5 +44,9 @@ __all__ = [
     "sources",
     "trade_offs",
 ]
+#: Those in a package of their own.
+_RUNS = ("audits", "comparisons", "drawings", "fine_tuning", "trade_offs")
 
-__getattr__ = late.names(__name__, {name: f"{__name__}.{name}" for name in __all__})
+__getattr__ = late.names(
+    __name__, {name: f"{__name__}.runs.{name}" if name in _RUNS else f"{__name__}.{name}" for name in __all__}
+)

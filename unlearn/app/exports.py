@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unlearn.app import trade_offs
-from unlearn.app.drawings import DRAWING, Drawn
 from unlearn.app.links import link_or_why
+from unlearn.app.runs import trade_offs
+from unlearn.app.runs.drawings import DRAWING, Drawn
 from unlearn.app.services import Services
 from unlearn.app.session import NOTHING_ERASED, PAYER, Session, Visitor
 from unlearn.clip.encoders import OpenClipEncoder

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-from unlearn.app.background import BackgroundRun, Plan
 from unlearn.app.edits import FineTuned
-from unlearn.app.fine_tuning import FINE_TUNING
 from unlearn.app.links import Link
 from unlearn.app.model_choice import choose, encode_words
 from unlearn.app.requests import erase, request_of, settings_of
+from unlearn.app.runs.background import BackgroundRun, Plan
+from unlearn.app.runs.fine_tuning import FINE_TUNING
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
 from unlearn.clip.projection import Projection

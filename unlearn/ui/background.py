@@ -21,7 +21,7 @@ from unlearn.ui.html.templates import fill
 if TYPE_CHECKING:
     from PIL import Image
 
-    from unlearn.app.background import BackgroundRun
+    from unlearn.app.runs.background import BackgroundRun
 
 AnyProgress = TypeVar("AnyProgress", bound=Progress)
 P = TypeVar("P")

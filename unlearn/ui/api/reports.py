@@ -13,11 +13,11 @@ from unlearn.progress import Progress
 if TYPE_CHECKING:
     from PIL import Image
 
-    from unlearn.app.audits import AuditStatus
-    from unlearn.app.drawings import DrawStatus
     from unlearn.app.edits import TradeOff
-    from unlearn.app.fine_tuning import FineTuneStatus
     from unlearn.app.results import Geometry
+    from unlearn.app.runs.audits import AuditStatus
+    from unlearn.app.runs.drawings import DrawStatus
+    from unlearn.app.runs.fine_tuning import FineTuneStatus
     from unlearn.attacks.finding import Finding
     from unlearn.progress import Status
 

@@ -22,7 +22,7 @@ from unlearn.ui.background import poll
 from unlearn.ui.server.listeners import Attention
 
 if TYPE_CHECKING:
-    from unlearn.app.background import BackgroundRun
+    from unlearn.app.runs.background import BackgroundRun
 
 A = TypeVar("A")
 P = TypeVar("P", bound=Progress)

@@ -10,7 +10,7 @@ from unlearn.ui.html.templates import fill, small
 if TYPE_CHECKING:
     from PIL import Image
 
-    from unlearn.app.drawings import Drawn
+    from unlearn.app.runs.drawings import Drawn
     from unlearn.progress import Progress
 
 #: Longest part of a prompt, in characters, that is shown above its images.

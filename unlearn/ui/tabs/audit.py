@@ -20,9 +20,9 @@ from unlearn.ui.html.templates import fill, small
 from unlearn.ui.tabs.erase import ErasePanel
 
 if TYPE_CHECKING:
-    from unlearn.app.background import BackgroundRun
-    from unlearn.app.comparisons import ComparedMethods
     from unlearn.app.edits import Audited
+    from unlearn.app.runs.background import BackgroundRun
+    from unlearn.app.runs.comparisons import ComparedMethods
     from unlearn.attacks.audit import AuditProgress
     from unlearn.progress import Status
     from unlearn.sweeps.comparison import ComparisonProgress

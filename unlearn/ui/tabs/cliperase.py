@@ -19,8 +19,8 @@ from unlearn.ui.html import markup
 from unlearn.ui.html.templates import small
 
 if TYPE_CHECKING:
-    from unlearn.app.background import BackgroundRun
     from unlearn.app.edits import FineTuned
+    from unlearn.app.runs.background import BackgroundRun
     from unlearn.progress import Progress, Status
 
 INTRO = small(

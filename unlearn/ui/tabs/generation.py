@@ -24,8 +24,8 @@ from unlearn.ui.html.templates import fill, small
 if TYPE_CHECKING:
     from PIL import Image
 
-    from unlearn.app.background import BackgroundRun
-    from unlearn.app.drawings import Drawn, Rates
+    from unlearn.app.runs.background import BackgroundRun
+    from unlearn.app.runs.drawings import Drawn, Rates
     from unlearn.progress import Progress, Status
 
 INTRO = small(

@@ -19,8 +19,8 @@ from unlearn.ui.guard import on_screen
 from unlearn.ui.html.templates import small
 
 if TYPE_CHECKING:
-    from unlearn.app.background import BackgroundRun
     from unlearn.app.edits import TradeOff
+    from unlearn.app.runs.background import BackgroundRun
     from unlearn.progress import Progress, Status
 
 NOTHING = "This measures what CCUP costs as it erases: name a concept under “Erase” first."

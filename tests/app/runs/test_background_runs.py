@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 from helpers.waiting import ended
 
-from unlearn.app.background import BackgroundRun, Plan
-from unlearn.app.fine_tuning import FINE_TUNING
 from unlearn.app.imports import OPENING
+from unlearn.app.runs.background import BackgroundRun, Plan
+from unlearn.app.runs.fine_tuning import FINE_TUNING
 from unlearn.app.session import PAYER, Visitor
 from unlearn.errors import ConceptError, JobError
 from unlearn.jobs import Jobs

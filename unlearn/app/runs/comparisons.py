@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from unlearn.app.background import BackgroundRun, Plan
+from unlearn.app.runs.background import BackgroundRun, Plan
 from unlearn.app.services import Services, selection_of
 from unlearn.app.session import Session
 from unlearn.data.gallery import Gallery

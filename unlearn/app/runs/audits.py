@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
-from unlearn.app.background import BackgroundRun, Plan
-from unlearn.app.drawings import DRIVES_NOTHING, edited_pipeline
 from unlearn.app.edits import Audited
+from unlearn.app.runs.background import BackgroundRun, Plan
+from unlearn.app.runs.drawings import DRIVES_NOTHING, edited_pipeline
 from unlearn.app.services import Services, selection_of
 from unlearn.app.session import Session, Visitor
 from unlearn.attacks.audit import AuditProgress, run_audit

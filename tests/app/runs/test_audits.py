@@ -13,9 +13,9 @@ from helpers.waiting import ended
 
 from unlearn import zero_gpu
 from unlearn.app.asked import ErasureRequest
-from unlearn.app.audits import AUDIT, learnable
-from unlearn.app.comparisons import COMPARISON, ComparedMethods
 from unlearn.app.edits import Audited, FineTuned
+from unlearn.app.runs.audits import AUDIT, learnable
+from unlearn.app.runs.comparisons import COMPARISON, ComparedMethods
 from unlearn.app.services import Services
 from unlearn.app.session import Visitor
 from unlearn.attacks import relearning, soft_prompt

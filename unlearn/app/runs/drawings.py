@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from unlearn.app.asked import DrawRequest
-from unlearn.app.background import BackgroundRun, Plan
 from unlearn.app.edits import Edits
+from unlearn.app.runs.background import BackgroundRun, Plan
 from unlearn.app.services import Services
 from unlearn.app.session import NOTHING_ERASED, Session, Visitor
 from unlearn.clip.encoders import OpenClipEncoder

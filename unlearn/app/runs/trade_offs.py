@@ -6,9 +6,9 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import cast
 
-from unlearn.app.background import BackgroundRun, Plan
 from unlearn.app.edits import TradeOff
 from unlearn.app.results import Geometry
+from unlearn.app.runs.background import BackgroundRun, Plan
 from unlearn.app.services import AT_RISK, Services
 from unlearn.app.session import NOTHING_ERASED, Session, Visitor
 from unlearn.clip.encoders import TextImageEncoder

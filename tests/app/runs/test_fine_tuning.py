@@ -14,9 +14,9 @@ from helpers.waiting import ended
 
 from unlearn.app.asked import ErasureRequest, FineTuneRequest
 from unlearn.app.edits import FineTuned
-from unlearn.app.fine_tuning import FINE_TUNING, take_off
 from unlearn.app.links import link_of, read_link, write_link
 from unlearn.app.requests import erase, settings_of
+from unlearn.app.runs.fine_tuning import FINE_TUNING, take_off
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
 from unlearn.clip.encoders import weights_checksum

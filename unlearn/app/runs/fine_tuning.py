@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from unlearn.app.asked import FineTuneRequest
-from unlearn.app.background import BackgroundRun, Plan
 from unlearn.app.edits import FineTuned
 from unlearn.app.requests import settings_of
+from unlearn.app.runs.background import BackgroundRun, Plan
 from unlearn.app.services import Services
 from unlearn.app.session import Session, Visitor
 from unlearn.concepts.selection import select

@@ -1,0 +1,1 @@
+"""A visitor's background runs: fine-tuning, drawings, attacks, comparisons and trade-off curves."""
