@@ -17,7 +17,7 @@ from unlearn.ui.html import templates as page
 #: Out of an attribute in either kind of quotes, out of an element, and a handler where quotes are missing.
 EVIL = "\"'><script>alert(1)</script><style> onload=alert(1) "
 #: Filters that need more than a word, ours and Jinja's; what they give is hostile too.
-WRITTEN = ("colour", "count_in_words", "data_uri", "percent", "tenths", "format", "sum", "first", "list")
+WRITTEN = ("colour", "count_in_words", "data_uri", "percent", "tenths", "format", "sum", "first", "list", "urlencode")
 TEMPLATES = {
     path: environment
     for environment, module in ((page._templates, page), (report._templates, report))

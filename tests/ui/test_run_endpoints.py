@@ -51,7 +51,12 @@ def test_both_edits_go_into_one_file_and_come_back(folder_app: str):
 
 
 def test_what_cannot_be_run_is_told(client: Client, real_app: str):
-    assert client.predict(api_name="/cancel") == {"state": "none", "drawing": "none", "audit": "none"}
+    assert client.predict(api_name="/cancel") == {
+        "state": "none",
+        "drawing": "none",
+        "audit": "none",
+        "trade_off": "none",
+    }
     with pytest.raises(AppError, match="cannot be fine-tuned"):
         client.predict(["cat"], api_name="/cliperase")
     with visiting(real_app) as visitor:

@@ -152,12 +152,14 @@ class Visitor:
     Attributes:
         session: the current choices.
         key: the owner of background runs; a page that is reloaded gets its old key back.
+        view: the position of the open view on the page.
         left: the time at which the page was closed, on the clock of the visits; None while it is open.
     """
 
     def __init__(self) -> None:
         self.session = Session()
         self.key = secrets.token_hex(16)
+        self.view = 0
         self.left: float | None = None
         _living.add(self)
 

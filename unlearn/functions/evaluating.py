@@ -24,9 +24,6 @@ from unlearn.functions.notebook import as_table
 from unlearn.functions.recorded import RecordedErasure
 from unlearn.templates import percent
 
-#: Erased classes that the printed result lists.
-CLASSES_SHOWN = 10
-
 
 @dataclass(frozen=True, repr=False)
 class Evaluation:
@@ -70,7 +67,7 @@ class Evaluation:
             f"{self.model} on {self.images}, {report.overall.n} images, {len(report.classnames)} labels offered",
             f"top-1: {', '.join(shown)}",
         ]
-        return "\n".join([*lines, f"change: {', '.join(self._changes())}", *self._erased()] if self.edit else lines)
+        return "\n".join([*lines, f"change: {', '.join(self._changes())}"] if self.edit else lines)
 
     def _changes(self) -> Iterator[str]:
         """Yield the change of top-1 in each part with its 95 % interval, and the harmonic mean, where measured."""
@@ -81,12 +78,6 @@ class Evaluation:
                 yield f"{part} {moved.mean:+.1%} (95% {moved.low:+.1%} to {moved.high:+.1%})"
         if not math.isnan(self.edit.harmonic_mean):
             yield f"harmonic mean of forgetting and retention {self.edit.harmonic_mean:.3f}"
-
-    def _erased(self) -> Iterator[str]:
-        """Yield for each erased class its top-1 before and after, and the labels that its images get now."""
-        for each in self.classes[: min(len(self.forget), CLASSES_SHOWN)]:
-            called = ", ".join(each.called) or "nothing"
-            yield f"{each.name} (n = {each.n}): {each.top1['before']:.1%} → {each.top1['after']:.1%}, called {called}"
 
     def _repr_html_(self) -> str:
         """Return what notebooks show."""

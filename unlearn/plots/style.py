@@ -82,9 +82,9 @@ class Figure:
     def to_json(self) -> str:
         """Return the figure as Plotly reads it in the browser; NaN becomes null, which leaves a gap.
 
-        Its ``meta`` is the figure as text, which the page's script gives to screen readers.
+        Its ``meta.text`` is the figure as text, which the page's script gives to screen readers.
         """
-        layout = {**self.layout, "meta": self.as_text}
+        layout = {**self.layout, "meta": {**self.layout.get("meta", {}), "text": self.as_text}}
         return json.dumps(nan_to_none({"data": list(self.data), "layout": layout}), allow_nan=False)
 
     def to_plotly(self) -> graph_objects.Figure:

@@ -59,7 +59,7 @@ class Events:
             view.tab.select(
                 on_screen(_opened(screen, view, position)),
                 {screen.visitor, *view.inputs},
-                [screen.front, *view.outputs],
+                view.outputs,
                 **QUIET,
             )
 
@@ -179,8 +179,9 @@ class Events:
 
 def _opened(screen: Screen, view: View, position: int) -> Any:
     def opened(given: Given) -> Any:
-        session = given[screen.visitor].session
+        visitor: Visitor = given[screen.visitor]
+        visitor.view = position
         # The page itself opens the first tab, before :meth:`Handlers.start` has given it any content.
-        return {screen.front: position, **view.render(session, given)} if session.image else gr.skip()
+        return view.render(visitor.session, given) or gr.skip() if visitor.session.image else gr.skip()
 
     return opened

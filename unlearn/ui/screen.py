@@ -41,13 +41,11 @@ class Screen:
 
     Attributes:
         key: stored by the browser, so that a page that is reloaded finds the run that it started.
-        front: the position of the open view among ``views``.
     """
 
     services: Provider
     visitor: gr.State
     key: gr.BrowserState
-    front: gr.State
     tabs: gr.Tabs
     tour: tour.Tour
     address: gr.Textbox
@@ -87,7 +85,7 @@ class Screen:
             guide = tour.Tour.build(services, stories, {str(view.tab.id): view.tab for view in views})
         # In the page but out of sight: a component that is not there reports no change.
         address = gr.Textbox(elem_id="address", elem_classes="u-unseen", label="Address of this edit")
-        return cls(services, visitor, key, gr.State(0), tabs, guide, address, panel, model, collection, *views)
+        return cls(services, visitor, key, tabs, guide, address, panel, model, collection, *views)
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -107,15 +105,16 @@ class Screen:
     @property
     def inputs(self) -> set[Block]:
         """The components that :meth:`render` and :meth:`show` read."""
-        return {self.visitor, self.front, *self.view_inputs}
+        return {self.visitor, *self.view_inputs}
 
     def render(self, given: Given) -> Shown:
         """Return values of ``view_outputs`` from those of ``inputs``; other views are rendered when they are opened.
 
         An error in a view, such as an invalid label, does not block the other updates.
         """
-        view = self.views[given[self.front]]
-        shown: Shown = on_screen(view.render, otherwise=lambda *_: {})(given[self.visitor].session, given)
+        # Not the view that was open when the event was sent: another may have been opened since.
+        visitor: Visitor = given[self.visitor]
+        shown: Shown = on_screen(self.views[visitor.view].render, otherwise=lambda *_: {})(visitor.session, given)
         return shown
 
     @property

@@ -4,7 +4,7 @@
 (() => {
   const describe = () => {
     for (const chart of document.querySelectorAll('.js-plotly-plot')) {
-      const text = chart.layout?.meta;
+      const text = chart.layout?.meta?.text;
       if (!text || chart.ariaLabel === text) continue;
       chart.role = 'img';
       chart.ariaLabel = text;
