@@ -1,4 +1,4 @@
-"""What an edit did to each class, counted one image at a time; and the table of it."""
+"""Results of each class agree with a count over single images, and the CSV holds them."""
 
 from __future__ import annotations
 

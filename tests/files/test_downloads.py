@@ -81,7 +81,7 @@ def test_one_address_takes_its_share_and_no_more(root: Path):
         first = make(str(number), "192.0.2.1")
     with pytest.raises(JobError, match="your address may take 64 MB"):
         make("4", "192.0.2.1")
-    assert make("3", "192.0.2.1") != first, "another in place of one's own"
+    assert make("3", "192.0.2.1") != first, "replaces the caller's own file"
     assert make("5", "192.0.2.2").exists()
     large = downloads.make("6", 6 * MARGIN, written, payer="192.0.2.3")
     assert large.exists(), "a single file may be larger than a share"

@@ -1,4 +1,4 @@
-"""What changes while the strength slider moves, as numbers from which the page computes it. No gradio here."""
+"""Coefficients of probabilities and top-1 as functions of the strength, which the page evaluates. No gradio here."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class Session:
 
     @property
     def titles(self) -> dict[str, str]:
-        """What legends call a variant, where its name does not tell what it erased."""
+        """Names of variants in legends that include the concepts they erased, if the panel's may differ."""
         return {CLIPERASE: self.fine_tuned.title} if self.fine_tuned else {}
 
     @property

@@ -1,4 +1,4 @@
-"""What an edit did to each class: its accuracy in every compared model, and what its images are called afterwards."""
+"""Results of each class: top-1 of every compared model, and the labels that the last one gives the class's images."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _called(model: TextImageEncoder, gallery: Gallery, vocabulary: Vocabulary) -
     scores = similarity(model.image_features(gallery), model.text_features(vocabulary.names, vocabulary.templates))
     called: dict[str, Counter[str]] = {name: Counter() for name in vocabulary.names}
     targets, first = gallery.targets(vocabulary.names), scores.argmax(dim=1)
-    told = (targets >= 0) & ~says_nothing(scores)
-    for target, best in zip(targets[told].tolist(), first[told].tolist(), strict=True):
+    named = (targets >= 0) & ~says_nothing(scores)
+    for target, best in zip(targets[named].tolist(), first[named].tolist(), strict=True):
         called[vocabulary.names[target]][vocabulary.names[best]] += 1
     return called

@@ -79,10 +79,13 @@ class Handlers:
         before = visitor.session
         session = app.requests.erase(services, visitor, asked) if asked.forget else visitor.change(erasure=None)
         followed = screen.follow(before, given)
+        # The strip does not depend on the strength: a move of the slider leaves it in place.
+        strip = {screen.zero_shot.strip: screen.zero_shot.thumbnails(session, given)}
         return {
             screen.visitor: visitor,
             **screen.overview(session),
             **followed,
+            **(strip if session.erased != before.erased else {}),
             **screen.render({**given, **followed}),
         }
 

@@ -155,8 +155,6 @@ class Screen:
         """Move the focus to what is erased now; return the values of ``following`` that differ from ``before``."""
         session = app.following.follow(self.services(), given[self.visitor])
         shown: Shown = {}
-        if session.erased != before.erased:
-            shown[self.zero_shot.strip] = self.zero_shot.thumbnails(session, given)
         if session.image is not before.image and session.image:
             shown[self.zero_shot.image] = session.image.images[0].load()
         defaults = {self.retrieval.query: app.following.query_for, self.generation.prompt: app.following.prompt_for}
